@@ -1,0 +1,181 @@
+"""The state database: SQLAlchemy 2 on SQLite (WAL) by default, PostgreSQL by ``ZHILU_DATABASE_URL``.
+
+Tables of the ground floor live here; the schema is made and changed by Alembic migrations only (``zhilu/migrations``).
+Knowledge bases are not here: each is one file of its own under ``kbs/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Float, ForeignKey, Index, Integer, String, Text, create_engine, event
+from sqlalchemy.engine import Engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+from sqlalchemy.types import TypeDecorator
+
+__all__ = ["ApiKeyRow", "Base", "ConversationRow", "Database", "JobEventRow", "JobRow", "MessageRow", "Utc", "now"]
+
+
+def now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class Utc(TypeDecorator[datetime]):
+    """A UTC time. SQLite drops the zone when it stores one; this puts it back when reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return None if value is None else value.astimezone(timezone.utc)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return None if value is None else value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+
+
+class Base(DeclarativeBase):
+    """Base of every table in ``zhilu.db``."""
+
+
+class JobRow(Base):
+    """One piece of long work. ``pid`` with ``pid_started`` names a process even after its number is used again."""
+
+    __tablename__ = "jobs"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(64), index=True)
+    title: Mapped[dict[str, str]] = mapped_column(JSON)
+    status: Mapped[str] = mapped_column(String(16), index=True)
+    params: Mapped[dict[str, Any]] = mapped_column(JSON)
+    progress: Mapped[float] = mapped_column(Float, default=0.0)
+    stage: Mapped[dict[str, str] | None] = mapped_column(JSON, nullable=True)
+    detail: Mapped[str] = mapped_column(Text, default="")
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON, nullable=True)
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON, nullable=True)
+    attempt: Mapped[int] = mapped_column(Integer, default=0)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    pid: Mapped[int | None] = mapped_column(Integer, nullable=True)
+    pid_started: Mapped[float | None] = mapped_column(Float, nullable=True)
+    heartbeat_at: Mapped[datetime | None] = mapped_column(Utc, nullable=True)
+    created_at: Mapped[datetime] = mapped_column(Utc, default=now)
+    started_at: Mapped[datetime | None] = mapped_column(Utc, nullable=True)
+    finished_at: Mapped[datetime | None] = mapped_column(Utc, nullable=True)
+
+
+class JobEventRow(Base):
+    """What happened to a job, in order; ``id`` is the cursor of an event stream."""
+
+    __tablename__ = "job_events"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    at: Mapped[datetime] = mapped_column(Utc, default=now)
+    type: Mapped[str] = mapped_column(String(16))
+    data: Mapped[dict[str, Any]] = mapped_column(JSON)
+    __table_args__ = (Index("ix_job_events_job", "job_id", "id"), {"sqlite_autoincrement": True})
+
+
+class ConversationRow(Base):
+    """A chat. Its messages form a tree (edits and regenerations are branches); ``head_id`` is the leaf shown."""
+
+    __tablename__ = "conversations"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    title: Mapped[str] = mapped_column(Text, default="")
+    model: Mapped[str | None] = mapped_column(String(200), nullable=True)
+    kb_id: Mapped[str | None] = mapped_column(String(64), nullable=True)
+    head_id: Mapped[str | None] = mapped_column(String(32), nullable=True)
+    created_at: Mapped[datetime] = mapped_column(Utc, default=now)
+    updated_at: Mapped[datetime] = mapped_column(Utc, default=now, index=True)
+
+
+class MessageRow(Base):
+    __tablename__ = "messages"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"), index=True)
+    parent_id: Mapped[str | None] = mapped_column(String(32), nullable=True)
+    role: Mapped[str] = mapped_column(String(16))
+    content: Mapped[str] = mapped_column(Text, default="")
+    status: Mapped[str] = mapped_column(String(16), default="complete")
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON, nullable=True)
+    citations: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    usage: Mapped[dict[str, Any] | None] = mapped_column(JSON, nullable=True)
+    finish_reason: Mapped[str | None] = mapped_column(String(32), nullable=True)
+    model: Mapped[str | None] = mapped_column(String(200), nullable=True)
+    trace_id: Mapped[str | None] = mapped_column(String(64), nullable=True)
+    # Order of birth: two messages of one turn can fall into the same microsecond.
+    seq: Mapped[int] = mapped_column(Integer, default=0)
+    created_at: Mapped[datetime] = mapped_column(Utc, default=now)
+
+
+class ApiKeyRow(Base):
+    """A key for use beyond loopback: only its hash is stored."""
+
+    __tablename__ = "api_keys"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    role: Mapped[str] = mapped_column(String(16), default="user")
+    created_at: Mapped[datetime] = mapped_column(Utc, default=now)
+    last_used_at: Mapped[datetime | None] = mapped_column(Utc, nullable=True)
+
+
+class Database:
+    """Connections to one state database, migrated to the newest schema when first opened.
+
+    Safe to share between threads; a session is not. Other processes may write at the same time (WAL, 30 s patience).
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = _connect(url)
+        self._session = sessionmaker(self.engine, expire_on_commit=False)
+
+    @classmethod
+    def at(cls, path: Path) -> Database:
+        return cls(f"sqlite:///{path}")
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; instant when it already is, safe when several processes start at once."""
+        from zhilu.migrations import upgrade
+
+        upgrade(self)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session that commits when the block ends well and rolls back when it raises."""
+        with self._session.begin() as session:
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that only reads: it sees one snapshot and waits for no writer."""
+        with self._session(bind=self.engine.execution_options(zhilu_reading=True)) as session:
+            yield session
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _connect(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        # pysqlite's own transaction handling would start a read transaction that a later write cannot always upgrade
+        # (SQLITE_BUSY at once, whatever the timeout): we issue BEGIN IMMEDIATE ourselves below.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        reading = connection.get_execution_options().get("zhilu_reading", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
