@@ -1,0 +1,178 @@
+"""The wire refuses what it does not know by name, and says what was given."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from zhilu import wire
+from zhilu.errors import InputError, UnsupportedError
+
+HELLO = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+def chat(**fields: Any) -> wire.ChatRequest:
+    return wire.parse_request(wire.ChatRequest, {**HELLO, **fields})
+
+
+def test_every_parameter_of_the_official_client_is_known() -> None:
+    from openai.types.chat.completion_create_params import CompletionCreateParamsBase as Chat
+    from openai.types.completion_create_params import CompletionCreateParamsBase as Text
+    from openai.types.embedding_create_params import EmbeddingCreateParams as Embedding
+
+    pairs = [(Chat, wire.ChatRequest), (Text, wire.CompletionRequest), (Embedding, wire.EmbeddingRequest)]
+    for theirs, ours in pairs:
+        assert set(theirs.__annotations__) <= set(ours.model_fields), theirs
+
+
+def test_unknown_field_is_named_with_the_nearest_known_one() -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        chat(temprature=0.5)
+    assert caught.value.param == "temprature"
+    assert "'temperature'" in caught.value.message.en and "temprature" in caught.value.message.zh
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "needle"),
+    [
+        ({"temperature": 3}, "temperature", "at most 2"),
+        ({"temperature": "1"}, "temperature", "must be a number, given '1'"),
+        ({"temperature": float("nan")}, "temperature", "nan"),
+        ({"top_p": 0}, "top_p", "greater than 0"),
+        ({"n": 0}, "n", "at least 1"),
+        ({"max_tokens": True}, "max_tokens", "integer"),
+        ({"messages": []}, "messages", "fewer than 1"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "messages.0.role", "must be one of"),
+        ({"messages": [{"role": "user"}]}, "messages.0.content", "needs content"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content.0.type", "'text'"),
+        ({"messages": [{"role": "user", "content": "x", "mood": "sad"}]}, "messages.0.mood", "unknown"),
+        ({"stop": ["a", ""]}, "stop", "empty"),
+        ({"logit_bias": {"cat": 1}}, "logit_bias", "'cat'"),
+        ({"stream_options": {"include_usage": True}}, "stream_options", "stream=true"),
+        ({"top_logprobs": 3}, "top_logprobs", "logprobs=true"),
+        ({"max_tokens": 3, "max_completion_tokens": 4}, "max_tokens", "differs"),
+    ],
+)
+def test_bad_values_are_refused_by_their_path(fields: dict[str, Any], param: str, needle: str) -> None:
+    with pytest.raises(InputError) as caught:
+        chat(**fields)
+    assert caught.value.param == param
+    assert needle in caught.value.message.en
+    assert caught.value.message.zh != caught.value.message.en or needle == "nan"
+
+
+def test_missing_messages() -> None:
+    with pytest.raises(InputError) as caught:
+        wire.parse_request(wire.ChatRequest, {"model": "m"})
+    assert caught.value.param == "messages" and "required" in caught.value.message.en
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"response_format": {"type": "json_object"}}, {"tool_choice": "required"}, {"store": True}, {"best_of": 2}],
+)
+def test_what_this_engine_cannot_do_is_refused_by_name(fields: dict[str, Any]) -> None:
+    name = next(iter(fields))
+    request = chat(**fields)
+    with pytest.raises(UnsupportedError) as caught:
+        wire.refuse_unsupported(request)
+    assert caught.value.param == name
+    wire.refuse_unsupported(request, supported={name})
+
+
+def test_harmless_values_pass() -> None:
+    request = chat(
+        store=False, response_format={"type": "text"}, user="me", service_tier="auto", metadata={"a": "b"}, stop=None
+    )
+    wire.refuse_unsupported(request)
+
+
+def test_harmless_names_are_fields() -> None:
+    known = set(wire.ChatRequest.model_fields) | set(wire.CompletionRequest.model_fields)
+    assert set(wire.HARMLESS) <= known
+
+
+def test_content_parts_and_a_reply_put_back_into_the_history() -> None:
+    reply = {
+        "role": "assistant",
+        "content": None,
+        "refusal": None,
+        "annotations": [],
+        "audio": None,
+        "function_call": None,
+        "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+    }
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    request = chat(
+        messages=[
+            {"role": "user", "content": parts},
+            reply,
+            {"role": "tool", "content": "42", "tool_call_id": "call_1"},
+        ]
+    )
+    assert [m.text for m in request.messages] == ["ab", None, "42"]
+
+
+def test_completion_prompts() -> None:
+    def prompts(value: Any) -> list[Any]:
+        return wire.parse_request(wire.CompletionRequest, {"model": "m", "prompt": value}).prompts
+
+    assert prompts("a") == ["a"]
+    assert prompts(["a", "b"]) == ["a", "b"]
+    assert prompts([1, 2]) == [[1, 2]]
+    assert prompts([[1], [2]]) == [[1], [2]]
+    with pytest.raises(InputError) as caught:
+        prompts([1, "a"])
+    assert caught.value.param is not None and caught.value.param.startswith("prompt")
+
+
+def test_body_must_be_a_json_object() -> None:
+    with pytest.raises(InputError, match="not JSON"):
+        wire.parse_json(b"{")
+    with pytest.raises(InputError, match="not JSON"):
+        wire.parse_json(b"\xff")
+    with pytest.raises(InputError, match="list"):
+        wire.parse_json(b"[]")
+
+
+def test_responses_parse_with_the_official_types() -> None:
+    from openai.types import Completion, CreateEmbeddingResponse, Model
+    from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+    logprobs = wire.chat_logprobs([("a", b"a", -0.5, [("a", b"a", -0.5), ("b", b"b", -1.0)])])
+    call = {"id": wire.new_id("call"), "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    reply = wire.chat_completion(
+        "chatcmpl-1",
+        "m",
+        [
+            {"content": "a", "finish_reason": "stop", "logprobs": logprobs},
+            {"content": None, "tool_calls": [call], "finish_reason": "tool_calls"},
+        ],
+        wire.usage(3, 1),
+    )
+    parsed = ChatCompletion.model_validate(reply, strict=True)
+    assert parsed.usage is not None and parsed.usage.total_tokens == 4
+    assert parsed.choices[1].message.tool_calls is not None
+
+    chunk = wire.chat_chunk("chatcmpl-1", "m", 1, delta={"content": "x"}, include_usage=True)
+    assert ChatCompletionChunk.model_validate(chunk, strict=True).usage is None
+    last = wire.chat_chunk("chatcmpl-1", "m", 1, index=None, used=wire.usage(1, 2), include_usage=True)
+    assert last["choices"] == [] and last["usage"]["total_tokens"] == 3
+    assert "usage" not in wire.chat_chunk("chatcmpl-1", "m", 1)
+
+    text = [
+        {"index": 0, "text": "ab", "finish_reason": "length", "logprobs": wire.text_logprobs([("a", b"a", -1, [])])}
+    ]
+    Completion.model_validate(wire.text_completion("cmpl-1", "m", 1, text, wire.usage(1, 1)), strict=True)
+    CreateEmbeddingResponse.model_validate(wire.embedding_list("m", [[0.5]], 2), strict=True)
+    Model.model_validate(wire.model_list([{"id": "m"}])["data"][0], strict=True)
+
+
+def test_sse_frames() -> None:
+    frame = wire.sse({"text": "你好\n"})
+    assert frame == 'data: {"text":"你好\\n"}\n\n'.encode()
+    assert wire.sse({}, event="done") == b"event: done\ndata: {}\n\n"
+    body = json.loads(wire.sse_error(InputError("broken"), "en").decode().removeprefix("data: "))
+    assert body["error"]["message"] == "broken"
