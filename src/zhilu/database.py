@@ -17,7 +17,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["ApiKeyRow", "Base", "ConversationRow", "Database", "JobEventRow", "JobRow", "MessageRow", "Utc", "now"]
+__all__ = ["Base", "ConversationRow", "Database", "JobEventRow", "JobRow", "MessageRow", "Utc", "now"]
 
 
 def now() -> datetime:
@@ -107,18 +107,6 @@ class MessageRow(Base):
     # Order of birth: two messages of one turn can fall into the same microsecond.
     seq: Mapped[int] = mapped_column(Integer, default=0)
     created_at: Mapped[datetime] = mapped_column(Utc, default=now)
-
-
-class ApiKeyRow(Base):
-    """A key for use beyond loopback: only its hash is stored."""
-
-    __tablename__ = "api_keys"
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    name: Mapped[str] = mapped_column(String(100))
-    sha256: Mapped[str] = mapped_column(String(64), unique=True)
-    role: Mapped[str] = mapped_column(String(16), default="user")
-    created_at: Mapped[datetime] = mapped_column(Utc, default=now)
-    last_used_at: Mapped[datetime | None] = mapped_column(Utc, nullable=True)
 
 
 class Database:

@@ -1,4 +1,4 @@
-"""jobs, job events, conversations, messages, API keys"""
+"""jobs, job events, conversations, messages"""
 
 from __future__ import annotations
 
@@ -76,17 +76,8 @@ def upgrade() -> None:
         sa.Column("created_at", TIME, nullable=False),
     )
     op.create_index("ix_messages_conversation_id", "messages", ["conversation_id"])
-    op.create_table(
-        "api_keys",
-        sa.Column("id", sa.String(32), primary_key=True),
-        sa.Column("name", sa.String(100), nullable=False),
-        sa.Column("sha256", sa.String(64), nullable=False, unique=True),
-        sa.Column("role", sa.String(16), nullable=False),
-        sa.Column("created_at", TIME, nullable=False),
-        sa.Column("last_used_at", TIME),
-    )
 
 
 def downgrade() -> None:
-    for table in ("api_keys", "messages", "conversations", "job_events", "jobs"):
+    for table in ("messages", "conversations", "job_events", "jobs"):
         op.drop_table(table)

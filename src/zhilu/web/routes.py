@@ -1,0 +1,112 @@
+"""Routes of the house itself: liveness, status, settings."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict
+
+from zhilu import __version__
+from zhilu.context import Context, context_of
+from zhilu.messages import current_lang
+from zhilu.settings import describe_settings, store_setting, unset_setting
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["house"])
+_STARTED = time.monotonic()
+
+
+class TextOut(BaseModel):
+    en: str
+    zh: str
+
+
+class ModelState(BaseModel):
+    name: str
+    state: Literal["starting", "ready", "failed", "stopped"]
+    detail: str = ""
+    engine: str | None = None
+
+
+class StatusOut(BaseModel):
+    version: str
+    uptime_s: float
+    home: str
+    host: str
+    port: int
+    lang: str
+    model: ModelState
+
+
+class SettingOut(BaseModel):
+    key: str
+    value: str | int | bool | None
+    default: str | int | bool | None
+    source: Literal["default", "file", "env", "flag"]
+    type: str
+    choices: list[str] | None
+    description: TextOut
+    restart_required: bool
+    secret: bool
+
+
+class SettingIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    value: str | int | bool
+
+
+@router.get("/health")
+def health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@router.get("/zhilu/v1/status")
+def status(request: Request) -> StatusOut:
+    settings = context_of(request).settings
+    return StatusOut(
+        version=__version__,
+        uptime_s=round(time.monotonic() - _STARTED, 1),
+        home=str(settings.home),
+        host=settings.host,
+        port=getattr(request.app.state, "port", settings.port),
+        lang=current_lang(),
+        model=_default_model(request),
+    )
+
+
+def _default_model(request: Request) -> ModelState:
+    """State of the default model, as the supervisor sees it; without one, a configured URL is taken at its word."""
+    settings = context_of(request).settings
+    supervisor: Any = getattr(request.app.state, "supervisor", None)
+    running = supervisor.states().get(settings.model) if supervisor is not None else None
+    if running is None:
+        return ModelState(name=settings.model, state="ready" if settings.base_url else "stopped")
+    return ModelState(name=settings.model, state=running.state, detail=running.detail, engine=running.engine)
+
+
+@router.get("/zhilu/v1/settings")
+def list_settings(request: Request) -> list[SettingOut]:
+    return _described(context_of(request))
+
+
+@router.put("/zhilu/v1/settings/{key}")
+def change_setting(key: str, body: SettingIn, request: Request) -> list[SettingOut]:
+    context = context_of(request)
+    store_setting(context.home, key, body.value)
+    context.reload_settings()
+    return _described(context)
+
+
+@router.delete("/zhilu/v1/settings/{key}")
+def reset_setting(key: str, request: Request) -> list[SettingOut]:
+    context = context_of(request)
+    unset_setting(context.home, key)
+    context.reload_settings()
+    return _described(context)
+
+
+def _described(context: Context) -> list[SettingOut]:
+    return [SettingOut(**row) for row in describe_settings(context.settings)]
