@@ -15,8 +15,10 @@ __all__ = ["echo_json", "json_option", "pass_context_obj", "table"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Hands the zhilu Context to a command as its first argument.
-pass_context_obj = click.make_pass_decorator(Context)
+
+def pass_context_obj(command: F) -> F:
+    """Hands the zhilu Context to a command as its first argument."""
+    return click.make_pass_decorator(Context)(command)  # type: ignore[return-value]
 
 
 def json_option(command: F) -> F:

@@ -1,0 +1,54 @@
+# Developer verbs; the same here and in CI. `make run` and `make test` need only Python 3.10+.
+PYTHON ?= python3
+BIN := .venv/bin
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+endif
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help run install dev ui test test-all lint format types layers cov wheel clean
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+run: install  ## set everything up and start the workbench at http://127.0.0.1:8642
+	$(BIN)/zhilu up
+
+install:  ## what running needs, pinned
+	$(PYTHON) scripts/install.py
+
+dev:  ## what the tests need
+	$(PYTHON) scripts/install.py --dev
+
+ui:  ## build the workbench only
+	$(PYTHON) scripts/install.py --ui-only
+
+test: dev lint types layers  ## set up and pass the default tests
+	$(PYTEST) -m "not slow and not browser and not gpu and not network" -n 2
+
+test-all: test  ## and the slow ones: browser, kill -9, README
+	$(PYTEST) -m "(slow or browser) and not gpu and not network"
+	npm --prefix ui run --silent check
+
+lint:
+	$(BIN)/ruff check src tests scripts benchmarks
+	$(BIN)/ruff format --check src tests scripts benchmarks
+
+format:  ## mend style
+	$(BIN)/ruff check --fix src tests scripts benchmarks
+	$(BIN)/ruff format src tests scripts benchmarks
+
+types:
+	$(BIN)/mypy
+
+layers:
+	$(BIN)/lint-imports --no-cache
+
+cov:  ## coverage of the default tests
+	$(PYTEST) -m "not slow and not browser and not gpu and not network" -n 2 --cov --cov-report=term --cov-report=html
+
+wheel: ui  ## the distributable, with the built workbench inside
+	$(BIN)/python -m pip wheel --no-deps -w dist .
+
+clean:
+	rm -rf .venv build dist htmlcov .coverage* ui/node_modules src/zhilu/web/static

