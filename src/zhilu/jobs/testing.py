@@ -1,0 +1,50 @@
+"""A real tiny job kind for tests of jobs and of what is built on them: ``submit("zhilu.jobs.testing:COUNT", …)``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from zhilu.errors import InputError
+from zhilu.jobs.base import JobContext, JobKind
+from zhilu.messages import T
+
+__all__ = ["COUNT", "COUNT_ONCE", "count"]
+
+
+def count(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
+    """Append the numbers below ``params["n"]`` to ``params["file"]``, one a line, resuming after the last whole one.
+
+    Options: ``pause`` seconds a step; ``fail_at`` raises ValueError there, ``refuse_at`` an InputError; ``deaf`` never
+    looks whether it is cancelled; ``child`` starts a process that would outlive it, its pid in ``<file>.child``.
+    """
+    path = Path(params["file"])
+    path.touch()
+    written = path.read_bytes()
+    whole = written[: written.rfind(b"\n") + 1]
+    done = len(whole.splitlines())
+    if params.get("child"):
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        Path(f"{path}.child").write_text(str(child.pid))
+    with path.open("r+b") as file:
+        file.truncate(len(whole))
+        file.seek(0, 2)
+        for number in range(done, params["n"]):
+            if number == params.get("fail_at"):
+                raise ValueError(f"cannot count {number}")
+            if number == params.get("refuse_at"):
+                raise InputError(T(f"{number} is refused.", f"拒绝 {number}。"), fix="zhilu --help")
+            time.sleep(params.get("pause", 0.0))
+            file.write(b"%d\n" % number)
+            file.flush()
+            if not params.get("deaf"):
+                job.progress((number + 1) / params["n"], T("Counting", "计数"), str(number))
+        job.log(f"counted to {params['n']}")
+    return {"counted": params["n"], "attempt": job.attempt}
+
+
+COUNT = JobKind(name="zhilu.jobs.testing:COUNT", run=count, resumable=True)
+COUNT_ONCE = JobKind(name="zhilu.jobs.testing:COUNT_ONCE", run=count, resumable=False)
