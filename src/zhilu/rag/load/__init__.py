@@ -1,0 +1,27 @@
+"""Files to text: one loader a format, found by content, run in a limited process (``load_limited``).
+
+A third party adds a format with an entry point in ``zhilu.loaders`` whose name ``sniff`` returns.
+"""
+
+from __future__ import annotations
+
+from zhilu.messages import T
+from zhilu.rag.load.base import Heading, Limits, Loaded, Loader, Page
+from zhilu.rag.load.guard import check_size, safe_name
+from zhilu.rag.load.limited import load_limited
+from zhilu.registry import Registry
+
+__all__ = [
+    "LOADERS", "Heading", "Limits", "Loaded", "Loader", "Page", "check_size", "load_limited", "safe_name",
+]  # fmt: skip
+
+LOADERS: Registry[Loader] = Registry.from_entry_points("zhilu.loaders", T("document loader", "文档加载器"))
+for _name, _target in (
+    ("pdf", "zhilu.rag.load.pdf:LOADER"),
+    ("docx", "zhilu.rag.load.docx:LOADER"),
+    ("html", "zhilu.rag.load.html:LOADER"),
+    ("markdown", "zhilu.rag.load.markdown:LOADER"),
+    ("text", "zhilu.rag.load.text:LOADER"),
+):
+    if _name not in LOADERS:
+        LOADERS.add(_name, _target)

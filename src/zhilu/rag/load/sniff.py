@@ -1,0 +1,101 @@
+"""Which format a file is, told from its bytes. The name only decides between Markdown and plain text."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path, PurePath
+
+from zhilu.errors import InputError
+from zhilu.messages import T
+from zhilu.rag.load.base import Limits, nothing_to_read
+from zhilu.rag.load.decode import decode
+from zhilu.rag.load.guard import check_archive
+
+__all__ = ["sniff"]
+
+_HTML = re.compile(r"\A\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
+_MARKDOWN = re.compile(r"^(?:#{1,6} \S|```|~~~|\s*[-*+] \[[ x]\] |\|(?:\s*:?-+:?\s*\|)+\s*$|\[[^\]]+\]: \S)", re.M)
+_HEAD = 64 * 1024
+# Formats people do drop here, each named in the refusal with what to do instead.
+_FOREIGN: tuple[tuple[bytes, int, T], ...] = (
+    (b"\xd0\xcf\x11\xe0", 0, T("an old or password-protected Office file; save it as DOCX without a password",
+                               "旧版或加密的 Office 文件；请另存为不带密码的 DOCX")),
+    (b"\x89PNG", 0, T("a PNG image; run OCR on it first", "PNG 图片；请先做 OCR")),
+    (b"\xff\xd8\xff", 0, T("a JPEG image; run OCR on it first", "JPEG 图片；请先做 OCR")),
+    (b"GIF8", 0, T("a GIF image", "GIF 图片")),
+    (b"{\\rtf", 0, T("an RTF file; save it as DOCX", "RTF 文件；请另存为 DOCX")),
+    (b"\x1f\x8b", 0, T("a gzip archive; unpack it and add the files", "gzip 压缩包；请解压后添加文件")),
+    (b"7z\xbc\xaf", 0, T("a 7z archive; unpack it and add the files", "7z 压缩包；请解压后添加文件")),
+    (b"Rar!", 0, T("a RAR archive; unpack it and add the files", "RAR 压缩包；请解压后添加文件")),
+    (b"\x7fELF", 0, T("a program", "可执行程序")),
+    (b"MZ", 0, T("a program", "可执行程序")),
+    (b"ftyp", 4, T("a video or audio file", "音视频文件")),
+    (b"ID3", 0, T("an audio file", "音频文件")),
+)  # fmt: skip
+
+
+def sniff(path: Path, name: str, limits: Limits) -> str:
+    """The loader's name for this file: ``pdf``, ``docx``, ``html``, ``markdown`` or ``text``.
+
+    Raises:
+        InputError: empty, an unsupported format (named), an archive bomb, or no text in any known encoding.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise InputError(T(en="This file is empty (0 bytes).", zh="这个文件是空的（0 字节）。"), code="empty_file")
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if b"%PDF-" in head[:1024]:
+        return "pdf"
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return _sniff_zip(path, limits)
+    for magic, offset, what in _FOREIGN:
+        # "MZ" also begins English words, so a program must hold a NUL as well
+        if head[offset:].startswith(magic) and (magic != b"MZ" or b"\0" in head[:512]):
+            raise _unsupported(what)
+    if not head.strip() and size <= _HEAD:
+        raise nothing_to_read()
+    text = _decode_head(head, path, size)
+    if _HTML.match(text):
+        return "html"
+    suffix = PurePath(name).suffix.lower()
+    if suffix in (".md", ".markdown", ".mdx"):
+        return "markdown"
+    return "markdown" if suffix not in (".txt", ".csv", ".log") and len(_MARKDOWN.findall(text)) >= 2 else "text"
+
+
+def _decode_head(head: bytes, path: Path, size: int) -> str:
+    """The beginning as text; a multi-byte character cut at the end of the sample must not make a text a binary."""
+    if size > _HEAD:
+        with path.open("rb") as file:
+            head += file.readline(1 << 20)
+    try:
+        return decode(head)[0][:20_000]
+    except InputError:
+        if size <= _HEAD:
+            raise
+        return decode(path.read_bytes())[0][:20_000]
+
+
+def _sniff_zip(path: Path, limits: Limits) -> str:
+    check_archive(path, limits)
+    with zipfile.ZipFile(path) as archive:
+        names = set(archive.namelist())
+    if "word/document.xml" in names:
+        return "docx"
+    if any(n.startswith("ppt/") for n in names):
+        raise _unsupported(T("a PowerPoint file; save it as PDF", "PowerPoint 文件；请另存为 PDF"))
+    if any(n.startswith("xl/") for n in names):
+        raise _unsupported(T("an Excel file; save the sheet as CSV", "Excel 文件；请把工作表另存为 CSV"))
+    raise _unsupported(T("a ZIP archive; unpack it and add the files", "ZIP 压缩包；请解压后添加文件"))
+
+
+def _unsupported(what: T) -> InputError:
+    return InputError(
+        T(
+            en=f"This file is {what.en}. Zhilu reads PDF, DOCX, HTML, Markdown and text files.",
+            zh=f"这个文件是{what.zh}。指路可读取 PDF、DOCX、HTML、Markdown 和文本文件。",
+        ),
+        code="unsupported_format",
+    )
