@@ -1,0 +1,5 @@
+import type { Plugin } from "vite";
+
+export function stub(): Plugin {
+  return { name: "zhilu-stub" };
+}

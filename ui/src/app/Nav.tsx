@@ -1,0 +1,130 @@
+import { CircleHelp, Languages, Monitor, Moon, Search, Sun } from "lucide-react";
+import { Link, useLocation } from "wouter";
+import { PAGES } from "@/app/nav";
+import { Badge } from "@/components/Badge";
+import { Contours, Logo } from "@/components/Logo";
+import { Menu, MenuItem } from "@/components/Menu";
+import { Tip } from "@/components/Tip";
+import { useI18n, type Key } from "@/lib/i18n";
+import { isActive } from "@/lib/jobs";
+import { useJobs, useStatus } from "@/lib/queries";
+import { useTheme, type Theme } from "@/lib/theme";
+import css from "./Nav.module.css";
+
+interface NavProps {
+  inDialog?: boolean;
+  onSearch: () => void;
+  onHelp: () => void;
+}
+
+export function Nav({ inDialog, onSearch, onHelp }: NavProps) {
+  const { t } = useI18n();
+  const [path] = useLocation();
+  const running = useJobs().data?.filter(isActive).length ?? 0;
+  return (
+    <div className={css.nav} data-dialog={inDialog || undefined}>
+      {!inDialog && (
+        <>
+          <Contours className={css.contours} />
+          <Link href="/chat" className={css.brand}>
+            <Logo size={30} />
+            <span>
+              指路 <small>Zhilu</small>
+            </span>
+          </Link>
+        </>
+      )}
+      <button type="button" className={css.search} onClick={onSearch}>
+        <Search size={15} aria-hidden />
+        <span>{t("nav.search")}</span>
+        <kbd>Ctrl K</kbd>
+      </button>
+      <nav aria-label={t("nav.label")}>
+        {PAGES.map(({ href, label, icon: Icon }) => {
+          const here = path === href || path.startsWith(`${href}/`);
+          return (
+            <Link key={href} href={href} className={css.link} aria-current={here ? "page" : undefined}>
+              <Icon size={18} aria-hidden />
+              {t(label)}
+              {href === "/jobs" && running > 0 && <Badge tone="pine">{running}</Badge>}
+            </Link>
+          );
+        })}
+      </nav>
+      <div className={css.foot}>
+        <ModelLine />
+        <div className={css.tools}>
+          <LanguageButton />
+          <ThemeMenu />
+          <Tip text={t("keys.title")}>
+            <button type="button" className={css.tool} aria-label={t("keys.title")} onClick={onHelp}>
+              <CircleHelp size={17} aria-hidden />
+            </button>
+          </Tip>
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function ModelLine() {
+  const { t, say } = useI18n();
+  const { data, isError } = useStatus();
+  if (isError) {
+    return (
+      <p className={css.model} data-state="failed" role="status">
+        <i aria-hidden />
+        <span>{t("server.down")}</span>
+      </p>
+    );
+  }
+  if (!data) return null;
+  const { name, state, detail } = data.model;
+  return (
+    <Link href={`/models/${encodeURIComponent(name)}`} className={css.model} data-state={state} title={say(detail) || undefined}>
+      <i aria-hidden />
+      <span>
+        {name}
+        <small>{t(`model.state.${state}` as Key)}</small>
+      </span>
+    </Link>
+  );
+}
+
+function LanguageButton() {
+  const { lang, setLang, t } = useI18n();
+  return (
+    <Tip text={t("lang.switch")}>
+      <button type="button" className={css.tool} onClick={() => setLang(lang === "zh" ? "en" : "zh")} aria-label={t("lang.switch")}>
+        <Languages size={17} aria-hidden />
+        <span>{lang === "zh" ? "EN" : "中"}</span>
+      </button>
+    </Tip>
+  );
+}
+
+const THEMES: readonly { value: Theme; icon: typeof Sun }[] = [
+  { value: "system", icon: Monitor },
+  { value: "light", icon: Sun },
+  { value: "dark", icon: Moon },
+];
+
+function ThemeMenu() {
+  const { t } = useI18n();
+  const { theme, setTheme } = useTheme();
+  const Icon = THEMES.find(({ value }) => value === theme)?.icon ?? Monitor;
+  const trigger = (
+    <button type="button" className={css.tool} aria-label={t("theme.label")} title={t("theme.label")}>
+      <Icon size={17} aria-hidden />
+    </button>
+  );
+  return (
+    <Menu trigger={trigger} align="start" side="top">
+      {THEMES.map(({ value, icon }) => (
+        <MenuItem key={value} icon={icon} checked={theme === value} onSelect={() => setTheme(value)}>
+          {t(`theme.${value}`)}
+        </MenuItem>
+      ))}
+    </Menu>
+  );
+}

@@ -1,0 +1,118 @@
+import { Languages, LibraryBig, MessageCircle, SquarePen, SunMoon, type LucideIcon } from "lucide-react";
+import { useState, type KeyboardEvent } from "react";
+import { useLocation } from "wouter";
+import { PAGES } from "@/app/nav";
+import { Dialog } from "@/components/Dialog";
+import { controlClass } from "@/components/Field";
+import { useI18n } from "@/lib/i18n";
+import { useConversations, useKbs } from "@/lib/queries";
+import { useTheme } from "@/lib/theme";
+import css from "./Palette.module.css";
+
+interface Entry {
+  id: string;
+  label: string;
+  icon: LucideIcon;
+  run: () => void;
+}
+
+const MOST = 12;
+
+/** Ctrl K: pages, conversations, knowledge bases and switches, found by what one types. */
+export function Palette({ open, onClose }: { open: boolean; onClose: () => void }) {
+  const { t } = useI18n();
+  return (
+    <Dialog open={open} onClose={onClose} title={t("palette.title")}>
+      {open && <Finder onClose={onClose} />}
+    </Dialog>
+  );
+}
+
+function useEntries(): Entry[] {
+  const { t, lang, setLang } = useI18n();
+  const { theme, setTheme } = useTheme();
+  const [, go] = useLocation();
+  const conversations = useConversations().data ?? [];
+  const kbs = useKbs().data ?? [];
+  return [
+    { id: "new", label: t("keys.new"), icon: SquarePen, run: () => go("/chat") },
+    ...PAGES.map(({ href, label, icon }) => ({ id: href, label: t(label), icon, run: () => go(href) })),
+    { id: "lang", label: t("lang.switch"), icon: Languages, run: () => setLang(lang === "zh" ? "en" : "zh") },
+    {
+      id: "theme",
+      label: `${t("theme.label")}: ${t(theme === "dark" ? "theme.light" : "theme.dark")}`,
+      icon: SunMoon,
+      run: () => setTheme(theme === "dark" ? "light" : "dark"),
+    },
+    ...kbs.map(({ id, name }) => ({ id: `kb-${id}`, label: name, icon: LibraryBig, run: () => go(`/knowledge/${id}`) })),
+    ...conversations.map(({ id, title }) => ({
+      id: `chat-${id}`,
+      label: title,
+      icon: MessageCircle,
+      run: () => go(`/chat/${id}`),
+    })),
+  ];
+}
+
+function Finder({ onClose }: { onClose: () => void }) {
+  const { t } = useI18n();
+  const entries = useEntries();
+  const [query, setQuery] = useState("");
+  const [at, setAt] = useState(0);
+  const wanted = query.trim().toLowerCase();
+  const found = entries.filter(({ label }) => label.toLowerCase().includes(wanted)).slice(0, MOST);
+  const chosen = Math.min(at, found.length - 1);
+
+  const run = (entry: Entry | undefined) => {
+    if (!entry) return;
+    onClose();
+    entry.run();
+  };
+  const onKey = (event: KeyboardEvent) => {
+    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+    if (step && found.length) {
+      event.preventDefault();
+      setAt((chosen + step + found.length) % found.length);
+    } else if (event.key === "Enter" && !event.nativeEvent.isComposing) run(found[chosen]);
+  };
+
+  return (
+    <>
+      <input
+        autoFocus
+        className={controlClass}
+        role="combobox"
+        aria-expanded
+        aria-controls="palette-list"
+        aria-activedescendant={found[chosen] && `palette-${found[chosen].id}`}
+        placeholder={t("palette.hint")}
+        aria-label={t("palette.hint")}
+        value={query}
+        onChange={(event) => {
+          setQuery(event.target.value);
+          setAt(0);
+        }}
+        onKeyDown={onKey}
+      />
+      <ul id="palette-list" role="listbox" aria-label={t("palette.title")} className={css.list}>
+        {found.map((entry, index) => {
+          const Icon = entry.icon;
+          return (
+            <li
+              key={entry.id}
+              id={`palette-${entry.id}`}
+              role="option"
+              aria-selected={index === chosen}
+              onClick={() => run(entry)}
+              onMouseMove={() => setAt(index)}
+            >
+              <Icon size={15} aria-hidden />
+              <span>{entry.label}</span>
+            </li>
+          );
+        })}
+        {!found.length && <li className={css.none}>{t("palette.none")}</li>}
+      </ul>
+    </>
+  );
+}

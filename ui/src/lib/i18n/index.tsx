@@ -1,0 +1,61 @@
+/** The two languages: the UI's own words by typed key, the server's as {en, zh}; switched without a reload. */
+import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
+import type { Text } from "@/lib/types";
+import { strings, type Key } from "./strings";
+
+export type Lang = "en" | "zh";
+export type { Key };
+type Values = Record<string, string | number>;
+
+export interface I18n {
+  lang: Lang;
+  setLang: (lang: Lang) => void;
+  /** The text of a key; `{name}` in it is replaced by `values.name`. */
+  t: (key: Key, values?: Values) => string;
+  /** A text of the server's; a plain string stands for both languages. */
+  say: (text: Text | string | null | undefined) => string;
+}
+
+const STORED = "zhilu.lang";
+
+export function fill(text: string, values: Values = {}): string {
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+}
+
+function firstLang(): Lang {
+  const stored = localStorage.getItem(STORED);
+  if (stored === "en" || stored === "zh") return stored;
+  return /^zh/i.test(navigator.language) ? "zh" : "en";
+}
+
+const Context = createContext<I18n | null>(null);
+
+export function I18nProvider({ children }: { children: ReactNode }) {
+  const [lang, setLang] = useState<Lang>(firstLang);
+
+  useEffect(() => {
+    document.documentElement.lang = lang === "zh" ? "zh-CN" : "en";
+  }, [lang]);
+
+  const change = useCallback((next: Lang) => {
+    localStorage.setItem(STORED, next);
+    setLang(next);
+  }, []);
+
+  const value = useMemo<I18n>(
+    () => ({
+      lang,
+      setLang: change,
+      t: (key, values) => fill(strings[key][lang], values),
+      say: (text) => (text == null ? "" : typeof text === "string" ? text : text[lang] || text.en || text.zh),
+    }),
+    [lang, change],
+  );
+  return <Context value={value}>{children}</Context>;
+}
+
+export function useI18n(): I18n {
+  const value = useContext(Context);
+  if (!value) throw new Error("useI18n outside of I18nProvider");
+  return value;
+}

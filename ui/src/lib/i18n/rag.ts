@@ -1,0 +1,1 @@
+export const rag = {} as const;

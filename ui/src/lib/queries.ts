@@ -1,0 +1,38 @@
+/** Questions that more than one feature asks the server. */
+import { useQuery, type UseQueryResult } from "@tanstack/react-query";
+import { api } from "./api";
+import type { ConversationSummary, Job, KnowledgeBase, Model, ServerStatus } from "./types";
+
+export function useStatus(): UseQueryResult<ServerStatus> {
+  return useQuery({
+    queryKey: ["status"],
+    queryFn: ({ signal }) => api.get<ServerStatus>("/status", signal),
+    retry: false,
+    // Watch closely while the model loads, else now and then.
+    refetchInterval: ({ state }) => (state.data?.model.state === "ready" ? 20_000 : 1_500),
+  });
+}
+
+export function useModels(): UseQueryResult<Model[]> {
+  return useQuery({
+    queryKey: ["models"],
+    queryFn: ({ signal }) => api.get<Model[]>("/models", signal),
+    refetchInterval: ({ state }) => (state.data?.some((model) => model.state === "starting") ? 1_500 : false),
+  });
+}
+
+export function useKbs(): UseQueryResult<KnowledgeBase[]> {
+  return useQuery({ queryKey: ["kbs"], queryFn: ({ signal }) => api.get<KnowledgeBase[]>("/kbs", signal) });
+}
+
+export function useConversations(): UseQueryResult<ConversationSummary[]> {
+  return useQuery({
+    queryKey: ["conversations"],
+    queryFn: ({ signal }) => api.get<ConversationSummary[]>("/conversations", signal),
+  });
+}
+
+/** Newest first; kept fresh by the stream of `useJobEvents`. */
+export function useJobs(): UseQueryResult<Job[]> {
+  return useQuery({ queryKey: ["jobs"], queryFn: ({ signal }) => api.get<Job[]>("/jobs?limit=200", signal) });
+}

@@ -1,0 +1,38 @@
+/** Short messages that come and go; kept outside React so that any code can raise one. */
+import { useSyncExternalStore } from "react";
+
+export interface Toast {
+  id: number;
+  tone: "ok" | "bad";
+  text: string;
+}
+
+const LIFE_MS = 5_000;
+let toasts: readonly Toast[] = [];
+let last = 0;
+const listeners = new Set<() => void>();
+
+function set(next: readonly Toast[]) {
+  toasts = next;
+  listeners.forEach((listener) => listener());
+}
+
+export function dismiss(id: number): void {
+  set(toasts.filter((toast) => toast.id !== id));
+}
+
+export function toast(text: string, tone: Toast["tone"] = "ok"): void {
+  const id = ++last;
+  set([...toasts.slice(-2), { id, tone, text }]);
+  setTimeout(() => dismiss(id), LIFE_MS);
+}
+
+export function useToasts(): readonly Toast[] {
+  return useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => toasts,
+  );
+}

@@ -1,0 +1,46 @@
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import react from "@vitejs/plugin-react";
+import type { Plugin } from "vite";
+import { defineConfig } from "vitest/config";
+import { stub } from "./dev/stub.ts";
+
+/** First load = the entry, what it imports statically, and their styles; gzip bytes. */
+const FIRST_LOAD_BUDGET = 300 * 1024;
+
+/** Fails a build whose first load outgrows the budget, and prints the size of one that does not. */
+function budget(): Plugin {
+  return {
+    name: "first-load-budget",
+    generateBundle(_, bundle) {
+      const seen = new Set<string>();
+      const visit = (name: string): void => {
+        const chunk = bundle[name];
+        if (seen.has(name) || chunk?.type !== "chunk") return;
+        seen.add(name);
+        chunk.imports.forEach(visit);
+        chunk.viteMetadata?.importedCss.forEach((css) => seen.add(css));
+      };
+      Object.values(bundle).forEach((file) => file.type === "chunk" && file.isEntry && visit(file.fileName));
+      let total = 0;
+      for (const name of seen) {
+        const file = bundle[name];
+        if (file) total += gzipSync(file.type === "chunk" ? file.code : file.source).length;
+      }
+      const said = `first load ${(total / 1024).toFixed(0)} KB gzip, budget ${FIRST_LOAD_BUDGET / 1024} KB`;
+      if (total > FIRST_LOAD_BUDGET) this.error(said);
+      this.info(said);
+    },
+  };
+}
+
+const server = process.env.ZHILU_URL;
+
+export default defineConfig(({ command }) => ({
+  // The stub answers the API in `npm run dev` when no ZHILU_URL names a running server; a build never contains it.
+  plugins: [react(), budget(), ...(command === "serve" && !server ? [stub()] : [])],
+  resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
+  build: { outDir: "../src/zhilu/web/static", emptyOutDir: true, assetsInlineLimit: 0, reportCompressedSize: false },
+  server: { port: 5173, proxy: server ? { "/zhilu": server, "/v1": server, "/health": server } : undefined },
+  test: { include: ["src/**/*.test.ts"] },
+}));
