@@ -6,7 +6,7 @@ BIN := .venv/Scripts
 endif
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run install dev ui test test-all lint format types layers cov wheel clean
+.PHONY: help run install dev ui test test-slow test-all lint format types layers cov wheel clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -26,9 +26,11 @@ ui:  ## build the workbench only
 test: dev lint types layers  ## set up and pass the default tests
 	$(PYTEST) -m "not slow and not browser and not gpu and not network" -n 2
 
-test-all: test  ## and the slow ones: browser, kill -9, README
+test-slow: dev  ## the slow ones: browser, kill -9, the front end's own
 	$(PYTEST) -m "(slow or browser) and not gpu and not network"
-	npm --prefix ui run --silent check
+	$(PYTHON) scripts/install.py --ui-check
+
+test-all: test test-slow  ## everything but GPU tests
 
 lint:
 	$(BIN)/ruff check src tests scripts benchmarks

@@ -42,7 +42,11 @@ def main() -> None:
     parser.add_argument("--dev", action="store_true", help="also what the tests need")
     parser.add_argument("--no-ui", action="store_true", help="do not build the workbench")
     parser.add_argument("--ui-only", action="store_true", help="only build the workbench")
+    parser.add_argument("--ui-check", action="store_true", help="only check the workbench: types, lint, unit tests")
     options = parser.parse_args()
+    if options.ui_check:
+        check_ui()
+        return
     if sys.version_info < (3, 10):  # noqa: UP036 - this script is what meets an old Python first
         stop(
             T(
@@ -193,6 +197,11 @@ def package_key(extras: str) -> str:
     return digest([ROOT / "pyproject.toml", ROOT / "constraints.txt"], extras, MINILM)
 
 
+def check_ui() -> None:
+    npm, env = ready_npm()
+    run([*npm, "run", "--silent", "check"], cwd=UI, env=env, why=T("Checking the workbench", "检查工作台"))
+
+
 def build_ui() -> None:
     if not UI.is_dir():
         return
@@ -204,14 +213,20 @@ def build_ui() -> None:
     key = digest(sources)
     if BUILT.is_file() and done_before("ui", key):
         return
-    npm, env = find_npm()
+    npm, env = ready_npm()
     say(T("Building the workbench", "正在构建工作台"))
+    run([*npm, "run", "--silent", "build"], cwd=UI, env=env, why=T("Building the workbench", "构建工作台"))
+    mark_done("ui", key)
+
+
+def ready_npm() -> tuple[list[str], dict[str, str]]:
+    """npm, with the workbench's locked packages installed."""
+    npm, env = find_npm()
     locked = digest([UI / "package.json", UI / "package-lock.json"])
     if not ((UI / "node_modules").is_dir() and done_before("npm", locked)):
         run([*npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=UI, env=env, why=T("npm ci", "npm ci "))
         mark_done("npm", locked)
-    run([*npm, "run", "--silent", "build"], cwd=UI, env=env, why=T("Building the workbench", "构建工作台"))
-    mark_done("ui", key)
+    return npm, env
 
 
 def find_npm() -> tuple[list[str], dict[str, str]]:

@@ -6,6 +6,7 @@ small model sees it thousands of times, a large one needs no more. Nothing here 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal, TypedDict
 
@@ -25,6 +26,9 @@ __all__ = [
 ]
 
 Lang = Literal["en", "zh"]
+
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
+_LATIN_WORD = re.compile("[A-Za-zÀ-ɏ]+")
 
 
 class Message(TypedDict, total=False):
@@ -64,10 +68,12 @@ _CHAT = T(en="You are Zhilu, a helpful assistant.", zh="你是指路，一个乐
 
 
 def language_of(text: str) -> Lang:
-    """``"zh"`` where Chinese characters carry the text (at least a fifth of its letters), else ``"en"``."""
-    han = sum(1 for c in text if "\u4e00" <= c <= "\u9fff" or "\u3400" <= c <= "\u4dbf")
-    letters = sum(1 for c in text if c.isalpha())
-    return "zh" if letters and han * 5 >= letters else "en"
+    """``"zh"`` where at least as many Chinese characters as words in Latin letters carry the text, else ``"en"``.
+
+    Words are counted and not letters: technical Chinese is full of long English names.
+    """
+    han = len(_HAN.findall(text))
+    return "zh" if han and han >= len(_LATIN_WORD.findall(text)) else "en"
 
 
 def grounded_messages(question: str, passages: Sequence[Passage], lang: Lang | None = None) -> list[Message]:
