@@ -38,7 +38,7 @@ def chat(
     """
     params = {k: v for k, v in {"temperature": temperature, "max_tokens": max_tokens}.items() if v is not None}
     if message is None and not sys.stdin.isatty():
-        message = click.get_text_stream("stdin").read()
+        message = sys.stdin.read()
     if message is not None and not message.strip():
         raise InputError(
             T("There is nothing to say: the message is empty.", "没有可说的：消息是空的。"), fix="zhilu chat -m 'Hello'"
