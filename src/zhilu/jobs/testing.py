@@ -12,7 +12,7 @@ from zhilu.errors import InputError
 from zhilu.jobs.base import JobContext, JobKind
 from zhilu.messages import T
 
-__all__ = ["COUNT", "COUNT_ONCE", "count"]
+__all__ = ["COUNT", "COUNT_ONCE", "NESTED", "SETTINGS", "count", "nested", "settings"]
 
 
 def count(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
@@ -48,3 +48,22 @@ def count(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
 
 COUNT = JobKind(name="zhilu.jobs.testing:COUNT", run=count, resumable=True)
 COUNT_ONCE = JobKind(name="zhilu.jobs.testing:COUNT_ONCE", run=count, resumable=False)
+
+
+def nested(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
+    """Submit a job and wait for it: with one slot this works only because the one who waits lends its own."""
+    from zhilu.jobs.store import JobStore
+
+    store = JobStore(job.context)
+    inner = store.submit(COUNT, {"n": 2, "file": params["file"]}, T("Inner", "内层"))
+    return {"inner": store.wait(inner.id).status}
+
+
+def settings(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
+    """What the worker's settings are."""
+    held = job.context.settings
+    return {"threads": held.threads, "lang": held.lang, "home": str(held.home)}
+
+
+NESTED = JobKind(name="zhilu.jobs.testing:NESTED", run=nested)
+SETTINGS = JobKind(name="zhilu.jobs.testing:SETTINGS", run=settings)
