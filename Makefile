@@ -6,7 +6,7 @@ BIN := .venv/Scripts
 endif
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run install dev ui test test-slow test-all lint format types layers cov wheel clean
+.PHONY: help run install dev ui test test-slow test-install test-all lint format types layers cov wheel clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -24,13 +24,16 @@ ui:  ## build the workbench only
 	$(PYTHON) scripts/install.py --ui-only
 
 test: dev lint types layers  ## set up and pass the default tests
-	$(PYTEST) -m "not slow and not browser and not gpu and not network" -n 2
+	$(PYTEST) -m "not slow and not browser and not install and not gpu and not network" -n 2
 
 test-slow: dev  ## the slow ones: browser, kill -9, the front end's own
-	$(PYTEST) -m "(slow or browser) and not gpu and not network"
+	$(PYTEST) -m "(slow or browser) and not install and not gpu and not network"
 	$(PYTHON) scripts/install.py --ui-check
 
-test-all: test test-slow  ## everything but GPU tests
+test-install: dev  ## the README, command by command, in a fresh clone (needs the package index)
+	$(PYTEST) -m install -s
+
+test-all: test test-slow test-install  ## everything but GPU tests
 
 lint:
 	$(BIN)/ruff check src tests scripts benchmarks
@@ -47,7 +50,7 @@ layers:
 	$(BIN)/lint-imports --no-cache
 
 cov:  ## coverage of the default tests
-	$(PYTEST) -m "not slow and not browser and not gpu and not network" -n 2 --cov --cov-report=term --cov-report=html
+	$(PYTEST) -m "not slow and not browser and not install and not gpu and not network" -n 2 --cov --cov-report=term --cov-report=html
 
 wheel: ui  ## the distributable, with the built workbench inside
 	$(BIN)/python -m pip wheel --no-deps -w dist .
