@@ -27,9 +27,11 @@ __all__ = [
     "CompletionRequest",
     "DetokenizeRequest",
     "EmbeddingRequest",
+    "FinishReason",
     "Message",
     "Request",
     "StreamOptions",
+    "TokenLogprob",
     "TokenizeRequest",
     "ToolCall",
     "chat_chunk",
@@ -602,7 +604,7 @@ def text_logprobs(tokens: Iterable[TokenLogprob], offset: int = 0) -> dict[str, 
     for text, _, logprob, top in tokens:
         out["tokens"].append(text)
         out["token_logprobs"].append(logprob)
-        out["top_logprobs"].append({alt: value for alt, _, value in top})
+        out["top_logprobs"].append({**{alt: value for alt, _, value in top}, text: logprob})
         out["text_offset"].append(offset)
         offset += len(text)
     return out

@@ -1,0 +1,171 @@
+"""The engine in one page: ``step()`` schedules, runs, samples and hands out.
+
+No threads and no clocks in here: whoever calls ``step`` drives it, a test or ``service.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as SequenceOf
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from zhilu.engine.blocks import BlockPool
+from zhilu.engine.config import ModelConfig, read_config, read_json
+from zhilu.engine.metrics import Metrics
+from zhilu.engine.options import EngineOptions, choose_max_len
+from zhilu.engine.runner.base import Chunk, Runner
+from zhilu.engine.sampler import sample
+from zhilu.engine.sampling import SamplingParams
+from zhilu.engine.scheduler import Scheduler, Work
+from zhilu.engine.sequence import Output, Request, Sequence
+from zhilu.engine.tokenizer import Tokenizer
+from zhilu.errors import InputError, UpstreamError
+from zhilu.messages import T
+from zhilu.wire import FinishReason
+
+__all__ = ["Engine", "load_engine"]
+
+
+class Engine:
+    """One model, its key-value memory and the requests in flight. All methods belong to one thread."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, runner: Runner, scheduler: Scheduler, *, max_len: int, eos_ids: frozenset[int]
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.runner = runner
+        self.scheduler = scheduler
+        self.max_len = max_len
+        self.eos_ids = eos_ids
+        self.metrics = Metrics()
+        self.requests: dict[str, Request] = {}
+
+    def add(self, id: str, prompt_ids: list[int], params: SamplingParams, n: int = 1) -> Request:
+        """Queue a request.
+
+        Raises:
+            InputError: the prompt is empty, holds unknown token ids, or prompt and answer exceed the context.
+        """
+        self.check(prompt_ids, params)
+        request = Request(id, prompt_ids, params, n)
+        request.sequences = [Sequence(request, index, self.tokenizer) for index in range(n)]
+        self.requests[id] = request
+        self.scheduler.add(request)
+        self.metrics.num_prompt_tokens += len(prompt_ids)
+        return request
+
+    def step(self) -> list[Output]:
+        """One turn: who may compute, compute it, choose the next tokens, tell what is new."""
+        work = self.scheduler.schedule()
+        if not work:
+            return []
+        logits = self.runner.run([self._chunk(item) for item in work])
+        ready = [item.sequence for item in work if item.completes]
+        for item in work:
+            self.scheduler.computed(item)
+        self.metrics.count_step(work)
+        return [self._take_token(sequence, row) for sequence, row in zip(ready, logits, strict=True)]
+
+    def abort(self, id: str) -> None:
+        """Forget a request and free its blocks; unknown and finished ids are fine."""
+        request = self.requests.pop(id, None)
+        for sequence in request.sequences if request else ():
+            self.scheduler.finish(sequence)
+
+    def fail_all(self, error: Exception) -> list[Output]:
+        """End every request with ``error``: after a failed step nobody's cache can be trusted."""
+        failed = list(self.requests)
+        for id in failed:
+            self.abort(id)
+        return [Output(id, index=0, error=error) for id in failed]
+
+    def check(self, prompt_ids: SequenceOf[int], params: SamplingParams) -> None:
+        if not prompt_ids:
+            raise InputError(T("the prompt is empty", "提示词为空"), param="prompt")
+        vocab_size = self.runner.vocab_size
+        for what, ids in (
+            ("prompt", prompt_ids),
+            ("logit_bias", params.logit_bias),
+            ("stop_token_ids", params.stop_token_ids),
+        ):
+            strange = next((id for id in ids if not 0 <= id < vocab_size), None)
+            if strange is not None:
+                raise InputError(
+                    T(f"{what}: no token has id {strange}", f"{what}：不存在 id 为 {strange} 的 token"), param=what
+                )
+        surplus = len(prompt_ids) + params.max_tokens - self.max_len
+        if surplus > 0:
+            raise InputError(
+                T(
+                    f"the context holds {self.max_len} tokens; the prompt has {len(prompt_ids)} and the answer may have "
+                    f"{params.max_tokens}: {surplus} too many",
+                    f"上下文长度为 {self.max_len} 个 token；提示词有 {len(prompt_ids)} 个，回答最多 {params.max_tokens} 个，"
+                    f"超出 {surplus} 个",
+                ),
+                param="messages",
+                code="context_length_exceeded",
+            )
+
+    def _chunk(self, work: Work) -> Chunk:
+        sequence = work.sequence
+        end = sequence.num_computed + work.num_tokens
+        ids = sequence.token_ids[sequence.num_computed : end]
+        return Chunk(ids, sequence.num_computed, sequence.table, work.completes)
+
+    def _take_token(self, sequence: Sequence, logits: npt.NDArray[np.float32]) -> Output:
+        """Sample one token, append it and see whether the sequence ends with it."""
+        if not np.isfinite(logits.max()):
+            raise UpstreamError(T("the model produced no finite logits", "模型输出的 logits 不是有限数"))
+        params = sequence.params
+        ends = params.stop_token_ids if params.ignore_eos else params.stop_token_ids | self.eos_ids
+        forbidden = ends if sequence.num_output < params.min_tokens else ()
+        token = sample(logits, params, sequence.generator, sequence.prompt_set, sequence.counts, forbidden)
+        sequence.token_ids.append(token.id)
+        sequence.counts[token.id] += 1
+        self.metrics.count_token(sequence)
+
+        finish_reason: FinishReason | None = None
+        stop_reason: str | int | None = None
+        if token.id in ends:
+            text, finish_reason, stop_reason = sequence.stops.flush(), "stop", token.id
+        else:
+            text, stop_reason = sequence.stops.push(sequence.text.push(token.id))
+            if stop_reason is not None:
+                finish_reason = "stop"
+            elif sequence.num_output >= params.max_tokens:
+                text, finish_reason = text + sequence.stops.flush(), "length"
+        if finish_reason:
+            self._finish(sequence, finish_reason)
+        return Output(
+            sequence.request.id, sequence.index, text, token, finish_reason, stop_reason, sequence.num_cached
+        )  # fmt: skip
+
+    def _finish(self, sequence: Sequence, reason: str) -> None:
+        self.scheduler.finish(sequence)
+        request = sequence.request
+        self.metrics.count_finish(sequence, reason)
+        if request.is_finished:
+            self.requests.pop(request.id, None)
+
+
+def load_engine(options: EngineOptions) -> Engine:
+    """Read a model folder and make an engine of it (seconds; imports torch)."""
+    from zhilu.engine.runner.load import load_torch_runner
+
+    config = read_config(options.model)
+    tokenizer = Tokenizer(options.model)
+    max_len, _ = choose_max_len(options.max_len, config)
+    runner = load_torch_runner(config, options, max_len)
+    pool = BlockPool(runner.num_blocks, runner.block_size, options.prefix_caching)
+    scheduler = Scheduler(pool, options.max_num_seqs, options.max_batch_tokens)
+    return Engine(tokenizer, runner, scheduler, max_len=max_len, eos_ids=_eos_ids(options.model, config, tokenizer))
+
+
+def _eos_ids(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> frozenset[int]:
+    """Every token that one of the model's files calls its end: they often disagree, and each of them is meant."""
+    path = folder / "generation_config.json"
+    stated = read_json(path).get("eos_token_id") if path.is_file() else None
+    from_generation = stated if isinstance(stated, list) else [stated]
+    return frozenset(id for id in (*config.eos_ids, *from_generation, tokenizer.eos_id) if id is not None)

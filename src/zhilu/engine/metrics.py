@@ -1,0 +1,115 @@
+"""Counters of one engine, in Prometheus' text format, under vLLM's names where vLLM has them.
+
+Dashboards and autoscalers written for vLLM (``vllm/v1/metrics/loggers.py``) then read our engine as well.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from collections.abc import Sequence as SequenceOf
+from typing import TYPE_CHECKING
+
+from zhilu.engine.scheduler import Scheduler, Work
+from zhilu.engine.sequence import Sequence
+
+if TYPE_CHECKING:
+    from zhilu.engine.engine import Engine
+
+__all__ = ["Metrics", "prometheus_text"]
+
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Histogram:
+    def __init__(self, bounds: SequenceOf[float] = _SECONDS) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def add(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def lines(self, name: str, labels: str) -> Iterator[str]:
+        running = 0
+        for bound, count in zip([*map(str, self.bounds), "+Inf"], self.counts, strict=True):
+            running += count
+            yield f'{name}_bucket{{{labels},le="{bound}"}} {running}'
+        yield f"{name}_sum{{{labels}}} {self.total}"
+        yield f"{name}_count{{{labels}}} {running}"
+
+
+class Metrics:
+    """Written by the engine's thread, read by any: single numbers, so a reader is at most one step behind."""
+
+    def __init__(self) -> None:
+        self.num_steps = 0
+        self.num_prompt_tokens = 0
+        self.num_generated_tokens = 0
+        self.num_computed_tokens = 0
+        self.num_prefix_queries = 0  # prompt tokens looked up in the prefix cache
+        self.num_prefix_hits = 0
+        self.finished: Counter[str] = Counter()
+        self.first_token_seconds = Histogram()
+        self.request_seconds = Histogram()
+
+    def count_step(self, work: SequenceOf[Work]) -> None:
+        self.num_steps += 1
+        self.num_computed_tokens += sum(item.num_tokens for item in work)
+
+    def count_token(self, sequence: Sequence) -> None:
+        self.num_generated_tokens += 1
+        if sequence.first_token_at is None:
+            sequence.first_token_at = time.monotonic()
+            self.first_token_seconds.add(sequence.first_token_at - sequence.request.arrived)
+            self.num_prefix_queries += sequence.num_prompt
+            self.num_prefix_hits += sequence.num_cached
+
+    def count_finish(self, sequence: Sequence, reason: str) -> None:
+        self.finished[reason] += 1
+        self.request_seconds.add(time.monotonic() - sequence.request.arrived)
+
+
+def prometheus_text(engine: Engine, model: str) -> str:
+    """The body of ``GET /metrics``."""
+    labels = f'model_name="{_escaped(model)}"'
+    metrics, scheduler = engine.metrics, engine.scheduler
+    lines: list[str] = []
+
+    def single(name: str, kind: str, help: str, value: float) -> None:
+        lines.extend([f"# HELP {name} {help}", f"# TYPE {name} {kind}", f"{name}{{{labels}}} {value}"])
+
+    single("vllm:num_requests_running", "gauge", "Sequences being computed.", len(scheduler.running))
+    single("vllm:num_requests_waiting", "gauge", "Sequences waiting for room.", len(scheduler.waiting))
+    single("vllm:kv_cache_usage_perc", "gauge", "Used share of the key-value memory, 0 to 1.", kv_usage(scheduler))
+    single("vllm:num_preemptions_total", "counter", "Sequences put back to waiting.", scheduler.num_preemptions)
+    single("vllm:prompt_tokens_total", "counter", "Prompt tokens received.", metrics.num_prompt_tokens)
+    single("vllm:generation_tokens_total", "counter", "Tokens generated.", metrics.num_generated_tokens)
+    single("vllm:prefix_cache_queries_total", "counter", "Prompt tokens looked up.", metrics.num_prefix_queries)
+    single("vllm:prefix_cache_hits_total", "counter", "Prompt tokens found computed.", metrics.num_prefix_hits)
+    single("zhilu:engine_steps_total", "counter", "Steps of the engine.", metrics.num_steps)
+    single(
+        "zhilu:computed_tokens_total", "counter", "Tokens computed, recomputed ones too.", metrics.num_computed_tokens
+    )
+    lines += ["# HELP vllm:request_success_total Answers finished.", "# TYPE vllm:request_success_total counter"]
+    for reason in ("stop", "length"):
+        lines.append(
+            f'vllm:request_success_total{{{labels},finished_reason="{reason}"}} {metrics.finished[reason]}'
+        )  # fmt: skip
+    for name, histogram, help in (
+        ("vllm:time_to_first_token_seconds", metrics.first_token_seconds, "From arrival to the first token."),
+        ("vllm:e2e_request_latency_seconds", metrics.request_seconds, "From arrival to the last token."),
+    ):
+        lines += [f"# HELP {name} {help}", f"# TYPE {name} histogram", *histogram.lines(name, labels)]
+    return "\n".join(lines) + "\n"
+
+
+def kv_usage(scheduler: Scheduler) -> float:
+    return 1 - scheduler.pool.num_free / scheduler.pool.num_blocks
+
+
+def _escaped(label: str) -> str:
+    return label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

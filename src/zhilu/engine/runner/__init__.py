@@ -1,0 +1,1 @@
+"""The arithmetic: one file per way of computing a step. ``base.py`` is the interface."""
