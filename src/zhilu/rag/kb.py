@@ -1,0 +1,261 @@
+"""One knowledge base: its documents, chunks and traces. Ingestion and retrieval are built on it, beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from zhilu.errors import NotFoundError, ZhiluError, error_body
+from zhilu.messages import T
+from zhilu.rag.database import KbDatabase
+from zhilu.rag.load import Limits, check_size, safe_name
+from zhilu.rag.load.sniff import sniff
+from zhilu.rag.records import Document, DocumentText, KbInfo, utc_now
+from zhilu.rag.stores import Filter, SqliteVectorStore, VectorStore
+
+__all__ = ["KnowledgeBase"]
+
+_DOCUMENT = (
+    "id, name, mime, size_bytes, status, error, num_chunks, num_chars, num_pages, lang, added_at, job_id"  # no text
+)
+
+
+class KnowledgeBase:
+    """Safe to share between threads. Other processes may write to the same files at the same time."""
+
+    def __init__(self, database: KbDatabase, folder: Path) -> None:
+        self.database = database
+        self.folder = folder
+        self.id = database.meta("id") or folder.name
+        self.embedder = database.meta("embedder") or "none"
+        self.dim = int(database.meta("dim") or 0)
+        self.store: VectorStore = SqliteVectorStore(database, self.dim)
+
+    @property
+    def name(self) -> str:
+        return self.database.meta("name") or self.id
+
+    def info(self) -> KbInfo:
+        row = self.database.row(
+            "SELECT COUNT(*), COALESCE(SUM(num_chunks), 0), COALESCE(SUM(size_bytes), 0), MAX(updated_at) FROM documents"
+        )
+        assert row is not None
+        meta = {r["key"]: r["value"] for r in self.database.rows("SELECT key, value FROM meta")}
+        size = sum(f.stat().st_size for f in self.folder.glob("kb.db*"))
+        return KbInfo(
+            id=self.id, name=meta["name"], description=meta["description"], embedder=self.embedder, dim=self.dim,
+            num_documents=row[0], num_chunks=row[1], size_bytes=row[2] + size, created_at=meta["created_at"],
+            updated_at=max(meta["updated_at"], row[3] or ""),
+        )  # fmt: skip
+
+    # Documents -------------------------------------------------------------------------------------------------------
+
+    def add(self, stream: BinaryIO, name: str, *, max_mb: int) -> tuple[Document, bool]:
+        """Store an uploaded file and queue it: ``(document, is_new)``; the same bytes again are the same document.
+
+        When this returns, file and row are on the disk. A document that failed before is queued again.
+
+        Raises:
+            InputError: the name or the content is refused; nothing is kept. TooLargeError: over ``max_mb`` MiB.
+        """
+        name = safe_name(name)
+        incoming = self.folder / "files" / f".incoming-{secrets.token_hex(6)}"
+        incoming.parent.mkdir(exist_ok=True)
+        try:
+            sha256, size = _receive(stream, incoming, max_mb)
+            known = self.database.row(f"SELECT {_DOCUMENT} FROM documents WHERE sha256 = ?", (sha256,))
+            if known is not None:
+                if known["status"] == "failed":
+                    return self.requeue(known["id"]), False
+                return _document(known), False
+            sniff(incoming, name, Limits())
+            doc_id = secrets.token_hex(6)
+            home = self.folder / "files" / doc_id
+            home.mkdir()
+            os.replace(incoming, home / "original")
+            _sync_folder(home)
+            _sync_folder(home.parent)
+            now = utc_now()
+            with self.database.write() as connection:
+                inserted = connection.execute(
+                    "INSERT OR IGNORE INTO documents (id, sha256, name, size_bytes, status, added_at, updated_at)"
+                    " VALUES (?, ?, ?, ?, 'queued', ?, ?)",
+                    (doc_id, sha256, name, size, now, now),
+                ).rowcount
+            if not inserted:  # another upload of the same bytes was faster
+                shutil.rmtree(home, ignore_errors=True)
+                return self._by_sha(sha256), False
+            return self.document(doc_id), True
+        finally:
+            incoming.unlink(missing_ok=True)
+
+    def documents(self) -> list[Document]:
+        """All documents in the order they were added."""
+        return [_document(r) for r in self.database.rows(f"SELECT {_DOCUMENT} FROM documents ORDER BY added_at, rowid")]
+
+    def document(self, doc_id: str) -> Document:
+        """
+        Raises:
+            NotFoundError: no such document here.
+        """
+        row = self.database.row(f"SELECT {_DOCUMENT} FROM documents WHERE id = ?", (doc_id,))
+        if row is None:
+            raise NotFoundError(
+                T(
+                    en=f"There is no document {doc_id!r} in {self.name!r}.",
+                    zh=f"知识库 {self.name!r} 里没有文档 {doc_id!r}。",
+                ),
+                fix=f"zhilu kb show {self.id}",
+            )
+        return _document(row)
+
+    def read(self, doc_id: str) -> DocumentText:
+        """A document with its text, pages and outline (empty before it was read)."""
+        document = self.document(doc_id)
+        row = self.database.row("SELECT text, pages, outline FROM texts WHERE doc_id = ?", (doc_id,))
+        text, pages, outline = (row[0], json.loads(row[1]), json.loads(row[2])) if row is not None else ("", [], [])
+        return DocumentText(**document.model_dump(), text=text, pages=pages, outline=outline)
+
+    def original(self, doc_id: str) -> Path:
+        """The file as it was uploaded."""
+        return self.folder / "files" / self.document(doc_id).id / "original"
+
+    def remove(self, doc_id: str) -> None:
+        """Delete a document from every index at once, then its file."""
+        self.document(doc_id)
+        with self.database.write() as connection:
+            self.forget(doc_id)
+            connection.execute("DELETE FROM documents WHERE id = ?", (doc_id,))
+            # vectors of text that no document holds any more are that text's data, too
+            connection.execute("DELETE FROM embeddings WHERE text_sha NOT IN (SELECT text_sha FROM chunks)")
+            self.touch()
+        shutil.rmtree(self.folder / "files" / doc_id, ignore_errors=True)
+
+    def forget(self, doc_id: str) -> None:
+        """Take a document's text, chunks and vectors out of every index; the row and the file stay."""
+        with self.database.write() as connection:
+            ids = [(r[0],) for r in connection.execute("SELECT id FROM chunks WHERE doc_id = ?", (doc_id,))]
+            connection.executemany("DELETE FROM lexical WHERE rowid = ?", ids)
+            self.store.delete(Filter(doc_ids=[doc_id]))
+            connection.execute("DELETE FROM chunks WHERE doc_id = ?", (doc_id,))
+            connection.execute("DELETE FROM texts WHERE doc_id = ?", (doc_id,))
+
+    def requeue(self, doc_id: str) -> Document:
+        """Put a document back to the beginning of its ingestion."""
+        with self.database.write():
+            self.forget(doc_id)
+            self.mark([doc_id], "queued")
+        return self.document(doc_id)
+
+    def mark(self, doc_ids: Iterable[str], status: str, error: ZhiluError | None = None) -> None:
+        """Set the status of documents; ``error`` says why where it is ``failed``."""
+        body = json.dumps(error_body(error)["error"], ensure_ascii=False) if error is not None else None
+        with self.database.write() as connection:
+            connection.executemany(
+                "UPDATE documents SET status = ?, error = ?, updated_at = ? WHERE id = ?",
+                [(status, body, utc_now(), doc_id) for doc_id in doc_ids],
+            )
+
+    def touch(self) -> None:
+        self.database.set_meta(updated_at=utc_now())
+
+    def sweep(self) -> None:
+        """Delete files that belong to no document: uploads that a kill cut off, and deletions it did."""
+        known = {r[0] for r in self.database.rows("SELECT id FROM documents")}
+        for path in (self.folder / "files").glob("*"):
+            if path.name in known or time.time() - path.stat().st_mtime < 3600:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        self.store.close()
+        self.database.close()
+
+    def _by_sha(self, sha256: str) -> Document:
+        row = self.database.row(f"SELECT {_DOCUMENT} FROM documents WHERE sha256 = ?", (sha256,))
+        assert row is not None
+        return _document(row)
+
+    # Chunks and traces -----------------------------------------------------------------------------------------------
+
+    def chunks(self, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """Chunks of ready documents by id, each with its document's name."""
+        rows = self.database.rows(
+            "SELECT c.id, c.doc_id, d.name AS doc_name, c.ordinal, c.start, c.end, c.page, c.heading, c.lang, c.text"
+            " FROM chunks c JOIN documents d ON d.id = c.doc_id"
+            " WHERE d.status = 'ready' AND c.id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(ids)),),
+        )
+        return {r["id"]: dict(r) for r in rows}
+
+    def add_trace(self, trace: dict[str, Any]) -> None:
+        """Keep a question's trace (see ``pipeline``); the last 10,000 stay."""
+        with self.database.write() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO traces VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    trace["id"], trace["question"], trace["answer"], int(trace["refused"]), trace["created_at"],
+                    trace["seconds"], json.dumps(trace, ensure_ascii=False),
+                ),
+            )  # fmt: skip
+            connection.execute(
+                "DELETE FROM traces WHERE rowid <= (SELECT MAX(rowid) FROM traces) - 10000",
+            )
+
+    def traces(self, limit: int = 100) -> list[dict[str, Any]]:
+        """The latest questions: id, question, answer, refused, created_at, seconds."""
+        rows = self.database.rows(
+            "SELECT id, question, answer, refused, created_at, seconds FROM traces ORDER BY rowid DESC LIMIT ?",
+            (limit,),
+        )
+        return [{**dict(r), "refused": bool(r["refused"])} for r in rows]
+
+    def trace(self, trace_id: str) -> dict[str, Any]:
+        """
+        Raises:
+            NotFoundError: no such trace.
+        """
+        data = self.database.value("SELECT data FROM traces WHERE id = ?", (trace_id,))
+        if data is None:
+            raise NotFoundError(T(en=f"There is no trace {trace_id!r}.", zh=f"没有编号为 {trace_id!r} 的记录。"))
+        loaded: dict[str, Any] = json.loads(data)
+        return loaded
+
+
+def _document(row: Any) -> Document:
+    values = dict(row)
+    values["error"] = json.loads(values["error"]) if values["error"] else None
+    return Document(**values)
+
+
+def _receive(stream: BinaryIO, path: Path, max_mb: int) -> tuple[str, int]:
+    """Copy an upload to ``path`` and sync it: its SHA-256 and size in bytes; stops as soon as it is too large."""
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("xb") as file:
+        while block := stream.read(1 << 20):
+            size += len(block)
+            check_size(size, max_mb)
+            digest.update(block)
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest(), size
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

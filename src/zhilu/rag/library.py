@@ -1,0 +1,158 @@
+"""The shelf: all knowledge bases of a data home, one folder each (``kbs/<id>/kb.db`` and ``kbs/<id>/files/``)."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zhilu.errors import ConflictError, InputError, NotFoundError, nearest
+from zhilu.home import file_lock
+from zhilu.messages import T
+from zhilu.rag.database import KbDatabase
+from zhilu.rag.embedding import choose_embedder
+from zhilu.rag.kb import KnowledgeBase
+from zhilu.rag.records import KbInfo, utc_now
+
+if TYPE_CHECKING:
+    from zhilu.context import Context
+
+__all__ = ["Library"]
+
+_ID = re.compile(r"[0-9a-f]{12}")
+_open: dict[Path, tuple[int, KnowledgeBase]] = {}  # database file -> (inode, opened)
+_lock = threading.Lock()
+
+# Named here because ``Library.list`` hides the builtin inside the class.
+Infos = list[KbInfo]
+Ids = list[str]
+
+
+class Library:
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.folder = context.home.kbs
+
+    def list(self) -> Infos:
+        """All knowledge bases, the oldest first."""
+        infos = [self._opened(kb_id).info() for kb_id in self._ids()]
+        return sorted(infos, key=lambda i: (i.created_at, i.id))
+
+    def create(self, name: str, description: str = "", embedder: str | None = None) -> KnowledgeBase:
+        """A new, empty knowledge base. It remembers its embedder: vectors of two embedders cannot be compared.
+
+        Raises:
+            InputError: the name is empty or longer than 100 characters. ConflictError: it is taken.
+            MissingComponentError: the embedder asked for is not installed.
+        """
+        name = checked_name(name)
+        chosen, dim = choose_embedder(self.context, embedder)
+        kb_id = secrets.token_hex(6)
+        with file_lock(self.context.home.run / "kbs.lock"):
+            self._refuse_taken(name)
+            fresh = self.folder / f".new-{kb_id}"
+            (fresh / "files").mkdir(parents=True, mode=0o700)
+            database = KbDatabase(fresh / "kb.db")
+            now = utc_now()
+            database.set_meta(
+                id=kb_id, name=name, description=description.strip(), embedder=chosen, dim=str(dim),
+                created_at=now, updated_at=now,
+            )  # fmt: skip
+            database.close()
+            fresh.rename(self.folder / kb_id)
+        return self._opened(kb_id)
+
+    def open(self, name_or_id: str) -> KnowledgeBase:
+        """
+        Raises:
+            NotFoundError: says which there are.
+        """
+        if _ID.fullmatch(name_or_id) and (self.folder / name_or_id / "kb.db").exists():
+            return self._opened(name_or_id)
+        names = {kb.name: kb for kb in map(self._opened, self._ids())}
+        if name_or_id in names:
+            return names[name_or_id]
+        close = nearest(name_or_id, names)
+        there = "、".join(names) if names else "-"
+        raise NotFoundError(
+            T(
+                en=f"No knowledge base called {name_or_id!r}."
+                + (f" Did you mean {close!r}?" if close else f" There are: {there}."),
+                zh=f"没有名为 {name_or_id!r} 的知识库。" + (f"是不是 {close!r}？" if close else f"现有：{there}。"),
+            ),
+            fix="zhilu kb list",
+        )
+
+    def rename(self, kb: KnowledgeBase, name: str) -> None:
+        """
+        Raises:
+            InputError, ConflictError: as ``create``.
+        """
+        name = checked_name(name)
+        with file_lock(self.context.home.run / "kbs.lock"):
+            self._refuse_taken(name, besides=kb.id)
+            kb.database.set_meta(name=name, updated_at=utc_now())
+
+    def remove(self, name_or_id: str) -> None:
+        """Delete a knowledge base with its documents. Other processes that have it open finish on what they hold."""
+        kb = self.open(name_or_id)
+        gone = self.folder / f".deleted-{kb.id}-{secrets.token_hex(3)}"
+        with _lock:
+            _open.pop(kb.database.path, None)
+        kb.close()
+        kb.folder.rename(gone)  # one step: from here on it is not there
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Delete what a kill left behind: half-made and half-deleted knowledge bases, uploads never finished."""
+        for folder in self.folder.glob(".*"):
+            if folder.is_dir() and (folder.name.startswith(".deleted-") or _older_than_an_hour(folder)):
+                shutil.rmtree(folder, ignore_errors=True)
+        for kb_id in self._ids():
+            self._opened(kb_id).sweep()
+
+    def _ids(self) -> Ids:
+        return [p.parent.name for p in sorted(self.folder.glob("*/kb.db")) if _ID.fullmatch(p.parent.name)]
+
+    def _opened(self, kb_id: str) -> KnowledgeBase:
+        path = self.folder / kb_id / "kb.db"
+        with _lock:
+            inode = path.stat().st_ino
+            known = _open.get(path)
+            if known is None or known[0] != inode:  # another process may have deleted it meanwhile
+                if known is not None:
+                    known[1].close()
+                _open[path] = (inode, KnowledgeBase(KbDatabase(path), path.parent))
+            return _open[path][1]
+
+    def _refuse_taken(self, name: str, besides: str | None = None) -> None:
+        for kb_id in self._ids():
+            if kb_id != besides and self._opened(kb_id).name == name:
+                raise ConflictError(
+                    T(en=f"There is a knowledge base called {name!r} already.", zh=f"已经有名为 {name!r} 的知识库。"),
+                    param="name",
+                )
+
+
+def checked_name(name: str) -> str:
+    name = " ".join(name.split())
+    if not name or len(name) > 100:
+        raise InputError(
+            T(
+                en=f"A knowledge base needs a name of 1 to 100 characters, not {name[:120]!r}.",
+                zh=f"知识库的名称须为 1 到 100 个字符，而不是 {name[:120]!r}。",
+            ),
+            param="name",
+        )
+    return name
+
+
+def _older_than_an_hour(folder: Path) -> bool:
+    try:
+        return time.time() - folder.stat().st_mtime > 3600
+    except FileNotFoundError:
+        return False
