@@ -20,13 +20,13 @@ def script(name: str) -> str:
     return str(Path(__file__).with_name(f"look_{name}.py"))
 
 
-def look(runner: Runner, python: str, name: str, *, timeout: float = 3.0) -> dict[str, Any]:
+def look(runner: Runner, python: str, name: str, *args: str, timeout: float = 3.0) -> dict[str, Any]:
     """Run a script in ``python``.
 
     Returns:
         its answer; or ``{"failed": <last words>}``; or ``{"timed_out": True}``.
     """
-    done = runner.run([python, script(name)], timeout=timeout)
+    done = runner.run([python, script(name), *args], timeout=timeout)
     if done.code == TIMED_OUT:
         return {"timed_out": True}
     lines = [line for line in done.out.splitlines() if line.startswith("{")]
