@@ -1,0 +1,75 @@
+"""Which models may be served: those of the store, or the ones a command named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from zhilu.context import Context
+from zhilu.errors import NotFoundError, nearest
+from zhilu.messages import T
+from zhilu.serving.facts import ServedModel
+
+__all__ = ["Catalog", "FixedCatalog", "StoreCatalog", "no_such_model"]
+
+
+class Catalog(Protocol):
+    """The seam to the model store. Both methods may read the disk: call them in a thread."""
+
+    def list(self) -> Sequence[dict[str, Any]]:
+        """One entry a model for ``GET /v1/models``: ``id``, and ``max_model_len`` where known."""
+        ...
+
+    def get(self, name: str) -> ServedModel:
+        """Raises NotFoundError."""
+        ...
+
+
+class StoreCatalog:
+    """Every model of the store that an engine can load."""
+
+    def __init__(self, context: Context) -> None:
+        from zhilu.models import ModelStore
+
+        self._store = ModelStore(context)
+
+    def list(self) -> list[dict[str, Any]]:
+        models = [model for model in self._store.list() if model.supported]
+        return [{"id": m.name, **({"max_model_len": m.context_length} if m.context_length else {})} for m in models]
+
+    def get(self, name: str) -> ServedModel:
+        model = self._store.get(name)
+        return ServedModel(model.name, Path(model.path))
+
+
+class FixedCatalog:
+    """Just these models, for ``zhilu serve`` and tests."""
+
+    def __init__(self, *models: ServedModel) -> None:
+        self._models = {model.name: model for model in models}
+
+    def list(self) -> list[dict[str, Any]]:
+        return [{"id": name} for name in self._models]
+
+    def get(self, name: str) -> ServedModel:
+        if name not in self._models:
+            raise no_such_model(name, list(self._models))
+        return self._models[name]
+
+
+def no_such_model(name: str, there: Sequence[str]) -> NotFoundError:
+    """OpenAI's ``model_not_found``, with the names there are and the nearest."""
+    close = nearest(name, there)
+    listed = ", ".join(there) or "-"
+    return NotFoundError(
+        T(
+            f"The model {name!r} does not exist."
+            + (f" Did you mean {close!r}?" if close else "")
+            + f" There are: {listed}.",
+            f"模型 {name!r} 不存在。" + (f"是不是 {close!r}？" if close else "") + f"现有：{listed}。",
+        ),
+        param="model",
+        code="model_not_found",
+        fix="zhilu model list",
+    )

@@ -1,0 +1,52 @@
+"""Our own engine: ``python -m zhilu.engine.server``, started like any other."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from zhilu.errors import InputError
+from zhilu.messages import T
+from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, ServedModel
+
+__all__ = ["ENGINE", "ZhiluEngine"]
+
+
+class ZhiluEngine:
+    facts = EngineFacts(
+        name="zhilu",
+        title=T("Zhilu engine", "指路引擎"),
+        status="alive",
+        description=T(
+            "The embedded engine: paged attention and continuous batching on the CPU, readable from end to end.",
+            "内置引擎：在 CPU 上做分页注意力与连续批处理，代码从头到尾都能读懂。",
+        ),
+        source="ARCHITECTURE.md#engine",
+        checked="2026-11-23",
+        can=frozenset(
+            {"chat", "completions", "stream", "stream_usage", "tokenize", "metrics", "state", "logprobs", "seed"}
+        ),
+    )
+
+    def installed(self) -> tuple[bool, T]:
+        return True, T("part of Zhilu", "指路自带")
+
+    def launch(self, model: ServedModel, options: LaunchOptions, port: int) -> Launch:
+        if model.path is None:
+            raise InputError(
+                T(f"The model {model.name!r} has no folder here.", f"模型 {model.name!r} 在这里没有目录。"),
+                param="model",
+                fix="zhilu model list",
+            )
+        argv = [sys.executable, "-m", "zhilu.engine.server", "--model", str(model.path), "--name", model.name]
+        argv += ["--host", "127.0.0.1", "--port", str(port), "--parent-watch"]
+        threads = options.threads or os.cpu_count() or 1
+        argv += ["--threads", str(threads)]
+        if options.max_len is not None:
+            argv += ["--max-len", str(options.max_len)]
+        # The tokenizer's own thread pool and OpenMP's must not fight over the cores with the engine's.
+        env = {"TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
+        return Launch(url=f"http://127.0.0.1:{port}", ready_path="/health", model=model.name, argv=tuple(argv), env=env)
+
+
+ENGINE = ZhiluEngine()
