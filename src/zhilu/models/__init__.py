@@ -1,0 +1,6 @@
+"""Models on this machine: the store, what is inside them, pulling them, embedders, and the one we ship (``nano``).
+
+File map: ``store`` folders under the home · ``check`` may this folder be a model · ``inspect`` what is in it ·
+``tensors`` safetensors without a framework · ``hubs`` and ``pull`` Hugging Face and ModelScope · ``embedders`` text to
+vectors · ``nano`` the embedded model and its training.
+"""

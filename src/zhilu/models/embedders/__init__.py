@@ -1,0 +1,50 @@
+"""Text to vectors: ``load_embedder(name, context)``. Implementations register under the entry points ``zhilu.embedders``.
+
+File map: ``base`` the interface · ``bert`` a BERT encoder as an OpenVINO graph · ``minilm`` the default · ``testing``
+a fake and the conformance suite every implementation passes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from zhilu.messages import T
+from zhilu.models.embedders.base import Embedder, Kind
+from zhilu.registry import Registry
+
+if TYPE_CHECKING:
+    from zhilu.context import Context
+
+__all__ = ["DEFAULT", "Embedder", "Kind", "embedder_names", "load_embedder"]
+
+DEFAULT = "minilm"
+
+_loaded: dict[tuple[str, int], Embedder] = {}
+_lock = threading.Lock()
+
+
+def embedder_names() -> list[str]:
+    """The names there are, for choices in the command line and the workbench."""
+    return _registry().names()
+
+
+def load_embedder(name: str, context: Context) -> Embedder:
+    """The embedder called ``name``; ``"auto"`` is the setting's, or else the default. Loaded once per process.
+
+    Raises:
+        NotFoundError: no such embedder.
+        MissingComponentError: its files are not installed; ``fix`` installs them.
+    """
+    if name == "auto":
+        name = context.settings.embedder if context.settings.embedder != "auto" else DEFAULT
+    with _lock:
+        key = (name, context.settings.threads)
+        if key not in _loaded:
+            _loaded[key] = _registry().get(name)(context)
+        return _loaded[key]
+
+
+def _registry() -> Registry[Callable[[Context], Embedder]]:
+    return Registry.from_entry_points("zhilu.embedders", T("embedder", "向量模型"))
