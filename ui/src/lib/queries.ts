@@ -1,5 +1,5 @@
 /** Questions that more than one feature asks the server. */
-import { useQuery, type UseQueryResult } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient, type UseQueryResult } from "@tanstack/react-query";
 import { api } from "./api";
 import type { ConversationSummary, Job, KnowledgeBase, Model, ServerStatus } from "./types";
 
@@ -35,4 +35,14 @@ export function useConversations(): UseQueryResult<ConversationSummary[]> {
 /** Newest first; kept fresh by the stream of `useJobEvents`. */
 export function useJobs(): UseQueryResult<Job[]> {
   return useQuery({ queryKey: ["jobs"], queryFn: ({ signal }) => api.get<Job[]>("/jobs?limit=200", signal) });
+}
+
+/** Starts a model's engine; the answer comes at once, the state follows by polling. */
+export function useStartModel() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (name: string) => api.post(`/models/${encodeURIComponent(name)}/start`, {}),
+    onSettled: () =>
+      Promise.all([queries.invalidateQueries({ queryKey: ["models"] }), queries.invalidateQueries({ queryKey: ["status"] })]),
+  });
 }

@@ -1,4 +1,133 @@
-import { Page } from "@/components/Page";
-export default function ChatPage(_: { id?: string; name?: string; task?: string; kb?: string; doc?: string }) {
-  return <Page title="ChatPage">{null}</Page>;
+import { useQueryClient } from "@tanstack/react-query";
+import { History, SquarePen } from "lucide-react";
+import { useEffect, useState } from "react";
+import { useLocation, useSearchParams } from "wouter";
+import { BarActions } from "@/components/BarActions";
+import { IconButton } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
+import { Empty, ErrorPanel, Skeleton, useErrorText } from "@/components/states";
+import { api, ApiError } from "@/lib/api";
+import { useI18n } from "@/lib/i18n";
+import { useStatus } from "@/lib/queries";
+import { toast } from "@/lib/toast";
+import { pathTo } from "@/lib/tree";
+import type { Conversation } from "@/lib/types";
+import { conversationKey, useConversation, usePatchConversation } from "./api";
+import css from "./ChatPage.module.css";
+import { Composer } from "./Composer";
+import { ConversationList } from "./ConversationList";
+import { useSampling } from "./sampling";
+import { Thread } from "./Thread";
+import { startTurn, stopTurn, useTurn, type Ask } from "./turns";
+import { Welcome } from "./Welcome";
+
+/** The conversation of the address, or a new one that is made with its first question. */
+export default function ChatPage({ id }: { id: string | undefined }) {
+  const { t } = useI18n();
+  const [, go] = useLocation();
+  const [listOpen, setListOpen] = useState(false);
+  return (
+    <div className={css.page}>
+      <aside className={css.list} aria-label={t("chat.list")}>
+        <ConversationList current={id} />
+      </aside>
+      <BarActions>
+        <IconButton icon={History} label={t("chat.list")} onClick={() => setListOpen(true)} />
+        <IconButton icon={SquarePen} label={t("chat.new")} onClick={() => go("/chat")} />
+      </BarActions>
+      <Dialog open={listOpen} onClose={() => setListOpen(false)} title={t("chat.list")} shape="menu">
+        <ConversationList current={id} onChosen={() => setListOpen(false)} />
+      </Dialog>
+      {/* A new conversation keeps its place on screen when it gets its address: both are one component. */}
+      <Talk id={id} />
+    </div>
+  );
+}
+
+function Talk({ id }: { id: string | undefined }) {
+  const { t } = useI18n();
+  const queries = useQueryClient();
+  const [, go] = useLocation();
+  const [params] = useSearchParams();
+  const errorText = useErrorText();
+  const { data: status } = useStatus();
+  const [sampling, setSampling] = useSampling();
+  const [fresh, setFresh] = useState<{ model: string | null; kb_id: string | null }>({ model: null, kb_id: params.get("kb") });
+  const { data: conversation, error, refetch } = useConversation(id);
+  const patch = usePatchConversation();
+  const turn = useTurn(id);
+
+  const running = turn?.running ?? false;
+  const chosen = id === undefined ? fresh : conversation;
+  const model = chosen?.model ?? status?.model.name ?? null;
+  const path = conversation ? pathTo(conversation.messages, conversation.head_id) : [];
+
+  const choose = (change: { model?: string | null; kb_id?: string | null }) => {
+    if (id === undefined) setFresh({ ...fresh, ...change });
+    else patch.mutate({ id, change });
+  };
+
+  const ask = async (what: Ask) => {
+    const asked = { ...what, params: sampling };
+    if (id !== undefined) return startTurn(queries, id, asked);
+    try {
+      const made = await api.post<Conversation>("/conversations", { model: fresh.model, kb_id: fresh.kb_id });
+      queries.setQueryData<Conversation>(conversationKey(made.id), { ...made, head_id: null, messages: made.messages ?? [] });
+      const started = startTurn(queries, made.id, asked);
+      go(`/chat/${made.id}`);
+      return await started;
+    } catch (refusal) {
+      toast(errorText(refusal).text, "bad");
+    }
+  };
+
+  useEffect(() => {
+    if (!running || id === undefined) return;
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key === "Escape" && !document.querySelector("[role=dialog]")) stopTurn(id);
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [running, id]);
+
+  const isGone = error instanceof ApiError && error.status === 404;
+  return (
+    <section className={css.talk}>
+      <title>{`${conversation?.title || t("chat.title")} · Zhilu 指路`}</title>
+      {id === undefined ? (
+        <Welcome model={model} onAsk={(content) => void ask({ parent_id: null, content })} />
+      ) : conversation ? (
+        <Thread
+          key={id}
+          conversation={conversation}
+          path={path}
+          running={running}
+          failed={turn?.failed ?? null}
+          onAsk={(what) => void ask(what)}
+          onHead={(head_id) => patch.mutate({ id, change: { head_id } })}
+        />
+      ) : error ? (
+        <div className={css.middle}>
+          {isGone ? <Empty icon={History} title={t("chat.gone")} /> : <ErrorPanel error={error} retry={() => void refetch()} />}
+        </div>
+      ) : (
+        <div className={css.middle}>
+          <Skeleton lines={6} />
+        </div>
+      )}
+      <Composer
+        key={id ?? "new"}
+        draftKey={id ?? "new"}
+        model={model}
+        kbId={chosen?.kb_id ?? null}
+        running={running}
+        disabled={id !== undefined && !conversation}
+        sampling={sampling}
+        onSampling={setSampling}
+        onChoose={choose}
+        onSend={(content) => void ask({ parent_id: path.at(-1)?.id ?? null, content })}
+        onStop={() => id !== undefined && stopTurn(id)}
+      />
+    </section>
+  );
 }

@@ -1,0 +1,128 @@
+import { ArrowUp, Square } from "lucide-react";
+import { useLayoutEffect, useRef, useState, type KeyboardEvent } from "react";
+import { Link } from "wouter";
+import { Button, Spinner } from "@/components/Button";
+import { useI18n } from "@/lib/i18n";
+import { useKbs, useModels, useStartModel, useStatus } from "@/lib/queries";
+import type { ModelState } from "@/lib/types";
+import { KbMenu, ModelMenu } from "./choices";
+import css from "./Composer.module.css";
+import { SamplingMenu } from "./SamplingMenu";
+import type { Sampling } from "./turns";
+
+interface ComposerProps {
+  /** What is typed but not sent is kept for each conversation while the browser tab lives. */
+  draftKey: string;
+  model: string | null;
+  kbId: string | null;
+  running: boolean;
+  disabled: boolean;
+  sampling: Sampling;
+  onSampling: (next: Sampling) => void;
+  onChoose: (change: { model?: string | null; kb_id?: string | null }) => void;
+  onSend: (content: string) => void;
+  onStop: () => void;
+}
+
+export function Composer(props: ComposerProps) {
+  const { draftKey, model, kbId, running, disabled, sampling, onSampling, onChoose, onSend, onStop } = props;
+  const { t } = useI18n();
+  const stored = `zhilu.draft.${draftKey}`;
+  const [text, setText] = useState(() => sessionStorage.getItem(stored) ?? "");
+  const field = useRef<HTMLTextAreaElement>(null);
+  const state = useModelState(model);
+  const kb = useKbs().data?.find(({ id }) => id === kbId);
+  const ready = state === "ready" && !disabled;
+
+  useLayoutEffect(() => {
+    const area = field.current;
+    if (!area) return;
+    area.style.height = "auto";
+    area.style.height = `${Math.min(area.scrollHeight, 220)}px`;
+  }, [text]);
+
+  const write = (next: string) => {
+    setText(next);
+    sessionStorage.setItem(stored, next);
+  };
+  const send = () => {
+    if (!text.trim() || running || !ready) return;
+    onSend(text.trim());
+    write("");
+  };
+  const onKey = (event: KeyboardEvent) => {
+    // Enter that ends an input method's composition chooses a word; it does not send.
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    send();
+  };
+
+  return (
+    <div className={css.composer}>
+      {model && <ModelNotice model={model} state={state} />}
+      <form
+        className={css.box}
+        onSubmit={(event) => {
+          event.preventDefault();
+          send();
+        }}
+      >
+        <textarea
+          ref={field}
+          autoFocus
+          data-slash
+          rows={1}
+          value={text}
+          aria-label={t("chat.ask")}
+          placeholder={kb ? t("chat.askKb", { name: kb.name }) : t("chat.ask")}
+          onChange={(event) => write(event.target.value)}
+          onKeyDown={onKey}
+        />
+        <div className={css.row}>
+          <ModelMenu chosen={model} onChoose={(name) => onChoose({ model: name })} />
+          <KbMenu chosen={kbId} onChoose={(id) => onChoose({ kb_id: id })} />
+          <SamplingMenu sampling={sampling} onChange={onSampling} />
+          {running ? (
+            <button type="button" className={css.send} aria-label={t("chat.stop")} title={`${t("chat.stop")} (Esc)`} onClick={onStop}>
+              <Square size={14} fill="currentColor" aria-hidden />
+            </button>
+          ) : (
+            <button type="submit" className={css.send} aria-label={t("chat.send")} disabled={!text.trim() || !ready}>
+              <ArrowUp size={18} aria-hidden />
+            </button>
+          )}
+        </div>
+      </form>
+    </div>
+  );
+}
+
+function useModelState(model: string | null): ModelState | undefined {
+  const { data: status } = useStatus();
+  const known = useModels().data?.find(({ name }) => name === model)?.state;
+  return status && status.model.name === model ? status.model.state : known;
+}
+
+/** Says why one cannot send yet, and what to do about it. */
+function ModelNotice({ model, state }: { model: string; state: ModelState | undefined }) {
+  const { t } = useI18n();
+  const start = useStartModel();
+  if (state === undefined || state === "ready") return null;
+  if (state === "starting" || start.isPending) {
+    return (
+      <p className={css.notice} role="status">
+        <Spinner size={14} /> {t("chat.starting", { model })}
+      </p>
+    );
+  }
+  const failed = state === "failed";
+  return (
+    <p className={css.notice} data-bad={failed || undefined} role="status">
+      {t(failed ? "chat.modelFailed" : "chat.modelStopped", { model })}
+      <Button small onClick={() => start.mutate(model)}>
+        {t(failed ? "do.retry" : "chat.start")}
+      </Button>
+      {failed && <Link href={`/models/${encodeURIComponent(model)}`}>{t("chat.seeLog")}</Link>}
+    </p>
+  );
+}

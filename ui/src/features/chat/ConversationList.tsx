@@ -1,0 +1,152 @@
+import { MoreHorizontal, Pencil, SquarePen, Trash2 } from "lucide-react";
+import { useState } from "react";
+import { Link, useLocation } from "wouter";
+import { Button, IconButton } from "@/components/Button";
+import { Confirm, Dialog } from "@/components/Dialog";
+import { Field } from "@/components/Field";
+import { Menu, MenuItem } from "@/components/Menu";
+import { SearchField } from "@/components/SearchField";
+import { ErrorPanel, Skeleton } from "@/components/states";
+import { useI18n, type Key } from "@/lib/i18n";
+import { useConversations } from "@/lib/queries";
+import type { ConversationSummary } from "@/lib/types";
+import { useDeleteConversation, usePatchConversation } from "./api";
+import css from "./ConversationList.module.css";
+
+const DAY = 86_400_000;
+
+/** Today, yesterday, last seven days, older: in the order of the list, empty ones left out. */
+function byAge(list: ConversationSummary[], now: number): [Key, ConversationSummary[]][] {
+  const midnight = new Date(now).setHours(0, 0, 0, 0);
+  const groups: [Key, ConversationSummary[]][] = [
+    ["chat.today", []],
+    ["chat.yesterday", []],
+    ["chat.week", []],
+    ["chat.older", []],
+  ];
+  for (const one of list) {
+    const at = Date.parse(one.updated_at);
+    const group = at >= midnight ? 0 : at >= midnight - DAY ? 1 : at >= midnight - 7 * DAY ? 2 : 3;
+    groups[group]?.[1].push(one);
+  }
+  return groups.filter(([, members]) => members.length);
+}
+
+export function ConversationList({ current, onChosen }: { current: string | undefined; onChosen?: () => void }) {
+  const { t } = useI18n();
+  const [, go] = useLocation();
+  const { data, error, refetch, isPending, dataUpdatedAt } = useConversations();
+  const [query, setQuery] = useState("");
+  const [doing, setDoing] = useState<{ what: "rename" | "delete"; to: ConversationSummary } | null>(null);
+
+  const wanted = query.trim().toLowerCase();
+  const found = (data ?? []).filter(({ title }) => (title ?? "").toLowerCase().includes(wanted));
+  const close = () => setDoing(null);
+  return (
+    <div className={css.list}>
+      <div className={css.head}>
+        <Button
+          icon={SquarePen}
+          className={css.new}
+          onClick={() => {
+            go("/chat");
+            onChosen?.();
+          }}
+        >
+          {t("chat.new")}
+        </Button>
+        {(data?.length ?? 0) > 5 && <SearchField label={t("chat.search")} value={query} onChange={setQuery} />}
+      </div>
+      <div className={css.scroll}>
+        {error && <ErrorPanel error={error} retry={() => void refetch()} />}
+        {isPending && <Skeleton lines={6} height={20} />}
+        {data && !found.length && <p className={css.none}>{t(wanted ? "chat.noneFound" : "chat.noneYet")}</p>}
+        {byAge(found, dataUpdatedAt).map(([label, members]) => (
+          <section key={label}>
+            <h2>{t(label)}</h2>
+            <ul>
+              {members.map((one) => (
+                <li key={one.id} className={css.item} data-current={one.id === current || undefined}>
+                  <Link href={`/chat/${one.id}`} onClick={onChosen} aria-current={one.id === current ? "page" : undefined}>
+                    {one.title || t("chat.untitled")}
+                  </Link>
+                  <Menu trigger={<IconButton small icon={MoreHorizontal} label={t("do.more")} className={css.more} />}>
+                    <MenuItem icon={Pencil} onSelect={() => setDoing({ what: "rename", to: one })}>
+                      {t("do.rename")}
+                    </MenuItem>
+                    <MenuItem icon={Trash2} danger onSelect={() => setDoing({ what: "delete", to: one })}>
+                      {t("do.delete")}
+                    </MenuItem>
+                  </Menu>
+                </li>
+              ))}
+            </ul>
+          </section>
+        ))}
+      </div>
+      {doing?.what === "rename" && <Rename key={doing.to.id} one={doing.to} onClose={close} />}
+      {doing?.what === "delete" && (
+        <Delete
+          one={doing.to}
+          onClose={close}
+          onGone={() => {
+            if (doing.to.id === current) go("/chat");
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+function Rename({ one, onClose }: { one: ConversationSummary; onClose: () => void }) {
+  const { t } = useI18n();
+  const patch = usePatchConversation();
+  const [title, setTitle] = useState(one.title ?? "");
+  const save = () => {
+    if (title.trim()) patch.mutate({ id: one.id, change: { title: title.trim() } });
+    onClose();
+  };
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      title={t("chat.renameTitle")}
+      onSubmit={save}
+      actions={
+        <>
+          <Button onClick={onClose}>{t("do.cancel")}</Button>
+          <Button tone="primary" type="submit" disabled={!title.trim()}>
+            {t("do.save")}
+          </Button>
+        </>
+      }
+    >
+      <Field label={t("chat.name")}>
+        {(props) => <input {...props} autoFocus maxLength={200} value={title} onChange={(e) => setTitle(e.target.value)} />}
+      </Field>
+    </Dialog>
+  );
+}
+
+function Delete({ one, onClose, onGone }: { one: ConversationSummary; onClose: () => void; onGone: () => void }) {
+  const { t } = useI18n();
+  const remove = useDeleteConversation();
+  return (
+    <Confirm
+      open
+      onClose={onClose}
+      title={t("chat.deleteTitle")}
+      hint={t("chat.deleteHint", { title: one.title || t("chat.untitled") })}
+      verb={t("do.delete")}
+      busy={remove.isPending}
+      onConfirm={() =>
+        remove.mutate(one.id, {
+          onSuccess: () => {
+            onGone();
+            onClose();
+          },
+        })
+      }
+    />
+  );
+}

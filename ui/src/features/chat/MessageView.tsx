@@ -1,0 +1,129 @@
+import { ChevronLeft, ChevronRight, Pencil, RefreshCw } from "lucide-react";
+import { useState } from "react";
+import { Button, CopyButton, IconButton } from "@/components/Button";
+import { Sources } from "@/components/Cite";
+import { Logo } from "@/components/Logo";
+import { Markdown } from "@/components/Markdown";
+import { ErrorPanel } from "@/components/states";
+import { useI18n } from "@/lib/i18n";
+import type { Message } from "@/lib/types";
+import css from "./MessageView.module.css";
+
+interface Shared {
+  message: Message;
+  /** Ids of all versions of this message, oldest first. */
+  versions: readonly string[];
+  onVersion: (id: string) => void;
+  /** While an answer streams nothing else may be asked. */
+  locked: boolean;
+}
+
+export function Question({ message, versions, onVersion, locked, onEdit }: Shared & { onEdit: (content: string) => void }) {
+  const { t } = useI18n();
+  const [draft, setDraft] = useState<string | null>(null);
+  if (draft !== null) {
+    const send = () => {
+      if (!draft.trim()) return;
+      setDraft(null);
+      onEdit(draft.trim());
+    };
+    return (
+      <form
+        className={css.editor}
+        onSubmit={(event) => {
+          event.preventDefault();
+          send();
+        }}
+      >
+        <textarea
+          autoFocus
+          aria-label={t("chat.edit")}
+          rows={Math.min(10, draft.split("\n").length + 1)}
+          value={draft}
+          onChange={(event) => setDraft(event.target.value)}
+          onKeyDown={(event) => {
+            if (event.key === "Escape") setDraft(null);
+            if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
+              event.preventDefault();
+              send();
+            }
+          }}
+        />
+        <div className={css.editorFoot}>
+          <Button small onClick={() => setDraft(null)}>
+            {t("do.cancel")}
+          </Button>
+          <Button small tone="primary" type="submit" disabled={!draft.trim()}>
+            {t("chat.editSend")}
+          </Button>
+        </div>
+      </form>
+    );
+  }
+  return (
+    <article className={css.question} aria-label={t("chat.you")}>
+      <p>{message.content}</p>
+      <div className={css.tools}>
+        <CopyButton text={message.content} />
+        <IconButton small icon={Pencil} label={t("chat.edit")} disabled={locked} onClick={() => setDraft(message.content)} />
+        <Versions id={message.id} versions={versions} onVersion={onVersion} locked={locked} />
+      </div>
+    </article>
+  );
+}
+
+export function Answer({
+  message,
+  versions,
+  onVersion,
+  locked,
+  grounded,
+  onAgain,
+}: Shared & { grounded: boolean; onAgain: () => void }) {
+  const { t } = useI18n();
+  const { status, content, citations, error, finish_reason, usage } = message;
+  const live = status === "streaming" && locked;
+  return (
+    <article className={css.answer} aria-label={message.model ?? "Zhilu"} aria-busy={live}>
+      <span className={css.face} data-live={live || undefined}>
+        <Logo size={26} />
+      </span>
+      <div className={css.body}>
+        {content && <Markdown text={content} streaming={live} citations={citations ?? undefined} />}
+        {live && !content && <p className={css.waiting}>{t(grounded && !citations ? "chat.searching" : "chat.answering")}…</p>}
+        {status === "stopped" && <p className={css.note}>{t("chat.stopped")}</p>}
+        {finish_reason === "length" && status === "complete" && <p className={css.note}>{t("chat.cut")}</p>}
+        {status === "error" && <ErrorPanel title={t("chat.failed")} error={error} retry={locked ? undefined : onAgain} />}
+        {!live && citations && <Sources citations={citations} />}
+        {!live && (
+          <div className={css.tools}>
+            {content && <CopyButton text={content} />}
+            <IconButton small icon={RefreshCw} label={t("chat.regenerate")} disabled={locked} onClick={onAgain} />
+            <Versions id={message.id} versions={versions} onVersion={onVersion} locked={locked} />
+            <span className={css.facts}>
+              {message.model}
+              {usage?.completion_tokens ? ` · ${t("chat.tokens", { n: usage.completion_tokens })}` : ""}
+            </span>
+          </div>
+        )}
+      </div>
+    </article>
+  );
+}
+
+function Versions({ id, versions, onVersion, locked }: { id: string; versions: readonly string[]; onVersion: (id: string) => void; locked: boolean }) {
+  const { t } = useI18n();
+  if (versions.length < 2) return null;
+  const at = versions.indexOf(id);
+  const step = (by: number) => {
+    const next = versions[at + by];
+    if (next !== undefined) onVersion(next);
+  };
+  return (
+    <span className={css.versions} role="group" aria-label={t("chat.version", { n: at + 1, of: versions.length })}>
+      <IconButton small icon={ChevronLeft} label={t("chat.prev")} disabled={locked || at === 0} onClick={() => step(-1)} />
+      {at + 1}/{versions.length}
+      <IconButton small icon={ChevronRight} label={t("chat.next")} disabled={locked || at === versions.length - 1} onClick={() => step(1)} />
+    </span>
+  );
+}

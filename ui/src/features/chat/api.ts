@@ -1,0 +1,46 @@
+/** What the chat asks the server for; the answer's stream is in turns.ts. */
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { api } from "@/lib/api";
+import type { Conversation, ConversationSummary } from "@/lib/types";
+import { useTurn } from "./turns";
+
+export const conversationKey = (id: string) => ["conversation", id];
+
+export function useConversation(id: string | undefined) {
+  const running = useTurn(id)?.running ?? false;
+  return useQuery({
+    queryKey: conversationKey(id ?? ""),
+    queryFn: ({ signal }) => api.get<Conversation>(`/conversations/${id}`, signal),
+    // While an answer streams the cache is ahead of the server.
+    enabled: id !== undefined && !running,
+  });
+}
+
+type Change = Partial<Pick<Conversation, "title" | "head_id" | "model" | "kb_id">>;
+
+/** Changes a conversation at once here, then on the server; a refusal brings the server's state back. */
+export function usePatchConversation() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, change }: { id: string; change: Change }) => api.patch<Conversation>(`/conversations/${id}`, change),
+    onMutate: ({ id, change }) => {
+      queries.setQueryData<Conversation>(conversationKey(id), (old) => old && { ...old, ...change });
+      queries.setQueryData<ConversationSummary[]>(["conversations"], (list) =>
+        list?.map((one) => (one.id === id ? { ...one, ...change, title: change.title ?? one.title } : one)),
+      );
+    },
+    onError: (_, { id }) => queries.invalidateQueries({ queryKey: conversationKey(id) }),
+    onSettled: () => queries.invalidateQueries({ queryKey: ["conversations"] }),
+  });
+}
+
+export function useDeleteConversation() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) => api.delete(`/conversations/${id}`),
+    onSuccess: (_, id) => {
+      queries.removeQueries({ queryKey: conversationKey(id) });
+      queries.setQueryData<ConversationSummary[]>(["conversations"], (list) => list?.filter((one) => one.id !== id));
+    },
+  });
+}
