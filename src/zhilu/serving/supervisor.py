@@ -191,7 +191,8 @@ class Supervisor:
         """
         served = self._served.get(name)
         if served is None or served.state == "stopped" or self._worth_retrying(served):
-            served = await self.start(name, engine=served.engine if served else None, options=served and served.options)
+            before = (served.engine, served.options) if served else (None, None)
+            served = await self.start(name, engine=before[0], options=before[1])
         if served.state == "ready":
             return served
         try:

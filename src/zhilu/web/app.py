@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import ModuleType
 from typing import Any
@@ -27,7 +27,13 @@ __all__ = ["create_app"]
 log = get_logger(__name__)
 
 
-def create_app(context: Context, *, only: tuple[str, ...] | None = None, ephemeral: bool = False) -> Any:
+def create_app(
+    context: Context,
+    *,
+    only: tuple[str, ...] | None = None,
+    ephemeral: bool = False,
+    state: Mapping[str, Any] | None = None,
+) -> Any:
     """The ASGI application.
 
     Args:
@@ -35,6 +41,7 @@ def create_app(context: Context, *, only: tuple[str, ...] | None = None, ephemer
         only: names of route groups to mount, by default all that are registered.
         ephemeral: True for a server that lives only as long as the command that started it; route groups see it as
             ``app.state.ephemeral`` and must then leave no trace of themselves in ``home.run``.
+        state: more attributes of ``app.state``, for the route groups named in ``only``.
     """
     registry: Registry[ModuleType] = Registry.from_entry_points("zhilu.routes", T("route group", "路由组"))
     groups = {name: registry.get(name) for name in registry.names() if only is None or name in only}
@@ -57,10 +64,13 @@ def create_app(context: Context, *, only: tuple[str, ...] | None = None, ephemer
     )
     app.state.context = context
     app.state.ephemeral = ephemeral
+    for name, value in (state or {}).items():
+        setattr(app.state, name, value)
     app.include_router(routes.router)
     for group in groups.values():
         app.include_router(group.router)
-    ui.mount(app)
+    if only is None:
+        ui.mount(app)
     _answer_errors(app)
     return Guard(_Language(app), host=context.settings.host, api_key=context.settings.api_key)
 

@@ -78,6 +78,7 @@ def run_app(
     make_app: Callable[[], Any],
     *,
     ephemeral: bool = False,
+    register: bool = True,
     ready_file: Path | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
@@ -86,6 +87,7 @@ def run_app(
     Args:
         make_app: builds the ASGI application once the port and the home are ours.
         ephemeral: take no lock, leave no ``gateway.json``, and stop when stdin ends (the parent is gone).
+        register: False for a second server on this data home (``zhilu serve``): no lock, no ``gateway.json``.
         ready_file: written with ``{"url", "pid"}`` once requests are answered.
         on_ready: called with the URL at the same moment.
 
@@ -94,6 +96,7 @@ def run_app(
         InputError: listening beyond loopback without a key.
     """
     settings = context.settings
+    register = register and not ephemeral
     if not is_loopback(settings.host) and not settings.api_key:
         raise InputError(
             T(
@@ -104,7 +107,7 @@ def run_app(
             fix="zhilu settings set api_key $(openssl rand -hex 16)",
         )
     with ExitStack() as stack:
-        if not ephemeral and not stack.enter_context(file_lock(context.home.run / "gateway.lock", blocking=False)):
+        if register and not stack.enter_context(file_lock(context.home.run / "gateway.lock", blocking=False)):
             url = running_gateway(context.home.run) or "?"
             raise ConflictError(
                 T(f"Zhilu already runs on this data home, at {url}.", f"指路已经在这个数据目录上运行，地址是 {url}。"),
@@ -131,7 +134,7 @@ def run_app(
             threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
 
         def ready() -> None:
-            if not ephemeral:
+            if register:
                 atomic_write(context.home.run / GATEWAY_FILE, json.dumps(state))
             if ready_file:
                 atomic_write(ready_file, json.dumps(state))
@@ -142,7 +145,7 @@ def run_app(
         try:
             server.run(sockets=[sock])
         finally:
-            if not ephemeral:
+            if register:
                 (context.home.run / GATEWAY_FILE).unlink(missing_ok=True)
 
 

@@ -1,0 +1,108 @@
+"""``/v1/embeddings`` from the embedders of ``zhilu.models``, in a thread of this process: they are small and start fast."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any, Protocol, cast, runtime_checkable
+
+from zhilu import wire
+from zhilu.context import Context
+from zhilu.errors import InputError, UnsupportedError
+from zhilu.messages import T
+
+__all__ = ["MAX_INPUTS", "Embeddings"]
+
+MAX_INPUTS = 2048  # OpenAI's own bound
+# Names of the product's embedders that are not those of the registry.
+_DEFAULT_NAMES = ("zhilu-embed", "default")
+
+
+@runtime_checkable
+class _CountsTokens(Protocol):
+    def count_tokens(self, texts: list[str]) -> list[int]: ...
+
+
+class Embeddings:
+    """Answers embedding requests. Embedders are loaded when first used."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def names(self) -> list[str]:
+        from zhilu.models.embedders import embedder_names
+
+        return embedder_names()
+
+    def find(self, name: str | None) -> str | None:
+        """The embedder's own name for what a request calls it; no name, or ours for the default, is the setting's."""
+        if name is None or name in _DEFAULT_NAMES:
+            return self._default()
+        return name if name in self.names() else None
+
+    def _default(self) -> str:
+        from zhilu.models.embedders import DEFAULT
+
+        chosen = self.context.settings.embedder
+        return DEFAULT if chosen == "auto" else chosen
+
+    async def answer(self, name: str, body: wire.EmbeddingRequest) -> dict[str, Any]:
+        """The reply.
+
+        Raises:
+            InputError: nothing to embed, too many inputs, or a text longer than the embedder reads (by how much).
+            UnsupportedError: another dimension than the embedder has, or token ids instead of text.
+        """
+        return await asyncio.to_thread(self._answer, name, body)
+
+    def _answer(self, name: str, body: wire.EmbeddingRequest) -> dict[str, Any]:
+        import numpy as np
+
+        from zhilu.models.embedders import load_embedder
+
+        texts = _texts(body)
+        embedder = load_embedder(name, self.context)
+        if body.dimensions not in (None, embedder.dim):
+            raise UnsupportedError(
+                T(
+                    f"{name!r} has {embedder.dim} dimensions and cannot be cut to {body.dimensions}.",
+                    f"{name!r} 的维度是 {embedder.dim}，不能改为 {body.dimensions}。",
+                ),
+                param="dimensions",
+            )
+        counts = embedder.count_tokens(texts) if isinstance(embedder, _CountsTokens) else [0] * len(texts)
+        for index, count in enumerate(counts):
+            if count > embedder.max_tokens:
+                over = count - embedder.max_tokens
+                raise InputError(
+                    T(
+                        f"Input {index} has {count} tokens, {over} more than the {embedder.max_tokens} {name!r} reads.",
+                        f"第 {index} 个输入有 {count} 个 token，比 {name!r} 能读的 {embedder.max_tokens} 多 {over} 个。",
+                    ),
+                    param="input",
+                    code="context_length_exceeded",
+                )
+        vectors = np.ascontiguousarray(embedder.embed(texts, kind=body.input_type), dtype="<f4")
+        data: list[Any] = cast("list[Any]", vectors.tolist())
+        if body.encoding_format == "base64":
+            data = [base64.b64encode(vector.tobytes()).decode() for vector in vectors]
+        return wire.embedding_list(name, data, sum(counts))
+
+
+def _texts(body: wire.EmbeddingRequest) -> list[str]:
+    texts = [body.input] if isinstance(body.input, str) else list(body.input)
+    if not texts or not all(texts):
+        raise InputError(T("An input must not be empty.", "输入不能为空。"), param="input")
+    if any(not isinstance(text, str) for text in texts):
+        raise UnsupportedError(
+            T("Give text: token ids are not supported here.", "请给出文本：这里不支持 token id。"), param="input"
+        )
+    if len(texts) > MAX_INPUTS:
+        raise InputError(
+            T(
+                f"{len(texts)} inputs; at most {MAX_INPUTS} at once.",
+                f"有 {len(texts)} 个输入；一次最多 {MAX_INPUTS} 个。",
+            ),
+            param="input",
+        )
+    return cast("list[str]", texts)

@@ -1,0 +1,246 @@
+"""Routes of the gateway (``/v1``, ``/tokenize``, ``/metrics``) and of the workbench's engine pages (``/zhilu/v1/engines``)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from enum import Enum
+from typing import Any, Literal
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from zhilu import wire
+from zhilu.context import Context, context_of
+from zhilu.errors import NotFoundError, ZhiluError
+from zhilu.logs import get_logger
+from zhilu.messages import T
+from zhilu.serving.catalog import Catalog, StoreCatalog
+from zhilu.serving.embeddings import Embeddings
+from zhilu.serving.engines import engine_registry
+from zhilu.serving.facts import FEATURES, LaunchOptions
+from zhilu.serving.gateway import Gateway
+from zhilu.serving.ledger import Ledger
+from zhilu.serving.metrics import CONTENT_TYPE
+from zhilu.serving.process import log_path, tail
+from zhilu.serving.supervisor import Limits, Served, Supervisor
+
+__all__ = ["lifespan", "router"]
+
+log = get_logger(__name__)
+router = APIRouter()
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Clean up after a killed gateway, start the default model in the background, stop every engine at the end.
+
+    ``app.state.catalog`` and ``app.state.start`` (name, engine, options), where set, say what is served instead of the
+    store and the settings: that is how ``zhilu serve`` serves one model.
+    """
+    context: Context = app.state.context
+    catalog: Catalog = getattr(app.state, "catalog", None) or StoreCatalog(context)
+    limits: Limits | None = getattr(app.state, "limits", None)
+    supervisor = Supervisor(context, catalog, limits=limits)
+    await supervisor.open()
+    gateway = Gateway(context, supervisor, Embeddings(context), Ledger(context.home.logs))
+    app.state.supervisor, app.state.gateway = supervisor, gateway
+    first = getattr(app.state, "start", None) or (context.settings.model, None, None)
+    starting = asyncio.create_task(_start_first(supervisor, *first))
+    try:
+        yield
+    finally:
+        starting.cancel()
+        await gateway.aclose()
+        await supervisor.aclose()
+
+
+async def _start_first(supervisor: Supervisor, name: str, engine: str | None, options: LaunchOptions | None) -> None:
+    try:
+        await supervisor.start(name, engine=engine, options=options)
+    except ZhiluError as error:  # the workbench is of use without it: it can pull one
+        log.warning("default_model_not_started", model=name, error=error.message.en)
+
+
+def _gateway(request: Request) -> Gateway:
+    gateway = request.app.state.gateway
+    assert isinstance(gateway, Gateway)
+    return gateway
+
+
+def _body_of(kind: type[wire.Request]) -> dict[str, Any]:
+    """OpenAPI's description of a body that we parse ourselves."""
+    schema = {"type": "object", "title": kind.__name__, "description": kind.__doc__}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+# ---------------------------------------------------------------- OpenAI's API
+
+_OPENAI: list[str | Enum] = ["openai"]
+
+
+@router.get("/v1/models", tags=_OPENAI)
+async def list_models(request: Request) -> dict[str, Any]:
+    return wire.model_list(await _gateway(request).models())
+
+
+@router.get("/v1/models/{name:path}", tags=_OPENAI)
+async def show_model(name: str, request: Request) -> dict[str, Any]:
+    return await _gateway(request).model(name)
+
+
+@router.post("/v1/chat/completions", tags=_OPENAI, openapi_extra=_body_of(wire.ChatRequest))
+async def chat_completions(request: Request) -> Response:
+    return await _gateway(request).pass_on(request, "/v1/chat/completions", wire.ChatRequest)
+
+
+@router.post("/v1/completions", tags=_OPENAI, openapi_extra=_body_of(wire.CompletionRequest))
+async def completions(request: Request) -> Response:
+    return await _gateway(request).pass_on(request, "/v1/completions", wire.CompletionRequest)
+
+
+@router.post("/v1/embeddings", tags=_OPENAI, openapi_extra=_body_of(wire.EmbeddingRequest))
+async def embeddings(request: Request) -> Response:
+    return await _gateway(request).embed(request)
+
+
+@router.post("/tokenize", tags=_OPENAI, openapi_extra=_body_of(wire.TokenizeRequest))
+async def tokenize(request: Request) -> Response:
+    return await _gateway(request).pass_on(request, "/tokenize", wire.TokenizeRequest)
+
+
+@router.post("/detokenize", tags=_OPENAI, openapi_extra=_body_of(wire.DetokenizeRequest))
+async def detokenize(request: Request) -> Response:
+    return await _gateway(request).pass_on(request, "/detokenize", wire.DetokenizeRequest)
+
+
+@router.get("/metrics", tags=["house"], response_class=PlainTextResponse)
+async def metrics(request: Request) -> Response:
+    return Response(await _gateway(request).metrics(), media_type=CONTENT_TYPE)
+
+
+# ---------------------------------------------------------------- the workbench's engine pages
+
+_ENGINES: list[str | Enum] = ["engines"]
+
+
+class Text(BaseModel):
+    en: str
+    zh: str
+
+
+class Feature(BaseModel):
+    name: str
+    title: Text
+
+
+class EngineOut(BaseModel):
+    name: str
+    title: Text
+    status: Literal["alive", "legacy", "needs_gpu"]
+    installed: bool
+    why: Text
+    description: Text
+    source: str
+    checked: str
+    is_process: bool
+    can: list[Feature]
+
+
+class RunningOut(BaseModel):
+    model: str
+    engine: str
+    reason: Text
+    pid: int | None
+    port: int | None
+    state: Literal["starting", "ready", "failed", "stopped"]
+    started_at: datetime
+    restarts: int
+    detail: str
+    ready_seconds: float | None
+    in_flight: int
+
+
+class LogOut(BaseModel):
+    text: str
+
+
+class StartIn(BaseModel):
+    """How to start a model; all of it may be left out. ``base_url`` and its companions are for engines behind a URL."""
+
+    model_config = ConfigDict(extra="forbid")
+    engine: str | None = None
+    max_len: int | None = Field(None, ge=1)
+    base_url: str | None = Field(None, pattern=r"^https?://")
+    api_key: str | None = None
+    remote_model: str | None = None
+
+
+@router.get("/zhilu/v1/engines", tags=_ENGINES)
+def list_engines() -> list[EngineOut]:
+    out = []
+    registry = engine_registry()
+    for engine in map(registry.get, registry.names()):
+        facts = engine.facts
+        is_installed, why = engine.installed()
+        out.append(
+            EngineOut(
+                name=facts.name,
+                title=Text(**facts.title.data()),
+                status=facts.status,
+                installed=is_installed,
+                why=Text(**why.data()),
+                description=Text(**facts.description.data()),
+                source=facts.source,
+                checked=facts.checked,
+                is_process=facts.is_process,
+                can=[Feature(name=name, title=Text(**FEATURES[name].data())) for name in sorted(facts.can)],
+            )
+        )
+    return out
+
+
+@router.get("/zhilu/v1/engines/running", tags=_ENGINES)
+async def running_engines(request: Request) -> list[RunningOut]:
+    return [_running(served) for served in _gateway(request).supervisor.states().values()]
+
+
+@router.get("/zhilu/v1/engines/running/{model:path}/log", tags=_ENGINES)
+def engine_log(model: str, request: Request) -> LogOut:
+    path = log_path(context_of(request).home.logs, model)
+    if not path.exists():
+        raise NotFoundError(T(f"The model {model!r} has no log yet.", f"模型 {model!r} 还没有日志。"))
+    return LogOut(text=tail(path, lines=400, max_bytes=200_000))
+
+
+@router.post("/zhilu/v1/models/{name:path}/start", tags=_ENGINES, status_code=202)
+async def start_model(name: str, request: Request, body: StartIn | None = None) -> RunningOut:
+    body = body or StartIn()
+    options = LaunchOptions(
+        threads=context_of(request).settings.threads, **body.model_dump(exclude={"engine"}, exclude_none=True)
+    )
+    return _running(await _gateway(request).supervisor.start(name, engine=body.engine, options=options))
+
+
+@router.post("/zhilu/v1/models/{name:path}/stop", tags=_ENGINES)
+async def stop_model(name: str, request: Request) -> RunningOut:
+    return _running(await _gateway(request).supervisor.stop(name))
+
+
+def _running(served: Served) -> RunningOut:
+    return RunningOut(
+        model=served.model.name,
+        engine=served.engine,
+        reason=Text(**served.reason.data()),
+        pid=served.pid,
+        port=served.port,
+        state=served.state,
+        started_at=served.started_at,
+        restarts=served.restarts,
+        detail=served.detail,
+        ready_seconds=served.ready_seconds,
+        in_flight=served.in_flight,
+    )
