@@ -108,7 +108,8 @@ class _Choice:
     def take(self, output: Output) -> tuple[str, list[dict[str, Any]]]:
         """Add an output; returns the text and the tool calls that are new."""
         self.num_tokens += output.token is not None
-        text, calls = output.text, []
+        text = output.text
+        calls: list[dict[str, Any]] = []
         if self.parser:
             text, calls = self.parser.push(text)
             if output.finish_reason:

@@ -371,7 +371,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _exit_with_parent(server: uvicorn.Server, grace_seconds: float = 10.0) -> None:
     """The pipe on standard input closes when the parent dies, even by kill -9: then nobody needs this process."""
-    while sys.stdin.buffer.read(4096):
+    # Not sys.stdin: its lock would be held by this thread when the interpreter ends, which then aborts.
+    while os.read(0, 4096):
         pass
     server.should_exit = True
     time.sleep(grace_seconds)

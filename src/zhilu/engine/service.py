@@ -105,10 +105,16 @@ class EngineService:
         return answer
 
     def forget(self, ids: list[str], abort: bool) -> None:
+        """Deliver nothing more for these requests; with ``abort`` also stop computing them."""
+
+        def abort_all() -> None:
+            for id in ids:
+                self.engine.abort(id)
+
         for id in ids:
             self._answers.pop(id, None)
         if abort:
-            self._inbox.put(lambda: [self.engine.abort(id) for id in ids] and None)
+            self._inbox.put(abort_all)
 
     async def call(self, function: Callable[[], V]) -> V:
         """Run ``function`` on the engine's thread between two steps and return what it returns or raises."""

@@ -23,6 +23,7 @@ class ToolCallParser:
     def __init__(self) -> None:
         self.num_calls = 0
         self._held = ""  # from a possible opening mark on
+        self._behind_call = False
 
     def push(self, text: str) -> tuple[str, list[dict[str, Any]]]:
         """Returns the text that may be shown and the tool calls that became complete (OpenAI's shape)."""
@@ -33,13 +34,14 @@ class ToolCallParser:
             start = self._held.find(_OPEN)
             if start < 0:
                 keep = overlap(self._held, _OPEN)
-                shown += self._held[: len(self._held) - keep]
+                shown += self._visible(self._held[: len(self._held) - keep])
                 self._held = self._held[len(self._held) - keep :]
-                return self._trimmed(shown), calls
-            shown, self._held = shown + self._held[:start], self._held[start:]
+                return shown, calls
+            shown += self._visible(self._held[:start])
+            self._held = self._held[start:]
             end = self._held.find(_CLOSE)
             if end < 0:
-                return self._trimmed(shown), calls
+                return shown, calls
             whole, self._held = self._held[: end + len(_CLOSE)], self._held[end + len(_CLOSE) :]
             call = _parse(whole[len(_OPEN) : -len(_CLOSE)])
             if call is None:
@@ -47,19 +49,23 @@ class ToolCallParser:
             else:
                 calls.append(call)
                 self.num_calls += 1
+                self._behind_call = True
 
     def finish(self) -> tuple[str, list[dict[str, Any]]]:
         """The rest. A last call without its closing mark counts if it is whole JSON: small models forget the mark."""
         held, self._held = self._held, ""
         call = _parse(held.removeprefix(_OPEN)) if held.startswith(_OPEN) else None
         if call is None:
-            return self._trimmed(held), []
+            return self._visible(held), []
         self.num_calls += 1
         return "", [call]
 
-    def _trimmed(self, text: str) -> str:
-        """White space between and after calls is layout, not an answer."""
-        return "" if self.num_calls and not text.strip() else text
+    def _visible(self, text: str) -> str:
+        """White space behind a call is layout, not an answer."""
+        if self._behind_call:
+            text = text.lstrip()
+            self._behind_call = not text
+        return text
 
 
 def _parse(text: str) -> dict[str, Any] | None:

@@ -128,9 +128,20 @@ class TorchRunner(Runner):
             gate_up_bias=stack("bias", "mlp.gate_proj", "mlp.up_proj"),
             down=weight("mlp.down_proj"),
             down_bias=stack("bias", "mlp.down_proj"),
-            keys=torch.zeros(cache_shape, dtype=self.dtype, device=self.device),
-            values=torch.zeros(cache_shape, dtype=self.dtype, device=self.device),
+            keys=self._zeros(cache_shape),
+            values=self._zeros(cache_shape),
         )
+
+    def _zeros(self, shape: tuple[int, ...]) -> torch.Tensor:
+        """Zeros, since padding is masked but still multiplied, and uninitialised memory may hold NaN.
+
+        NumPy asks the system for zeroed pages, which cost nothing until they are used; torch would write every byte now
+        (measured: 8 s for 1.3 GB of fresh memory in a virtual machine).
+        """
+        if self.device.type != "cpu":
+            return torch.zeros(shape, dtype=self.dtype, device=self.device)
+        num_bytes = int(np.prod(shape)) * self.dtype.itemsize
+        return torch.from_numpy(np.zeros(num_bytes, dtype=np.uint8)).view(self.dtype).view(shape)
 
     def describe(self) -> dict[str, str | int]:
         return {

@@ -1,0 +1,108 @@
+"""Our greedy tokens equal transformers' token by token, on real checkpoints of each family (random weights)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from zhilu.engine.engine import load_engine
+from zhilu.engine.options import EngineOptions
+from zhilu.engine.runner.base import Chunk
+from zhilu.engine.sampling import SamplingParams
+from zhilu.engine.testing import make_tiny_model
+
+LLAMA3_ROPE = {
+    "rope_type": "llama3",
+    "rope_theta": 10000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+LINEAR_ROPE = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}
+
+MODELS = {
+    "llama, grouped queries, untied": ("llama", {}),
+    "llama, one key-value head, biases": (
+        "llama",
+        {"num_key_value_heads": 1, "attention_bias": True, "mlp_bias": True},
+    ),
+    "llama, llama3 positions": ("llama", {"rope_parameters": LLAMA3_ROPE}),
+    "qwen2, biases on q k v, tied": ("qwen2", {}),
+    "qwen3, norms on q k, grouped queries, tied": ("qwen3", {}),
+    "qwen3, untied, wide heads": ("qwen3", {"tie_word_embeddings": False, "head_dim": 32}),
+    "qwen3, linear positions": ("qwen3", {"rope_parameters": LINEAR_ROPE}),
+}
+PROMPTS = [np.random.default_rng(length).integers(0, 256, length).tolist() for length in (2, 150, 31, 77)]
+NUM_TOKENS = 24
+
+
+@pytest.fixture(scope="module", params=MODELS, ids=lambda name: name.replace(", ", "-").replace(" ", "_"))
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    arch, overrides = MODELS[request.param]
+    return make_tiny_model(tmp_path_factory.mktemp("m"), arch, seed=1, **overrides)
+
+
+@pytest.fixture(scope="module")
+def reference(folder: Path) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def test_greedy_tokens_of_a_batch_are_equal(folder: Path, reference: Any) -> None:
+    import torch
+
+    engine = load_engine(EngineOptions(folder, max_len=256, threads=1, max_batch_tokens=64))
+    for number, prompt in enumerate(PROMPTS):
+        engine.add(str(number), prompt, SamplingParams(NUM_TOKENS, temperature=0, ignore_eos=True))
+    ours: dict[str, list[int]] = {str(number): [] for number in range(len(PROMPTS))}
+    while engine.requests:
+        for output in engine.step():
+            assert output.token is not None
+            ours[output.request_id].append(output.token.id)
+    for number, prompt in enumerate(PROMPTS):
+        ids = reference.generate(
+            torch.tensor([prompt]),
+            attention_mask=torch.ones(1, len(prompt)),  # or it takes prompt tokens that equal the padding for padding
+            max_new_tokens=NUM_TOKENS,
+            do_sample=False,
+            eos_token_id=None,
+            pad_token_id=0,
+        )
+        assert ours[str(number)] == ids[0, len(prompt) :].tolist()
+
+
+def test_logits_are_close(folder: Path, reference: Any) -> None:
+    import torch
+
+    runner = load_engine(EngineOptions(folder, max_len=256, threads=1)).runner
+    prompt = PROMPTS[1]
+    table = list(range(20))
+    # In three pieces, so that the second and third read the cache.
+    first = runner.run([Chunk(prompt[:50], 0, table, True)])
+    second = runner.run([Chunk(prompt[50:149], 50, table, True)])
+    third = runner.run([Chunk(prompt[149:], 149, table, True)])
+    with torch.inference_mode():
+        expected = reference(torch.tensor([prompt])).logits[0].numpy()
+    for ours, position in ((first, 49), (second, 148), (third, 149)):
+        assert ours.shape == (1, reference.config.vocab_size)
+        np.testing.assert_allclose(ours[0], expected[position], atol=2e-4, rtol=1e-4)
+    assert np.abs(expected).max() > 1  # the comparison is of something
+
+
+def test_the_engine_needs_no_transformers(folder: Path) -> None:
+    import subprocess
+
+    code = (
+        "import sys; from pathlib import Path; from zhilu.engine.engine import load_engine; "
+        "from zhilu.engine.options import EngineOptions; import zhilu.engine.server; "
+        f"load_engine(EngineOptions(Path({str(folder)!r}), max_len=64)); "
+        "sys.exit('transformers' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=120)

@@ -1,0 +1,32 @@
+"""A tiny real model, and engines made from it in milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zhilu.engine.engine import Engine, load_engine
+from zhilu.engine.options import EngineOptions
+from zhilu.engine.testing import make_tiny_model
+from zhilu.engine.tokenizer import Tokenizer
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tiny: Path) -> Tokenizer:
+    return Tokenizer(tiny)
+
+
+@pytest.fixture
+def make_engine(tiny: Path) -> Callable[..., Engine]:
+    def make(**options: Any) -> Engine:
+        return load_engine(EngineOptions(tiny, **{"max_len": 256, "threads": 1, **options}))
+
+    return make

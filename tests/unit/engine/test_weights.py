@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from zhilu.engine.config import read_config
+from zhilu.engine.testing import make_tiny_model
+from zhilu.engine.weights import load_tensors
+from zhilu.errors import InputError, NotFoundError
+
+
+def load(path: Path) -> dict[str, Any]:
+    return load_tensors(path, read_config(path), framework="np")
+
+
+def rewrite(path: Path, change: Any) -> None:
+    tensors = load_file(path / "model.safetensors")
+    change(tensors)
+    save_file(tensors, path / "model.safetensors")
+
+
+def test_sharded_and_single_files_hold_the_same(tmp_path: Path) -> None:
+    single = load(make_tiny_model(tmp_path / "a"))
+    sharded = load(make_tiny_model(tmp_path / "b", shards=3))
+    assert list(single) == list(sharded)
+    assert all(np.array_equal(single[name], sharded[name]) for name in single)
+
+
+def test_a_missing_shard_is_named(tmp_path: Path) -> None:
+    path = make_tiny_model(tmp_path, shards=2)
+    (path / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(NotFoundError, match="model-00002-of-00002"):
+        load(path)
+
+
+def test_all_disagreements_are_reported_at_once(tmp_path: Path) -> None:
+    path = make_tiny_model(tmp_path)
+
+    def spoil(tensors: dict[str, Any]) -> None:
+        del tensors["model.norm.weight"]
+        tensors["model.surprise"] = np.zeros(3, np.float32)
+        tensors["model.layers.0.mlp.up_proj.weight"] = np.zeros((2, 2), np.float32)
+
+    rewrite(path, spoil)
+    with pytest.raises(InputError) as caught:
+        load(path)
+    text = caught.value.message.en
+    assert "missing: model.norm.weight" in text and "unexpected: model.surprise" in text
+    assert "up_proj.weight (2, 2) != (128, 64)" in text
+    assert "缺少" in caught.value.message.zh
+
+
+def test_harmless_surplus_is_ignored(tmp_path: Path) -> None:
+    path = make_tiny_model(tmp_path, "qwen3")
+
+    def add(tensors: dict[str, Any]) -> None:
+        tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]
+        tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = np.zeros(8, np.float32)
+
+    rewrite(path, add)
+    assert "lm_head.weight" not in load(path)
+
+
+def test_pickles_and_damaged_files_are_refused(tmp_path: Path) -> None:
+    path = make_tiny_model(tmp_path)
+    (path / "model.safetensors").write_bytes(b"\x00" * 64)
+    with pytest.raises(InputError, match="damaged"):
+        load(path)
+    (path / "model.safetensors").rename(path / "pytorch_model.bin")
+    with pytest.raises(NotFoundError, match="pickle"):
+        load(path)
