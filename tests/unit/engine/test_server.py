@@ -191,8 +191,8 @@ def test_a_reader_who_leaves_frees_the_blocks(server: Server) -> None:
     with httpx.stream("POST", f"{server.url}/v1/chat/completions", json={**body, "stream": True}) as response:
         for number, _ in enumerate(response.iter_lines()):
             if number > 10:
+                assert len(server.state()["running"]) == 1
                 break
-        assert len(server.state()["running"]) == 1
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=httpx.Timeout(5, read=0.3))
     state = server.wait_idle()
