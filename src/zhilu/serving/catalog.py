@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from zhilu.context import Context
-from zhilu.errors import NotFoundError, nearest
+from zhilu.errors import InputError, NotFoundError, nearest
 from zhilu.messages import T
 from zhilu.serving.facts import ServedModel
 
@@ -22,7 +22,7 @@ class Catalog(Protocol):
         ...
 
     def get(self, name: str) -> ServedModel:
-        """Raises NotFoundError."""
+        """Raises NotFoundError, or InputError for a model that no engine can load."""
         ...
 
 
@@ -40,6 +40,13 @@ class StoreCatalog:
 
     def get(self, name: str) -> ServedModel:
         model = self._store.get(name)
+        if not model.supported:
+            why = T.of(model.why_not or "?")
+            raise InputError(
+                T(f"The model {name!r} cannot be served: {why.en}", f"模型 {name!r} 无法运行：{why.zh}"),
+                param="model",
+                fix=f"zhilu model show {name}",
+            )
         return ServedModel(model.name, Path(model.path))
 
 

@@ -11,8 +11,8 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -29,8 +29,9 @@ from zhilu.serving.catalog import no_such_model
 from zhilu.serving.embeddings import Embeddings
 from zhilu.serving.ledger import CLIENT_LEFT, Exchange, Ledger
 from zhilu.serving.metrics import merge, with_label
+from zhilu.serving.served import Served
 from zhilu.serving.stream import EventStream
-from zhilu.serving.supervisor import Served, Supervisor
+from zhilu.serving.supervisor import Supervisor
 
 __all__ = ["MAX_BODY_BYTES", "Gateway", "read_body"]
 
@@ -102,14 +103,17 @@ class Gateway:
                 return dict(entry)
         raise no_such_model(name, [entry["id"] for entry in entries])
 
-    async def find(self, name: str) -> Served:
-        """The running engine of ``name``, started first if it is only in the store."""
-        try:
-            return await self.supervisor.ensure(name)
-        except NotFoundError as error:
-            if error.param not in (None, "model"):
-                raise
-            raise no_such_model(name, [entry["id"] for entry in await self.models()]) from None
+    @asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[Served]:
+        """The running engine of ``name``, started first if it is only in the store; an unknown name is told the others."""
+        async with AsyncExitStack() as stack:
+            try:
+                served = await stack.enter_async_context(self.supervisor.lease(name))
+            except NotFoundError as error:
+                if error.param not in (None, "model"):
+                    raise
+                raise no_such_model(name, [entry["id"] for entry in await self.models()]) from None
+            yield served
 
     async def metrics(self) -> str:
         """Our figures and those of every engine that has any; one that does not answer in a second is left out."""
@@ -162,9 +166,8 @@ class _Relay(Response):
         body = wire.parse_request(self.kind, data)
         name = body.model or self.gateway.context.settings.model
         self.exchange.stream = bool(getattr(body, "stream", False))
-        served = await self.gateway.find(name)
-        self.exchange.model = name
-        with served.using(self.gateway.supervisor.limits.in_flight):
+        async with self.gateway.lease(name) as served:
+            self.exchange.model = name
             changes = self._changes(data, served, body)
             if changes:
                 raw = json.dumps({**data, **changes}, ensure_ascii=False).encode()

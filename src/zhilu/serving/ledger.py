@@ -12,7 +12,7 @@ from typing import Any
 
 from zhilu.serving.metrics import Counter, Gauge, Histogram
 from zhilu.serving.process import rotate
-from zhilu.serving.supervisor import Served
+from zhilu.serving.served import Served
 
 __all__ = ["Exchange", "Ledger"]
 

@@ -75,7 +75,7 @@ class EngineProcess:
         """
         deadline = time.monotonic() + timeout
         while self.alive and time.monotonic() < deadline:
-            if await _answers(http, self.launch):
+            if await self.answers(http, 5.0):
                 # Another process may have been given the port meanwhile; then ours has ended with "address in use".
                 await asyncio.sleep(0)
                 if self.alive:
@@ -89,6 +89,15 @@ class EngineProcess:
             code = self._process.returncode
             what = T(f"The engine ended with code {code} while starting", f"引擎在启动时退出，代码 {code}")
         raise UnreachableError(T(f"{what.en}:\n{last}", f"{what.zh}：\n{last}"), fix="zhilu doctor")
+
+    async def answers(self, http: httpx.AsyncClient, timeout: float) -> bool:
+        """Whether ``ready_path`` is answered with 200 within ``timeout`` seconds."""
+        launch = self.launch
+        try:
+            response = await http.get(f"{launch.url}{launch.ready_path}", headers=dict(launch.headers), timeout=timeout)
+        except httpx.HTTPError:
+            return False
+        return response.status_code == 200
 
     async def stop(self, grace: float = 5.0) -> None:
         """SIGTERM, and SIGKILL after ``grace`` seconds; returns when it is gone. Safe to call twice."""
@@ -108,14 +117,6 @@ class EngineProcess:
         # To the whole session: an engine may have started helpers of its own.
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
-
-
-async def _answers(http: httpx.AsyncClient, launch: Launch) -> bool:
-    try:
-        response = await http.get(f"{launch.url}{launch.ready_path}", headers=dict(launch.headers), timeout=5.0)
-    except httpx.HTTPError:
-        return False
-    return response.status_code == 200
 
 
 def log_path(folder: Path, model: str) -> Path:

@@ -26,7 +26,8 @@ from zhilu.serving.gateway import Gateway
 from zhilu.serving.ledger import Ledger
 from zhilu.serving.metrics import CONTENT_TYPE
 from zhilu.serving.process import log_path, tail
-from zhilu.serving.supervisor import Limits, Served, Supervisor
+from zhilu.serving.served import Limits, Served
+from zhilu.serving.supervisor import Supervisor
 
 __all__ = ["lifespan", "router"]
 

@@ -52,12 +52,20 @@ class ProcessId:
 
 @dataclass(frozen=True)
 class EngineRecord:
-    """One engine as it stands in the file; ``owner`` is the gateway that started it."""
+    """One engine as it stands in the file, for whoever wants to know what runs (``zhilu model list``, a later gateway).
+
+    Attributes:
+        state: one of ``served.State``; ``detail`` says it in words.
+        process: None where there is none: it failed to start, or the model lives behind a URL.
+        owner: the gateway that started it.
+    """
 
     model: str
     engine: str
-    process: ProcessId
-    port: int
+    state: str
+    detail: str
+    process: ProcessId | None
+    port: int | None
     owner: ProcessId
 
 
@@ -88,7 +96,7 @@ class RunState:
         with file_lock(self._lock):
             records = self._read()
             lost = [r for r in records if not r.owner.find()]
-            alive = [(r, process) for r in lost if (process := r.process.find()) is not None]
+            alive = [(r, found) for r in lost if r.process and (found := r.process.find()) is not None]
             for _, process in alive:
                 with suppress(psutil.Error):
                     process.terminate()
@@ -101,7 +109,7 @@ class RunState:
                 kept = [r for r in records if r not in lost]
                 atomic_write(self.path, json.dumps([asdict(r) for r in kept], indent=1))
         for record, _ in alive:
-            log.warning("orphan_engine_ended", model=record.model, pid=record.process.pid)
+            log.warning("orphan_engine_ended", model=record.model, process=record.process)
         return [record for record, _ in alive]
 
     def _read(self) -> list[EngineRecord]:
@@ -119,7 +127,9 @@ def _record(item: dict[str, Any]) -> EngineRecord:
     return EngineRecord(
         model=str(item["model"]),
         engine=str(item["engine"]),
-        process=ProcessId(**item["process"]),
-        port=int(item["port"]),
+        state=str(item["state"]),
+        detail=str(item["detail"]),
+        process=ProcessId(**item["process"]) if item["process"] else None,
+        port=item["port"],
         owner=ProcessId(**item["owner"]),
     )

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
-from typing import Literal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import httpx
 
@@ -23,106 +21,15 @@ from zhilu.registry import Registry
 from zhilu.serving.backoff import Backoff
 from zhilu.serving.catalog import Catalog
 from zhilu.serving.engines import choose_engine, engine_registry
-from zhilu.serving.facts import Engine, EngineFacts, Launch, LaunchOptions, ServedModel
+from zhilu.serving.facts import Engine, Launch, LaunchOptions, ServedModel
 from zhilu.serving.ports import reserve_port
 from zhilu.serving.process import EngineProcess, log_path
 from zhilu.serving.runstate import EngineRecord, ProcessId, RunState
+from zhilu.serving.served import Limits, Served, queue_full
 
-__all__ = ["Limits", "Served", "State", "Supervisor"]
+__all__ = ["Supervisor"]
 
 log = get_logger(__name__)
-State = Literal["starting", "ready", "failed", "stopped"]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Bounds on what waits.
-
-    Attributes:
-        in_flight: requests a model may have at the gateway at the same time, those that wait included.
-        start_seconds: an engine that is not ready by then is given up; a request waits no longer than this either.
-        room_seconds: how long a start waits for another model to become idle.
-        retry_seconds: after a failure, the next request that comes so much later tries to start it again.
-    """
-
-    in_flight: int = 256
-    start_seconds: float = 120.0
-    room_seconds: float = 30.0
-    retry_seconds: float = 15.0
-    stop_grace_seconds: float = 5.0
-
-
-@dataclass(eq=False)
-class Served:
-    """A model that is, was or will be served, as everyone sees it."""
-
-    model: ServedModel
-    adapter: Engine
-    options: LaunchOptions
-    reason: T  # why this engine
-    state: State = "starting"
-    note: T = field(default_factory=lambda: T("loading the model", "正在加载模型"))
-    restarts: int = 0
-    started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
-    ready_seconds: float | None = None  # from spawn to ready, of the last start
-    launch: Launch | None = None
-    process: EngineProcess | None = None
-    in_flight: int = 0
-    last_used: float = field(default_factory=time.monotonic)
-    turned: float = field(default_factory=time.monotonic)  # when the state last changed
-    settled: asyncio.Event = field(default_factory=asyncio.Event)  # set while ready, failed or stopped
-    keeper: asyncio.Task[None] | None = None
-
-    @property
-    def facts(self) -> EngineFacts:
-        return self.adapter.facts
-
-    @property
-    def engine(self) -> str:
-        return self.facts.name
-
-    @property
-    def detail(self) -> str:
-        return self.note.say()
-
-    @property
-    def pid(self) -> int | None:
-        return self.process.id.pid if self.process and self.process.alive else None
-
-    @property
-    def port(self) -> int | None:
-        return httpx.URL(self.launch.url).port if self.launch and self.pid else None
-
-    def turn(self, state: State, note: T) -> None:
-        """Change state and wake those who wait for it."""
-        self.state, self.note, self.turned = state, note, time.monotonic()
-        if state == "starting":
-            self.settled.clear()
-        else:
-            self.settled.set()
-        log.info("engine_state", model=self.model.name, engine=self.engine, state=state, detail=note.en, pid=self.pid)
-
-    @contextmanager
-    def using(self, limit: int) -> Iterator[None]:
-        """Count a request while it lasts, so that the model is not stopped under it.
-
-        Raises:
-            BusyError: ``limit`` requests are in flight.
-        """
-        if self.in_flight >= limit:
-            raise BusyError(
-                T(
-                    f"The queue of {self.model.name!r} is full ({limit} requests).",
-                    f"模型 {self.model.name!r} 的队列已满（{limit} 个请求）。",
-                ),
-                retry_after=2,
-            )
-        self.in_flight += 1
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
-            self.last_used = time.monotonic()
 
 
 class Supervisor:
@@ -145,6 +52,7 @@ class Supervisor:
         self.registry = registry or engine_registry()
         self.limits = limits or Limits()
         self._served: dict[str, Served] = {}
+        self._num_asking = 0  # requests that wait for a start to be decided
         self._starting = asyncio.Lock()  # one decision about room at a time
         self._run_state = RunState(context.home)
         self._writing = asyncio.Lock()
@@ -182,19 +90,40 @@ class Supervisor:
             served.keeper = asyncio.create_task(self._keep(served), name=f"engine {name}")
             return served
 
-    async def ensure(self, name: str) -> Served:
-        """The model, ready; started first where needed.
+    @asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[Served]:
+        """The model, ready, and kept running for the duration; started first where needed.
 
         Raises:
             UnreachableError: it failed to start, or was not ready in time.
+            BusyError: too many requests are in flight or waiting for it to start.
             and what ``start`` raises.
         """
+        if self._num_asking >= self.limits.in_flight:
+            raise queue_full(name, self.limits.in_flight)
+        self._num_asking += 1
+        try:
+            served = await self._running(name)
+        finally:
+            self._num_asking -= 1
+        with served.using(self.limits.in_flight):
+            await self._until_ready(served)
+            yield served
+
+    async def ensure(self, name: str) -> Served:
+        """Start the model where needed, and return once it is ready; raises what ``lease`` raises."""
+        async with self.lease(name) as served:
+            return served
+
+    async def _running(self, name: str) -> Served:
         served = self._served.get(name)
         if served is None or served.state == "stopped" or self._worth_retrying(served):
             before = (served.engine, served.options) if served else (None, None)
-            served = await self.start(name, engine=before[0], options=before[1])
-        if served.state == "ready":
-            return served
+            return await self.start(name, engine=before[0], options=before[1])
+        return served
+
+    async def _until_ready(self, served: Served) -> None:
+        name = served.model.name
         try:
             await asyncio.wait_for(served.settled.wait(), self.limits.start_seconds)
         except asyncio.TimeoutError:
@@ -203,13 +132,9 @@ class Supervisor:
             ) from None
         if served.state != "ready":
             raise UnreachableError(
-                T(
-                    f"The model {name!r} is not running: {served.note.en}",
-                    f"模型 {name!r} 没有运行：{served.note.zh}",
-                ),
+                T(f"The model {name!r} is not running: {served.note.en}", f"模型 {name!r} 没有运行：{served.note.zh}"),
                 fix=f"zhilu engine log {name}",
             )
-        return served
 
     def _worth_retrying(self, served: Served) -> bool:
         return served.state == "failed" and time.monotonic() - served.turned > self.limits.retry_seconds
@@ -274,19 +199,20 @@ class Supervisor:
         backoff = Backoff()
         while True:
             ready_at = await self._bring_up(served)
+            await self._record()
             if served.process is None:
                 return  # reached by URL: nothing to watch, or it could not be started at all
-            code = await served.process.wait()
+            code = await self._watch(served.process, ready_at is not None)
             lived = time.monotonic() - ready_at if ready_at else 0.0
             delay = backoff.after(was_ready=ready_at is not None, ready_seconds=lived)
             if delay is None:
                 served.turn("failed", served.note)
+            else:
+                served.restarts += 1
+                served.turn("starting", T(f"ended with code {code}, restarting", f"以代码 {code} 退出，正在重启"))
+            await self._record()
+            if delay is None:
                 return
-            served.restarts += 1
-            served.turn(
-                "starting",
-                T(f"ended with code {code}, restarting", f"以代码 {code} 退出，正在重启"),
-            )
             await asyncio.sleep(delay)
 
     async def _bring_up(self, served: Served) -> float | None:
@@ -314,6 +240,18 @@ class Supervisor:
         served.turn("ready", T(f"ready in {served.ready_seconds:.1f} s", f"{served.ready_seconds:.1f} 秒后就绪"))
         return time.monotonic()
 
+    async def _watch(self, process: EngineProcess, is_ready: bool) -> int:
+        """The exit code, once it ends; an engine that is there but answers nothing any more is ended here."""
+        silent = 0
+        while is_ready and silent < self.limits.probes:
+            with suppress(asyncio.TimeoutError):
+                return await asyncio.wait_for(asyncio.shield(process.wait()), self.limits.probe_seconds)
+            silent = 0 if await process.answers(self._http, self.limits.probe_seconds * 2) else silent + 1
+        if silent:
+            log.warning("engine_hangs", pid=process.id.pid, probes=silent)
+            process.kill()
+        return await process.wait()
+
     async def _check_remote(self, launch: Launch) -> None:
         try:
             response = await self._http.get(f"{launch.url}{launch.ready_path}", headers=dict(launch.headers))
@@ -340,8 +278,10 @@ class Supervisor:
         async with self._writing:
             owner: ProcessId = self._run_state.owner
             mine = [
-                EngineRecord(name, s.engine, s.process.id, s.port or 0, owner)
+                EngineRecord(
+                    name, s.engine, s.state, s.detail, s.process.id if s.pid and s.process else None, s.port, owner
+                )
                 for name, s in self._served.items()
-                if s.process is not None and s.process.alive
+                if s.state != "stopped"
             ]
             await asyncio.to_thread(self._run_state.write, mine)
