@@ -4,3 +4,8 @@ File map: ``store`` folders under the home · ``check`` may this folder be a mod
 ``tensors`` safetensors without a framework · ``hubs`` and ``pull`` Hugging Face and ModelScope · ``embedders`` text to
 vectors · ``nano`` the embedded model and its training.
 """
+
+from zhilu.models.adapters import AdapterInfo, list_adapters
+from zhilu.models.store import EMBEDDED, ModelInfo, ModelStore
+
+__all__ = ["EMBEDDED", "AdapterInfo", "ModelInfo", "ModelStore", "list_adapters"]

@@ -1,0 +1,205 @@
+"""May this folder be a model? One clear message when it may not, with what to do.
+
+Only safetensors are accepted: ``.bin`` and ``.pt`` files are pickles, which can run code when they are opened.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from zhilu.errors import InputError, NotFoundError, UnsupportedError, ZhiluError
+from zhilu.messages import T
+from zhilu.models.tensors import read_header
+
+__all__ = ["INDEX", "PICKLES", "check_folder", "is_model_file", "read_object", "weight_files"]
+
+INDEX = "model.safetensors.index.json"
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_CONVERT = "https://huggingface.co/spaces/safetensors/convert"
+
+# What belongs to a model beside its weights; everything else in a repository (images, ONNX, GGUF) stays there.
+_FILES = {
+    "config.json", "generation_config.json", INDEX, "tokenizer.json", "tokenizer_config.json", "tokenizer.model",
+    "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja",
+    "chat_template.json", "preprocessor_config.json", "MODEL_CARD.md", "MODEL_CARD.zh-CN.md",
+}  # fmt: skip
+
+
+def is_model_file(name: str) -> bool:
+    """True for the files of a model folder (its top level only) that are kept."""
+    upper = name.upper()
+    return "/" not in name and (
+        name in _FILES
+        or name.endswith(".safetensors")
+        or upper.startswith(("README", "LICENSE", "LICENCE", "NOTICE", "USE_POLICY"))
+    )
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The weights: those of the index if there is one, else ``model.safetensors``, else every safetensors file."""
+    index = folder / INDEX
+    if index.is_file():
+        names = sorted(set(read_object(index).get("weight_map", {}).values()))
+        return [folder / name for name in names]
+    single = folder / "model.safetensors"
+    return [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        InputError: it is not there, no JSON, or no object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(T(f"{str(path)!r} cannot be read: {error}.", f"无法读取 {str(path)!r}：{error}。")) from error
+    if not isinstance(value, dict):
+        raise InputError(T(f"{str(path)!r} holds no JSON object.", f"{str(path)!r} 的内容不是 JSON 对象。"))
+    return value
+
+
+def check_folder(folder: Path) -> None:
+    """Return if ``folder`` holds a whole model: config, tokenizer, every weight that the index names.
+
+    Raises:
+        NotFoundError: no such folder.
+        UnsupportedError: weights in a format that we do not open.
+        InputError: something is missing, cut off or unreadable; names all of it.
+    """
+    _check_place(folder)
+    problems: list[T] = []
+    config = _collect(problems, lambda: read_object(folder / "config.json"))
+    if config is not None and not config.get("architectures"):
+        problems.append(T("config.json names no architecture", "config.json 没有写明架构（architectures）"))
+    _check_weights(folder, problems)
+    _check_tokenizer(folder, problems)
+    if problems:
+        raise InputError(
+            T(
+                f"The folder {str(folder)!r} is not a whole model: "
+                + "; ".join(p.en.rstrip(".") for p in problems)
+                + ".",
+                f"目录 {str(folder)!r} 不是完整的模型：" + "；".join(p.zh.rstrip("。") for p in problems) + "。",
+            ),
+            code="broken_model",
+        )
+
+
+def _check_place(folder: Path) -> None:
+    """The wrong folder, each case with the right one."""
+    shown = str(folder)
+    if not folder.exists():
+        raise NotFoundError(T(f"There is no folder {shown!r}.", f"没有目录 {shown!r}。"), param="path")
+    if not folder.is_dir():
+        raise InputError(
+            T(f"{shown!r} is a file: give the folder that holds it.", f"{shown!r} 是文件：请给出它所在的目录。"),
+            param="path",
+            fix=f"zhilu model import {folder.parent}",
+        )
+    if (folder / "config.json").is_file():
+        return
+    if (folder / "adapter_config.json").is_file():
+        raise InputError(
+            T(
+                f"{shown!r} is a LoRA adapter, not a model: put it under adapters/ of the home.",
+                f"{shown!r} 是 LoRA 适配器，不是模型：请放到数据目录的 adapters/ 下。",
+            ),
+            param="path",
+        )
+    inside = sorted(path.parent for path in folder.glob("*/config.json")) + sorted(
+        path.parent
+        for path in folder.glob("snapshots/*/config.json")  # the layout of the hub's cache
+    )
+    if inside:
+        raise InputError(
+            T(
+                f"{shown!r} holds no config.json, but {str(inside[0])!r} does.",
+                f"{shown!r} 中没有 config.json，{str(inside[0])!r} 中有。",
+            ),
+            param="path",
+            fix=f"zhilu model import {inside[0]}",
+        )
+    gguf = next(iter(sorted(folder.glob("*.gguf"))), None)
+    if gguf is not None:
+        raise UnsupportedError(
+            T(
+                f"{gguf.name!r} is a GGUF file; a folder of safetensors is needed. Pull the original model instead.",
+                f"{gguf.name!r} 是 GGUF 文件；这里需要 safetensors 目录。请改为拉取原始模型。",
+            ),
+            param="path",
+            code="unsupported_weights",
+            fix="zhilu model pull OWNER/NAME",
+        )
+    raise InputError(
+        T(
+            f"{shown!r} is not a model folder: it holds no config.json.",
+            f"{shown!r} 不是模型目录：其中没有 config.json。",
+        ),
+        param="path",
+    )
+
+
+def _check_weights(folder: Path, problems: list[T]) -> None:
+    found = _collect(problems, lambda: weight_files(folder))
+    if found is None:
+        return
+    if not found:
+        pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
+        if pickles:
+            listed = ", ".join(pickles[:3]) + (", …" if len(pickles) > 3 else "")
+            raise UnsupportedError(
+                T(
+                    f"The weights are {listed}: pickle files can run code when opened, so only safetensors are accepted. "
+                    f"Pull a revision with safetensors, or convert them: {_CONVERT}",
+                    f"权重是 {listed}：pickle 文件在打开时可以执行代码，因此只接受 safetensors。"
+                    f"请拉取带 safetensors 的版本，或先转换：{_CONVERT}",
+                ),
+                code="unsupported_weights",
+                fix="zhilu model pull OWNER/NAME",
+            )
+        problems.append(T("there are no safetensors weights", "没有 safetensors 权重"))
+    there: dict[str, set[str]] = {}
+    for path in found:
+        if not path.is_file():
+            problems.append(T(f"{path.name} is missing", f"缺少 {path.name}"))
+            continue
+        header = _collect(problems, lambda path=path: read_header(path))
+        if header is not None:
+            there[path.name] = set(header)
+    if (folder / INDEX).is_file():
+        for name, file in read_object(folder / INDEX).get("weight_map", {}).items():
+            if file in there and name not in there[file]:
+                problems.append(
+                    T(f"{file} lacks {name!r}, which the index promises", f"索引中的 {name!r} 不在 {file} 里")
+                )
+                return  # one is enough to know that index and files do not belong together
+
+
+def _check_tokenizer(folder: Path, problems: list[T]) -> None:
+    if (folder / "tokenizer.json").is_file():
+        _collect(problems, lambda: read_object(folder / "tokenizer.json"))
+    elif (folder / "tokenizer.model").is_file():
+        problems.append(
+            T(
+                "tokenizer.json is missing (tokenizer.model alone is not enough: save it once with "
+                "transformers' AutoTokenizer.save_pretrained)",
+                "缺少 tokenizer.json（只有 tokenizer.model 不够：请用 transformers 的 AutoTokenizer.save_pretrained 保存一次）",
+            )
+        )
+    else:
+        problems.append(T("tokenizer.json is missing", "缺少 tokenizer.json"))
+
+
+def _collect(problems: list[T], step: Any) -> Any:
+    """The step's value, or None after its message joined ``problems``: all are reported at once."""
+    try:
+        return step()
+    except UnsupportedError:
+        raise
+    except ZhiluError as error:
+        problems.append(error.message)
+        return None

@@ -1,0 +1,158 @@
+"""What is in a model folder, read from its files: no weight is loaded and nothing is guessed from the name."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from zhilu.errors import ZhiluError
+from zhilu.messages import T
+from zhilu.models.check import read_object, weight_files
+from zhilu.models.tensors import BITS, read_header
+from zhilu.registry import Registry
+
+__all__ = ["Anatomy", "MemoryEstimate", "card_markdown", "estimate_memory", "inspect_folder", "why_not"]
+
+
+class Anatomy(BaseModel):
+    """Facts about a model folder. Sizes in bytes; ``parameters`` counts stored values, shared ones once.
+
+    Attributes:
+        dtype: of most stored values, in the names of the safetensors format in lower case (``bf16``).
+        size_bytes: of the weights files.
+        context_length: longest sequence, in tokens, that config.json allows.
+        license: as the card's front matter states it.
+        card: whether there is a card to read.
+    """
+
+    architecture: str | None
+    parameters: int
+    size_bytes: int
+    dtype: str | None
+    context_length: int | None
+    vocab_size: int | None
+    license: str | None
+    card: bool
+
+
+class MemoryEstimate(BaseModel):
+    """Bytes needed to run. The cache of keys and values grows with every token that is held; see ``estimate_memory``."""
+
+    weights_bytes: int
+    kv_bytes_per_token: int | None
+    kv_dtype: str
+    full_context_bytes: int | None
+    available_bytes: int
+
+
+def inspect_folder(folder: Path) -> Anatomy:
+    """
+    Raises:
+        InputError: config or weights cannot be read.
+    """
+    config = read_object(folder / "config.json")
+    text = _text_config(config)
+    values: Counter[str] = Counter()
+    files = weight_files(folder)
+    for file in files:
+        for info in read_header(file).values():
+            values[info.dtype] += info.num_values
+    architectures = config.get("architectures") or [None]
+    return Anatomy(
+        architecture=architectures[0],
+        parameters=sum(values.values()),
+        size_bytes=sum(file.stat().st_size for file in files),
+        dtype=values.most_common(1)[0][0].lower() if values else None,
+        context_length=_whole(text.get("max_position_embeddings")),
+        vocab_size=_whole(text.get("vocab_size")),
+        license=_license(folder),
+        card=bool(card_markdown(folder)),
+    )
+
+
+def why_not(folder: Path) -> T | None:
+    """Why the embedded engine cannot run this model, or None if it can: the engine's own reading of config.json.
+
+    The engine is asked through the entry points ``zhilu.model_checks``, because models and engine do not import each
+    other.
+    """
+    checks: Registry[Callable[[Path], Any]] = Registry.from_entry_points("zhilu.model_checks", T("check", "检查"))
+    objections = (_objection(check, folder) for _, check in checks.items())
+    return next((objection for objection in objections if objection is not None), None)
+
+
+def _objection(check: Callable[[Path], Any], folder: Path) -> T | None:
+    try:
+        check(folder)
+    except ZhiluError as error:
+        return error.message
+    return None
+
+
+def estimate_memory(folder: Path) -> MemoryEstimate:
+    """Weights as they are stored, plus two vectors a layer and token (keys, values) at 16 bits a value.
+
+    bytes a token = 2 x layers x key-value heads x head size x 2. What the engine needs beside that is small here.
+    """
+    import psutil
+
+    anatomy = inspect_folder(folder)
+    text = _text_config(read_object(folder / "config.json"))
+    layers, heads = _whole(text.get("num_hidden_layers")), _whole(text.get("num_attention_heads"))
+    kv_heads = _whole(text.get("num_key_value_heads")) or heads
+    head_dim = _whole(text.get("head_dim")) or ((_whole(text.get("hidden_size")) or 0) // heads if heads else None)
+    per_token = 2 * layers * kv_heads * head_dim * BITS["BF16"] // 8 if layers and kv_heads and head_dim else None
+    full = per_token * anatomy.context_length if per_token and anatomy.context_length else None
+    return MemoryEstimate(
+        weights_bytes=anatomy.size_bytes,
+        kv_bytes_per_token=per_token,
+        kv_dtype="bf16",
+        full_context_bytes=None if full is None else anatomy.size_bytes + full,
+        available_bytes=int(psutil.virtual_memory().available),
+    )
+
+
+def card_markdown(folder: Path) -> dict[str, str]:
+    """The model card by language, without its front matter; a README in one language stands for both. Empty: none."""
+    found = {}
+    for lang, names in {"en": ("MODEL_CARD.md", "README.md"), "zh": ("MODEL_CARD.zh-CN.md", "README.zh-CN.md")}.items():
+        for name in names:
+            if (folder / name).is_file():
+                text = (folder / name).read_text(encoding="utf-8", errors="replace")
+                found[lang] = _FRONT_MATTER.sub("", text, count=1).lstrip()
+                break
+    if not found:
+        return {}
+    some = next(iter(found.values()))
+    return {"en": found.get("en", some), "zh": found.get("zh", some)}
+
+
+_FRONT_MATTER = re.compile(r"\A---\s*\n(.*?)\n---\s*(?:\n|\Z)", re.DOTALL)
+
+
+def _license(folder: Path) -> str | None:
+    for name in ("MODEL_CARD.md", "README.md"):
+        if not (folder / name).is_file():
+            continue
+        head = _FRONT_MATTER.match((folder / name).read_text(encoding="utf-8", errors="replace")[:100_000])
+        fields = dict(re.findall(r"^(license|license_name):[ \t]*[\"']?([^\s\"'#]+)", head[1], re.M)) if head else {}
+        if fields.get("license") == "other":
+            return fields.get("license_name", "other")
+        if "license" in fields:
+            return fields["license"]
+    return None
+
+
+def _text_config(config: dict[str, Any]) -> dict[str, Any]:
+    """The language model's part; models that also see or hear nest it."""
+    nested = config.get("text_config")
+    return {**config, **nested} if isinstance(nested, dict) else config
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,282 @@
+"""The models of one home: folders under ``models/``, and the embedded model inside the package."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel
+
+from zhilu.errors import ConflictError, InputError, NotFoundError, ZhiluError, nearest
+from zhilu.home import atomic_write, file_lock
+from zhilu.messages import T
+from zhilu.models.check import check_folder, is_model_file
+from zhilu.models.inspect import Anatomy, inspect_folder, why_not
+from zhilu.models.nano import WEIGHTS
+from zhilu.models.running import engine_states
+
+if TYPE_CHECKING:
+    from zhilu.context import Context
+
+__all__ = ["EMBEDDED", "NOTE", "ModelInfo", "ModelStore", "check_name"]
+
+EMBEDDED = "zhilu-nano"
+NOTE = "zhilu.json"  # beside the files: where they came from and their hashes
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_BLOCK = 1 << 22  # bytes read at once when hashing
+
+
+class ModelInfo(BaseModel):
+    """A model of the store. A folder that cannot be used is listed too, with ``supported`` False and the reason."""
+
+    name: str
+    embedded: bool
+    source: str
+    revision: str | None = None
+    path: str
+    architecture: str | None = None
+    parameters: int = 0
+    size_bytes: int = 0
+    dtype: str | None = None
+    context_length: int | None = None
+    vocab_size: int | None = None
+    license: str | None = None
+    state: Literal["ready", "starting", "failed", "stopped"] = "stopped"
+    engine: str | None = None
+    detail: str = ""
+    card: bool = False
+    supported: bool
+    why_not: dict[str, str] | None = None
+
+
+class ModelStore:
+    """Find, import and remove models. Safe to use from several processes: a model appears whole or not at all."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.folder = context.home.models
+
+    def list(self) -> list[ModelInfo]:
+        """The embedded model first, then the others by name."""
+        states = engine_states(self.context.home)
+        folders = sorted(path for path in self.folder.iterdir() if path.is_dir() and _NAME.fullmatch(path.name))
+        return [self._describe(EMBEDDED, WEIGHTS, states)] + [self._describe(p.name, p, states) for p in folders]
+
+    def get(self, name: str) -> ModelInfo:
+        """
+        Raises:
+            NotFoundError: names the models there are.
+        """
+        return self._describe(name, self.path_of(name), engine_states(self.context.home))
+
+    def path_of(self, name: str) -> Path:
+        """The folder of a model.
+
+        Raises:
+            NotFoundError: no such model.
+        """
+        if name == EMBEDDED:
+            return WEIGHTS
+        if _NAME.fullmatch(name) and (self.folder / name).is_dir():
+            return self.folder / name
+        there = [EMBEDDED, *sorted(path.name for path in self.folder.iterdir() if _NAME.fullmatch(path.name))]
+        close = nearest(name, there)
+        raise NotFoundError(
+            T(
+                f"No model {name!r}." + (f" Did you mean {close!r}?" if close else f" There are: {', '.join(there)}."),
+                f"没有模型 {name!r}。" + (f"是不是 {close!r}？" if close else f"现有：{'、'.join(there)}。"),
+            ),
+            param="model",
+            fix="zhilu model list",
+        )
+
+    def import_folder(
+        self, path: Path | str, name: str | None = None, *, on_bytes: Callable[[int, int], None] | None = None
+    ) -> ModelInfo:
+        """Take in a model folder: checked, hard-linked where the file system allows it, else copied; hashed; renamed
+        into place at the end. Files of a call that was killed are used again by the next one.
+
+        Args:
+            path: the folder; left as it is.
+            name: in the store; by default the folder's own.
+            on_bytes: called with bytes hashed so far and in all.
+
+        Raises:
+            InputError and below: the folder is no whole model, or the name cannot be used.
+            ConflictError: the name is taken.
+        """
+        source = Path(path).expanduser().resolve()
+        check_folder(source)
+        name = check_name(name or source.name)
+        self.refuse_taken(name)
+        with file_lock(self.context.home.run / f"model-{name}.lock"):
+            self.refuse_taken(name)
+            incoming = self.incoming(name)
+            incoming.mkdir(parents=True, exist_ok=True)
+            for file in sorted(source.iterdir()):
+                if file.is_file() and is_model_file(file.name):
+                    _take(file, incoming / file.name)
+            return self.admit(name, incoming, source="folder", revision=None, origin=str(source), on_bytes=on_bytes)
+
+    def incoming(self, name: str) -> Path:
+        """Where a model is put together before it gets its name; kept when the work is interrupted."""
+        return self.folder / f".incoming-{name}"
+
+    def admit(
+        self,
+        name: str,
+        incoming: Path,
+        *,
+        source: str,
+        revision: str | None,
+        origin: str,
+        expected: dict[str, str] | None = None,
+        on_bytes: Callable[[int, int], None] | None = None,
+    ) -> ModelInfo:
+        """Check, hash and rename a complete ``incoming`` folder into the store.
+
+        Args:
+            expected: SHA-256 by file name, from the hub; a difference is refused and the file removed, so that the next
+                attempt fetches it again.
+        """
+        check_folder(incoming)
+        hashes = _hash_all(incoming, on_bytes)
+        wrong = [file for file, digest in (expected or {}).items() if file in hashes and hashes[file] != digest]
+        if wrong:
+            for file in wrong:
+                (incoming / file).unlink()
+            raise InputError(
+                T(
+                    f"{', '.join(wrong)} arrived damaged: the SHA-256 is not the hub's. Removed; pull again.",
+                    f"{'、'.join(wrong)} 下载损坏：SHA-256 与仓库不符。已删除，请重新拉取。",
+                ),
+                code="damaged_download",
+                fix=f"zhilu model pull {origin}",
+            )
+        note = {
+            "source": source,
+            "origin": origin,
+            "revision": revision,
+            "imported_at": datetime.now(timezone.utc).isoformat(),
+            "sha256": hashes,
+        }
+        atomic_write(incoming / NOTE, json.dumps(note, indent=2, ensure_ascii=False) + "\n")
+        os.rename(incoming, self.folder / name)
+        return self.get(name)
+
+    def remove(self, name: str) -> None:
+        """
+        Raises:
+            NotFoundError: no such model.
+            ConflictError: it is the embedded one, or an engine has it loaded.
+        """
+        info = self.get(name)
+        if info.embedded:
+            raise ConflictError(
+                T(f"{EMBEDDED!r} is part of the program and stays.", f"{EMBEDDED!r} 是程序的一部分，不能删除。"),
+                param="model",
+            )
+        if info.state in ("ready", "starting"):
+            raise ConflictError(
+                T(f"{name!r} is loaded in an engine: stop it first.", f"{name!r} 正在引擎中运行：请先停止它。"),
+                param="model",
+            )
+        doomed = self.folder / f".removed-{name}-{os.getpid()}"
+        os.rename(self.folder / name, doomed)  # gone at once for everyone else, whatever happens to the deletion
+        shutil.rmtree(doomed)
+
+    def refuse_taken(self, name: str) -> None:
+        """
+        Raises:
+            ConflictError: there is a model of this name.
+        """
+        if name == EMBEDDED or (self.folder / name).exists():
+            raise ConflictError(
+                T(f"There is a model {name!r} already.", f"已经有名为 {name!r} 的模型。"),
+                param="name",
+                fix="zhilu model import FOLDER --name OTHER" if name == EMBEDDED else f"zhilu model remove {name}",
+            )
+
+    def _describe(self, name: str, folder: Path, states: dict[str, dict[str, Any]]) -> ModelInfo:
+        note = _note(folder)
+        embedded = name == EMBEDDED
+        known: dict[str, Any] = {
+            "name": name,
+            "embedded": embedded,
+            "source": "embedded" if embedded else note.get("source", "folder"),
+            "revision": note.get("revision"),
+            "path": str(folder),
+            **states.get(name, {}),
+        }
+        try:
+            anatomy: Anatomy = inspect_folder(folder)
+            reason = why_not(folder)
+        except ZhiluError as error:
+            return ModelInfo(**known, supported=False, why_not=error.message.data())
+        return ModelInfo(
+            **known, **anatomy.model_dump(), supported=reason is None, why_not=None if reason is None else reason.data()
+        )
+
+
+def check_name(name: str) -> str:
+    """
+    Raises:
+        InputError: not usable as a folder and in a URL.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            T(
+                f"{name!r} cannot be a model's name: letters, digits, '.', '_' and '-', at most 100, no '.' or '-' first.",
+                f"{name!r} 不能作为模型名：只能用字母、数字、“.”、“_”和“-”，最多 100 个字符，不能以“.”或“-”开头。",
+            ),
+            param="name",
+        )
+    return name
+
+
+def _take(file: Path, to: Path) -> None:
+    """Link or copy one file; one that an earlier call took in whole is left as it is."""
+    real = file.resolve()  # the hub's cache consists of links
+    if to.exists() and to.stat().st_size == real.stat().st_size and to.stat().st_mtime_ns == real.stat().st_mtime_ns:
+        return
+    to.unlink(missing_ok=True)
+    if real.suffix == ".safetensors" or file.suffix == ".safetensors":
+        try:
+            os.link(real, to)
+            return
+        except OSError:
+            pass  # another file system, or one without links
+    part = to.with_name(f".{to.name}.part")
+    shutil.copy2(real, part)
+    os.replace(part, to)
+
+
+def _hash_all(folder: Path, on_bytes: Callable[[int, int], None] | None) -> dict[str, str]:
+    files = sorted(path for path in folder.iterdir() if path.is_file() and is_model_file(path.name))
+    total, done = sum(path.stat().st_size for path in files), 0
+    hashes = {}
+    for path in files:
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+                done += len(block)
+                if on_bytes is not None:
+                    on_bytes(done, total)
+        hashes[path.name] = digest.hexdigest()
+    return hashes
+
+
+def _note(folder: Path) -> dict[str, Any]:
+    try:
+        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
