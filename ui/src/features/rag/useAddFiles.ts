@@ -1,0 +1,25 @@
+import { useErrorText } from "@/components/states";
+import { useI18n } from "@/lib/i18n";
+import { toast } from "@/lib/toast";
+import type { UploadAnswer } from "@/lib/types";
+import { useUpload } from "./api";
+
+/** Sends files to a knowledge base and says how it went; what was rejected is told file by file. */
+export function useAddFiles(): (kb: string, files: readonly File[]) => Promise<UploadAnswer | null> {
+  const { t } = useI18n();
+  const errorText = useErrorText();
+  const upload = useUpload();
+  return async (kb, files) => {
+    try {
+      const answer = await upload.mutateAsync({ kb, files });
+      if (answer.documents.length) toast(t("rag.added", { n: answer.documents.length }));
+      for (const { name, error } of answer.rejected) {
+        toast(`${t("rag.rejected", { name })} — ${errorText(error).text}`, "bad");
+      }
+      return answer;
+    } catch (error) {
+      toast(errorText(error).text, "bad");
+      return null;
+    }
+  };
+}
