@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -94,9 +95,10 @@ class EvidenceStore:
         folder.mkdir(parents=True, exist_ok=True)
         stem = evidence.checked_at.replace(":", "-")  # a colon is no file name on a Windows disk
         content = json.dumps(evidence.data(), ensure_ascii=False, indent=1).encode()
-        draft = folder / f".{stem}.{os.getpid()}.tmp"
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{stem}.", suffix=".tmp")
+        draft = Path(name)
         try:
-            with draft.open("wb") as file:
+            with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -158,10 +160,12 @@ def now() -> str:
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
     """Zhilu, Python and the libraries that figures depend on; what is not installed is left out."""
-    found = {"zhilu": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    installed = {name: version for name in PACKAGES if (version := _version_of(name))}
+    return {"zhilu": __version__, "python": platform.python_version(), **installed}
+
+
+def _version_of(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -54,9 +54,16 @@ def report_data(
         "generated_at": now(),
         "machine": machine(),
         "versions": versions(),
-        "summary": {name: sum(task["status"] == name for task in shown) for name in STATUS_WORDS},
+        "summary": _summary(shown),
         "stages": stages,
     }
+
+
+def _summary(tasks: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """How many of each status; ``later`` counts the tasks that have no gate in this version."""
+    checkable = [task for task in tasks if task["has_gate"] or task["evidence"]]
+    counts = {name: sum(task["status"] == name for task in checkable) for name in STATUS_WORDS}
+    return {**counts, "later": len(tasks) - len(checkable)}
 
 
 def render_html(report: Mapping[str, Any], lang: str | None = None) -> str:
@@ -70,8 +77,7 @@ def render_html(report: Mapping[str, Any], lang: str | None = None) -> str:
     return environment.get_template("report.html.j2").render(
         report=report,
         lang=lang or current_lang(),
-        words={name: word.data() for name, word in STATUS_WORDS.items()},
-        later=LATER.data(),
+        words={name: word.data() for name, word in {**STATUS_WORDS, "later": LATER}.items()},
         at_the_end=AT_THE_END.data(),
         gib=1 << 30,
     )

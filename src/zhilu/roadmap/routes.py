@@ -130,4 +130,9 @@ def report(request: Request, format: Literal["html", "json"] = "html") -> Respon
     data = report_data(context_of(request))
     if format == "json":
         return JSONResponse(data)
-    return HTMLResponse(render_html(data), headers={"Content-Disposition": 'inline; filename="zhilu-report.html"'})
+    headers = {
+        "Content-Disposition": 'inline; filename="zhilu-report.html"',
+        # Its style is in the file, it runs nothing and loads nothing
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
+    }
+    return HTMLResponse(render_html(data), headers=headers)
