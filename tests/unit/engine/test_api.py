@@ -1,0 +1,145 @@
+"""From the wire to the engine and back. The answers are scripted, so that a tool call or a failure comes on cue."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zhilu import wire
+from zhilu.engine import api
+from zhilu.engine.sampler import SampledToken
+from zhilu.engine.sequence import Output
+from zhilu.engine.testing import make_tiny_model
+from zhilu.engine.tokenizer import Tokenizer
+from zhilu.errors import InputError, UpstreamError
+
+TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}]
+CALL = 'Let me see.\n<tool_call>\n{"name": "weather", "arguments": {"city": "北京"}}\n</tool_call>'
+
+
+def chat(**fields: Any) -> wire.ChatRequest:
+    return wire.parse_request(wire.ChatRequest, {"messages": [{"role": "user", "content": "hi"}], **fields})
+
+
+async def script(text: str, finish: str = "stop", error: Exception | None = None) -> AsyncIterator[tuple[int, Output]]:
+    """One character per output, then the end token."""
+    for character in text:
+        yield 0, Output("r", 0, character, SampledToken(1))
+    if error:
+        raise error
+    yield 0, Output("r", 0, "", SampledToken(2), finish, 2)  # type: ignore[arg-type]
+
+
+def reply(tokenizer: Tokenizer, request: api.Generation, answer: Any) -> api.Reply:
+    return api.Reply(request, answer, tokenizer, "tiny", [[1, 2, 3]])
+
+
+def stream(tokenizer: Tokenizer, request: api.Generation, answer: Any) -> list[dict[str, Any]]:
+    async def main() -> bytes:
+        return b"".join([event async for event in reply(tokenizer, request, answer).events()])
+
+    *events, done, rest = asyncio.run(main()).decode().split("\n\n")
+    assert (done, rest) == ("data: [DONE]", "")
+    return [json.loads(event.removeprefix("data: ")) for event in events]
+
+
+def test_tool_calls_in_a_whole_reply(tokenizer: Tokenizer) -> None:
+    whole = asyncio.run(reply(tokenizer, chat(tools=TOOLS), script(CALL)).whole())
+    (choice,) = whole["choices"]
+    assert choice["finish_reason"] == "tool_calls" and choice["message"]["content"] == "Let me see.\n"
+    (call,) = choice["message"]["tool_calls"]
+    assert json.loads(call["function"]["arguments"]) == {"city": "北京"}
+    assert whole["usage"]["completion_tokens"] == len(CALL) + 1
+
+
+def test_tool_calls_in_a_stream_never_show_their_marks(tokenizer: Tokenizer) -> None:
+    from openai.types.chat import ChatCompletionChunk
+
+    events = stream(tokenizer, chat(tools=TOOLS, stream=True), script(CALL))
+    for event in events:
+        ChatCompletionChunk.model_validate(event, strict=True)
+    deltas = [event["choices"][0]["delta"] for event in events]
+    assert "".join(delta.get("content", "") for delta in deltas) == "Let me see.\n"
+    (calls,) = [delta["tool_calls"] for delta in deltas if "tool_calls" in delta]
+    assert calls[0]["index"] == 0 and calls[0]["function"]["name"] == "weather"
+    assert events[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+@pytest.mark.parametrize("fields", [{}, {"tools": TOOLS, "tool_choice": "none"}])
+def test_without_tools_the_text_is_left_alone(tokenizer: Tokenizer, fields: dict[str, Any]) -> None:
+    (choice,) = asyncio.run(reply(tokenizer, chat(**fields), script(CALL)).whole())["choices"]
+    assert choice["message"]["content"] == CALL and choice["finish_reason"] == "stop"
+
+
+def test_tool_choice_none_hides_the_tools_from_the_model(tokenizer: Tokenizer) -> None:
+    with_tools = tokenizer.decode(api.chat_prompt(tokenizer, chat(tools=TOOLS)))
+    without = tokenizer.decode(api.chat_prompt(tokenizer, chat(tools=TOOLS, tool_choice="none")))
+    assert "weather" in with_tools and "weather" not in without
+
+
+def test_an_error_after_the_stream_began_is_an_event(tokenizer: Tokenizer) -> None:
+    for error in (UpstreamError("out of memory"), RuntimeError("out of memory")):
+        *_, last = stream(tokenizer, chat(stream=True), script("abc", error=error))
+        assert "out of memory" in last["error"]["message"] and last["error"]["messages"]["zh"]
+
+
+def test_usage_comes_last_when_asked_for(tokenizer: Tokenizer) -> None:
+    request = chat(stream=True, stream_options={"include_usage": True})
+    *others, last = stream(tokenizer, request, script("ab"))
+    assert last["choices"] == [] and last["usage"]["total_tokens"] == 6
+    assert all(event["usage"] is None for event in others)
+    assert all("usage" not in event for event in stream(tokenizer, chat(stream=True), script("ab")))
+
+
+def test_the_end_token_has_no_logprob_in_the_reply(tokenizer: Tokenizer) -> None:
+    async def answer() -> AsyncIterator[tuple[int, Output]]:
+        (id,) = tokenizer.encode("a")
+        yield 0, Output("r", 0, "a", SampledToken(id, -0.5, [(id, -0.5)]))
+        yield 0, Output("r", 0, "", SampledToken(2, -0.1, []), "stop", 2)
+
+    whole = asyncio.run(reply(tokenizer, chat(logprobs=True, top_logprobs=1), answer()).whole())
+    content = whole["choices"][0]["logprobs"]["content"]
+    assert [(entry["token"], entry["bytes"], entry["logprob"]) for entry in content] == [("a", [97], -0.5)]
+
+
+def test_text_offsets_of_a_streamed_completion_go_on(tokenizer: Tokenizer) -> None:
+    async def answer() -> AsyncIterator[tuple[int, Output]]:
+        for number, letter in enumerate("abc"):
+            (id,) = tokenizer.encode(letter)
+            yield 0, Output("r", 0, letter, SampledToken(id, -1.0), "length" if number == 2 else None)
+
+    request = wire.parse_request(wire.CompletionRequest, {"prompt": "x", "logprobs": 0, "stream": True})
+    events = stream(tokenizer, request, answer())
+    assert [event["choices"][0]["logprobs"]["text_offset"] for event in events] == [[0], [1], [2]]
+
+
+def test_the_models_defaults_stand_behind_the_requests_wishes(tmp_path: Path) -> None:
+    model = make_tiny_model(tmp_path)
+    stated = {"temperature": 0.6, "top_p": 0.95, "top_k": 20, "do_sample": True}
+    (model / "generation_config.json").write_text(json.dumps(stated))
+    defaults = api.read_defaults(model)
+    assert defaults == {"temperature": 0.6, "top_p": 0.95, "top_k": 20}
+    params = api.sampling_params(chat(temperature=0, top_k=-1), defaults, room=100)
+    assert (params.temperature, params.top_p, params.top_k, params.max_tokens) == (0.0, 0.95, 0, 100)
+    assert api.sampling_params(chat(max_completion_tokens=5), {}, room=100).max_tokens == 5
+    with pytest.raises(InputError, match="min_tokens 9"):
+        api.sampling_params(chat(max_tokens=5, min_tokens=9), {}, room=100)
+
+
+def test_a_developer_message_is_a_system_message(tokenizer: Tokenizer) -> None:
+    messages = [
+        {"role": "developer", "content": "be brief"},
+        {"role": "user", "content": [{"type": "text", "text": "x"}]},
+    ]
+    text = tokenizer.decode(api.chat_prompt(tokenizer, chat(messages=messages)), skip_special_tokens=False)
+    assert text.startswith("<|im_start|>system\nbe brief<|im_end|>\n<|im_start|>user\nx<|im_end|>")
+
+
+def test_template_variables_cannot_replace_the_messages(tokenizer: Tokenizer) -> None:
+    with pytest.raises(InputError, match="field of its own"):
+        api.chat_prompt(tokenizer, chat(chat_template_kwargs={"messages": []}))
