@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,13 @@ def score(search: Callable[[str], list[str]], questions: list[tuple[str, str]]) 
     return {"recall@5": hits / n, "mrr@10": reciprocal / n, "ms": 1000 * seconds / n}
 
 
+def ranked(kb: Any, embedder: Any, weight: float | None, question: str) -> list[str]:
+    """The documents of the ten best passages; ``weight`` is the dense list's share, None the product's own."""
+    from zhilu.rag.retrieve import retrieve
+
+    return [h.doc_id for h in retrieve(kb, question, embedder, k=10, weight=weight).hits]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -100,7 +108,6 @@ def main() -> int:
 
     from zhilu.context import Context
     from zhilu.rag.embedding import embedder_of
-    from zhilu.rag.retrieve import retrieve
     from zhilu.settings import load_settings
 
     with tempfile.TemporaryDirectory() as home:
@@ -118,10 +125,7 @@ def main() -> int:
             for weight in [*weights, None]:
                 label = {0.0: "bm25", 1.0: "dense", None: "default"}.get(weight, f"hybrid {weight}")
 
-                def search(q: str, weight: float | None = weight) -> list[str]:
-                    return [h.doc_id for h in retrieve(kb, q, embedder, k=10, weight=weight).hits]
-
-                rows[label] = score(search, questions)
+                rows[label] = score(partial(ranked, kb, embedder, weight), questions)
                 print(
                     f"{name:10} {label:12} {rows[label]['recall@5']:.3f} / {rows[label]['mrr@10']:.3f}"
                     f"  {rows[label]['ms']:.1f} ms",

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-__all__ = ["match_query", "query_terms", "segment", "stem", "terms"]
+__all__ = ["content_terms", "match_query", "query_terms", "segment", "stem", "terms"]
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _RUN = re.compile(rf"[{_HAN}]+|[^\W_{_HAN}]+")
@@ -45,6 +45,13 @@ def segment(text: str) -> str:
 def terms(text: str) -> list[str]:
     """The terms of a text for comparing it in memory: stemmed lower-case words, Chinese characters and pairs."""
     return [term if _is_han(term) else stem(term) for term in _cut(unicodedata.normalize("NFKC", text).lower())]
+
+
+def content_terms(text: str) -> list[str]:
+    """``terms`` without stop words and question words; may be empty."""
+    text = unicodedata.normalize("NFKC", text).lower()
+    kept = (t for t in _cut(_ZH_STOP_RE.sub(" ", text)) if t not in _EN_STOP)
+    return [term if _is_han(term) else stem(term) for term in kept]
 
 
 def query_terms(question: str) -> list[str]:

@@ -99,7 +99,8 @@ def coverage(kb: KnowledgeBase, question: str, ids: Sequence[int]) -> dict[int, 
 
     A term that occurs in no document weighs most: it is what the documents do not speak of.
     """
-    total = int(kb.database.value("SELECT COUNT(*) FROM lexical")) or 1
+    # in a handful of passages every word is rare: below 200 the measure would turn on chance
+    total = max(int(kb.database.value("SELECT COUNT(*) FROM lexical")), 200)
     weights, held = 0.0, dict.fromkeys(ids, 0.0)
     placeholders = ",".join("?" * len(ids))
     for term in query_terms(question):
