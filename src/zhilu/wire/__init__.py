@@ -1,0 +1,68 @@
+"""The OpenAI wire in one place: request models that refuse what they do not know, reply builders, SSE framing.
+
+Used by our engine's server and by the gateway, so both refuse the same things with the same words. A request passes two
+doors: ``parse_request`` (is every field known, well-typed and in range?) and ``refuse_unsupported`` (can *this* engine
+honour it?). The gateway needs only the first one for foreign engines.
+"""
+
+from zhilu.wire.doors import HARMLESS, OWN_ENGINE, parse_json, parse_request, refuse_unsupported
+from zhilu.wire.replies import (
+    SSE_DONE,
+    FinishReason,
+    TokenLogprob,
+    chat_chunk,
+    chat_completion,
+    chat_logprobs,
+    embedding_list,
+    model_list,
+    new_id,
+    sse,
+    sse_error,
+    text_completion,
+    text_logprobs,
+    usage,
+)
+from zhilu.wire.requests import (
+    ChatRequest,
+    CompletionRequest,
+    DetokenizeRequest,
+    EmbeddingRequest,
+    Message,
+    Request,
+    StreamOptions,
+    TokenizeRequest,
+    Tool,
+    ToolCall,
+)
+
+__all__ = [
+    "HARMLESS",
+    "OWN_ENGINE",
+    "SSE_DONE",
+    "ChatRequest",
+    "CompletionRequest",
+    "DetokenizeRequest",
+    "EmbeddingRequest",
+    "FinishReason",
+    "Message",
+    "Request",
+    "StreamOptions",
+    "TokenLogprob",
+    "TokenizeRequest",
+    "Tool",
+    "ToolCall",
+    "chat_chunk",
+    "chat_completion",
+    "chat_logprobs",
+    "embedding_list",
+    "model_list",
+    "new_id",
+    "parse_json",
+    "parse_request",
+    "refuse_unsupported",
+    "sse",
+    "sse_error",
+    "text_completion",
+    "text_logprobs",
+    "usage",
+]

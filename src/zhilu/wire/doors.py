@@ -1,0 +1,173 @@
+"""The two doors of a request: is everything in it known and sound, and can this engine honour it?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from zhilu.errors import InputError, UnsupportedError, nearest
+from zhilu.messages import T
+from zhilu.wire.requests import Refusal, Request
+
+__all__ = ["HARMLESS", "OWN_ENGINE", "parse_json", "parse_request", "refuse_unsupported"]
+
+R = TypeVar("R", bound=Request)
+
+# Known fields with the values that change nothing, so any engine may take them. Other values need an engine that can.
+# ``...`` stands for "any value": labels and cache hints that never touch the output.
+HARMLESS: Mapping[str, tuple[Any, ...]] = {
+    "add_special_tokens": (None,),
+    "audio": (None,),
+    "best_of": (None, 1),
+    "chat_template": (None,),
+    "continue_final_message": (None, False),
+    "documents": (None,),
+    "echo": (None, False),
+    "function_call": (None,),
+    "functions": (None,),
+    "guided_choice": (None,),
+    "guided_grammar": (None,),
+    "guided_json": (None,),
+    "guided_regex": (None,),
+    "length_penalty": (None, 1.0),
+    "metadata": (...,),
+    "modalities": (None, ["text"]),
+    "moderation": (None,),
+    "parallel_tool_calls": (None, True),
+    "prediction": (None,),
+    "priority": (None, 0),
+    "prompt_cache_key": (...,),
+    "prompt_cache_options": (...,),
+    "prompt_cache_retention": (...,),
+    "prompt_logprobs": (None,),
+    "reasoning_effort": (None,),
+    "response_format": (None, {"type": "text"}),
+    "safety_identifier": (...,),
+    "service_tier": (None, "auto", "default"),
+    "store": (None, False),
+    "structured_outputs": (None,),
+    "suffix": (None, ""),
+    "tool_choice": (None, "auto", "none"),
+    "truncate_prompt_tokens": (None,),
+    "use_beam_search": (None, False),
+    "user": (...,),
+    "verbosity": (None, "medium"),
+    "web_search_options": (None,),
+}
+
+# What our own engine can do beyond the harmless values.
+OWN_ENGINE: frozenset[str] = frozenset()
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """A request body as an object; InputError where it is not JSON or not an object."""
+    try:
+        data = json.loads(body)
+    except ValueError as error:  # also UnicodeDecodeError
+        raise InputError(T(f"the body is not JSON: {error}", f"请求体不是 JSON：{error}")) from None
+    if not isinstance(data, dict):
+        kind = type(data).__name__
+        raise InputError(T(f"the body must be a JSON object, given {kind}", f"请求体必须是 JSON 对象，给出的是 {kind}"))
+    return data
+
+
+def parse_request(model: type[R], data: Mapping[str, Any]) -> R:
+    """Check ``data`` against ``model``.
+
+    Raises:
+        UnsupportedError: a field is unknown; the message names it and the nearest known one.
+        InputError: a value has the wrong type or is out of range; ``param`` is its dotted path.
+    """
+    try:
+        return model.model_validate(dict(data))
+    except ValidationError as failure:
+        raise _as_input_error(model, failure) from None
+
+
+def refuse_unsupported(request: Request, supported: Iterable[str] = OWN_ENGINE) -> None:
+    """Raise UnsupportedError for the first field whose value asks for something outside ``supported``."""
+    can = set(supported)
+    for name in sorted(request.model_fields_set & HARMLESS.keys() - can):
+        value = getattr(request, name)
+        allowed = HARMLESS[name]
+        if ... in allowed or value in allowed:
+            continue
+        shown = "、".join(repr(v) for v in allowed if v is not None)
+        raise UnsupportedError(
+            T(
+                f"{name}={value!r} is not supported by this engine" + (f"; it can do {shown}" if shown else ""),
+                f"当前引擎不支持 {name}={value!r}" + (f"；可用的取值：{shown}" if shown else ""),
+            ),
+            param=name,
+        )
+
+
+_REASONS = {
+    "missing": T("is required", "不能缺少"),
+    "greater_than_equal": T("must be at least {ge}", "不能小于 {ge}"),
+    "greater_than": T("must be greater than {gt}", "必须大于 {gt}"),
+    "less_than_equal": T("must be at most {le}", "不能大于 {le}"),
+    "less_than": T("must be less than {lt}", "必须小于 {lt}"),
+    "finite_number": T("must be a finite number", "必须是有限的数"),
+    "literal_error": T("must be one of {expected}", "只能是 {expected}"),
+    "string_type": T("must be a string", "必须是字符串"),
+    "int_type": T("must be an integer", "必须是整数"),
+    "float_type": T("must be a number", "必须是数字"),
+    "bool_type": T("must be true or false", "必须是 true 或 false"),
+    "list_type": T("must be a list", "必须是列表"),
+    "dict_type": T("must be an object", "必须是对象"),
+    "model_type": T("must be an object", "必须是对象"),
+    "none_required": T("must be null", "只能是 null"),
+    "too_long": T("has more than {max_length} entries", "不能超过 {max_length} 项"),
+    "too_short": T("has fewer than {min_length} entries", "不能少于 {min_length} 项"),
+    "string_pattern_mismatch": T("must match {pattern}", "必须符合 {pattern}"),
+}
+
+
+def _as_input_error(model: type[BaseModel], failure: ValidationError) -> InputError:
+    """The most specific of pydantic's complaints (a union reports one for each of its members), in both languages."""
+    complaints = failure.errors(include_url=False)
+    unknown = [c for c in complaints if c["type"] == "extra_forbidden"]
+    if unknown:
+        return _unknown_field(model, unknown[0]["loc"])
+    worst = max(complaints, key=lambda c: (len(c["loc"]), c["type"] not in ("string_type", "none_required")))
+    path = _path(worst["loc"], model)
+    context = worst.get("ctx", {})
+    cause = context.get("error")
+    if isinstance(cause, Refusal):
+        param = ".".join(filter(None, [path, cause.field]))
+        return InputError(T(f"{param}: {cause.message.en}", f"{param}：{cause.message.zh}"), param=param)
+    reason = _REASONS.get(worst["type"], T.of(worst["msg"]))
+    en, zh = (text.format(**context) if worst["type"] in _REASONS else text for text in reason)
+    if worst["type"] == "missing":
+        return InputError(T(f"{path} {en}", f"{path} {zh}"), param=path)
+    given = _short(worst["input"])
+    return InputError(T(f"{path} {en}, given {given}", f"{path} {zh}，给出的是 {given}"), param=path)
+
+
+def _unknown_field(model: type[BaseModel], loc: Sequence[int | str]) -> UnsupportedError:
+    path = _path(loc, model)
+    known = model.model_fields if len(loc) == 1 else {}
+    meant = nearest(str(loc[-1]), known)
+    return UnsupportedError(
+        T(
+            f"unknown parameter {path!r}" + (f"; did you mean {meant!r}?" if meant else ""),
+            f"未知参数 {path!r}" + (f"；您是不是想用 {meant!r}？" if meant else ""),
+        ),
+        param=path,
+    )
+
+
+def _path(loc: Sequence[int | str], model: type[BaseModel]) -> str:
+    """``("messages", 0, "content", "<list>", 1, "type")`` -> ``messages.0.content.1.type``: union members left out."""
+    first, *rest = loc or ("",)
+    inner = [str(p) for p in rest if isinstance(p, int) or (p.isidentifier() and p not in ("str", "int", "bool"))]
+    return ".".join([str(first), *inner])
+
+
+def _short(value: Any, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

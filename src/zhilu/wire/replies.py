@@ -1,0 +1,186 @@
+"""What is answered: OpenAI's reply and chunk shapes as plain dictionaries, and server-sent events."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from zhilu.errors import ZhiluError, error_body
+
+__all__ = [
+    "SSE_DONE",
+    "FinishReason",
+    "TokenLogprob",
+    "chat_chunk",
+    "chat_completion",
+    "chat_logprobs",
+    "embedding_list",
+    "model_list",
+    "new_id",
+    "sse",
+    "sse_error",
+    "text_completion",
+    "text_logprobs",
+    "usage",
+]
+
+FinishReason = Literal["stop", "length", "tool_calls"]
+
+
+def new_id(kind: str) -> str:
+    """``chatcmpl-…``, ``cmpl-…``, ``call_…`` (tool calls use an underscore, as OpenAI does)."""
+    return f"{kind}{'_' if kind == 'call' else '-'}{uuid.uuid4().hex[:24]}"
+
+
+def usage(prompt: int, completion: int, cached: int = 0) -> dict[str, Any]:
+    """Token counts. ``cached``: prompt tokens whose keys and values were found in the prefix cache."""
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": cached},
+    }
+
+
+def chat_completion(
+    id: str, model: str, choices: Sequence[Mapping[str, Any]], used: Mapping[str, Any], created: int | None = None
+) -> dict[str, Any]:
+    """The whole reply. Each choice: ``{"content", "tool_calls", "finish_reason", "logprobs"}``."""
+    return {
+        "id": id,
+        "object": "chat.completion",
+        "created": created or int(time.time()),
+        "model": model,
+        "choices": [
+            {
+                "index": index,
+                "message": {
+                    "role": "assistant",
+                    "content": choice["content"],
+                    "refusal": None,
+                    **({"tool_calls": choice["tool_calls"]} if choice.get("tool_calls") else {}),
+                },
+                "logprobs": choice.get("logprobs"),
+                "finish_reason": choice["finish_reason"],
+            }
+            for index, choice in enumerate(choices)
+        ],
+        "usage": dict(used),
+    }
+
+
+def chat_chunk(
+    id: str,
+    model: str,
+    created: int,
+    *,
+    index: int | None = 0,
+    delta: Mapping[str, Any] | None = None,
+    finish_reason: FinishReason | None = None,
+    logprobs: Mapping[str, Any] | None = None,
+    used: Mapping[str, Any] | None = None,
+    include_usage: bool = False,
+) -> dict[str, Any]:
+    """One streamed piece; ``index=None`` makes the last one, which has no choice and carries ``used``."""
+    choice = {"index": index, "delta": dict(delta or {}), "logprobs": logprobs, "finish_reason": finish_reason}
+    chunk: dict[str, Any] = {
+        "id": id,
+        "object": "chat.completion.chunk",
+        "created": created,
+        "model": model,
+        "choices": [] if index is None else [choice],
+    }
+    if include_usage:
+        chunk["usage"] = dict(used) if used else None
+    return chunk
+
+
+def text_completion(
+    id: str,
+    model: str,
+    created: int,
+    choices: Sequence[Mapping[str, Any]],
+    used: Mapping[str, Any] | None = None,
+    include_usage: bool = True,
+) -> dict[str, Any]:
+    """A reply of ``/v1/completions``, whole or streamed piece: both have the same shape.
+
+    Each choice: ``{"index", "text", "finish_reason", "logprobs"}``.
+    """
+    reply: dict[str, Any] = {
+        "id": id,
+        "object": "text_completion",
+        "created": created,
+        "model": model,
+        "choices": [
+            {
+                "index": choice["index"],
+                "text": choice["text"],
+                "logprobs": choice.get("logprobs"),
+                "finish_reason": choice.get("finish_reason"),
+            }
+            for choice in choices
+        ],
+    }
+    if include_usage:
+        reply["usage"] = dict(used) if used else None
+    return reply
+
+
+# One generated token with its alternatives: (text, bytes, logprob, [(text, bytes, logprob), ...])
+TokenLogprob = tuple[str, bytes, float, Sequence[tuple[str, bytes, float]]]
+
+
+def chat_logprobs(tokens: Iterable[TokenLogprob]) -> dict[str, Any]:
+    def entry(text: str, raw: bytes, logprob: float) -> dict[str, Any]:
+        return {"token": text, "logprob": logprob, "bytes": list(raw)}
+
+    content = [{**entry(text, raw, lp), "top_logprobs": [entry(*alt) for alt in top]} for text, raw, lp, top in tokens]
+    return {"content": content, "refusal": None}
+
+
+def text_logprobs(tokens: Iterable[TokenLogprob], offset: int = 0) -> dict[str, Any]:
+    """The older shape of ``/v1/completions``; ``offset``: characters of the text that came before."""
+    out: dict[str, Any] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
+    for text, _, logprob, top in tokens:
+        out["tokens"].append(text)
+        out["token_logprobs"].append(logprob)
+        out["top_logprobs"].append({**{alt: value for alt, _, value in top}, text: logprob})
+        out["text_offset"].append(offset)
+        offset += len(text)
+    return out
+
+
+def embedding_list(model: str, data: Sequence[Any], num_tokens: int) -> dict[str, Any]:
+    """``data``: one vector (list of floats, or base64 text of little-endian float32) per input."""
+    return {
+        "object": "list",
+        "model": model,
+        "data": [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(data)],
+        "usage": {"prompt_tokens": num_tokens, "total_tokens": num_tokens},
+    }
+
+
+def model_list(models: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """``GET /v1/models``; each entry needs ``id``, other keys (``max_model_len``, ``owned_by`` …) are passed on."""
+    return {
+        "object": "list",
+        "data": [{"object": "model", "created": 0, "owned_by": "zhilu", **model} for model in models],
+    }
+
+
+SSE_DONE = b"data: [DONE]\n\n"
+
+
+def sse(data: Mapping[str, Any], event: str | None = None) -> bytes:
+    """One event. OpenAI's streams have no event name; the workbench's have."""
+    head = f"event: {event}\n" if event else ""
+    return f"{head}data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
+
+
+def sse_error(error: ZhiluError, lang: str | None = None, event: str | None = None) -> bytes:
+    """An error after streaming began: the body an HTTP error would have had, as an event."""
+    return sse(error_body(error, lang), event)
