@@ -93,6 +93,8 @@ class Gateway:
         for name, entry in entries.items():
             running = self.supervisor.states().get(name)
             entry["state"] = running.state if running else "stopped"
+            if running and running.max_len:
+                entry["max_model_len"] = running.max_len
         return [*entries.values(), *({"id": name, "state": "ready"} for name in self.embeddings.names())]
 
     async def model(self, name: str) -> dict[str, Any]:

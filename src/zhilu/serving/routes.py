@@ -26,7 +26,7 @@ from zhilu.serving.gateway import Gateway
 from zhilu.serving.ledger import Ledger
 from zhilu.serving.metrics import CONTENT_TYPE
 from zhilu.serving.process import log_path, tail
-from zhilu.serving.served import Limits, Served
+from zhilu.serving.served import Served
 from zhilu.serving.supervisor import Supervisor
 
 __all__ = ["lifespan", "router"]
@@ -39,17 +39,18 @@ router = APIRouter()
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Clean up after a killed gateway, start the default model in the background, stop every engine at the end.
 
-    ``app.state.catalog`` and ``app.state.start`` (name, engine, options), where set, say what is served instead of the
-    store and the settings: that is how ``zhilu serve`` serves one model.
+    Where ``app.state`` has ``catalog`` and ``start`` (name, engine, options), they say what is served instead of the
+    store and the settings: that is how ``zhilu serve`` serves one model. ``registry`` and ``limits`` are the
+    supervisor's own.
     """
     context: Context = app.state.context
-    catalog: Catalog = getattr(app.state, "catalog", None) or StoreCatalog(context)
-    limits: Limits | None = getattr(app.state, "limits", None)
-    supervisor = Supervisor(context, catalog, limits=limits)
+    given = {name: getattr(app.state, name, None) for name in ("catalog", "start", "registry", "limits")}
+    catalog: Catalog = given["catalog"] or StoreCatalog(context)
+    supervisor = Supervisor(context, catalog, registry=given["registry"], limits=given["limits"])
     await supervisor.open()
     gateway = Gateway(context, supervisor, Embeddings(context), Ledger(context.home.logs))
     app.state.supervisor, app.state.gateway = supervisor, gateway
-    first = getattr(app.state, "start", None) or (context.settings.model, None, None)
+    first = given["start"] or (context.settings.model, None, None)
     starting = asyncio.create_task(_start_first(supervisor, *first))
     try:
         yield

@@ -58,6 +58,7 @@ class Served:
     note: T = field(default_factory=lambda: T("loading the model", "正在加载模型"))
     restarts: int = 0
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    max_len: int | None = None  # tokens, as the engine says once it is ready
     ready_seconds: float | None = None  # from spawn to ready, of the last start
     launch: Launch | None = None
     process: EngineProcess | None = None

@@ -236,6 +236,7 @@ class Supervisor:
                 served.note = error.message
                 await served.process.stop(0)
             return None
+        served.max_len = await process.max_len(self._http)
         served.ready_seconds = time.monotonic() - spawned
         served.turn("ready", T(f"ready in {served.ready_seconds:.1f} s", f"{served.ready_seconds:.1f} 秒后就绪"))
         return time.monotonic()
