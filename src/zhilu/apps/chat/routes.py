@@ -103,7 +103,7 @@ async def turn(conversation_id: str, body: Turn, request: Request) -> StreamingR
                 turn_events = run_turn(
                     context, client, conversation_id, parent_id=body.parent_id, content=body.content, params=params
                 )
-                async with aclosing(turn_events):  # type: ignore[type-var]
+                async with aclosing(turn_events):
                     async for event in turn_events:
                         yield _sse(event.name, event.data)
         except ZhiluError as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +45,7 @@ async def run_turn(
     parent_id: str | None,
     content: str | None,
     params: dict[str, Any],
-) -> AsyncIterator[TurnEvent]:
+) -> AsyncGenerator[TurnEvent, None]:
     """Events of one turn. Closing the iterator stops the model and keeps the part that came, marked ``stopped``."""
     store = ConversationStore(context)
     conversation = store.get(conversation_id)
@@ -103,25 +104,32 @@ async def _grounded(
     answer: _Answer,
 ) -> AsyncIterator[TurnEvent]:
     """The same from the documents of a knowledge base; the pipeline checks the answer against its passages."""
-    from zhilu.rag import answer as ask
+    from zhilu.rag.embedding import embedder_of
+    from zhilu.rag.library import Library
+    from zhilu.rag.pipeline import answer as ask
 
     if params:
+        names = ", ".join(sorted(params))
         raise InputError(
-            f"Sampling parameters do not apply to a grounded answer: {', '.join(sorted(params))}.",
+            T(f"A grounded answer takes no sampling parameters: {names}.", f"基于文档的回答不接受采样参数：{names}。"),
             param=sorted(params)[0],
         )
+    kb = Library(context).open(kb_id)
+    embedder = embedder_of(context, kb.embedder)
     earlier = [{"role": m.role, "content": m.content} for m in history[:-1] if m.content]
-    async for event in ask(context, client, kb_id, history[-1].content, history=earlier, model=model):
-        if event.name == "delta":
-            answer.text += event.data["text"]
-        elif event.name == "done":
-            done = event.data
-            answer.text = done["answer"]
-            answer.fields.update(
-                citations=done["citations"], trace_id=done["trace_id"], usage=done.get("usage"), finish_reason="stop"
-            )
-            return
-        yield TurnEvent(event.name, event.data)
+    events = ask(kb, history[-1].content, client=client, model=model, embedder=embedder, history=earlier)
+    async with aclosing(events):
+        async for event in events:
+            if event.name == "delta":
+                answer.text += event.data["text"]
+            elif event.name == "done":
+                done = event.data
+                answer.text = done["answer"]
+                answer.fields.update(
+                    citations=done["citations"], trace_id=done["trace_id"], usage=done["usage"], finish_reason="stop"
+                )
+                continue
+            yield TurnEvent(event.name, event.data)
 
 
 def _wire(message: Message | None) -> dict[str, Any] | None:
