@@ -127,11 +127,18 @@ class Reply:
     """Turns the outputs of one answer into one JSON reply or a stream of events."""
 
     def __init__(
-        self, request: Generation, answer: Answer, tokenizer: Tokenizer, model: str, prompts: Sequence[Sequence[int]]
+        self,
+        request: Generation,
+        answer: Answer,
+        tokenizer: Tokenizer,
+        model: str,
+        prompts: Sequence[Sequence[int]],
+        lang: str | None = None,
     ) -> None:
         self.request = request
         self.answer = answer
         self.model = model
+        self.lang = lang  # of errors in the stream
         self.is_chat = isinstance(request, wire.ChatRequest)
         self.id = wire.new_id("chatcmpl" if self.is_chat else "cmpl")
         self.created = int(time.time())
@@ -168,11 +175,11 @@ class Reply:
             if self.request.include_usage:
                 yield self._last_event()
         except ZhiluError as error:
-            yield wire.sse_error(error)
+            yield wire.sse_error(error, self.lang)
         except Exception as error:
             name = type(error).__name__
             message = T(f"the answer broke off: {name}: {error}", f"回答中断：{name}: {error}")
-            yield wire.sse_error(UpstreamError(message))
+            yield wire.sse_error(UpstreamError(message), self.lang)
         yield wire.SSE_DONE
 
     def _event(

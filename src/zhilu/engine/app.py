@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from zhilu import wire
 from zhilu.engine import api
+from zhilu.engine.guard import NoBrowsers
 from zhilu.engine.options import EngineOptions
 from zhilu.errors import NotFoundError, TooLargeError, UnreachableError, UpstreamError, ZhiluError, error_body, nearest
 from zhilu.logs import get_logger
@@ -106,7 +108,7 @@ class _Server:
         max_len = service.engine.max_len
         params = [api.sampling_params(body, self.defaults, max_len - len(prompt)) for prompt in prompts]
         answer = await service.submit(wire.new_id("req"), prompts, params, body.n)
-        reply = api.Reply(body, answer, service.engine.tokenizer, self.name, prompts)
+        reply = api.Reply(body, answer, service.engine.tokenizer, self.name, prompts, _lang(request))
         if body.stream:
             return _EventStream(reply.events(), answer)
         return await _unless_disconnected(request, reply, answer)
@@ -223,7 +225,12 @@ def _state(engine: Engine) -> dict[str, Any]:
     }
 
 
-def create_app(options: EngineOptions, name: str, on_failure: Callable[[ZhiluError], None] | None = None) -> Starlette:
+def create_app(
+    options: EngineOptions,
+    name: str,
+    host: str = "127.0.0.1",
+    on_failure: Callable[[ZhiluError], None] | None = None,
+) -> Starlette:
     """The ASGI application; it loads the model when it starts and calls ``on_failure(error)`` if that fails."""
     server = _Server(options, name)
 
@@ -252,6 +259,7 @@ def create_app(options: EngineOptions, name: str, on_failure: Callable[[ZhiluErr
             Route("/state", server.state),
         ],
         exception_handlers={ZhiluError: _zhilu_error, HTTPException: _http_error, Exception: _unexpected_error},
+        middleware=[Middleware(NoBrowsers, host=host)],
         lifespan=lifespan,
     )
 

@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
         failures.append(error)
         server.should_exit = True
 
-    app = create_app(options, args.name or args.model.resolve().name, on_failure)
+    app = create_app(options, args.name or args.model.resolve().name, args.host, on_failure)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

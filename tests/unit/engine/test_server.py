@@ -242,6 +242,15 @@ def test_models_metrics_and_state(server: Server, client: openai.OpenAI) -> None
     assert server.state()["runner"]["runner"] == "torch"
 
 
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example:80"}, {"Origin": "http://localhost:5173"}]
+)
+def test_browsers_are_sent_to_the_gateway(server: Server, headers: dict[str, str]) -> None:
+    reply = httpx.get(f"{server.url}/v1/models", headers=headers)
+    assert reply.status_code == 403 and "programs on this machine" in reply.json()["error"]["message"]
+    assert httpx.get(f"{server.url}/v1/models", headers={"Host": "localhost"}).status_code == 200
+
+
 def test_a_body_survives_an_offered_upgrade(server: Server) -> None:
     """The JDK's client offers h2c; with httptools uvicorn would lose the body."""
     body = json.dumps({"model": "tiny", "prompt": "a", "max_tokens": 1}).encode()
