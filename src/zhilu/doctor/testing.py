@@ -24,7 +24,7 @@ class ScriptedRunner:
 
     Attributes:
         commands: command line -> stdout, or a Completed; None: the command does not exist. A command is looked up as
-            it is, by its program with its folder, with the folders left out, and last by its program alone.
+            it is, by its program with its folder, with the folders left out, then by its first two words and last by its program alone.
         files: path -> content.
         paths: command name -> where it is.
         ports: (host, port) that accept connections.
@@ -40,7 +40,7 @@ class ScriptedRunner:
 
     def run(self, argv: Sequence[str], *, timeout: float = 3.0) -> Completed:
         bare = [word.rpartition("/")[2] if n == 0 or "/look/" in word else word for n, word in enumerate(argv)]
-        for key in (shlex.join(argv), argv[0], " ".join(bare), bare[0]):
+        for key in (shlex.join(argv), argv[0], " ".join(bare), " ".join(bare[:2]), bare[0]):
             if key in self.commands:
                 answer = self.commands[key]
                 if answer is None:
