@@ -193,5 +193,13 @@ def _run(job: RunningJob) -> int:
     return 1
 
 
+def _leave(code: int) -> None:
+    """End the process now. A job that was cancelled may have left a thread behind, and Python waits for some of them."""
+    sys.stdout.flush()
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    _leave(main(sys.argv[1:]))

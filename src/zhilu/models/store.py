@@ -167,6 +167,8 @@ class ModelStore:
             "imported_at": datetime.now(timezone.utc).isoformat(),
             "sha256": hashes,
         }
+        for extra in incoming.glob(".*"):  # notes of how it came here
+            extra.unlink()
         atomic_write(incoming / NOTE, json.dumps(note, indent=2, ensure_ascii=False) + "\n")
         os.rename(incoming, self.folder / name)
         return self.get(name)
