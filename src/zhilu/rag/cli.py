@@ -1,0 +1,290 @@
+"""``zhilu kb``: knowledge bases on the command line. Heavy parts are imported when a command runs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zhilu.cli_support import echo_json, json_option, pass_context_obj, table
+from zhilu.context import Context
+from zhilu.errors import InputError, ZhiluError, error_body
+from zhilu.messages import T
+
+if TYPE_CHECKING:
+    from zhilu.rag.kb import KnowledgeBase
+    from zhilu.rag.records import Document
+
+__all__ = ["kb"]
+
+_STATUS = {
+    "queued": T("queued", "排队中"),
+    "ingesting": T("reading", "读取中"),
+    "ready": T("ready", "就绪"),
+    "failed": T("failed", "失败"),
+}
+
+
+@click.group()
+def kb() -> None:
+    """Knowledge bases: ask your own documents. 知识库：向自己的文档提问。"""
+
+
+@kb.command("create")
+@click.argument("name")
+@click.option("--description", default="", help="what it holds 内容说明")
+@click.option("--embedder", help="model for vectors; none: words alone 向量模型；none 表示只按词检索")
+@json_option
+@pass_context_obj
+def create(context: Context, name: str, description: str, embedder: str | None, as_json: bool) -> None:
+    """Create an empty knowledge base. 新建知识库。"""
+    from zhilu.rag.library import Library
+
+    info = Library(context).create(name, description, embedder).info()
+    if as_json:
+        echo_json(info.model_dump())
+        return
+    click.echo(
+        T(
+            f"Created {info.name!r} ({info.id}), embedder: {info.embedder}. Next: zhilu kb add {info.id} FILE…",
+            f"已新建 {info.name!r}（{info.id}），向量模型：{info.embedder}。下一步：zhilu kb add {info.id} 文件…",
+        ).say()
+    )
+
+
+@kb.command("list")
+@json_option
+@pass_context_obj
+def list_kbs(context: Context, as_json: bool) -> None:
+    """Knowledge bases, the oldest first. 知识库列表。"""
+    from zhilu.rag.library import Library
+
+    found = Library(context).list()
+    if as_json:
+        echo_json([info.model_dump() for info in found])
+        return
+    columns = (
+        T("id", "编号"), T("name", "名称"), T("documents", "文档"), T("chunks", "片段"), T("embedder", "向量模型"),
+        T("size", "大小"),
+    )  # fmt: skip
+    rows = [(i.id, i.name, i.num_documents, i.num_chunks, i.embedder, f"{i.size_bytes / 1e6:.1f} MB") for i in found]
+    table(columns, rows, empty=T("No knowledge base yet: zhilu kb create NAME", "还没有知识库：zhilu kb create 名称"))
+
+
+@kb.command("show")
+@click.argument("name", metavar="KB")
+@json_option
+@pass_context_obj
+def show(context: Context, name: str, as_json: bool) -> None:
+    """A knowledge base and its documents. 知识库及其文档。"""
+    from zhilu.rag.ingest import settle
+    from zhilu.rag.library import Library
+
+    found = Library(context).open(name)
+    settle(context, found)
+    info, documents = found.info(), found.documents()
+    if as_json:
+        echo_json({**info.model_dump(), "documents": [d.model_dump() for d in documents]})
+        return
+    click.echo(f"{info.name} ({info.id})  {info.description}".rstrip())
+    _print_documents(documents)
+
+
+@kb.command("add")
+@click.argument("name", metavar="KB")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--no-wait", is_flag=True, help="return at once; the job goes on 立即返回，任务在后台继续")
+@json_option
+@pass_context_obj
+def add(context: Context, name: str, files: tuple[Path, ...], no_wait: bool, as_json: bool) -> None:
+    """Add files, or all files of folders, and read them. 添加文件（或目录中的全部文件）并读取。"""
+    from zhilu.jobs import JobStore
+    from zhilu.jobs.follow import follow, raise_unless_done
+    from zhilu.rag.ingest import start_ingestion
+    from zhilu.rag.library import Library
+
+    found = Library(context).open(name)
+    documents: dict[str, Document] = {}
+    rejected: list[dict[str, Any]] = []
+    duplicates: list[dict[str, str]] = []
+    for path in _expand(files):
+        try:
+            with path.open("rb") as stream:
+                document, is_new = found.add(stream, path.name, max_mb=context.settings.max_upload_mb)
+        except ZhiluError as error:
+            rejected.append({"name": str(path), "error": error_body(error)["error"]})
+            click.echo(f"{path}: {error}", err=True)
+            continue
+        documents[document.id] = document
+        if not is_new and document.status != "queued":
+            duplicates.append({"name": str(path), "document": document.id})
+            said = T(f"{path}: already here as {document.name!r}", f"{path}：内容已存在，名为 {document.name!r}")
+            click.echo(said.say(), err=True)
+    job = start_ingestion(context, found, documents.values())
+    if job is not None and not no_wait:
+        raise_unless_done(follow(JobStore(context), job.id, quiet=as_json))
+    after = [found.document(doc_id) for doc_id in documents]
+    if as_json:
+        shown = {"documents": [d.model_dump() for d in after], "rejected": rejected, "duplicates": duplicates}
+        echo_json({**shown, "job": job.id if job is not None else None})
+    else:
+        _print_documents(after)
+    if rejected or any(d.status == "failed" for d in after):
+        raise click.exceptions.Exit(1)
+
+
+@kb.command("search")
+@click.argument("name", metavar="KB")
+@click.argument("query")
+@click.option("-k", default=5, show_default=True, type=click.IntRange(1, 50), help="passages 段落数")
+@json_option
+@pass_context_obj
+def search(context: Context, name: str, query: str, k: int, as_json: bool) -> None:
+    """The passages that fit a question best. 与问题最相关的段落。"""
+    from zhilu.rag.embedding import embedder_of
+    from zhilu.rag.library import Library
+    from zhilu.rag.retrieve import retrieve
+
+    found = Library(context).open(name)
+    hits = retrieve(found, query, embedder_of(context, found.embedder), k=k).hits
+    if as_json:
+        echo_json({"hits": [h.model_dump() for h in hits]})
+        return
+    if not hits:
+        click.echo(T("Nothing found.", "没有找到。").say())
+    for number, hit in enumerate(hits, start=1):
+        page = T(f", page {hit.page}", f"，第 {hit.page} 页").say() if hit.page else ""
+        click.secho(f"[{number}] {hit.doc_name}{page}  {hit.heading}  {hit.score:.3f}", bold=True)
+        click.echo("    " + " ".join(hit.text.split())[:300])
+
+
+@kb.command("ask")
+@click.argument("name", metavar="KB")
+@click.argument("question")
+@click.option("--model", help="by default the setting's 默认用设置中的模型")
+@click.option("-k", type=click.IntRange(1, 50), help="passages in the prompt 放入提示的段落数")
+@json_option
+@pass_context_obj
+def ask(context: Context, name: str, question: str, model: str | None, k: int | None, as_json: bool) -> None:
+    """Answer a question from the documents, with citations. 根据文档回答，并注明出处。"""
+    done = asyncio.run(_ask(context, name, question, model, k, show=not as_json))
+    if as_json:
+        echo_json(done)
+        return
+    click.echo()
+    for citation in done["citations"]:
+        if citation["cited"]:
+            page = T(f", page {citation['page']}", f"，第 {citation['page']} 页").say() if citation["page"] else ""
+            click.secho(f"[{citation['n']}] {citation['doc_name']}{page}  {citation['heading']}".rstrip(), dim=True)
+
+
+async def _ask(
+    context: Context, name: str, question: str, model: str | None, k: int | None, show: bool
+) -> dict[str, Any]:
+    from zhilu.client import connect
+    from zhilu.rag import answer
+    from zhilu.rag.library import Library
+
+    Library(context).open(name)  # before a model is started for it
+    done: dict[str, Any] = {}
+    async with connect(context) as client:
+        async for event in answer(context, client, name, question, model=model, k=k):
+            if event.name == "delta" and show:
+                click.echo(event.data["text"], nl=False)
+            done = event.data
+    return done
+
+
+@kb.command("eval")
+@click.argument("name", metavar="KB")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--retrieval-only", is_flag=True, help="no model: hit@k, MRR, nDCG 不用模型，只评检索")
+@click.option("--model", help="by default the setting's 默认用设置中的模型")
+@json_option
+@pass_context_obj
+def evaluate(context: Context, name: str, file: Path, retrieval_only: bool, model: str | None, as_json: bool) -> None:
+    """Measure on a question file (JSON lines: question, answer, doc). 用问题文件评测（JSONL：question、answer、doc）。"""
+    from zhilu.rag import evaluate as measure
+    from zhilu.rag.embedding import embedder_of
+    from zhilu.rag.library import Library
+
+    found = Library(context).open(name)
+    questions = measure.read_questions(file)
+    embedder = embedder_of(context, found.embedder)
+    report: dict[str, Any] = {
+        "questions": len(questions),
+        "retrieval": measure.scores(measure.rankings(found, questions, embedder)),
+    }
+    if not retrieval_only:
+        rows = asyncio.run(_answers(context, found, questions, embedder, model))
+        report["answers"] = measure.answer_scores(rows)
+        report["rows"] = rows
+    if as_json:
+        echo_json(report)
+        return
+    figures = {**report["retrieval"], **report.get("answers", {})}
+    table((T("figure", "指标"), T("value", "数值")), [(k, "-" if v is None else v) for k, v in figures.items()])
+
+
+async def _answers(context: Context, found: KnowledgeBase, questions: Any, embedder: Any, model: str | None) -> Any:
+    from zhilu.client import connect
+    from zhilu.rag import evaluate as measure
+
+    async with connect(context) as client:
+        rows = measure.answers(found, questions, embedder, client, model or context.settings.model)
+        return [row async for row in rows]
+
+
+@kb.command("remove")
+@click.argument("name", metavar="KB")
+@click.argument("documents", nargs=-1, metavar="[DOCUMENT]...")
+@click.option("--yes", is_flag=True, help="do not ask 不再确认")
+@json_option
+@pass_context_obj
+def remove(context: Context, name: str, documents: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Remove documents (by id or name), or the whole knowledge base. 删除文档（编号或名称），或整个知识库。"""
+    from zhilu.rag.library import Library
+
+    library = Library(context)
+    found = library.open(name)
+    known = {key: d.id for d in found.documents() for key in (d.name, d.id)}
+    missing = [d for d in documents if d not in known]
+    if missing:
+        raise InputError(
+            T(f"No document {missing[0]!r} in {found.name!r}.", f"知识库 {found.name!r} 里没有文档 {missing[0]!r}。"),
+            fix=f"zhilu kb show {found.id}",
+        )
+    what = ", ".join(documents) if documents else found.name
+    if not yes and not as_json:
+        click.confirm(T(f"Delete {what}?", f"删除 {what}？").say(), abort=True)
+    if documents:
+        for document in documents:
+            found.remove(known[document])
+    else:
+        library.remove(found.id)
+    if as_json:
+        echo_json({"kb": found.id, "removed": [known[d] for d in documents] or [found.id]})
+
+
+def _expand(paths: tuple[Path, ...]) -> list[Path]:
+    """Files as given; a folder stands for all files below it that are not hidden."""
+    out: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            below = (p for p in path.rglob("*") if p.is_file())
+            out += sorted(p for p in below if not any(part.startswith(".") for part in p.relative_to(path).parts))
+        else:
+            out.append(path)
+    return out
+
+
+def _print_documents(documents: list[Document]) -> None:
+    columns = (T("id", "编号"), T("name", "名称"), T("status", "状态"), T("chunks", "片段"), T("note", "说明"))
+    rows = []
+    for d in documents:
+        error = d.error or {}
+        note = T.of(error["messages"]).say() if error.get("messages") else str(error.get("message", ""))
+        rows.append((d.id, d.name, _STATUS[d.status].say(), d.num_chunks or "", note))
+    table(columns, rows, empty=T("No documents.", "没有文档。"))

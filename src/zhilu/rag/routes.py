@@ -1,0 +1,259 @@
+"""``/zhilu/v1/kbs``: knowledge bases, their documents, search, answers, traces."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, FastAPI, File, Query, Request, UploadFile
+from fastapi.responses import FileResponse, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from zhilu.client import connect
+from zhilu.context import Context, context_of
+from zhilu.errors import ConflictError, ZhiluError, error_body
+from zhilu.jobs import Job
+from zhilu.messages import T
+from zhilu.rag import answer
+from zhilu.rag.embedding import embedder_of
+from zhilu.rag.ingest import settle, start_ingestion
+from zhilu.rag.kb import KnowledgeBase
+from zhilu.rag.library import Library
+from zhilu.rag.pipeline import PASSAGES
+from zhilu.rag.records import Document, DocumentText, Hit, KbInfo
+from zhilu.rag.retrieve import retrieve
+
+__all__ = ["lifespan", "router"]
+
+router = APIRouter(prefix="/zhilu/v1/kbs", tags=["knowledge"])
+
+K = Annotated[int, Field(ge=1, le=50)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewKb(_Body):
+    name: str = Field(max_length=400)
+    description: str = Field("", max_length=2000)
+    embedder: str | None = None
+
+
+class KbChanges(_Body):
+    name: str | None = Field(None, max_length=400)
+    description: str | None = Field(None, max_length=2000)
+
+
+class SearchBody(_Body):
+    query: str = Field(min_length=1, max_length=4000)
+    k: K = 10
+
+
+class Turn(_Body):
+    role: Literal["user", "assistant"]
+    content: str = Field(max_length=100_000)
+
+
+class AskBody(_Body):
+    question: str = Field(min_length=1, max_length=4000)
+    history: list[Turn] = Field(default_factory=list, max_length=100)
+    model: str | None = None
+    k: K = PASSAGES
+
+
+class Rejected(BaseModel):
+    """A file that was not taken; ``error`` is the inside of ``errors.error_body``."""
+
+    name: str
+    error: dict[str, Any]
+
+
+class Uploaded(BaseModel):
+    """What became of an upload; ``job`` reads the new documents, None if there are none."""
+
+    documents: list[Document]
+    rejected: list[Rejected]
+    job: Job | None
+
+
+class Hits(BaseModel):
+    hits: list[Hit]
+
+
+class TraceSummary(BaseModel):
+    id: str
+    question: str
+    answer: str
+    refused: bool
+    created_at: str
+    seconds: float
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Clear away and take up again what a kill left, beside the start, which it must not hold up."""
+    if app.state.ephemeral:
+        yield
+        return
+    task = asyncio.create_task(asyncio.to_thread(_take_up, app.state.context))
+    try:
+        yield
+    finally:
+        await task
+
+
+def _take_up(context: Context) -> None:
+    library = Library(context)
+    library.sweep()
+    for info in library.list():
+        settle(context, library.open(info.id))
+
+
+def _open(request: Request, kb_id: str) -> KnowledgeBase:
+    return Library(context_of(request)).open(kb_id)
+
+
+@router.get("")
+def list_kbs(request: Request) -> list[KbInfo]:
+    return Library(context_of(request)).list()
+
+
+@router.post("", status_code=201)
+def create_kb(body: NewKb, request: Request) -> KbInfo:
+    """``embedder`` by name, ``none`` for retrieval by words alone, the setting's by default."""
+    return Library(context_of(request)).create(body.name, body.description, body.embedder).info()
+
+
+@router.get("/{kb_id}")
+def get_kb(kb_id: str, request: Request) -> KbInfo:
+    return _open(request, kb_id).info()
+
+
+@router.patch("/{kb_id}")
+def change_kb(kb_id: str, body: KbChanges, request: Request) -> KbInfo:
+    kb = _open(request, kb_id)
+    if body.name is not None:
+        Library(context_of(request)).rename(kb, body.name)
+    if body.description is not None:
+        kb.database.set_meta(description=body.description.strip())
+        kb.touch()
+    return kb.info()
+
+
+@router.delete("/{kb_id}", status_code=204)
+def delete_kb(kb_id: str, request: Request) -> None:
+    Library(context_of(request)).remove(kb_id)
+
+
+@router.post("/{kb_id}/documents")
+def add_documents(kb_id: str, files: Annotated[list[UploadFile], File()], request: Request) -> Uploaded:
+    """Store the files and read them in a job. A refused file stops no other; the same bytes twice are one document."""
+    context, kb = context_of(request), _open(request, kb_id)
+    documents, rejected = [], []
+    for file in files:
+        name = file.filename or ""
+        try:
+            document, is_new = kb.add(file.file, name, max_mb=context.settings.max_upload_mb)
+            if not is_new and document.status != "queued":
+                raise _duplicate(name, document)
+            documents.append(document)
+        except ZhiluError as error:
+            rejected.append(Rejected(name=name, error=error_body(error)["error"]))
+    job = start_ingestion(context, kb, documents)
+    return Uploaded(documents=[kb.document(d.id) for d in documents], rejected=rejected, job=job)
+
+
+@router.get("/{kb_id}/documents")
+def list_documents(kb_id: str, request: Request) -> list[Document]:
+    kb = _open(request, kb_id)
+    settle(context_of(request), kb)
+    return kb.documents()
+
+
+@router.get("/{kb_id}/documents/{doc_id}")
+def get_document(kb_id: str, doc_id: str, request: Request) -> DocumentText:
+    """The document with its whole text; offsets in it count Unicode code points."""
+    return _open(request, kb_id).read(doc_id)
+
+
+@router.get("/{kb_id}/documents/{doc_id}/original", response_class=FileResponse)
+def get_original(kb_id: str, doc_id: str, request: Request) -> FileResponse:
+    """The file as uploaded, always as a download: an HTML file must not run in this origin."""
+    kb = _open(request, kb_id)
+    return FileResponse(
+        kb.original(doc_id), filename=kb.document(doc_id).name, media_type="application/octet-stream",
+        headers={"X-Content-Type-Options": "nosniff"},
+    )  # fmt: skip
+
+
+@router.delete("/{kb_id}/documents/{doc_id}", status_code=204)
+def delete_document(kb_id: str, doc_id: str, request: Request) -> None:
+    _open(request, kb_id).remove(doc_id)
+
+
+@router.post("/{kb_id}/documents/{doc_id}/retry")
+def retry_document(kb_id: str, doc_id: str, request: Request) -> Uploaded:
+    """Read a failed document again."""
+    context, kb = context_of(request), _open(request, kb_id)
+    document = kb.document(doc_id)
+    if document.status != "failed":
+        raise ConflictError(
+            T(en=f"{document.name!r} did not fail.", zh=f"{document.name!r} 没有失败，不需要重试。"), code="not_failed"
+        )
+    job = start_ingestion(context, kb, [kb.requeue(doc_id)])
+    return Uploaded(documents=[kb.document(doc_id)], rejected=[], job=job)
+
+
+@router.post("/{kb_id}/search")
+def search(kb_id: str, body: SearchBody, request: Request) -> Hits:
+    kb = _open(request, kb_id)
+    return Hits(hits=retrieve(kb, body.query, embedder_of(context_of(request), kb.embedder), k=body.k).hits)
+
+
+@router.post("/{kb_id}/ask", response_class=StreamingResponse)
+async def ask(kb_id: str, body: AskBody, request: Request) -> StreamingResponse:
+    """Server-sent events ``retrieved | delta | done | error``; disconnecting stops the model."""
+    context = context_of(request)
+    kb = await asyncio.to_thread(_open, request, kb_id)  # a 404 must come before the stream begins
+    history = [turn.model_dump() for turn in body.history]
+
+    async def events() -> AsyncIterator[str]:
+        try:
+            async with connect(context) as client:
+                source = answer(context, client, kb.id, body.question, history=history, model=body.model, k=body.k)
+                async with aclosing(source):
+                    async for event in source:
+                        yield _sse(event.name, event.data)
+        except ZhiluError as error:
+            yield _sse("error", error_body(error))
+
+    return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+@router.get("/{kb_id}/traces")
+def list_traces(kb_id: str, request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[TraceSummary]:
+    return [TraceSummary(**row) for row in _open(request, kb_id).traces(limit)]
+
+
+@router.get("/{kb_id}/traces/{trace_id}")
+def get_trace(kb_id: str, trace_id: str, request: Request) -> dict[str, Any]:
+    """All that led to an answer: rewritten query, candidates with each stage's scores, prompt, raw output, verdict."""
+    return _open(request, kb_id).trace(trace_id)
+
+
+def _duplicate(name: str, document: Document) -> ConflictError:
+    return ConflictError(
+        T(
+            en=f"{name!r} has the same content as {document.name!r}, which is here already: nothing was added twice.",
+            zh=f"{name!r} 与已有的 {document.name!r} 内容相同，没有重复添加。",
+        ),
+        code="duplicate",
+    )
+
+
+def _sse(name: str, data: dict[str, Any]) -> str:
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
