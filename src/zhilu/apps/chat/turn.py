@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -115,7 +116,7 @@ async def _grounded(
             param=sorted(params)[0],
         )
     kb = Library(context).open(kb_id)
-    embedder = embedder_of(context, kb.embedder)
+    embedder = await asyncio.to_thread(embedder_of, context, kb.embedder)
     earlier = [{"role": m.role, "content": m.content} for m in history[:-1] if m.content]
     events = ask(kb, history[-1].content, client=client, model=model, embedder=embedder, history=earlier)
     async with aclosing(events):
