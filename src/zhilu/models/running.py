@@ -13,32 +13,40 @@ _STATES = ("ready", "starting", "failed", "stopped")
 
 
 def engine_states(home: Home) -> dict[str, dict[str, Any]]:
-    """``state``, ``engine`` and ``detail`` by model name. An entry whose process is gone does not count."""
+    """``state``, ``engine`` and ``detail`` by model name, from ``run/engines.json``.
+
+    What a gateway that is gone has noted does not count, nor a running model whose process is gone.
+    """
     try:
         noted = json.loads((home.run / "engines.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    entries = noted.get("engines", []) if isinstance(noted, dict) else noted
-    found = {}
-    for entry in entries if isinstance(entries, list) else []:
-        if not isinstance(entry, dict) or not isinstance(entry.get("model"), str):
-            continue
-        state = entry.get("state") if entry.get("state") in _STATES else "ready"
-        if state in ("ready", "starting") and not _is_alive(entry):
-            continue
-        found[entry["model"]] = {
-            "state": state, "engine": entry.get("engine"), "detail": str(entry.get("detail") or "")
-        }  # fmt: skip
+    found: dict[str, dict[str, Any]] = {}
+    for entry in noted if isinstance(noted, list) else []:
+        if isinstance(entry, dict) and isinstance(entry.get("model"), str) and _counts(entry):
+            found[entry["model"]] = {
+                "state": entry["state"],
+                "engine": entry.get("engine"),
+                "detail": str(entry.get("detail") or ""),
+            }
     return found
 
 
-def _is_alive(entry: dict[str, Any]) -> bool:
+def _counts(entry: dict[str, Any]) -> bool:
+    if entry.get("state") not in _STATES or not _is_alive(entry.get("owner")):
+        return False
+    runs = entry["state"] in ("ready", "starting") and entry.get("process") is not None  # none: it lives behind a URL
+    return not runs or _is_alive(entry["process"])
+
+
+def _is_alive(process: Any) -> bool:
+    """A process as serving writes it: ``pid`` and ``created`` (seconds since the epoch)."""
     import psutil
 
-    process: Any = entry.get("process", entry)
     try:
         found = psutil.Process(int(process["pid"]))
-        same = "created" not in process or abs(found.create_time() - float(process["created"])) < 2.0
+        # The boot time that creation times are computed from may shift by a second when the clock is set.
+        same = abs(found.create_time() - float(process["created"])) < 2.0
         return same and found.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, KeyError, TypeError, ValueError):
         return False

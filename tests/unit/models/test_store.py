@@ -111,21 +111,22 @@ def test_an_unknown_name_gets_the_nearest(store):
 
 def test_a_loaded_model_shows_its_state_and_cannot_be_removed(store, tmp_path):
     store.import_folder(make_tiny_model(tmp_path / "tiny"))
-    me = psutil.Process()
-    entries = [
-        {"model": "tiny", "engine": "zhilu", "process": {"pid": me.pid, "created": me.create_time()}, "port": 1},
-        {"model": EMBEDDED, "engine": "zhilu", "process": {"pid": me.pid, "created": 1.0}, "port": 2},
-    ]
+    me = {"pid": psutil.Process().pid, "created": psutil.Process().create_time()}
+    gone = {**me, "created": 1.0}  # its pid was used again by another process
     note = store.context.home.run / "engines.json"
-    note.write_text(json.dumps(entries))
-    assert (store.get("tiny").state, store.get("tiny").engine) == ("ready", "zhilu")
-    assert store.get(EMBEDDED).state == "stopped"  # its pid was used again by another process
+
+    def told(state, process, owner, detail=""):
+        entry = {"model": "tiny", "engine": "zhilu", "state": state, "detail": detail, "process": process, "port": 1}
+        note.write_text(json.dumps([{**entry, "owner": owner}]))
+        return store.get("tiny")
+
+    assert (told("ready", me, me).state, store.get("tiny").engine) == ("ready", "zhilu")
     with pytest.raises(ConflictError, match="stop it first"):
         store.remove("tiny")
-    note.write_text(
-        json.dumps({"engines": [{"model": "tiny", "engine": "zhilu", "state": "failed", "detail": "no room"}]})
-    )
-    assert (store.get("tiny").state, store.get("tiny").detail) == ("failed", "no room")
+    assert told("ready", gone, me).state == "stopped"
+    assert told("ready", None, me).state == "ready"  # behind a URL
+    assert told("failed", None, me, "no room").detail == "no room"
+    assert told("failed", None, gone).state == "stopped"
     note.write_text("{broken")
     assert store.get("tiny").state == "stopped"
 

@@ -1,0 +1,174 @@
+"""``zhilu model``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from zhilu.cli_support import echo_json, json_option, pass_context_obj, table
+from zhilu.context import Context
+from zhilu.errors import MissingComponentError
+from zhilu.messages import T
+from zhilu.models.store import ModelInfo, ModelStore
+
+__all__ = ["model"]
+
+_STATES = {
+    "ready": T("ready", "就绪"),
+    "starting": T("starting", "启动中"),
+    "failed": T("failed", "失败"),
+    "stopped": T("stopped", "未运行"),
+}
+
+
+@click.group()
+def model() -> None:
+    """Models: list, show, pull, import, remove. 模型：列出、查看、拉取、导入、删除。"""
+
+
+@model.command("list")
+@json_option
+@pass_context_obj
+def list_models(context: Context, as_json: bool) -> None:
+    """Models on this machine. 这台机器上的模型。"""
+    models = ModelStore(context).list()
+    if as_json:
+        echo_json([info.model_dump(mode="json") for info in models])
+        return
+    columns = (
+        T("name", "名称"),
+        T("parameters", "参数量"),
+        T("size", "大小"),
+        T("context", "上下文"),
+        T("state", "状态"),
+        T("from", "来源"),
+    )
+    table(columns, [_row(info) for info in models])
+
+
+def _row(info: ModelInfo) -> tuple[object, ...]:
+    state = _STATES[info.state] if info.supported else T("cannot run in the embedded engine", "内置引擎无法运行")
+    return info.name, _count(info.parameters), _size(info.size_bytes), info.context_length, state.say(), info.source
+
+
+@model.command("show")
+@click.argument("name")
+@json_option
+@pass_context_obj
+def show_model(context: Context, name: str, as_json: bool) -> None:
+    """What is in a model, and what it needs to run. 模型的内容与运行需求。"""
+    from zhilu.models.inspect import estimate_memory
+
+    store = ModelStore(context)
+    info = store.get(name)
+    memory = estimate_memory(store.path_of(name)) if info.parameters else None
+    if as_json:
+        echo_json({**info.model_dump(mode="json"), "memory_estimate": memory.model_dump() if memory else None})
+        return
+    rows: list[tuple[T, object]] = [
+        (T("architecture", "架构"), info.architecture),
+        (T("parameters", "参数量"), f"{info.parameters:,} ({info.dtype})"),
+        (T("weights", "权重"), _size(info.size_bytes)),
+        (T("context", "上下文"), info.context_length),
+        (T("vocabulary", "词表"), info.vocab_size),
+        (T("license", "许可协议"), info.license),
+        (T("state", "状态"), f"{_STATES[info.state].say()} {info.detail}".strip()),
+        (T("folder", "目录"), info.path),
+    ]
+    if memory and memory.kv_bytes_per_token:
+        rows.append((T("cache per token", "每个 token 的缓存"), _size(memory.kv_bytes_per_token)))
+    if memory and memory.full_context_bytes:
+        rows.append((T("memory at full context", "满上下文时的内存"), _size(memory.full_context_bytes)))
+    if info.why_not:
+        rows.append((T("cannot run here because", "无法运行的原因"), T.of(info.why_not).say()))
+    click.echo(info.name)
+    for title, value in rows:
+        if value not in (None, ""):
+            click.echo(f"  {title.say()}: {value}")
+
+
+@model.command("import")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--name", help="in the store; by default the folder's own 默认用目录名")
+@json_option
+@pass_context_obj
+def import_model(context: Context, folder: Path, name: str | None, as_json: bool) -> None:
+    """Take in a folder with safetensors weights. 导入一个 safetensors 模型目录。"""
+    _said(ModelStore(context).import_folder(folder, name), as_json)
+
+
+@model.command("pull")
+@click.argument("repo", metavar="OWNER/NAME")
+@click.option("--source", default="hf", show_default=True, help="hf | modelscope")
+@click.option("--revision", help="branch, tag or commit 分支、标签或提交")
+@click.option("--name", help="in the store; by default NAME 默认用 NAME")
+@json_option
+@pass_context_obj
+def pull_model(context: Context, repo: str, source: str, revision: str | None, name: str | None, as_json: bool) -> None:
+    """Download a model from Hugging Face or ModelScope. 从 Hugging Face 或魔搭下载模型。"""
+    from zhilu.jobs import JobStore
+    from zhilu.jobs.follow import follow, raise_unless_done
+    from zhilu.models.pull import submit_pull
+
+    job = follow(JobStore(context), submit_pull(context, source, repo, revision, name).id, quiet=as_json)
+    if job.ended:
+        result = raise_unless_done(job).result or {}
+        _said(ModelStore(context).get(result["model"]), as_json)
+
+
+@model.command("remove")
+@click.argument("name")
+@json_option
+@pass_context_obj
+def remove_model(context: Context, name: str, as_json: bool) -> None:
+    """Delete a model's files. 删除模型文件。"""
+    ModelStore(context).remove(name)
+    if as_json:
+        echo_json({"removed": name})
+    else:
+        click.echo(T(f"Removed {name}.", f"已删除 {name}。").say())
+
+
+@model.command(
+    "train-nano", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+)
+@click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[--preset cpu|gpu] [--data DIR] --out DIR …")
+@pass_context_obj
+def train_nano(context: Context, args: tuple[str, ...]) -> None:
+    """Train the embedded model again from scratch; --help shows the recipe's options. 从零重新训练内置模型。"""
+    if find_spec("torch") is None:
+        raise MissingComponentError(
+            T("Training needs PyTorch.", "训练需要 PyTorch。"), fix='pip install "zhilu[train]"'
+        )
+    done = subprocess.run([sys.executable, "-m", "zhilu.models.nano.train", *args], check=False)
+    click.get_current_context().exit(done.returncode)
+
+
+def _said(info: ModelInfo, as_json: bool) -> None:
+    if as_json:
+        echo_json(info.model_dump(mode="json"))
+        return
+    size = f"{_count(info.parameters)}, {_size(info.size_bytes)}"
+    click.echo(T(f"{info.name} is in the store ({size}).", f"{info.name} 已入库（{size}）。").say())
+    if info.why_not:
+        click.echo(T.of(info.why_not).say())
+    else:
+        click.echo(f"→ zhilu chat {info.name}")
+
+
+def _count(value: int) -> str:
+    for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if value >= limit:
+            return f"{value / limit:.3g} {unit}"
+    return str(value)
+
+
+def _size(value: int) -> str:
+    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "KB")):
+        if value >= limit:
+            return f"{value / limit:.3g} {unit}"
+    return f"{value} B"
