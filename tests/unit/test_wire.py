@@ -133,8 +133,23 @@ def test_body_must_be_a_json_object() -> None:
         wire.parse_json(b"{")
     with pytest.raises(InputError, match="not JSON"):
         wire.parse_json(b"\xff")
+    with pytest.raises(InputError, match="not JSON"):
+        wire.parse_json(b"[" * 100_000)
     with pytest.raises(InputError, match="list"):
         wire.parse_json(b"[]")
+
+
+@pytest.mark.parametrize("prompt", ["", []])
+def test_a_completion_needs_a_prompt(prompt: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        wire.parse_request(wire.CompletionRequest, {"prompt": prompt})
+    assert caught.value.param == "prompt"
+
+
+def test_half_a_surrogate_pair_is_no_text() -> None:
+    assert wire.parse_json(b'{"a": "\\ud83d\\ude42"}') == {"a": "🙂"}
+    with pytest.raises(InputError, match="surrogates"):
+        wire.parse_json(b'{"a": "\\ud83d"}')
 
 
 def test_responses_parse_with_the_official_types() -> None:

@@ -21,7 +21,7 @@ from zhilu.engine.sampling import SamplingParams
 from zhilu.engine.scheduler import Scheduler, Work
 from zhilu.engine.sequence import Output, Request, Sequence
 from zhilu.engine.tokenizer import Tokenizer
-from zhilu.errors import InputError, UpstreamError
+from zhilu.errors import InputError, UpstreamError, ZhiluError
 from zhilu.messages import T
 from zhilu.wire import FinishReason
 
@@ -66,7 +66,7 @@ class Engine:
         for item in work:
             self.scheduler.computed(item)
         self.metrics.count_step(work)
-        return [self._take_token(sequence, row) for sequence, row in zip(ready, logits, strict=True)]
+        return [self._take_token_or_fail(sequence, row) for sequence, row in zip(ready, logits, strict=True)]
 
     def abort(self, id: str) -> None:
         """Forget a request and free its blocks; unknown and finished ids are fine."""
@@ -113,6 +113,18 @@ class Engine:
         end = sequence.num_computed + work.num_tokens
         ids = sequence.token_ids[sequence.num_computed : end]
         return Chunk(ids, sequence.num_computed, sequence.table, work.completes)
+
+    def _take_token_or_fail(self, sequence: Sequence, logits: npt.NDArray[np.float32]) -> Output:
+        """A failure here is one request's own (its parameters, its logits): the others go on."""
+        try:
+            return self._take_token(sequence, logits)
+        except Exception as error:
+            id = sequence.request.id
+            self.abort(id)
+            if not isinstance(error, ZhiluError):
+                name = type(error).__name__
+                error = UpstreamError(T(f"sampling failed: {name}: {error}", f"采样失败：{name}: {error}"))
+            return Output(id, sequence.index, error=error)
 
     def _take_token(self, sequence: Sequence, logits: npt.NDArray[np.float32]) -> Output:
         """Sample one token, append it and see whether the sequence ends with it."""

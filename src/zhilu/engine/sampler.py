@@ -16,6 +16,9 @@ from zhilu.engine.sampling import SamplingParams
 
 __all__ = ["SampledToken", "candidates", "log_softmax", "make_generator", "penalize", "sample"]
 
+# Dividing by less overflows; vLLM draws the same line (``_SAMPLING_EPS``).
+_GREEDY_BELOW = 1e-5
+
 Row = npt.NDArray[np.float32]  # (vocab_size,)
 
 
@@ -53,7 +56,7 @@ def sample(
     if forbidden:
         row = row.copy()
         row[list(forbidden)] = -np.inf
-    if params.temperature == 0:
+    if params.temperature < _GREEDY_BELOW:
         chosen = int(row.argmax())
     else:
         ids, probabilities = candidates(row, params)

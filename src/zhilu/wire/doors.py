@@ -66,7 +66,9 @@ def parse_json(body: bytes) -> dict[str, Any]:
     """A request body as an object; InputError where it is not JSON or not an object."""
     try:
         data = json.loads(body)
-    except ValueError as error:  # also UnicodeDecodeError
+        if b"\\ud" in body.lower():  # an escaped half of a surrogate pair is no character, and no tokenizer takes it
+            json.dumps(data, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:  # also UnicodeDecodeError, and nesting without end
         raise InputError(T(f"the body is not JSON: {error}", f"请求体不是 JSON：{error}")) from None
     if not isinstance(data, dict):
         kind = type(data).__name__

@@ -136,7 +136,7 @@ class _Sampled(Request):
     # vLLM's extras
     top_k: Annotated[int, Field(ge=-1)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = None
     min_tokens: Annotated[int, Field(ge=0)] = 0
     stop_token_ids: list[int] | None = None
     ignore_eos: bool = False
@@ -238,6 +238,12 @@ class CompletionRequest(_Sampled):
     prompt: str | list[int] | list[str] | list[list[int]]
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     suffix: str | None = None
+
+    @model_validator(mode="after")
+    def _has_a_prompt(self) -> CompletionRequest:
+        if not self.prompt:
+            raise Refusal("prompt", T("must not be empty", "不能为空"))
+        return self
 
     @property
     def token_limit(self) -> int:

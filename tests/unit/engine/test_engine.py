@@ -7,8 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from zhilu.engine.engine import Engine
+from zhilu import wire
+from zhilu.engine.api import sampling_params
+from zhilu.engine.engine import Engine, load_engine
+from zhilu.engine.options import EngineOptions
 from zhilu.engine.sampler import log_softmax
 from zhilu.engine.sampling import SamplingParams
 from zhilu.engine.sequence import Output
@@ -53,15 +58,17 @@ def one(engine: Engine, params: SamplingParams, prompt: list[int] = PROMPTS[1], 
 @pytest.fixture(scope="module")
 def alone(tiny: Any) -> dict[str, list[int]]:
     """Each prompt's greedy tokens when it has the engine to itself, without any cache."""
-    from zhilu.engine.engine import load_engine
-    from zhilu.engine.options import EngineOptions
-
     engine = load_engine(EngineOptions(tiny, max_len=256, threads=1, prefix_caching=False))
     answers = {}
     for number, prompt in enumerate(PROMPTS):
         engine.add(str(number), prompt, greedy())
         answers[str(number)] = tokens(finish(engine), str(number))
     return answers
+
+
+@pytest.fixture(scope="module")
+def shared_engine(tiny: Any) -> Engine:
+    return load_engine(EngineOptions(tiny, max_len=256, threads=1))
 
 
 @pytest.mark.parametrize(
@@ -219,3 +226,55 @@ def test_memory_must_hold_one_whole_sequence(make_engine: MakeEngine) -> None:
     # The longest possible sequence runs to its end in the smallest possible memory.
     engine = make_engine(kv_tokens=256)
     assert len(one(engine, greedy(max_tokens=166), PROMPTS[3])) == 166
+
+
+def test_one_requests_failure_is_its_own(make_engine: MakeEngine, alone: dict[str, list[int]]) -> None:
+    engine = make_engine()
+    run = engine.runner.run
+
+    def spoil_the_second(chunks: Any) -> Any:
+        logits = run(chunks).copy()
+        logits[1:2] = np.nan
+        return logits
+
+    engine.add("1", PROMPTS[1], greedy())
+    engine.add("bad", PROMPTS[2], greedy(), n=1)
+    engine.runner.run = spoil_the_second  # type: ignore[method-assign]
+    outputs = engine.step()
+    engine.runner.run = run  # type: ignore[method-assign]
+    assert [str(o.error) for o in outputs if o.error] == ["the model produced no finite logits"]
+    outputs += finish(engine)
+    assert tokens(outputs, "1") == alone["1"]
+
+
+WISHES = st.fixed_dictionaries(
+    {},
+    optional={
+        "temperature": st.floats(0, 2),
+        "top_p": st.floats(0, 1, exclude_min=True),
+        "top_k": st.integers(-1, 10**9),
+        "min_p": st.floats(0, 1),
+        "presence_penalty": st.floats(-2, 2),
+        "frequency_penalty": st.floats(-2, 2),
+        "repetition_penalty": st.floats(0.01, 100),
+        "logit_bias": st.dictionaries(st.integers(0, 255).map(str), st.floats(-100, 100), max_size=3),
+        "seed": st.integers(-(2**63), 2**63 - 1),
+        "stop": st.lists(st.text(min_size=1, max_size=3), max_size=3),
+        "min_tokens": st.integers(0, 8),
+        "logprobs": st.integers(0, 20),
+        "n": st.integers(1, 3),
+        "ignore_eos": st.booleans(),
+    },
+)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(WISHES, min_size=1, max_size=4))
+def test_whatever_the_wire_lets_through_runs_to_its_end(shared_engine: Engine, wishes: list[dict[str, Any]]) -> None:
+    for number, wish in enumerate(wishes):
+        request = wire.parse_request(wire.CompletionRequest, {"prompt": "x", "max_tokens": 8, **wish})
+        shared_engine.add(str(number), PROMPTS[number], sampling_params(request, {}, room=100), request.n)
+    outputs = finish(shared_engine)
+    assert not [o.error for o in outputs if o.error]
+    ended = [o for o in outputs if o.finish_reason]
+    assert len(ended) == sum(wish.get("n", 1) for wish in wishes)
