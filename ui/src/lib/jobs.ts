@@ -10,7 +10,7 @@ export const isActive = (job: Job): boolean => job.status === "queued" || job.st
 const TOUCHES: Record<string, readonly string[]> = {
   ingest: ["kbs", "documents"],
   "model-pull": ["models"],
-  "roadmap-check": ["roadmap"],
+  check: ["roadmap", "evidence"],
 };
 
 export function acceptJob(queries: QueryClient, job: Job): void {

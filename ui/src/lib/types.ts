@@ -35,6 +35,7 @@ export interface Setting {
   choices: (string | number)[] | null;
   description: Text;
   restart_required: boolean;
+  secret: boolean;
 }
 
 /** A numbered passage shown to the model; offsets count characters of the document's text. */
@@ -112,7 +113,13 @@ export interface Model {
 
 export interface ModelDetails extends Model {
   config: Record<string, unknown>;
-  memory_estimate: Record<string, number | string | null> | null;
+  memory_estimate: {
+    weights_bytes: number;
+    kv_bytes_per_token: number | null;
+    kv_dtype: string;
+    full_context_bytes: number | null;
+    available_bytes: number;
+  } | null;
   card_markdown: Text | null;
 }
 
@@ -138,6 +145,7 @@ export interface Job {
   error: ErrorDetail | string | null;
   result: Record<string, unknown> | null;
   attempt: number;
+  cancel_requested: boolean;
   created_at: string;
   started_at: string | null;
   finished_at: string | null;
@@ -193,7 +201,48 @@ export interface TraceSummary {
   seconds: number;
 }
 
-export type Trace = TraceSummary & Record<string, unknown>;
+/** A passage as retrieval weighed it; `lexical` or `dense` null: that list did not hold it. */
+export interface Candidate {
+  chunk_id: string | number;
+  doc_id: string;
+  doc_name: string;
+  start: number;
+  end: number;
+  lexical: number | null;
+  dense: number | null;
+  score: number;
+  coverage: number | null;
+}
+
+export interface Trace extends TraceSummary {
+  model: string;
+  rewrite: { rewritten: string; by: string } | null;
+  retrieval: {
+    lang: string;
+    dense_weight: number;
+    num_lexical: number;
+    num_dense: number;
+    coverage: number;
+    min_coverage: number;
+    candidates: Candidate[];
+    seconds: number;
+  };
+  prompt: {
+    messages: { role: string; content: string | null }[];
+    num_tokens: number;
+    context: number;
+    dropped_passages: number;
+  } | null;
+  raw: string;
+  finish_reason: string | null;
+  usage: Usage | null;
+  sentences: { text: string; support: "exact" | "overlap" | "neutral" | "unsupported"; passages: number[]; shown: boolean }[];
+  verdict: Verdict;
+  citations: Citation[];
+}
+
+/** How a grounded answer came about. */
+export type Verdict = "grounded" | "quoted" | "refused_by_retrieval" | "refused_by_model" | "refused_unsupported";
 
 export interface Figure {
   name: Text | string;
@@ -208,19 +257,51 @@ export interface RoadmapTask {
   title: Text;
   gate: Text | string;
   guide: Text | null;
+  command: string | null;
+  optional: boolean;
   has_gate: boolean;
+  slow: boolean;
+  needs: string[];
   status: TaskStatus;
   checked_at: string | null;
+  seconds: number | null;
   why: Text | null;
   fix: string | null;
   figures: Figure[];
 }
 
 export interface RoadmapStage {
-  id: number | string;
+  id: string;
   title: Text;
   subtitle: Text | null;
+  tools: Text | null;
+  also: Text | null;
+  optional: boolean;
   tasks: RoadmapTask[];
+}
+
+/** `next` is the task to do next; `checkable` counts the tasks that have a gate in this version. */
+export interface Roadmap {
+  stages: RoadmapStage[];
+  next: string | null;
+  passed: number;
+  checkable: number;
+  total: number;
+}
+
+export interface Evidence {
+  task: string;
+  checked_at: string;
+  seconds: number;
+  verdict: {
+    status: Exclude<TaskStatus, "unchecked">;
+    why: Text;
+    figures: Figure[];
+    artefacts: { name: string; sha256: string; size: number }[];
+    fix: string | null;
+  };
+  versions: Record<string, string>;
+  machine: Record<string, unknown>;
 }
 
 export interface Finding {

@@ -68,7 +68,8 @@ function Talk({ id }: { id: string | undefined }) {
   };
 
   const ask = async (what: Ask) => {
-    const asked = { ...what, params: sampling };
+    // A grounded answer is always the likeliest one: sampling does not apply to it.
+    const asked = { ...what, params: chosen?.kb_id ? undefined : sampling };
     if (id !== undefined) return startTurn(queries, id, asked);
     try {
       const made = await api.post<Conversation>("/conversations", { model: fresh.model, kb_id: fresh.kb_id });

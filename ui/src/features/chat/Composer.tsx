@@ -81,7 +81,7 @@ export function Composer(props: ComposerProps) {
         <div className={css.row}>
           <ModelMenu chosen={model} onChoose={(name) => onChoose({ model: name })} />
           <KbMenu chosen={kbId} onChoose={(id) => onChoose({ kb_id: id })} />
-          <SamplingMenu sampling={sampling} onChange={onSampling} />
+          {kbId === null && <SamplingMenu sampling={sampling} onChange={onSampling} />}
           {running ? (
             <button type="button" className={css.send} aria-label={t("chat.stop")} title={`${t("chat.stop")} (Esc)`} onClick={onStop}>
               <Square size={14} fill="currentColor" aria-hidden />

@@ -1,4 +1,61 @@
+import { Download, FolderInput } from "lucide-react";
+import { useLocation, useSearchParams } from "wouter";
+import { Button } from "@/components/Button";
+import { JobLine } from "@/components/JobLine";
 import { Page } from "@/components/Page";
-export default function ModelsPage(_: { id?: string; name?: string; task?: string; kb?: string; doc?: string }) {
-  return <Page title="ModelsPage">{null}</Page>;
+import { ErrorPanel, Skeleton } from "@/components/states";
+import { useI18n } from "@/lib/i18n";
+import { isActive } from "@/lib/jobs";
+import { useJobs, useModels, useStatus } from "@/lib/queries";
+import { ImportDialog } from "./ImportDialog";
+import { ModelCard } from "./ModelCard";
+import { ModelDrawer } from "./ModelDrawer";
+import css from "./ModelsPage.module.css";
+import { PullDialog } from "./PullDialog";
+
+export default function ModelsPage({ name }: { name: string | undefined }) {
+  const { t } = useI18n();
+  const [, go] = useLocation();
+  const [params, setParams] = useSearchParams();
+  const { data, error, refetch, isPending } = useModels();
+  const standard = useStatus().data?.model.name;
+  const pulls = (useJobs().data ?? []).filter((job) => job.kind === "model-pull" && isActive(job));
+  const doing = params.get("do");
+  const close = () => setParams({});
+  return (
+    <Page
+      title={t("models.title")}
+      lead={t("models.lead")}
+      actions={
+        <>
+          <Button icon={FolderInput} onClick={() => setParams({ do: "import" })}>
+            {t("models.import")}
+          </Button>
+          <Button tone="primary" icon={Download} onClick={() => setParams({ do: "pull" })}>
+            {t("models.pull")}
+          </Button>
+        </>
+      }
+    >
+      {error && <ErrorPanel error={error} retry={() => void refetch()} />}
+      {isPending && <Skeleton lines={4} height={60} />}
+      {pulls.length > 0 && (
+        <section className={css.pulls} aria-label={t("models.pulling")}>
+          {pulls.map((job) => (
+            <JobLine key={job.id} job={job} />
+          ))}
+        </section>
+      )}
+      <ul className={css.list}>
+        {data?.map((model) => (
+          <li key={model.name}>
+            <ModelCard model={model} isDefault={model.name === standard} />
+          </li>
+        ))}
+      </ul>
+      <PullDialog open={doing === "pull"} onClose={close} />
+      <ImportDialog open={doing === "import"} onClose={close} />
+      {name && <ModelDrawer name={name} onClose={() => go("/models")} />}
+    </Page>
+  );
 }

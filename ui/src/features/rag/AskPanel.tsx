@@ -98,6 +98,7 @@ function Turn({ one, kb, onAgain }: { one: Asked; kb: string; onAgain: () => voi
           )}
         </>
       )}
+      {one.verdict === "quoted" && <p className={css.note}>{t("rag.verdict.quoted")}</p>}
       {one.state === "stopped" && <p className={css.waiting}>{t("chat.stopped")}</p>}
       {one.state === "failed" && <ErrorPanel title={t("chat.failed")} error={one.error} retry={onAgain} />}
       {!live && <Sources citations={one.citations} />}

@@ -2,7 +2,7 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
 import { stream } from "@/lib/api";
-import type { Citation, ErrorDetail } from "@/lib/types";
+import type { Citation, ErrorDetail, Verdict } from "@/lib/types";
 
 export interface Asked {
   id: number;
@@ -11,6 +11,7 @@ export interface Asked {
   state: "searching" | "answering" | "done" | "stopped" | "failed";
   citations: Citation[];
   refused: boolean;
+  verdict: Verdict | null;
   trace_id: string | null;
   error: unknown;
 }
@@ -18,7 +19,7 @@ export interface Asked {
 type AskEvent =
   | { event: "retrieved"; data: { passages: Citation[] } }
   | { event: "delta"; data: { text: string } }
-  | { event: "done"; data: { answer: string; refused: boolean; citations: Citation[]; trace_id: string | null } }
+  | { event: "done"; data: Pick<Asked, "answer" | "refused" | "verdict" | "citations" | "trace_id"> }
   | { event: "error"; data: { error: ErrorDetail } };
 
 /** Earlier turns the server is reminded of, so that "and in 2024?" can be understood. */
@@ -74,6 +75,7 @@ export async function ask(queries: QueryClient, kb: string, question: string): P
     state: "searching",
     citations: [],
     refused: false,
+    verdict: null,
     trace_id: null,
     error: null,
   };

@@ -1,0 +1,50 @@
+import { useState } from "react";
+import { Button } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
+import { Field } from "@/components/Field";
+import { useErrorText } from "@/components/states";
+import { useI18n } from "@/lib/i18n";
+import { toast } from "@/lib/toast";
+import { useImportModel } from "./api";
+
+export function ImportDialog({ open, onClose }: { open: boolean; onClose: () => void }) {
+  const { t } = useI18n();
+  const errorText = useErrorText();
+  const take = useImportModel();
+  const [path, setPath] = useState("");
+  const [name, setName] = useState("");
+
+  const submit = () =>
+    take.mutate(
+      { path: path.trim(), name: name.trim() || undefined },
+      {
+        onSuccess: (model) => {
+          toast(t("models.imported", { name: model.name }));
+          onClose();
+        },
+      },
+    );
+  return (
+    <Dialog
+      open={open}
+      onClose={onClose}
+      title={t("models.import")}
+      onSubmit={submit}
+      actions={
+        <>
+          <Button onClick={onClose}>{t("do.cancel")}</Button>
+          <Button tone="primary" type="submit" busy={take.isPending} disabled={!path.trim()}>
+            {t("models.doImport")}
+          </Button>
+        </>
+      }
+    >
+      <Field label={t("models.folder")} hint={t("models.folderHint")} error={take.error ? errorText(take.error).text : null}>
+        {(props) => <input {...props} autoFocus spellCheck={false} value={path} onChange={(event) => setPath(event.target.value)} />}
+      </Field>
+      <Field label={t("models.name")}>
+        {(props) => <input {...props} spellCheck={false} value={name} onChange={(event) => setName(event.target.value)} />}
+      </Field>
+    </Dialog>
+  );
+}

@@ -1,0 +1,55 @@
+import { MessageCircle } from "lucide-react";
+import { Link } from "wouter";
+import { Badge } from "@/components/Badge";
+import { useErrorText } from "@/components/states";
+import { bytes, count } from "@/lib/format";
+import { useI18n } from "@/lib/i18n";
+import type { Model } from "@/lib/types";
+import css from "./ModelsPage.module.css";
+import { StateBadge, SwitchButton } from "./state";
+
+export function ModelCard({ model, isDefault }: { model: Model; isDefault: boolean }) {
+  const { t, say } = useI18n();
+  const errorText = useErrorText();
+  const { name, embedded, source, parameters, size_bytes, context_length, state, supported } = model;
+  return (
+    <article className={css.card} data-model={name}>
+      <div className={css.words}>
+        <span className={css.name}>
+          <Link href={`/models/${encodeURIComponent(name)}`}>{name}</Link>
+          {isDefault && <Badge tone="pine">{t("models.default")}</Badge>}
+        </span>
+        <p className={css.source}>{[embedded ? t("models.embedded") : source, model.architecture].filter(Boolean).join(" · ")}</p>
+        {!supported && <p className={css.why}>{say(model.why_not) || t("models.cannot")}</p>}
+        {state === "failed" && model.detail && (
+          <p className={css.why} data-bad>
+            {errorText(model.detail).text}
+          </p>
+        )}
+      </div>
+      <dl className={css.numbers}>
+        <Number name={t("models.parameters")} value={count(parameters || null)} />
+        <Number name={t("models.size")} value={bytes(size_bytes)} />
+        <Number name={t("models.context")} value={count(context_length)} />
+      </dl>
+      <div className={css.state}>
+        {supported && <StateBadge state={state} />}
+        {state === "ready" && (
+          <Link href="/chat" aria-label={`${t("models.chat")}: ${name}`}>
+            <MessageCircle size={14} aria-hidden /> {t("models.chat")}
+          </Link>
+        )}
+        {supported && <SwitchButton model={model} />}
+      </div>
+    </article>
+  );
+}
+
+function Number({ name, value }: { name: string; value: string }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}

@@ -1,0 +1,87 @@
+import { ChevronRight, ListChecks } from "lucide-react";
+import { Link } from "wouter";
+import { Badge } from "@/components/Badge";
+import { Button } from "@/components/Button";
+import { figure } from "@/lib/format";
+import { useI18n } from "@/lib/i18n";
+import type { RoadmapStage, RoadmapTask } from "@/lib/types";
+import type { Checking } from "./api";
+import { Doctor } from "./Doctor";
+import css from "./RoadmapPage.module.css";
+import { VerdictMark } from "./VerdictMark";
+
+interface StageProps {
+  stage: RoadmapStage;
+  next: string | null;
+  checking: Map<string, Checking>;
+  onCheck: (tasks: string[]) => void;
+}
+
+export function Stage({ stage, next, checking, onCheck }: StageProps) {
+  const { t, say } = useI18n();
+  const gates = stage.tasks.filter(({ has_gate }) => has_gate);
+  const done = stage.tasks.length > 0 && stage.tasks.every(({ status }) => status === "passed" || status === "cannot_run_here");
+  const here = stage.tasks.some(({ id }) => id === next);
+  return (
+    <li id={`stage-${stage.id}`} className={css.stage} data-done={done || undefined} data-here={here || undefined}>
+      <span className={css.camp} aria-hidden>
+        {stage.id}
+      </span>
+      <div className={css.stageBody}>
+        <header>
+          <div>
+            <h2>
+              <span className="visually-hidden">{t("roadmap.stageShort", { id: stage.id })}: </span>
+              {say(stage.title)} {stage.optional && <Badge>{t("roadmap.optional")}</Badge>}
+            </h2>
+            <p>{say(stage.subtitle)}</p>
+            {stage.tools && <p className={css.tools}>{say(stage.tools)}</p>}
+          </div>
+          {gates.length > 0 && (
+            <Button
+              small
+              icon={ListChecks}
+              disabled={gates.some(({ id }) => checking.has(id))}
+              onClick={() => onCheck(gates.map(({ id }) => id))}
+            >
+              {t("roadmap.checkStage")}
+            </Button>
+          )}
+        </header>
+        <ul className={css.tasks}>
+          {stage.tasks.map((task) => (
+            <TaskRow key={task.id} task={task} checking={checking.get(task.id)} isNext={task.id === next} />
+          ))}
+        </ul>
+        {stage.id === "0" && <Doctor />}
+      </div>
+    </li>
+  );
+}
+
+function TaskRow({ task, checking, isNext }: { task: RoadmapTask; checking: Checking | undefined; isNext: boolean }) {
+  const { t, say, lang } = useI18n();
+  const first = task.status === "passed" ? task.figures[0] : undefined;
+  const said = checking
+    ? t(checking === "now" ? "roadmap.checking" : "roadmap.waiting")
+    : first
+      ? `${say(first.name)} ${figure(first.value, lang)} ${first.unit}`
+      : task.has_gate
+        ? say(task.why)
+        : t("roadmap.later");
+  return (
+    <li data-task={task.id} data-status={checking ? "checking" : task.status}>
+      <Link href={`/roadmap/${task.id}`} className={css.task} data-next={isNext || undefined}>
+        <VerdictMark task={task} checking={checking} />
+        <span className={css.id}>{task.id}</span>
+        <span className={css.words}>
+          <b>
+            {say(task.title)} {task.optional && <Badge>{t("roadmap.optional")}</Badge>}
+          </b>
+          {said && <small>{said}</small>}
+        </span>
+        <ChevronRight size={16} aria-hidden />
+      </Link>
+    </li>
+  );
+}
