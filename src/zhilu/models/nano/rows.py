@@ -1,0 +1,289 @@
+"""Rows of token ids with a weight per label, mixed by a curriculum, batched by length.
+
+``Corpus`` holds the sources in memory; ``Mixer.block(number, progress)`` is a pure function of its arguments, so that a run
+that was killed goes on with exactly the batches it would have seen.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zhilu.models.nano import talk, tasks
+from zhilu.models.nano.data import Context, DevGuard, group_contexts, is_clean, paragraphs, read_jsonl, texts
+from zhilu.models.nano.template import segments
+from zhilu.models.nano.tokenizer import END
+from zhilu.prompts import Passage
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+__all__ = ["STAGES", "Batch", "Corpus", "Mixer", "Row", "Stage", "encode"]
+
+# Passages, questions and prompts carry a little loss too, at a sample of their tokens: the projection onto the vocabulary is
+# the dearest layer, so it runs only where a label is.
+_AUX_SHARE, _AUX_WEIGHT = 0.04, 0.15
+# A reply's first token decides where copying starts and is by far the hardest: it weighs most.
+_FIRST_WEIGHT = 2.5
+_TEXT_SHARE, _TEXT_WEIGHT = 0.5, 0.3
+
+
+@dataclass(frozen=True)
+class Row:
+    """``ids`` (length), and for every id the weight of predicting it (0: not learned; the first id's is always 0)."""
+
+    ids: list[int]
+    weights: list[float]
+    kind: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """``ids (batch, length)`` int64, padded on the right (causal attention never looks there), and label weights alike."""
+
+    ids: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the curriculum: it holds until ``until`` (share of the run), with these shares of row kinds."""
+
+    until: float
+    shares: dict[str, float]
+    passages: tuple[int, ...]  # numbers of passages to draw from
+    chars: dict[str, int]  # longest passage, in characters
+    max_tokens: int
+    blur: float  # share of words left out of made questions
+    cut: float  # share of made questions that break off right before the answer: the easiest to look up
+    refuse: float  # share of questions that no passage answers
+
+
+STAGES = (
+    Stage(0.3, {"copy": 0.68, "qa": 0.26, "text": 0.06}, (1, 1, 2), {"zh": 110, "en": 330}, 384, 0.0, 0.5, 0.0),
+    Stage(
+        0.55,
+        {
+            "copy": 0.38,
+            "qa": 0.46,
+            "text": 0.05,
+            "chat": 0.03,
+            "title": 0.02,
+            "summary": 0.02,
+            "rewrite": 0.03,
+            "tool": 0.01,
+        },
+        (1, 2, 2, 3),
+        {"zh": 160, "en": 560},
+        640,
+        0.1,
+        0.3,
+        0.06,
+    ),
+    Stage(
+        1.0,
+        {
+            "copy": 0.18,
+            "qa": 0.60,
+            "text": 0.04,
+            "chat": 0.05,
+            "title": 0.02,
+            "summary": 0.02,
+            "rewrite": 0.04,
+            "tool": 0.05,
+        },
+        (1, 2, 3, 4, 4),
+        {"zh": 210, "en": 850},
+        1024,
+        0.15,
+        0.2,
+        0.10,
+    ),
+)
+
+
+def encode(
+    tokenizer: Tokenizer, messages: Sequence[Any], tools: Sequence[dict[str, Any]], rng: random.Random, kind: str
+) -> Row:
+    """A conversation as a row. A long answer's tokens weigh less each, so that spans are not drowned by sentences."""
+    ids: list[int] = []
+    weights: list[float] = []
+    for text, learned in segments(messages, tools):
+        part = tokenizer.encode(text, add_special_tokens=False).ids
+        ids += part
+        if learned:
+            each = min(1.0, 8 / len(part))
+            weights += [_FIRST_WEIGHT, *[each] * (len(part) - 1)]
+        else:
+            weights += [_AUX_WEIGHT * (rng.random() < _AUX_SHARE) for _ in part]
+    weights[0] = 0.0
+    return Row(ids, weights, kind)
+
+
+class Corpus:
+    """Everything rows are made of: ``max_chars`` of plain text a language, the QA contexts, rewrites and function calls."""
+
+    def __init__(self, folder: Path, tokenizer: Tokenizer, max_chars: int) -> None:
+        guard = DevGuard(folder)
+        end = tokenizer.token_to_id(END)
+        self.paragraphs: dict[str, list[str]] = {}
+        self.tokens: dict[str, np.ndarray] = {}
+        self.contexts: dict[str, list[Context]] = {"zh": [], "en": []}
+        for lang in ("zh", "en"):
+            documents = list(texts(folder, lang, max_chars, guard))
+            self.paragraphs[lang] = [p for document in documents for p in paragraphs(document, lang)]
+            encoded = tokenizer.encode_batch(documents[: max(1, len(documents) // 3)], add_special_tokens=False)
+            self.tokens[lang] = np.concatenate([np.asarray([*e.ids, end], dtype=np.uint16) for e in encoded])
+        for context in group_contexts(folder, guard):
+            self.contexts[context.lang].append(context)
+        self.rewrites = self._records(folder / "rewrite", guard)
+        self.tools = [
+            r for r in self._records(folder / "tools", guard) if len(r["calls"]) == 1 and not r.get("history")
+        ]
+
+    @staticmethod
+    def _records(folder: Path, guard: DevGuard) -> list[dict[str, Any]]:
+        found = [r for path in sorted(folder.glob("*.jsonl.zst")) for r in read_jsonl(path)]
+        return [
+            r
+            for r in found
+            if is_clean(r.get("rewrite", "")) and not guard.leaks(r.get("rewrite") or r["query"], r["lang"])
+        ]
+
+
+class Mixer:
+    """Draws rows by the curriculum and packs them into batches of at most ``batch_tokens``."""
+
+    def __init__(
+        self, corpus: Corpus, tokenizer: Tokenizer, batch_tokens: int, seed: int, stages: Sequence[Stage] = STAGES
+    ) -> None:
+        self.corpus, self.tokenizer, self.batch_tokens, self.seed, self.stages = (
+            corpus,
+            tokenizer,
+            batch_tokens,
+            seed,
+            stages,
+        )
+        self._by_lang = {
+            lang: {
+                "rewrite": [r for r in corpus.rewrites if r["lang"] == lang],
+                "tool": [r for r in corpus.tools if r["lang"] == lang],
+            }
+            for lang in ("zh", "en")
+        }
+
+    def block(self, number: int, progress: float, num_batches: int = 24) -> list[Batch]:
+        """About ``num_batches`` batches: rows drawn at random, sorted by length (little padding), batches shuffled."""
+        rng = random.Random(f"{self.seed}:{number}")
+        stage = next((s for s in self.stages if progress < s.until), self.stages[-1])
+        rows: list[Row] = []
+        while sum(len(row.ids) for row in rows) < num_batches * self.batch_tokens:
+            row = self.row(stage, rng)
+            if row and 8 <= len(row.ids) <= stage.max_tokens:
+                rows.append(row)
+        rows.sort(key=lambda row: len(row.ids))
+        groups: list[list[Row]] = [[]]
+        for row in rows:
+            if (len(groups[-1]) + 1) * len(row.ids) > self.batch_tokens and groups[-1]:
+                groups.append([])
+            groups[-1].append(row)
+        rng.shuffle(groups)
+        return [_pad(group) for group in groups]
+
+    def row(self, stage: Stage, rng: random.Random) -> Row | None:
+        """One row, or None where the drawn material yields none (no span found, too long)."""
+        lang = "zh" if rng.random() < 0.55 else "en"
+        kind = rng.choices(list(stage.shares), list(stage.shares.values()))[0]
+        if kind == "text":
+            return self._text(lang, min(256, stage.max_tokens), rng)
+        tools: list[dict[str, Any]] = []
+        strange = rng.choice(rng.choice(self.corpus.contexts[lang]).questions).text
+        if kind in ("copy", "qa"):
+            messages = self._grounded(kind, lang, stage, rng)
+        elif kind == "chat":
+            messages = talk.chat_row(lang, strange, rng)
+        elif kind == "title":
+            messages = talk.title_row(strange, lang)
+        elif kind == "summary":
+            messages = talk.summary_row(self._passage(lang, stage, rng).text, lang)
+        elif kind == "rewrite":
+            messages = talk.rewrite_row(rng.choice(self._by_lang[lang]["rewrite"]))
+        else:
+            messages, tools = talk.tool_row(rng.choice(self._by_lang[lang]["tool"]), rng)
+        if not messages:
+            return None
+        row = encode(self.tokenizer, messages, tools, rng, kind)
+        while len(row.ids) > stage.max_tokens and len(messages) > 3:  # leave the last question out until the row fits
+            messages = messages[:-2]
+            row = encode(self.tokenizer, messages, tools, rng, kind)
+        return row
+
+    def _text(self, lang: str, length: int, rng: random.Random) -> Row:
+        tokens = self.corpus.tokens[lang]
+        start = rng.randrange(max(1, len(tokens) - length))
+        ids = tokens[start : start + length].tolist()
+        weights = [_TEXT_WEIGHT * (rng.random() < _TEXT_SHARE) for _ in ids]
+        weights[0] = 0.0
+        return Row(ids, weights, "text")
+
+    def _passage(self, lang: str, stage: Stage, rng: random.Random) -> Context:
+        """A piece of a paragraph, or (one in three) of a QA context with its questions left out."""
+        text = (
+            rng.choice(self.corpus.contexts[lang]).text
+            if rng.random() < 0.33
+            else rng.choice(self.corpus.paragraphs[lang])
+        )
+        return tasks.window(Context(text, lang), rng.randint(stage.chars[lang] // 2, stage.chars[lang]), rng)
+
+    def _grounded(self, kind: str, lang: str, stage: Stage, rng: random.Random) -> tasks.Conversation | None:
+        """Passages and up to a dozen questions to them: made ones (``copy``) or mostly asked by people (``qa``)."""
+        count = rng.choice(stage.passages)
+        contexts = []
+        for place in range(count):
+            if kind == "qa" and (place == 0 or rng.random() < 0.7):
+                whole = rng.choice(self.corpus.contexts[lang])
+                contexts.append(tasks.window(whole, rng.randint(stage.chars[lang] * 2 // 3, stage.chars[lang]), rng))
+            else:
+                contexts.append(self._passage(lang, stage, rng))
+        if any(len(c.text) > stage.chars[lang] for c in contexts):
+            return None
+        asks: list[tasks.Ask] = []
+        for index, context in enumerate(contexts):
+            asks += [tasks.Ask(q.text, q.answer, index) for q in context.questions if q.start >= 0]
+            made = max(1, (7 if kind == "copy" else 2) // count + (kind == "copy" and count > 1))
+            asks += tasks.cloze_asks(context.text, lang, index, made, rng, stage.blur, stage.cut)
+            if rng.random() < (0.7 if kind == "copy" else 0.15):
+                asks += tasks.find_asks(context.text, lang, index, 1, rng)
+        if stage.refuse and (kind == "qa" or rng.random() < 0.3):
+            asks += [tasks.Ask(q.text, "", -1) for c in contexts if count == 1 for q in c.questions if q.start < 0][:1]
+            foreign = rng.choice(self.corpus.contexts[lang]).questions
+            asks += [tasks.Ask(rng.choice(foreign).text, "", -1) for _ in asks if rng.random() < stage.refuse]
+        rng.shuffle(asks)
+        if not asks:
+            return None
+        budget = stage.max_tokens - 70 - sum(len(c.text) for c in contexts) // (1 if lang == "zh" else 4)
+        cost = 38 if lang == "zh" else 36
+        passages = [Passage(title=self._title(c.text, lang, rng), text=c.text) for c in contexts]
+        return tasks.grounded(passages, asks[: max(1, min(12, budget // cost))], "zh" if lang == "zh" else "en", rng)
+
+    @staticmethod
+    def _title(text: str, lang: str, rng: random.Random) -> str:
+        """Half of the passages have no title; the others a file name or heading made of their first words."""
+        if rng.random() < 0.5:
+            return ""
+        head = text[: rng.randint(3, 8)] if lang == "zh" else " ".join(text.split()[: rng.randint(1, 4)])
+        return head.strip("，。、,.：:") + rng.choice(["", "", ".md", ".pdf", ".txt"])
+
+
+def _pad(rows: Sequence[Row]) -> Batch:
+    length = max(len(row.ids) for row in rows)
+    ids = np.zeros((len(rows), length), dtype=np.int64)
+    weights = np.zeros((len(rows), length), dtype=np.float32)
+    for place, row in enumerate(rows):
+        ids[place, : len(row.ids)], weights[place, : len(row.ids)] = row.ids, row.weights
+    return Batch(ids, weights)

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer
+
+from zhilu.models.nano.data import Context, Question
+from zhilu.models.nano.rows import STAGES, Corpus, Mixer, encode
+from zhilu.models.nano.talk import chat_row, short_title, summary_row, tool_row
+from zhilu.models.nano.tasks import cloze_asks, find_asks, grounded, sentences, window
+from zhilu.models.nano.tokenizer import IM_END_ID, train_tokenizer
+from zhilu.prompts import Passage, grounded_messages, is_refusal
+
+EN = "The market was founded in 1801 by three merchants. Its guild traded in amber, which came from Elsinore. Many stayed."
+ZH = "古镇建于1801年，由三位商人共同出资。镇上的行会主要经营茶叶，每年春天沿河运往下游。"
+
+
+@pytest.fixture(scope="module")
+def mixer(data: Path) -> Mixer:
+    texts = [EN, ZH, "Question: Answer the numbered passages only [1] 问题：根据编号的段落回答"] * 20
+    tokenizer = train_tokenizer(texts, 700)
+    return Mixer(Corpus(data, tokenizer, 20_000), tokenizer, batch_tokens=2048, seed=3)
+
+
+@pytest.mark.parametrize(("text", "lang"), [(EN, "en"), (ZH, "zh")])
+def test_sentences_lose_nothing(text: str, lang: str) -> None:
+    assert "".join(sentences(text, lang)) == text
+    assert len(sentences(text, lang)) >= 2
+
+
+@pytest.mark.parametrize(("text", "lang"), [(EN, "en"), (ZH, "zh")])
+def test_made_questions_are_answered_verbatim(text: str, lang: str) -> None:
+    rng = random.Random(1)
+    asks = cloze_asks(text, lang, 0, 40, rng, 0.1, 0.3) + find_asks(text, lang, 0, 40, rng)
+    assert len(asks) > 40
+    for ask in asks:
+        assert ask.answer in text
+        assert ask.answer not in ask.question or "____" not in ask.question or len(ask.answer) < 8
+
+
+def test_citations_follow_the_shuffled_passages() -> None:
+    passages = [
+        Passage(title="", text=EN),
+        Passage(title="河", text=ZH),
+        Passage(title="", text="Nothing of note here."),
+    ]
+    asks = cloze_asks(EN, "en", 0, 6, random.Random(2), 0.0)
+    for seed in range(8):
+        conversation = grounded(passages, asks, "en", random.Random(seed))
+        prompt = conversation[1]["content"]
+        shown = dict(re.findall(r"\[(\d)\] (?:河\n)?(.+)", prompt))
+        for message in conversation[2::2] if conversation[0]["role"] == "system" else []:
+            span, number = re.fullmatch(r"(.*) \[(\d)\]", message["content"], re.DOTALL).groups()  # type: ignore[union-attr]
+            assert span.strip() in shown[number]
+
+
+def test_the_prompt_is_the_products_own() -> None:
+    passages = [Passage(title="", text=ZH)]
+    asks = cloze_asks(ZH, "zh", 0, 3, random.Random(4), 0.0)
+    conversation = grounded(passages, asks, "zh", random.Random(0))
+    assert conversation[:2] == [dict(m) for m in grounded_messages(asks[0].question, passages, "zh")]
+
+
+def test_a_window_keeps_the_answers_inside_in_place() -> None:
+    context = Context(EN, "en", [Question("What?", "amber", EN.index("amber")), Question("Who?", "", -1)])
+    for seed in range(10):
+        cut = window(context, 70, random.Random(seed))
+        assert len(cut.text) <= 70
+        assert [q.answer for q in cut.questions] == ["amber"]
+        assert cut.text.startswith("amber", cut.questions[0].start)
+
+
+def test_every_kind_of_row_learns_something_and_how_to_end(mixer: Mixer) -> None:
+    seen: set[str] = set()
+    for stage in STAGES:
+        rng = random.Random(5)
+        for _ in range(150):
+            row = mixer.row(stage, rng)
+            if row is None:
+                continue
+            seen.add(row.kind)
+            assert len(row.ids) == len(row.weights)
+            assert row.weights[0] == 0
+            assert any(row.weights)
+            if row.kind != "text":
+                assert row.ids[-2] == IM_END_ID  # a line break follows it, as in the template
+                assert row.weights[-2] > 0.01
+    assert seen == {"copy", "qa", "text", "chat", "title", "summary", "rewrite", "tool"}
+
+
+def test_prompts_carry_little_weight_and_answers_most(mixer: Mixer) -> None:
+    messages = grounded(
+        [Passage(title="", text=EN)], cloze_asks(EN, "en", 0, 4, random.Random(1), 0.0), "en", random.Random(1)
+    )
+    row = encode(mixer.tokenizer, messages, (), random.Random(1), "copy")
+    learned = sum(weight for weight in row.weights if weight > 0.2)
+    assert learned > 4 * (sum(row.weights) - learned)
+
+
+def test_blocks_repeat_and_differ(mixer: Mixer) -> None:
+    first, again, other = mixer.block(3, 0.7, 2), mixer.block(3, 0.7, 2), mixer.block(4, 0.7, 2)
+    assert [b.ids.tolist() for b in first] == [b.ids.tolist() for b in again]
+    assert [b.ids.tolist() for b in first] != [b.ids.tolist() for b in other]
+    assert all(b.ids.size <= 2048 and b.ids.shape == b.weights.shape for b in first)
+
+
+def test_refusals_are_taught_from_the_second_stage_on(mixer: Mixer) -> None:
+    def share(stage: int) -> float:
+        rng, total, refused = random.Random(9), 0, 0
+        for _ in range(60):
+            messages = mixer._grounded("qa", "zh", STAGES[stage], rng) or []
+            replies = [m["content"] for m in messages if m["role"] == "assistant"]
+            total, refused = total + len(replies), refused + sum(map(is_refusal, replies))
+        return refused / total
+
+    assert share(0) == 0
+    assert 0.02 < share(2) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("question", "lang", "title"),
+    [("What is the capital of France?", "en", "Capital of France"), ("青岩古镇建于哪一年？", "zh", "青岩古镇建于")],
+)
+def test_titles_are_made_of_the_questions_words(question: str, lang: str, title: str) -> None:
+    assert short_title(question, lang) == title
+
+
+def test_small_talk_summaries_and_calls() -> None:
+    rng = random.Random(0)
+    assert chat_row("zh", "天为什么蓝？", rng)[-1]["role"] == "assistant"
+    assert ZH.startswith(summary_row(ZH, "zh")[-1]["content"])
+    tool = {"name": "a", "description": "A", "parameters": {"type": "object", "properties": {"x": {"type": "string"}}}}
+    spare = [{**tool, "name": name} for name in "bcd"]
+    record = {"tools": [*spare, tool], "query": "q", "calls": [{"name": "a", "arguments": {"x": "1"}}], "lang": "en"}
+    messages, tools = tool_row(record, rng)
+    assert "a" in {t["function"]["name"] for t in tools}
+    assert len(tools) == 2
+    assert messages[-1]["tool_calls"][0]["function"]["arguments"] == '{"x": "1"}'
+
+
+def test_the_tokenizer_is_used_as_given(mixer: Mixer) -> None:
+    assert isinstance(mixer.tokenizer, Tokenizer)
