@@ -13,7 +13,11 @@ A back end's test file is four lines::
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -22,7 +26,7 @@ from numpy.typing import NDArray
 from zhilu.rag.lexical import terms
 from zhilu.rag.stores import Filter, VectorRow, VectorStore
 
-__all__ = ["HASH", "HashEmbedder", "VectorStoreContract", "check_store"]
+__all__ = ["HASH", "HashEmbedder", "VectorStoreContract", "check_store", "write_until_killed"]
 
 Reopen = Callable[[], VectorStore]
 
@@ -153,3 +157,28 @@ def check_store(fresh: Callable[[], Reopen]) -> int:
     for check in checks:
         check(fresh())
     return len(checks)
+
+
+def write_until_killed(folder: Path, dim: int = 32, after_s: float = 0.4) -> list[int]:
+    """A process writes vectors to a knowledge base's file in ``folder``, one a commit, until signal 9 ends it in the
+    middle of a write. The ids it acknowledged before."""
+    program = textwrap.dedent(
+        f"""
+        import os, signal, threading
+        import numpy as np
+        from pathlib import Path
+        from zhilu.rag.database import KbDatabase
+        from zhilu.rag.stores import SqliteVectorStore, VectorRow
+        store = SqliteVectorStore(KbDatabase(Path({str(folder)!r}) / "kb.db"), {dim})
+        threading.Timer({after_s}, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+        n = 0
+        while True:
+            n += 1
+            store.upsert([VectorRow(n, np.full({dim}, n, np.float32) / 1000, "d", "en")])
+            print(n, flush=True)
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    if done.returncode != -9:
+        raise AssertionError(f"the writer was not killed: exit {done.returncode}, {done.stderr[-300:]}")
+    return [int(line) for line in done.stdout.split("\n") if line.strip()]

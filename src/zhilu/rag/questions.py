@@ -1,0 +1,90 @@
+"""Questions made from a person's own documents, by rule: what a gate can ask without anyone having written a test set.
+
+A sentence with a number becomes a question for it ("The installer needs how much: … MB of disk space?"), any other
+sentence a question that gives its beginning and asks for the rest. They are plainer than a person's questions; they
+measure that a passage is found and cited, not that paraphrases are understood.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import sqlite3
+from dataclasses import dataclass
+
+from zhilu.prompts import language_of
+from zhilu.rag.kb import KnowledgeBase
+from zhilu.rag.lexical import content_terms
+from zhilu.rag.split import sentences
+
+__all__ = ["MadeQuestion", "questions_of"]
+
+_NUMBER = re.compile(
+    r"(?<![\w.,-])\d[\d,.]*(?![\w.-])|[一二三四五六七八九十百千万两]{2,}(?=[个天年月日人元次小分米公千])"
+)
+_PROSE = re.compile(r"[A-Za-z\u4e00-\u9fff]")
+_LENGTHS = {"en": (40, 220), "zh": (14, 90)}
+
+
+@dataclass(frozen=True)
+class MadeQuestion:
+    """``question`` is answered by the sentence at ``start:end`` of the document's text."""
+
+    question: str
+    doc_id: str
+    start: int
+    end: int
+    sentence: str
+    lang: str
+
+    def is_held_by(self, doc_id: str, start: int, end: int) -> bool:
+        """True if the passage contains the sentence."""
+        return doc_id == self.doc_id and start <= self.start and self.end <= end
+
+
+def questions_of(kb: KnowledgeBase, count: int, seed: int = 1) -> list[MadeQuestion]:
+    """Up to ``count`` questions spread over the ready documents; the same ones each time the documents are the same."""
+    rows = kb.database.rows(
+        "SELECT c.doc_id, c.start, c.text FROM chunks c JOIN documents d ON d.id = c.doc_id"
+        " WHERE d.status = 'ready' ORDER BY d.sha256, c.ordinal"
+    )
+    random.Random(seed).shuffle(rows)
+    made: dict[str, MadeQuestion] = {}
+    for row in rows:
+        candidates = [q for span in sentences(row["text"]) if (q := _question(row, *span)) is not None]
+        # one question a chunk, one with a number if there is one
+        candidates.sort(key=lambda q: _NUMBER.search(q.sentence) is None)
+        for question in candidates[:1]:
+            made.setdefault(question.sentence, question)
+        if len(made) == count:
+            break
+    return list(made.values())
+
+
+def _question(row: sqlite3.Row, start: int, end: int) -> MadeQuestion | None:
+    sentence: str = row["text"][start:end]
+    lang = language_of(sentence)
+    low, high = _LENGTHS[lang]
+    if not low <= len(sentence) <= high or re.search(r"[|`#<>{}]|https?:", sentence) or "\n" in sentence:
+        return None
+    if len(_PROSE.findall(sentence)) < 0.6 * len(sentence) or len(set(content_terms(sentence))) < 6:
+        return None
+    bare = sentence.rstrip("。.!！；; ").lstrip("-*• ")
+    number = _NUMBER.search(bare)
+    if number is not None:
+        blank = "多少" if lang == "zh" else "how many or which"
+        question = f"{bare[: number.start()]}{blank}{bare[number.end() :]}"
+    else:
+        cut = _middle(bare, lang)
+        question = (
+            f"关于“{bare[:cut]}”，文档怎么说" if lang == "zh" else f"What do the documents say about “{bare[:cut]}”"
+        )
+    at: int = row["start"]
+    mark = "？" if lang == "zh" else "?"
+    return MadeQuestion(f"{question}{mark}", row["doc_id"], at + start, at + end, sentence, lang)
+
+
+def _middle(sentence: str, lang: str) -> int:
+    """A cut after about three fifths of the sentence, between words."""
+    at = len(sentence) * 3 // 5
+    return at if lang == "zh" else (sentence.find(" ", at) if " " in sentence[at:] else at)
