@@ -170,12 +170,8 @@ class _Relay(Response):
         self.exchange.stream = bool(getattr(body, "stream", False))
         async with self.gateway.lease(name) as served:
             self.exchange.model = name
-            changes = self._changes(data, served, body)
-            if changes:
-                raw = json.dumps({**data, **changes}, ensure_ascii=False).encode()
-            hide_usage = "stream_options" in changes
             try:
-                await self._exchange_bytes(served, raw, hide_usage)
+                await self._exchange_bytes(served, data, body, raw)
             except httpx.HTTPError as error:
                 raise _broken_off(served, error) from error
 
@@ -191,18 +187,36 @@ class _Relay(Response):
             changes["stream_options"] = {**(data.get("stream_options") or {}), "include_usage": True}
         return changes
 
-    async def _exchange_bytes(self, served: Served, raw: bytes, hide_usage: bool) -> None:
+    async def _exchange_bytes(self, served: Served, data: Mapping[str, Any], body: wire.Request, raw: bytes) -> None:
+        changes = self._changes(data, served, body)
+        if changes:
+            raw = json.dumps({**data, **changes}, ensure_ascii=False).encode()
         response = await self._send_to_engine(served, raw)
         try:
             if response.headers.get("content-type", "").startswith("text/event-stream"):
-                await self._stream(response, hide_usage)
+                await self._stream(response, hide_usage="stream_options" in changes)
             else:
                 await self._whole(response, await response.aread())
         finally:
             await response.aclose()
 
     async def _send_to_engine(self, served: Served, raw: bytes) -> httpx.Response:
-        """Headers have come. A connection that was just being closed is replaced once, if the engine is still there."""
+        """Send, and return when the headers have come.
+
+        Sent a second time where not a byte of an answer came: the engine was dead already, died meanwhile (then once it
+        is back), or was just closing the idle connection. Only once, so that a request an engine dies of ends there.
+        """
+        process = served.process
+        try:
+            return await self._send_once(served, raw)
+        except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+            if process is None and not isinstance(error, httpx.RemoteProtocolError):
+                raise  # a server of someone else's: nobody restarts it here
+            await asyncio.sleep(0.05)  # a killed engine's exit takes a moment to be known
+            await self.gateway.supervisor.until_ready(served)
+        return await self._send_once(served, raw)
+
+    async def _send_once(self, served: Served, raw: bytes) -> httpx.Response:
         assert served.launch is not None
         headers = {
             "content-type": "application/json",
@@ -211,18 +225,9 @@ class _Relay(Response):
             "accept-language": self.request.headers.get("accept-language", "*"),
             **served.launch.headers,
         }
-        url, process = f"{served.launch.url}{self.exchange.endpoint}", served.process
-        for attempt in (1, 2):
-            request = self.gateway.http.build_request("POST", url, content=raw, headers=headers)
-            try:
-                return await self.gateway.http.send(request, stream=True)
-            except (httpx.RemoteProtocolError, httpx.ConnectError, httpx.ReadError):
-                if attempt == 2 or process is None:
-                    raise
-                await asyncio.sleep(0.02)  # a killed engine's exit takes a moment to be known
-                if not process.alive or served.process is not process:
-                    raise
-        raise AssertionError("unreachable")
+        url = f"{served.launch.url}{self.exchange.endpoint}"
+        request = self.gateway.http.build_request("POST", url, content=raw, headers=headers)
+        return await self.gateway.http.send(request, stream=True)
 
     async def _whole(self, response: httpx.Response, content: bytes) -> None:
         with suppress(ValueError, AttributeError):
@@ -247,10 +252,7 @@ class _Relay(Response):
         finally:
             self.exchange.usage = events.usage
         if not events.finished:
-            raise UnreachableError(
-                T("The engine ended the stream before the answer was complete.", "引擎在回答完成之前结束了数据流。"),
-                code="stream_broken_off",
-            )
+            raise httpx.RemoteProtocolError("the stream ended without [DONE]")
         await self._body(b"", more=False)
 
     async def _fail(self, error: ZhiluError) -> None:

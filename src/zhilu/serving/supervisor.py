@@ -107,7 +107,7 @@ class Supervisor:
         finally:
             self._num_asking -= 1
         with served.using(self.limits.in_flight):
-            await self._until_ready(served)
+            await self.until_ready(served)
             yield served
 
     async def ensure(self, name: str) -> Served:
@@ -122,7 +122,8 @@ class Supervisor:
             return await self.start(name, engine=before[0], options=before[1])
         return served
 
-    async def _until_ready(self, served: Served) -> None:
+    async def until_ready(self, served: Served) -> None:
+        """Wait while it starts; UnreachableError if that fails or takes too long."""
         name = served.model.name
         try:
             await asyncio.wait_for(served.settled.wait(), self.limits.start_seconds)

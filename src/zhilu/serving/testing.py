@@ -144,6 +144,12 @@ class _Wire(BaseHTTPRequestHandler):
         print(format % args, file=sys.stderr)
 
 
+def _exit_with_parent() -> None:
+    while os.read(0, 4096):  # not sys.stdin: this thread would hold its lock when the interpreter ends
+        pass
+    os._exit(0)
+
+
 def _main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
@@ -155,7 +161,7 @@ def _main() -> None:
     parser.add_argument("--deaf", action="store_true", help="does not watch its parent")
     args = parser.parse_args()
     if not args.deaf:
-        threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
+        threading.Thread(target=_exit_with_parent, daemon=True).start()
     if args.ignore_term:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     time.sleep(args.start_delay)

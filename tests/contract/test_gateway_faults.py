@@ -1,0 +1,98 @@
+"""Engines that misbehave, seen through the gateway: the client always gets a valid answer or a valid error."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from tests.contract.gateway_server import RunningGateway, run_gateway
+
+from zhilu.messages import T
+from zhilu.registry import Registry
+from zhilu.serving.catalog import FixedCatalog
+from zhilu.serving.conformance import connect_openai
+from zhilu.serving.facts import ServedModel
+from zhilu.serving.served import Limits
+from zhilu.serving.testing import ScriptedEngine
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    registry: Registry[Any] = Registry(T("engine", "引擎"))
+    registry.add("zhilu", ScriptedEngine())
+    registry.add("scripted", ScriptedEngine())
+    state = {"catalog": FixedCatalog(ServedModel("echo", Path("/nowhere"))), "registry": registry}
+    with run_gateway(
+        tmp_path_factory.mktemp("faults"), {"model": "echo"}, **state, limits=Limits(in_flight=3)
+    ) as running:
+        yield running
+
+
+def ask(gateway: RunningGateway, words: str, **params: Any) -> httpx.Response:
+    body = {"model": "echo", "messages": [{"role": "user", "content": words}], **params}
+    return httpx.post(f"{gateway.url}/v1/chat/completions", json=body, timeout=30.0, trust_env=False)
+
+
+def test_a_stream_whose_engine_dies_ends_with_a_valid_error(gateway: RunningGateway) -> None:
+    text = ask(gateway, "die 3", stream=True).text
+    parts = [part for part in text.split("\n\n") if part]
+    assert "half" not in text  # the half event was not let through
+    assert [json.loads(part[6:])["choices"][0]["delta"]["content"] for part in parts[:3]] == ["t0 ", "t1 ", "t2 "]
+    error = json.loads(parts[3][6:])["error"]
+    assert error["code"] == "engine_lost"
+    assert error["messages"]["zh"]
+    assert parts[4:] == ["data: [DONE]"]
+    assert ask(gateway, "hello").status_code == 200  # and it is back
+
+
+def test_the_official_client_raises_that_error(gateway: RunningGateway) -> None:
+    with connect_openai(f"{gateway.url}/v1", None, 30.0) as client:
+        stream = client.chat.completions.create(
+            model="echo", messages=[{"role": "user", "content": "die 2"}], stream=True
+        )
+        with pytest.raises(openai.APIError, match="went away"):
+            list(stream)
+    assert ask(gateway, "hello").status_code == 200
+
+
+def test_an_error_of_the_engine_is_passed_on_as_it_is(gateway: RunningGateway) -> None:
+    reply = ask(gateway, "refuse")
+    assert reply.status_code == 400
+    assert reply.json()["error"]["message"] == "too long by 7 tokens"
+    assert ask(gateway, "refuse", stream=True).status_code == 400
+
+
+def test_a_full_queue_says_when_to_come_back(gateway: RunningGateway) -> None:
+    replies: list[httpx.Response] = []
+    threads = [threading.Thread(target=lambda: replies.append(ask(gateway, "slow 40"))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(reply.status_code for reply in replies) == [200] * 3 + [429] * 3
+    refused = [reply for reply in replies if reply.status_code == 429]
+    assert all(int(reply.headers["retry-after"]) >= 1 for reply in refused)
+    assert refused[0].json()["error"]["code"] == "rate_limit_exceeded"
+
+
+def test_pieces_are_passed_on_as_they_come(gateway: RunningGateway) -> None:
+    body = {"model": "echo", "messages": [{"role": "user", "content": "slow 50"}], "stream": True}
+    with httpx.stream("POST", f"{gateway.url}/v1/chat/completions", json=body, trust_env=False) as stream:
+        times = [time.monotonic() for line in stream.iter_lines() if line.startswith("data: {")]
+    assert len(times) == 8
+    assert max(times) - min(times) > 0.25  # not collected and sent at once
+
+
+def test_a_broken_stream_is_counted(gateway: RunningGateway) -> None:
+    ask(gateway, "die 1", stream=True)
+    ask(gateway, "hello")
+    text = httpx.get(f"{gateway.url}/metrics", trust_env=False).text
+    assert 'zhilu_gateway_broken_streams_total{model="echo",endpoint="/v1/chat/completions"}' in text
+    assert 'scripted_aborted_total{model="echo"}' in text

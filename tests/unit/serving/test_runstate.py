@@ -1,0 +1,93 @@
+"""``run/engines.json``: what a later gateway finds, ends and leaves alone."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from zhilu.home import Home
+from zhilu.serving.runstate import EngineRecord, ProcessId, RunState
+
+Sleeper = Callable[[], subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def state(own_home: Path) -> RunState:
+    return RunState(Home(own_home).ensure())
+
+
+@pytest.fixture
+def sleeper() -> Iterator[Sleeper]:
+    """Starts processes that do nothing, and ends those that are left."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def record(process: ProcessId | None, owner: ProcessId) -> EngineRecord:
+    return EngineRecord("m", "zhilu", "ready", "ready in 1 s", process, 4000, owner)
+
+
+def dead_owner(sleeper: Sleeper) -> ProcessId:
+    process = sleeper()
+    known = ProcessId.of(process.pid)
+    process.kill()
+    process.wait()
+    return known
+
+
+def test_records_survive_a_round_trip(state: RunState) -> None:
+    mine = [record(ProcessId.of(os.getpid()), state.owner), record(None, state.owner)]
+    state.write(mine)
+    assert state.read() == mine
+
+
+def test_an_orphan_is_ended_and_forgotten(state: RunState, sleeper: Sleeper) -> None:
+    orphan = sleeper()
+    state.owner = dead_owner(sleeper)
+    state.write([record(ProcessId.of(orphan.pid), state.owner)])
+    state.owner = ProcessId.of(os.getpid())
+    assert [r.process.pid for r in state.clear_orphans() if r.process] == [orphan.pid]
+    assert not psutil.pid_exists(orphan.pid)
+    assert state.read() == []
+
+
+def test_the_engine_of_a_live_gateway_is_left_alone(state: RunState, sleeper: Sleeper) -> None:
+    other_gateway, engine = sleeper(), sleeper()
+    theirs = record(ProcessId.of(engine.pid), ProcessId.of(other_gateway.pid))
+    state.owner = theirs.owner
+    state.write([theirs])
+    state.owner = ProcessId.of(os.getpid())
+    assert state.clear_orphans() == []
+    state.write([record(None, state.owner)])
+    assert engine.poll() is None
+    assert theirs in state.read()
+
+
+def test_a_stranger_with_the_same_pid_is_left_alone(state: RunState, sleeper: Sleeper) -> None:
+    stranger = sleeper()
+    born = psutil.Process(stranger.pid).create_time()
+    state.owner = dead_owner(sleeper)
+    state.write([record(ProcessId(stranger.pid, born - 3600), state.owner)])
+    assert state.clear_orphans() == []
+    time.sleep(0.1)
+    assert stranger.poll() is None
+
+
+def test_an_unreadable_file_counts_as_empty(state: RunState) -> None:
+    state.path.write_text('{"half a')
+    assert state.read() == []
+    assert state.clear_orphans() == []
+    assert state.read() == []
