@@ -107,7 +107,9 @@ class JobContext(Protocol):
         """Return if the job may go on.
 
         Raises:
-            CancelledByUser: a cancel was asked for, or the job now belongs to another worker. Let it pass through.
+            CancelledByUser: let it pass through. Its ``code`` is ``cancelled`` where a person asked for it (what was
+                half-done may be thrown away), ``lost`` where another worker has the job, ``stopped`` where the machine
+                shuts down (keep what is needed to go on).
         """
 
 

@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 from zhilu.errors import NotFoundError, UpstreamError, error_body
 from zhilu.jobs.base import kind_of
 from zhilu.jobs.process import JOB_MARK, Birth, kill_marked, mine, spawn
+from zhilu.logs import get_logger
 from zhilu.messages import T
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ __all__ = [
     "start_queued",
 ]
 
+log = get_logger(__name__)
 MAX_DEATHS = 5  # a job that kills its worker each time (out of memory) must not do so for ever
 CANCEL_GRACE = 10.0  # seconds between a cancel and the kill
 _ADVISORY_LOCK = 0x7A6C  # PostgreSQL: one dispatcher at a time ("zl")
@@ -129,7 +131,7 @@ def _start(context: Context, job_id: str, attempt: int) -> None:
             [sys.executable, "-m", "zhilu.jobs.worker", job_id, str(attempt)],
             env={**os.environ, **_settings_env(context), JOB_MARK: job_id},
             log=log_path(context, job_id),
-            on_exit=lambda: _after_worker(context),
+            on_exit=lambda: _look_after(context),
         )
     except OSError as error:
         with context.database.session() as session:
@@ -156,13 +158,14 @@ def _settings_env(context: Context) -> dict[str, str]:
     return env
 
 
-def _after_worker(context: Context) -> None:
+def _look_after(context: Context) -> None:
     """A worker of ours ended: look at once whether it died, instead of at the next round."""
     try:
         bury_dead(context)
         start_queued(context)
-    except Exception:  # the context may be closing (its database too); the next start or round does the same
-        return
+    except Exception as error:
+        # Often the context is being closed. The next round does the same, so nothing is lost.
+        log.debug("jobs_not_looked_after", error=str(error))
 
 
 def bury_dead(context: Context) -> list[str]:
@@ -256,5 +259,9 @@ class Dispatcher:
 
     def _loop(self) -> None:
         while not self._stop.is_set():
-            _after_worker(self._context)
+            try:
+                bury_dead(self._context)
+                start_queued(self._context)
+            except Exception as error:  # whatever it is, jobs must be looked after again in the next round
+                log.warning("jobs_not_looked_after", error=str(error))
             self._stop.wait(self._interval)

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 from sqlalchemy import CursorResult, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from zhilu.context import Context, open_context
 from zhilu.database import JobRow, now
@@ -23,6 +24,7 @@ from zhilu.errors import CancelledByUser, UpstreamError, ZhiluError, error_body
 from zhilu.jobs import dispatch
 from zhilu.jobs.base import kind_of
 from zhilu.jobs.process import JOB_MARK, Birth, kill_marked, mine
+from zhilu.logs import configure_logs
 from zhilu.messages import T
 
 __all__ = ["RunningJob", "main"]
@@ -39,9 +41,9 @@ class RunningJob:
         self.attempt = attempt
         self.context = context
         self._me: Birth = mine()
-        self._cancelled = threading.Event()
+        self._stop = threading.Event()
+        self._stop_at = 0.0
         self._lost = threading.Event()
-        self._cancelled_at = 0.0
         self._last_write = 0.0
         self._last_stage: T | None = None
         self._pending: tuple[float, T, str] | None = None
@@ -77,8 +79,16 @@ class RunningJob:
             raise CancelledByUser(
                 T("The job was taken over by another worker.", "任务已被另一个进程接管。"), code="lost"
             )
-        if self._cancelled.is_set():
-            raise CancelledByUser(T("The job was cancelled.", "任务已取消。"))
+        if self._stop.is_set():
+            if self.is_cancel_requested():
+                raise CancelledByUser(T("The job was cancelled.", "任务已取消。"))
+            raise CancelledByUser(T("The worker was told to end.", "任务进程被要求结束。"), code="stopped")
+
+    def is_cancel_requested(self) -> bool:
+        """Whether a person asked for it; a SIGTERM without that comes from a machine that shuts down."""
+        with self.context.database.session() as session:
+            row = session.get(JobRow, self.id)
+            return row is not None and self._owns(row) and row.cancel_requested
 
     def finish(self, status: str, reason: str, **fields: Any) -> None:
         """Write the end, unless the row is no longer ours."""
@@ -91,27 +101,32 @@ class RunningJob:
 
     def ask_to_stop(self) -> None:
         """Called by the signal handler and by the heart: ``check`` raises from now on."""
-        if not self._cancelled.is_set():
-            self._cancelled_at = time.monotonic()
-            self._cancelled.set()
+        if not self._stop.is_set():
+            self._stop_at = time.monotonic()
+            self._stop.set()
 
     def beat(self) -> None:
         """Once a second: sign of life, cancel, loss of the row, and the end of a cancel's grace."""
         while True:
             time.sleep(_BEAT)
-            with self._lock:
-                self._flush()
-                self._update({"heartbeat_at": now()})
-            with self.context.database.session() as session:
-                row = session.get(JobRow, self.id)
-                asked = row is not None and self._owns(row) and row.cancel_requested
-            if asked or self._lost.is_set():
-                self.ask_to_stop()
-            if self._cancelled.is_set() and time.monotonic() - self._cancelled_at > dispatch.CANCEL_GRACE:
-                print("cancelled: the job did not stop within the grace and is killed", flush=True)
+            try:
+                self._beat_once()
+            except SQLAlchemyError as error:  # a database that is busy for long, or gone: the job itself will see
+                print(f"heartbeat: {error}", flush=True)
+
+    def _beat_once(self) -> None:
+        with self._lock:
+            self._flush()
+            self._update({})
+        asked = self.is_cancel_requested()
+        if asked or self._lost.is_set():
+            self.ask_to_stop()
+        if self._stop.is_set() and time.monotonic() - self._stop_at > dispatch.CANCEL_GRACE:
+            print("the job did not stop within the grace and is killed", flush=True)
+            if asked:
                 self.finish("cancelled", "cancelled")
-                kill_marked(self.id)
-                os.kill(os.getpid(), signal.SIGKILL)
+            kill_marked(self.id)
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def _flush(self) -> None:
         if self._pending is None:
@@ -131,7 +146,7 @@ class RunningJob:
                     JobRow.pid == self._me.pid,
                     JobRow.status == "running",
                 )
-                .values(heartbeat_at=now(), **{k: v for k, v in values.items() if k != "heartbeat_at"})
+                .values(heartbeat_at=now(), **values)
             )
             if _rows(found) != 1:
                 self._lost.set()
@@ -151,6 +166,7 @@ def main(argv: list[str]) -> int:
     """Run job ``argv[0]`` as attempt ``argv[1]``; 0 unless it failed."""
     os.environ[JOB_MARK] = argv[0]
     context = open_context()
+    configure_logs(context.settings.log_level, context.settings.log_format)
     job = RunningJob(context, argv[0], int(argv[1]))
     if not job.take_over():
         return 0
@@ -176,8 +192,10 @@ def _run(job: RunningJob) -> int:
         result = kind_of(kind).run(job, params)
         job.finish("done", "finished", result=result, progress=1.0)
         return 0
-    except CancelledByUser:
-        print("cancelled", flush=True)
+    except CancelledByUser as error:
+        print(error.message.en, flush=True)
+        if error.code != "cancelled":
+            return 1  # lost or stopped: the row is another worker's, or waits to be found and resumed
         job.finish("cancelled", "cancelled")
         return 0
     except ZhiluError as error:

@@ -78,7 +78,7 @@ def run_pull(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
         try:
             _download(job, hub, repo, remote.revision, files, incoming)
         except CancelledByUser as error:
-            if error.code != "lost":
+            if error.code == "cancelled":
                 shutil.rmtree(incoming, ignore_errors=True)  # a cancelled pull leaves nothing
             raise
         stage = T("Checking", "校验")

@@ -124,6 +124,17 @@ def test_one_that_does_not_listen_is_killed_after_the_grace(bench, monkeypatch):
     assert bench.worker(job.id) is None
 
 
+def test_a_machine_that_shuts_down_does_not_cancel(bench):
+    job = bench.count(60, pause=0.03)
+    while not bench.lines():
+        time.sleep(0.02)
+    os.kill(bench.worker(job.id).pid, signal.SIGTERM)
+    ended = bench.store.wait(job.id, timeout=30)
+    assert (ended.status, ended.attempt) == ("done", 2)
+    assert bench.reasons(job.id) == ["submitted", "started", "died", "started", "finished"]
+    assert bench.lines() == list(range(60))
+
+
 @pytest.mark.slow
 def test_a_deaf_worker_ends_itself_when_nobody_else_looks(bench):
     job = bench.count(4000, pause=0.05, deaf=True)
