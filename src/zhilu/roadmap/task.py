@@ -9,8 +9,8 @@ from zhilu.messages import T
 __all__ = ["LATER", "Stage", "Task"]
 
 LATER = T(
-    "The page and the gate of this task come with a later version.",
-    "这个任务的页面和关卡会在以后的版本提供。",
+    "The gate of this task, and what it still needs, come with a later version.",
+    "这个任务的关卡，以及它还缺少的部分，会在以后的版本提供。",
 )
 
 

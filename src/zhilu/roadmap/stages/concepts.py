@@ -23,8 +23,8 @@ CONCEPTS = Stage(
                 "模型读到的是 token，不是字符。费用、速度和能放下多少文本都由它决定，中文与英文也不一样。",
             ),
             T(
-                "Until the lens page is there, the running engine counts tokens of any text at POST /tokenize.",
-                "在透视页面做好之前，运行中的引擎可以通过 POST /tokenize 统计任意文本的 token。",
+                "Until the lens page is there: while `zhilu up` runs, POST /tokenize gives the tokens of any text.",
+                "在透视页面做好之前：`zhilu up` 运行时，POST /tokenize 会给出任意文本的 token。",
             ),
         ),
         Task(

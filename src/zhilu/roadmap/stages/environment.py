@@ -27,9 +27,10 @@ ENVIRONMENT = Stage(
                 "AI 库之间的版本约束很紧。每个项目一个独立环境，项目之间、项目与系统之间才不会互相弄坏。",
             ),
             T(
-                "Open the Doctor page or run `zhilu doctor`: it says which Python runs Zhilu and how "
-                "to make an environment. The gate installs a tiny package with pip and imports it.",
-                "打开“医生”页或运行 `zhilu doctor`：它会说明知路用的是哪个 Python，以及如何创建环境。关卡会用 pip 真正装一个小包并导入它。",
+                "Run `zhilu doctor`, or open the doctor on the Roadmap page: it says which Python runs Zhilu "
+                "and how to make an environment. The gate installs a tiny package with pip and imports it.",
+                "运行 `zhilu doctor`，或打开“路线图”页里的体检：它会说明知路用的是哪个 "
+                "Python，以及如何创建环境。关卡会用 pip 真正装一个小包并导入它。",
             ),
             "python3 -m venv .venv",
         ),
@@ -64,8 +65,8 @@ ENVIRONMENT = Stage(
                 "显存决定能装下多大的模型，驱动决定能跑哪些软件。没有显卡也能走完全程，只是模型小一些。",
             ),
             T(
-                "See the machine at the top of the Doctor page. Without a GPU the gate says what your processor can do instead.",
-                "“医生”页顶部显示机器信息。没有显卡时，关卡会告诉你处理器能替代做些什么。",
+                "`zhilu doctor` and the Roadmap page show the machine. Without a GPU the gate says what your processor can do instead.",
+                "`zhilu doctor` 和“路线图”页会显示机器信息。没有显卡时，关卡会告诉你处理器能替代做些什么。",
             ),
             "nvidia-smi",
         ),

@@ -87,10 +87,10 @@ INFERENCE = Stage(
                 "适配器只有几 MB，却能改变模型的行为；一个基座可以同时服务多个。忘了加载它也不会报错。",
             ),
             T(
-                "The embedded engine takes adapters per request; making one of your own is stage 3.",
-                "内置引擎支持按请求选用适配器；制作自己的适配器在第 3 阶段。",
+                "In this version the embedded engine serves base models only. vLLM takes "
+                "an adapter with --lora-modules; making one of your own is stage 3.",
+                "这个版本的内置引擎只服务基座模型。vLLM 可用 --lora-modules 加载适配器；制作自己的适配器在第 3 阶段。",
             ),
-            "zhilu serve zhilu-nano",
         ),
         Task(
             "2.5",

@@ -43,8 +43,8 @@ INTERNALS = Stage(
                 "没有它，每生成一个 token 都要重算全文。它也是服务器内存的主要消耗者。",
             ),
             T(
-                "The engine in `zhilu/engine` keeps it in blocks: `kv` and `step()` read like a page.",
-                "`zhilu/engine` 里的引擎按块存放它：代码和 `step()` 读起来就像一页书。",
+                "The engine in `zhilu/engine` keeps it in blocks; `step()` in engine.py reads like a page.",
+                "`zhilu/engine` 里的引擎按块存放它；engine.py 里的 `step()` 读起来就像一页书。",
             ),
         ),
         Task(
@@ -91,10 +91,10 @@ INTERNALS = Stage(
                 "像操作系统一样把 KV 缓存分页，是一块显卡能服务很多用户的原因。",
             ),
             T(
-                "Already now: a running engine shows its block table and scheduler at GET /state.",
-                "现在就可以：运行中的引擎在 GET /state 展示块表和调度器。",
+                "Already now: `zhilu engine running` names the port of a running engine; GET /state there shows its block table and scheduler.",
+                "现在就可以：`zhilu engine running` 会给出运行中引擎的端口，在那里 GET /state 可以看到块表和调度器。",
             ),
-            "zhilu serve zhilu-nano",
+            "zhilu engine running",
         ),
         Task(
             "6.6",

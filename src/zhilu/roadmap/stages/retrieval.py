@@ -78,10 +78,11 @@ RETRIEVAL = Stage(
                 "看似聪明的改动常常让检索变差。只有在你自己的文档上测出的数字才算数。",
             ),
             T(
-                "Already now: `zhilu kb search` shows the passages with their scores, and the trace page the candidates of each step.",
-                "现在就可以：`zhilu kb search` 显示段落及得分，记录页显示每一步的候选。",
+                "Already now: `zhilu kb eval` measures a file of your own questions, `zhilu kb search` "
+                "shows passages with their scores, and a trace the candidates of each step.",
+                "现在就可以：`zhilu kb eval` 用你自己的问题文件打分，`zhilu kb search` 显示段落及得分，记录里有每一步的候选。",
             ),
-            'zhilu kb search mine "..."',
+            "zhilu kb eval mine questions.jsonl",
         ),
         Task(
             "4.5",

@@ -62,10 +62,9 @@ TUNING = Stage(
                 "训练和部署之间只要模板或精度不一致，学到的东西就会悄悄丢掉。",
             ),
             T(
-                "The engine behind `zhilu serve` already takes adapters in PEFT's format.",
-                "`zhilu serve` 背后的引擎已经支持 PEFT 格式的适配器。",
+                "Later, `zhilu serve --lora NAME=PATH` will serve the adapter beside its base; in this version vLLM does, with --lora-modules.",
+                "以后 `zhilu serve --lora NAME=PATH` 会把适配器和基座一起提供服务；这个版本里可以用 vLLM 的 --lora-modules。",
             ),
-            "zhilu serve zhilu-nano",
         ),
         Task(
             "3.4",
