@@ -2,6 +2,7 @@ import { FileText } from "lucide-react";
 import { HoverCard } from "radix-ui";
 import { Link } from "wouter";
 import { useI18n } from "@/lib/i18n";
+import { plainPassage } from "@/lib/plain";
 import type { Citation } from "@/lib/types";
 import css from "./Cite.module.css";
 
@@ -32,7 +33,7 @@ export function CiteChip({ citation }: { citation: Citation }) {
       <HoverCard.Portal>
         <HoverCard.Content className={css.card} sideOffset={6} collisionPadding={12}>
           <Place citation={citation} />
-          <p className={css.text}>{citation.text}</p>
+          <p className={css.text}>{plainPassage(citation.text)}</p>
           <small>{t("cite.open")} →</small>
         </HoverCard.Content>
       </HoverCard.Portal>
@@ -68,7 +69,7 @@ export function Sources({ citations }: { citations: readonly Citation[] }) {
       )}
       {others.length > 0 && (
         <details>
-          <summary>{t("cite.alsoRead", { count: others.length })}</summary>
+          <summary>{t(cited.length ? "cite.alsoRead" : "cite.read", { count: others.length })}</summary>
           <Rows citations={others} />
         </details>
       )}
@@ -85,7 +86,7 @@ function Rows({ citations }: { citations: readonly Citation[] }) {
             <span className={css.number}>{citation.n}</span>
             <span className={css.rowBody}>
               <Place citation={citation} />
-              <span className={css.clip}>{citation.text}</span>
+              <span className={css.clip}>{plainPassage(citation.text)}</span>
             </span>
           </Link>
         </li>

@@ -6,6 +6,7 @@ import { passageHref } from "@/components/Cite";
 import { controlClass } from "@/components/Field";
 import { Empty, ErrorPanel, Skeleton } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
+import { plainPassage } from "@/lib/plain";
 import type { KnowledgeBase } from "@/lib/types";
 import { useSearch, type Hit } from "./api";
 import css from "./SearchPanel.module.css";
@@ -62,7 +63,7 @@ function HitRow({ hit, rank }: { hit: Hit; rank: number }) {
           {hit.page != null && <span>{t("cite.page", { page: hit.page })}</span>}
           {hit.heading && <span>§ {hit.heading}</span>}
         </span>
-        <span className={css.text}>{hit.text}</span>
+        <span className={css.text}>{plainPassage(hit.text)}</span>
         <span className={css.scores}>
           <Score label={t("rag.score")} value={hit.score} bar />
           {hit.lexical != null && <Score label={t("rag.score.lexical")} value={hit.lexical} />}

@@ -14,11 +14,15 @@ interface TextBlockProps {
 
 export const TextBlock = memo(function TextBlock({ block, passage, quote }: TextBlockProps) {
   const { t } = useI18n();
-  const here = (range: Range): Range => range && [range[0] - block.start, range[1] - block.start];
+  // A Markdown heading is shown as one; its hashes stay in the text, so that every offset holds.
+  const hashes = block.heading ? (/^#{1,6}\s+/.exec(block.text)?.[0].length ?? 0) : 0;
+  const from = block.start + hashes;
+  const here = (range: Range): Range => range && [range[0] - from, range[1] - from];
   return (
-    <section id={`b${block.start}`} className={css.block}>
+    <section id={`b${block.start}`} className={css.block} data-heading={block.heading || undefined}>
       {block.page !== null && <h3 className={css.pageNumber}>{t("rag.page", { page: block.page })}</h3>}
-      {pieces(block.text, here(passage), here(quote)).map((piece, index) => {
+      {hashes > 0 && <span className={css.hashes}>{block.text.slice(0, hashes)}</span>}
+      {pieces(block.text.slice(hashes), here(passage), here(quote)).map((piece, index) => {
         if (!piece.passage && !piece.quote) return <Fragment key={index}>{piece.text}</Fragment>;
         return (
           <mark key={index} data-quote={piece.quote || undefined}>

@@ -7,10 +7,10 @@ describe("blocksOf", () => {
   it("cuts at pages and headings and loses nothing", () => {
     const text = "page one\nmore\npage two\nend";
     const blocks = blocksOf(text, [{ page: 1, start: 0 }, { page: 2, start: 14 }], [9]);
-    expect(blocks.map(({ start, page }) => [start, page])).toEqual([
-      [0, 1],
-      [9, null],
-      [14, 2],
+    expect(blocks.map(({ start, page, heading }) => [start, page, heading])).toEqual([
+      [0, 1, false],
+      [9, null, true],
+      [14, 2, false],
     ]);
     expect(joined(blocks)).toBe(text);
   });
@@ -20,6 +20,6 @@ describe("blocksOf", () => {
     expect(blocksOf("", [], [])).toEqual([]);
   });
   it("names no page where there is only one", () => {
-    expect(blocksOf("abc", [{ page: 1, start: 0 }], [])).toEqual([{ start: 0, text: "abc", page: null }]);
+    expect(blocksOf("abc", [{ page: 1, start: 0 }], [])).toEqual([{ start: 0, text: "abc", page: null, heading: false }]);
   });
 });

@@ -5,6 +5,8 @@ export interface Block {
   text: string;
   /** Set on the first block of a page. */
   page: number | null;
+  /** A line of its own that the outline names. */
+  heading: boolean;
 }
 
 const MOST = 6_000;
@@ -17,13 +19,16 @@ export function blocksOf(
   most = MOST,
 ): Block[] {
   const firsts = new Map(pages.length > 1 ? pages.map(({ page, start }) => [start, page]) : []);
-  const cuts = [...new Set([0, ...firsts.keys(), ...headings])].filter((cut) => cut < text.length).sort((a, b) => a - b);
+  const heads = new Set(headings);
+  const lineEnds = headings.map((start) => text.indexOf("\n", start) + 1 || text.length);
+  const cuts = [...new Set([0, ...firsts.keys(), ...headings, ...lineEnds])].filter((cut) => cut < text.length).sort((a, b) => a - b);
   return cuts.flatMap((start, index) => {
     const end = cuts[index + 1] ?? text.length;
     return split(text, start, end, most).map(([from, to]) => ({
       start: from,
       text: text.slice(from, to),
       page: firsts.get(from) ?? null,
+      heading: heads.has(from),
     }));
   });
 }

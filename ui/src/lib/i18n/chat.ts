@@ -30,7 +30,7 @@ export const chat = {
   "chat.answering": { en: "Answering", zh: "正在回答" },
   "chat.searching": { en: "Searching the documents", zh: "正在查找文档" },
   "chat.you": { en: "You", zh: "你" },
-  "chat.tokens": { en: "{n} tokens", zh: "{n} 个 token" },
+  "chat.tokens": { en: "{n} {n|token|tokens}", zh: "{n} 个 token" },
   "chat.model": { en: "Model", zh: "模型" },
   "chat.kb": { en: "Ground answers in a knowledge base", zh: "用知识库回答" },
   "chat.kbNone": { en: "No documents", zh: "不用文档" },

@@ -9,7 +9,7 @@ import { roadmap } from "./roadmap";
 import { settings } from "./settings";
 import { strings } from "./strings";
 
-const holes = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1]).sort();
+const holes = (text: string) => [...new Set([...text.matchAll(/\{(\w+)/g)].map((match) => match[1]))].sort();
 
 describe("strings", () => {
   it.each(Object.entries(strings))("%s is there in both languages, with the same holes", (_, text) => {
@@ -35,5 +35,9 @@ describe("strings", () => {
 describe("fill", () => {
   it("fills holes and leaves unknown ones", () => {
     expect(fill("{a} of {b}", { a: 1 })).toBe("1 of {b}");
+  });
+  it("chooses the word for a number", () => {
+    const text = "{n} {n|file|files}";
+    expect([0, 1, 2].map((n) => fill(text, { n }))).toEqual(["0 files", "1 file", "2 files"]);
   });
 });

@@ -18,8 +18,14 @@ export interface I18n {
 
 const STORED = "zhilu.lang";
 
+/** `{name}` is replaced by its value, `{name|one|many}` by the word that goes with that number. */
 export function fill(text: string, values: Values = {}): string {
-  return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+  return text.replace(/\{(\w+)(?:\|([^|}]*)\|([^}]*))?\}/g, (whole, name: string, one?: string, many?: string) => {
+    const value = values[name];
+    if (value === undefined) return whole;
+    if (one === undefined) return String(value);
+    return String(value) === "1" ? one : (many ?? "");
+  });
 }
 
 function firstLang(): Lang {

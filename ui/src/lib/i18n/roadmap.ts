@@ -37,7 +37,7 @@ export const roadmap = {
   "doctor.refresh": { en: "Look again", zh: "重新体检" },
   "doctor.looking": { en: "Looking at the machine", zh: "正在体检" },
   "doctor.checked": { en: "looked at {when}", zh: "{when}检查" },
-  "doctor.wellCount": { en: "{n} things are in order", zh: "{n} 项正常" },
+  "doctor.wellCount": { en: "{n} {n|thing is|things are} in order", zh: "{n} 项正常" },
   "doctor.severity.ok": { en: "in order", zh: "正常" },
   "doctor.severity.info": { en: "optional", zh: "可选" },
   "doctor.severity.warning": { en: "warning", zh: "注意" },
