@@ -123,11 +123,13 @@ class JobKind:
             error as it is; any other exception becomes a failure that points to the log. It may be killed at any
             moment (kill -9, power) and must leave nothing half-done that a second run could mistake for whole.
         resumable: ``run`` may be called again with the same params after a death and goes on where it was.
+        light: hardly uses the processor (a download): runs beside the others and takes no slot of ``max_jobs``.
     """
 
     name: str
     run: Callable[[JobContext, dict[str, Any]], dict[str, Any]]
     resumable: bool = False
+    light: bool = False
 
 
 def kind_of(name: str) -> JobKind:

@@ -20,7 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from zhilu.errors import NotFoundError, UpstreamError, error_body
@@ -49,6 +49,7 @@ __all__ = [
 log = get_logger(__name__)
 MAX_DEATHS = 5  # a job that kills its worker each time (out of memory) must not do so for ever
 CANCEL_GRACE = 10.0  # seconds between a cancel and the kill
+_MAX_LIGHT = 4  # light jobs at the same time, whatever ``max_jobs`` says
 _ADVISORY_LOCK = 0x7A6C  # PostgreSQL: one dispatcher at a time ("zl")
 
 
@@ -82,7 +83,10 @@ def log_path(context: Context, job_id: str) -> Path:
 
 
 def start_queued(context: Context) -> int:
-    """Start the oldest queued jobs while fewer than ``settings.max_jobs`` run; returns how many were started."""
+    """Start queued jobs, oldest first, while fewer than ``settings.max_jobs`` run (light ones are not counted).
+
+    Returns how many were started.
+    """
     started = 0
     while (claim := _claim(context)) is not None:
         _start(context, *claim)
@@ -102,11 +106,16 @@ def _claim(context: Context, only: str | None = None) -> tuple[str, int] | None:
 
     with context.database.session() as session:
         _one_at_a_time(session)
-        running = session.scalar(select(func.count()).where(JobRow.status == "running")) or 0
-        if only is None and running >= context.settings.max_jobs:
-            return None
-        query = select(JobRow).where(JobRow.status == "queued").order_by(JobRow.created_at, JobRow.id).limit(1)
-        row = session.scalar(query if only is None else query.where(JobRow.id == only))
+        queued = session.scalars(
+            select(JobRow).where(JobRow.status == "queued").order_by(JobRow.created_at, JobRow.id)
+        ).all()
+        if only is None:
+            running = session.scalars(select(JobRow.kind).where(JobRow.status == "running")).all() if queued else []
+            light = sum(map(_is_light, running))
+            room = {False: context.settings.max_jobs - len(running) + light, True: _MAX_LIGHT - light}
+            row = next((row for row in queued if room[_is_light(row.kind)] > 0), None)
+        else:
+            row = next((row for row in queued if row.id == only), None)
         if row is None:
             return None
         # Until the worker writes its own number, the job belongs to us: should we die now, it is found dead.
@@ -115,6 +124,13 @@ def _claim(context: Context, only: str | None = None) -> tuple[str, int] | None:
         row.started_at = row.heartbeat_at = now()
         note(session, row.id, "status", {"status": "running", "attempt": row.attempt, "reason": "started"})
         return row.id, row.attempt
+
+
+def _is_light(kind: str) -> bool:
+    try:
+        return kind_of(kind).light
+    except (NotFoundError, ImportError, AttributeError):
+        return False  # the package that brought this kind is gone
 
 
 def _one_at_a_time(session: Session) -> None:

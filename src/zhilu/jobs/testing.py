@@ -12,7 +12,7 @@ from zhilu.errors import InputError
 from zhilu.jobs.base import JobContext, JobKind
 from zhilu.messages import T
 
-__all__ = ["COUNT", "COUNT_ONCE", "NESTED", "SETTINGS", "count", "nested", "settings"]
+__all__ = ["COUNT", "COUNT_LIGHT", "COUNT_ONCE", "NESTED", "SETTINGS", "count", "nested", "settings"]
 
 
 def count(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
@@ -47,6 +47,7 @@ def count(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
 
 
 COUNT = JobKind(name="zhilu.jobs.testing:COUNT", run=count, resumable=True)
+COUNT_LIGHT = JobKind(name="zhilu.jobs.testing:COUNT_LIGHT", run=count, resumable=True, light=True)
 COUNT_ONCE = JobKind(name="zhilu.jobs.testing:COUNT_ONCE", run=count, resumable=False)
 
 

@@ -184,7 +184,7 @@ def _refuse_silence(hub: Hub, repo: str, mirror: str) -> None:
 
     try:
         httpx.head(hub.endpoint, timeout=_LOOK)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, ImportError) as error:  # ImportError: a SOCKS proxy
         reason = str(error) or type(error).__name__
         raise UnreachableError(
             T(

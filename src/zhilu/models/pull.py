@@ -96,7 +96,7 @@ def run_pull(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     return {"model": info.name, "path": info.path, "size_bytes": info.size_bytes, "revision": remote.revision}
 
 
-MODEL_PULL = JobKind(name="model-pull", run=run_pull, resumable=True)
+MODEL_PULL = JobKind(name="model-pull", run=run_pull, resumable=True, light=True)
 
 
 def choose_files(repo: str, remote: Remote) -> list[RemoteFile]:

@@ -65,6 +65,13 @@ def test_no_more_than_max_jobs_run_and_the_rest_follow_by_themselves(bench):
     assert done[0].finished_at <= done[1].started_at <= done[1].finished_at <= done[2].started_at
 
 
+def test_a_light_job_runs_beside_the_others(bench):
+    heavy, waiting = bench.count(400, pause=0.05), bench.count(1, name="waiting")
+    light = bench.store.wait(bench.count(2, name="light", kind="COUNT_LIGHT").id, timeout=30)
+    assert light.status == "done"
+    assert [bench.store.get(j.id).status for j in (heavy, waiting)] == ["running", "queued"]
+
+
 def test_two_dispatchers_start_a_job_once(bench, monkeypatch):
     monkeypatch.setattr(dispatch, "start_queued", lambda context: 0)
     ids = [bench.count(2, name=str(k)).id for k in range(6)]
