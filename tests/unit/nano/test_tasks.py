@@ -100,6 +100,21 @@ def test_prompts_carry_little_weight_and_answers_most(mixer: Mixer) -> None:
     assert learned > 4 * (sum(row.weights) - learned)
 
 
+def test_guides_point_at_the_span_and_at_its_passages_number(mixer: Mixer) -> None:
+    passages = [Passage(title="x.md", text="无关。"), Passage(title="", text=ZH), Passage(title="t", text="Nothing.")]
+    asks = cloze_asks(ZH, "zh", 1, 8, random.Random(7), 0.0)
+    messages = grounded(passages, asks, "zh", random.Random(5))
+    row = encode(mixer.tokenizer, messages, (), random.Random(1), "copy")
+    assert row.spans
+    number = re.search(r"\[(\d)\] " + ZH[:4], messages[1]["content"])
+    assert number
+    for (start, place), (same, marker) in zip(row.spans, row.markers, strict=True):
+        assert place == same
+        assert row.ids[start + 1] == row.ids[place]
+        assert row.weights[start] < 1 < row.weights[start + 1]
+        assert mixer.tokenizer.decode([row.ids[marker]]) == number.group(1)
+
+
 def test_blocks_repeat_and_differ(mixer: Mixer) -> None:
     first, again, other = mixer.block(3, 0.7, 2), mixer.block(3, 0.7, 2), mixer.block(4, 0.7, 2)
     assert [b.ids.tolist() for b in first] == [b.ids.tolist() for b in again]

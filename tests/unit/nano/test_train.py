@@ -13,7 +13,7 @@ import torch
 
 from zhilu.models.nano.circuit import draw_copy_circuit
 from zhilu.models.nano.export import export, load_exported, weights_digest
-from zhilu.models.nano.model import Nano, NanoConfig, greedy
+from zhilu.models.nano.model import Guide, Nano, NanoConfig, greedy
 from zhilu.models.nano.optimizer import orthogonalize
 from zhilu.models.nano.train import Recipe, learning_rate_share, train
 
@@ -103,6 +103,15 @@ def test_the_drawn_circuit_copies_before_any_training() -> None:
 
     assert rate(False) < 0.05
     assert rate(True) > 0.4
+
+
+def test_a_guide_is_the_negative_log_of_the_attention_it_asks_for() -> None:
+    torch.manual_seed(0)
+    q, k = torch.randn(1, 2, 5, 8), torch.randn(1, 2, 5, 8)
+    guide = Guide(layer=0, head=1, rows=torch.tensor([0]), queries=torch.tensor([3]), keys=torch.tensor([2]))
+    guide.measure(q, k)
+    attention = (q[0, 1, 3] @ k[0, 1, :4].T / 8**0.5).softmax(-1)
+    assert float(guide.losses[0]) == pytest.approx(-float(attention[2].log()), abs=1e-5)
 
 
 def test_orthogonalize_brings_singular_values_near_one() -> None:

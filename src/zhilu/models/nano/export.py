@@ -53,6 +53,8 @@ def export(run: Path, out: Path) -> Path:
             "chat_template": CHAT_TEMPLATE,
         },
     )
+    for path in out.iterdir():
+        path.chmod(0o644)  # atomic_write keeps files private; a package's files are for everyone
     return out
 
 

@@ -6,14 +6,15 @@ Parameter names are exactly those of ``transformers.Qwen3ForCausalLM``, so a sta
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Nano", "NanoConfig", "greedy"]
+__all__ = ["Guide", "Nano", "NanoConfig", "greedy"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,28 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + torch.cat([-second, first], dim=-1) * sin
 
 
+@dataclass
+class Guide:
+    """Where one head of one layer should look: from ``queries`` to ``keys``, places in sequences ``rows`` (all of one length).
+
+    ``losses`` collects the mean of -log(attention) at those places (supervised attention, Liu et al. 2016).
+    """
+
+    layer: int
+    head: int
+    rows: Tensor
+    queries: Tensor
+    keys: Tensor
+    losses: list[Tensor] = field(default_factory=list)
+
+    def measure(self, q: Tensor, k: Tensor) -> None:
+        """Take the loss from rotated queries and keys ``(batch, heads, length, head_dim)``."""
+        asked, shown = q[self.rows, self.head, self.queries], k[self.rows, self.head]
+        scores = torch.einsum("nd,nld->nl", asked, shown) * asked.shape[-1] ** -0.5
+        later = torch.arange(k.shape[2], device=k.device) > self.queries[:, None]
+        self.losses.append(F.cross_entropy(scores.masked_fill(later, float("-inf")), self.keys))
+
+
 class Attention(nn.Module):
     """Grouped-query attention with RMS-normalised queries and keys (Qwen3 report, section 2)."""
 
@@ -76,15 +99,23 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(self.head_dim, config.rms_norm_eps)
         self.k_norm = RMSNorm(self.head_dim, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, guides: Sequence[Guide] = (), past: list[Tensor] | None = None
+    ) -> Tensor:
         batch, length, _ = x.shape
         q = self.q_norm(self.q_proj(x).view(batch, length, self.num_heads, self.head_dim)).transpose(1, 2)
         k = self.k_norm(self.k_proj(x).view(batch, length, self.num_kv_heads, self.head_dim)).transpose(1, 2)
         v = self.v_proj(x).view(batch, length, self.num_kv_heads, self.head_dim).transpose(1, 2)
         group = self.num_heads // self.num_kv_heads
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        if past:
+            k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
+        if past is not None:
+            past[:] = [k, v]
         k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
-        out = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (batch, heads, length, head_dim)
+        for guide in guides:
+            guide.measure(q, k)
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=length > 1)  # (batch, heads, length, head_dim)
         return self.o_proj(out.transpose(1, 2).reshape(batch, length, -1))
 
 
@@ -111,8 +142,10 @@ class Block(nn.Module):
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin)
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, guides: Sequence[Guide] = (), past: list[Tensor] | None = None
+    ) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin, guides, past)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -136,12 +169,13 @@ class Decoder(nn.Module):
         """``layers`` with their type: a ModuleList forgets it."""
         return [cast(Block, layer) for layer in self.layers]
 
-    def forward(self, ids: Tensor) -> Tensor:
-        length = ids.shape[1]
+    def forward(self, ids: Tensor, guides: Sequence[Guide] = (), past: list[list[Tensor]] | None = None) -> Tensor:
+        """``past`` holds every layer's keys and values so far (empty lists at first) and grows; then ``ids`` is one token."""
         x = self.embed_tokens(ids)
-        cos, sin = self.cos[:length], self.sin[:length]
-        for layer in self.layers:
-            x = layer(x, cos, sin)
+        before = past[0][0].shape[2] if past and past[0] else 0
+        cos, sin = (table[before : before + ids.shape[1]] for table in (self.cos, self.sin))
+        for index, layer in enumerate(self.layers):
+            x = layer(x, cos, sin, [guide for guide in guides if guide.layer == index], past[index] if past else None)
         return self.norm(x)
 
 
@@ -182,12 +216,14 @@ class Nano(nn.Module):
 
 @torch.inference_mode()
 def greedy(model: Nano, prompt: list[int], max_new_tokens: int, stop: frozenset[int]) -> list[int]:
-    """Greedy continuation of ``prompt`` without a cache: the reference that every faster path is held against."""
-    ids = list(prompt)
+    """Greedy continuation of ``prompt``; it must fit into the positions together with what is made."""
+    ids: list[int] = []
+    past: list[list[Tensor]] = [[] for _ in model.model.layers]
+    hidden = model.model(torch.tensor([prompt]), past=past)
     for _ in range(max_new_tokens):
-        hidden = model.model(torch.tensor([ids[-model.config.max_position_embeddings :]]))
         token = int(model.logits(hidden[0, -1]).argmax())
         if token in stop:
             break
         ids.append(token)
-    return ids[len(prompt) :]
+        hidden = model.model(torch.tensor([[token]]), past=past)
+    return ids

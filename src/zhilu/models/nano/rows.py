@@ -6,7 +6,9 @@ that was killed goes on with exactly the batches it would have seen.
 
 from __future__ import annotations
 
+import bisect
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,9 @@ _FIRST_WEIGHT = 2.5
 _TEXT_SHARE, _TEXT_WEIGHT = 0.5, 0.3
 
 
+_REPLY = re.compile(r"(.+) \[(\d)\]<\|im_end\|>", re.DOTALL)
+
+
 @dataclass(frozen=True)
 class Row:
     """``ids`` (length), and for every id the weight of predicting it (0: not learned; the first id's is always 0)."""
@@ -40,6 +45,9 @@ class Row:
     ids: list[int]
     weights: list[float]
     kind: str
+    # (from, to) places: the reply's start to where its span stands; the span's place to its passage's number
+    spans: tuple[tuple[int, int], ...] = ()
+    markers: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,8 @@ class Batch:
 
     ids: np.ndarray
     weights: np.ndarray
+    spans: np.ndarray  # (n, 3): row, from, to
+    markers: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -65,9 +75,18 @@ class Stage:
 
 
 STAGES = (
-    Stage(0.3, {"copy": 0.68, "qa": 0.26, "text": 0.06}, (1, 1, 2), {"zh": 110, "en": 330}, 384, 0.0, 0.5, 0.0),
     Stage(
-        0.55,
+        0.52,
+        {"copy": 0.62, "qa": 0.30, "text": 0.04, "chat": 0.04},
+        (1, 1, 2),
+        {"zh": 110, "en": 330},
+        384,
+        0.0,
+        0.5,
+        0.0,
+    ),
+    Stage(
+        0.74,
         {
             "copy": 0.38,
             "qa": 0.46,
@@ -113,8 +132,17 @@ def encode(
     """A conversation as a row. A long answer's tokens weigh less each, so that spans are not drowned by sentences."""
     ids: list[int] = []
     weights: list[float] = []
+    spans: list[tuple[int, int]] = []
+    markers: list[tuple[int, int]] = []
+    shown: tuple[str, list[int]] = ("", [])  # the first prompt and the place in it where each of its tokens starts
     for text, learned in segments(messages, tools):
-        part = tokenizer.encode(text, add_special_tokens=False).ids
+        encoded = tokenizer.encode(text, add_special_tokens=False)
+        part = encoded.ids
+        if not shown[0]:
+            shown = text, [start for start, _ in encoded.offsets]
+        elif learned and (found := _locate(text, *shown)):
+            spans.append((len(ids) - 1, found[0]))
+            markers.append(found)
         ids += part
         if learned:
             each = min(1.0, 8 / len(part))
@@ -122,7 +150,24 @@ def encode(
         else:
             weights += [_AUX_WEIGHT * (rng.random() < _AUX_SHARE) for _ in part]
     weights[0] = 0.0
-    return Row(ids, weights, kind)
+    return Row(ids, weights, kind, tuple(spans), tuple(markers))
+
+
+def _locate(reply: str, prompt: str, starts: list[int]) -> tuple[int, int] | None:
+    """Token places of the reply's span and of its passage's number in the prompt; None unless the span stands there just once."""
+    cited = _REPLY.fullmatch(reply)
+    if not cited:
+        return None
+    span, number = cited.group(1), int(cited.group(2))
+    opening = re.search(rf"\n\[{number}\] ", prompt)
+    if not opening:
+        return None
+    closing = prompt.find(f"\n[{number + 1}] ", opening.end())
+    region = prompt[: closing if closing > 0 else prompt.rfind("\n\n")]
+    place = region.find(span, opening.end() - 1)
+    if place < 0 or region.find(span, place + 1) >= 0:
+        return None
+    return bisect.bisect_right(starts, place) - 1, bisect.bisect_right(starts, opening.start() + 2) - 1
 
 
 class Corpus:
@@ -286,4 +331,6 @@ def _pad(rows: Sequence[Row]) -> Batch:
     weights = np.zeros((len(rows), length), dtype=np.float32)
     for place, row in enumerate(rows):
         ids[place, : len(row.ids)], weights[place, : len(row.ids)] = row.ids, row.weights
-    return Batch(ids, weights)
+    spans = [(place, *pair) for place, row in enumerate(rows) for pair in row.spans]
+    markers = [(place, *pair) for place, row in enumerate(rows) for pair in row.markers]
+    return Batch(ids, weights, np.asarray(spans, np.int64).reshape(-1, 3), np.asarray(markers, np.int64).reshape(-1, 3))

@@ -26,13 +26,16 @@ from torch.nn import functional as F
 
 from zhilu.models.nano.circuit import draw_copy_circuit
 from zhilu.models.nano.data import DevGuard, data_folder, group_contexts, texts
-from zhilu.models.nano.model import Nano, NanoConfig
+from zhilu.models.nano.model import Guide, Nano, NanoConfig
 from zhilu.models.nano.optimizer import make_optimizers
 from zhilu.models.nano.rows import Batch, Corpus, Mixer
 from zhilu.models.nano.tokenizer import load_tokenizer, train_tokenizer
 from zhilu.models.nano.workers import Workers
 
 __all__ = ["PRESETS", "Recipe", "learning_rate_share", "train"]
+
+
+_GUIDE_WEIGHT = 0.3
 
 
 @dataclass(frozen=True)
@@ -83,21 +86,42 @@ def learning_rate_share(step: int, progress: float, recipe: Recipe) -> float:
     return warm * min(1.0, max(0.02, (1 - progress) / recipe.decay_share))
 
 
-def loss_of(model: Nano, batch: Batch, device: str, z_loss: float) -> tuple[torch.Tensor, float, float]:
-    """(weighted loss, mean loss of the answers' tokens, share of them predicted right). Projects only labelled positions."""
+def guides_of(batch: Batch, config: NanoConfig, device: str) -> list[Guide]:
+    """Supervised attention: a reply's start looks at its span in a late layer, the span at its passage's number in an early one.
+
+    The cross-entropy alone takes millions of tokens to find out where an answer comes from; the data knows it.
+    """
+    late, early = config.num_hidden_layers - 2, 1
+    guides = []
+    for pairs, layer, head in ((batch.spans, late, 0), (batch.markers, early, config.num_attention_heads - 1)):
+        if len(pairs):
+            rows, queries, keys = torch.from_numpy(pairs).to(device).unbind(1)
+            guides.append(Guide(layer, head, rows, queries, keys))
+    return guides
+
+
+def loss_of(model: Nano, batch: Batch, device: str, z_loss: float) -> tuple[torch.Tensor, dict[str, float]]:
+    """The loss, and what it is made of for the curve. The vocabulary's scores are worked out at labelled positions only."""
     ids = torch.from_numpy(batch.ids).to(device)
     weights = torch.from_numpy(batch.weights[:, 1:]).to(device).reshape(-1)
     places = weights.nonzero().squeeze(1)
     weights = weights[places]
-    hidden = model.model(ids[:, :-1]).reshape(-1, model.config.hidden_size)[places]
+    guides = guides_of(batch, model.config, device)
+    hidden = model.model(ids[:, :-1], guides).reshape(-1, model.config.hidden_size)[places]
     targets = ids[:, 1:].reshape(-1)[places]
     logits = model.logits(hidden).float()
     each = F.cross_entropy(logits, targets, reduction="none")
     loss = (weights * (each + z_loss * logits.logsumexp(-1).square())).sum() / weights.sum()
+    loss = loss + _GUIDE_WEIGHT * sum(each for guide in guides for each in guide.losses)
     with torch.no_grad():
         answers = weights > 0.31 if bool((weights > 0.31).any()) else weights > 0
-        right = (logits.argmax(-1) == targets)[answers].float().mean()
-        return loss, float(each[answers].mean()), float(right)
+        right = logits.argmax(-1) == targets
+        starts = weights > 1
+        figures = {"answer_loss": each[answers].mean(), "answer_accuracy": right[answers].float().mean()}
+        if bool(starts.any()):
+            figures["start_accuracy"] = right[starts].float().mean()
+        figures |= {f"guide_{guide.layer}": guide.losses[0] for guide in guides}
+    return loss, {name: float(figure.detach()) for name, figure in figures.items()}
 
 
 def prepare_tokenizer(folder: Path, out: Path, vocab_size: int) -> Path:
@@ -191,7 +215,7 @@ class _Run:
         for group, base in zip(groups, self.base, strict=True):
             group["lr"] = base * share
         with torch.autocast(self.recipe.device, dtype=torch.bfloat16, enabled=self.recipe.device == "cuda"):
-            loss, answer_loss, right = loss_of(self.model, batch, self.recipe.device, self.recipe.z_loss)
+            loss, figures = loss_of(self.model, batch, self.recipe.device, self.recipe.z_loss)
         loss.backward()
         self.workers.average_gradients(self.model.parameters())
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
@@ -205,8 +229,7 @@ class _Run:
         return {
             "step": self.steps,
             "loss": float(loss.detach()),
-            "answer_loss": answer_loss,
-            "answer_accuracy": right,
+            **figures,
             "grad_norm": float(norm),
             "lr_share": share,
             "tokens": self.tokens,
