@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +258,22 @@ def test_a_body_that_is_too_large_is_refused(http: httpx.Client) -> None:
 def test_a_foreign_page_is_refused(http: httpx.Client, tmp_path: Path) -> None:
     assert http.get("/v1/models", headers={"host": "evil.example"}).status_code == 403
     assert http.post("/v1/chat/completions", json=HELLO, headers={"origin": "https://evil.example"}).status_code == 403
+
+
+def test_a_client_that_offers_http2_is_answered(gateway: RunningGateway) -> None:
+    """What the JDK's HttpClient sends; uvicorn with httptools loses the body of such a POST (uvicorn#2722)."""
+    body = json.dumps(HELLO).encode()
+    half = len(body) // 2
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        "Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
+        "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as sock:
+        sock.sendall(head.encode())
+        for part in (body[:half], body[half:], b""):
+            sock.sendall(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+        with HTTPResponse(sock, method="POST") as reply:
+            reply.begin()
+            assert reply.status == 200
+            assert json.loads(reply.read())["usage"]["completion_tokens"] == 4

@@ -17,8 +17,8 @@ class Backoff:
         give_up_after: so many deaths in a row *before ever being ready* are final: it will not help to try again.
     """
 
-    delays: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-    healthy_after: float = 30.0
+    delays: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0)  # however often it is killed, it is back within seconds
+    healthy_after: float = 10.0
     give_up_after: int = 3
     _in_row: int = field(default=0, init=False)
     _never_ready: int = field(default=0, init=False)

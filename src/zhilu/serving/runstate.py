@@ -94,6 +94,8 @@ class RunState:
         Engines watch their gateway and end by themselves; this is for one that hangs or could not.
         """
         with file_lock(self._lock):
+            for half in self.path.parent.glob(f".{self.path.name}.*.tmp"):
+                half.unlink(missing_ok=True)  # of a writer that was killed; whoever writes holds the lock
             records = self._read()
             lost = [r for r in records if not r.owner.find()]
             alive = [(r, found) for r in lost if r.process and (found := r.process.find()) is not None]

@@ -91,3 +91,12 @@ def test_an_unreadable_file_counts_as_empty(state: RunState) -> None:
     assert state.read() == []
     assert state.clear_orphans() == []
     assert state.read() == []
+
+
+def test_what_a_killed_writer_left_is_removed(state: RunState) -> None:
+    state.write([record(None, state.owner)])
+    half = state.path.parent / ".engines.json.abc.tmp"
+    half.write_text("[{")
+    state.clear_orphans()
+    assert not half.exists()
+    assert len(state.read()) == 1
