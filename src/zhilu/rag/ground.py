@@ -18,7 +18,7 @@ from zhilu.rag.split import sentences
 
 __all__ = ["Grounded", "Located", "ground", "locate", "split_answer"]
 
-Support = Literal["exact", "overlap", "neutral", "unsupported"]
+Support = Literal["exact", "overlap", "neutral", "beside", "unsupported"]
 
 # A free sentence counts as supported if this share of its content words stands in one passage, and all of its numbers.
 OVERLAP = 0.7
@@ -38,7 +38,10 @@ class Located:
 
 @dataclass(frozen=True)
 class Grounded:
-    """A sentence of the answer, its verdict, and the passages (from 0) that it rests on, the best first."""
+    """A sentence of the answer, its verdict, and the passages (from 0) that it rests on, the best first.
+
+    ``beside``: it stands in a passage, but not where the question is spoken of (see ``evidence``).
+    """
 
     text: str
     support: Support

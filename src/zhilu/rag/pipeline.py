@@ -12,13 +12,13 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, cast
 
 from zhilu.client import ModelClient
 from zhilu.prompts import REFUSAL, is_refusal, language_of
 from zhilu.rag.embedding import Embedder
-from zhilu.rag.extract import best_sentence, quotation
+from zhilu.rag.evidence import Evidence, quotation
 from zhilu.rag.fit import ANSWER_TOKENS, Prompt, fit
 from zhilu.rag.followup import stand_alone
 from zhilu.rag.ground import Grounded, Located, ground, split_answer
@@ -108,7 +108,7 @@ async def _speak(
     prompt: Prompt, reply: _Reply, question: str, client: ModelClient, model: str
 ) -> AsyncGenerator[str, None]:
     """Stream the model; hand out each sentence once it is whole and found in the passages."""
-    texts = [h.text for h in prompt.hits]
+    evidence = Evidence(question, [h.text for h in prompt.hits], [h.score for h in prompt.hits])
     parameters = {"temperature": 0, "max_tokens": min(prompt.max_tokens, ANSWER_TOKENS)}
     stream = cast(
         "AsyncGenerator[dict[str, Any], None]", client.chat_stream(prompt.messages, model=model, **parameters)
@@ -120,21 +120,28 @@ async def _speak(
                 reply.raw += choice.get("delta", {}).get("content") or ""
                 reply.finish_reason = choice.get("finish_reason") or reply.finish_reason
             # the last sentence may go on, and its citation may still come
-            for piece in _next_sentences(reply, texts, question, keep=1):
+            for piece in _next_sentences(reply, evidence, keep=1):
                 yield piece
-    for piece in _next_sentences(reply, texts, question, keep=0):
+    for piece in _next_sentences(reply, evidence, keep=0):
         yield piece
 
 
-def _next_sentences(reply: _Reply, texts: Sequence[str], question: str, keep: int) -> list[str]:
+def _next_sentences(reply: _Reply, evidence: Evidence, keep: int) -> list[str]:
     """Ground the sentences that became whole; those that may be shown, with a space before all but the first."""
     if is_refusal(reply.raw):
         return []
     pieces = split_answer(_without_thinking(reply.raw))
     out = []
     for sentence, claimed in pieces[len(reply.done) : len(pieces) - keep]:
-        grounded = ground(sentence, claimed, texts, question)
+        grounded = ground(sentence, claimed, evidence.passages, evidence.question)
         reply.done.append(grounded)
+        # the first sentence must stand where the question is spoken of; what follows it, anywhere in the passages
+        if grounded.support == "exact" and not reply.shown:
+            place = evidence.place(sentence)
+            found = (
+                {"support": "exact", "passages": (place.passage,), "quote": place} if place else {"support": "beside"}
+            )
+            grounded = reply.done[-1] = replace(grounded, **found)
         # words without content ("Yes.") are shown only where something supported stands before them
         if grounded.support in ("exact", "overlap") or (grounded.support == "neutral" and reply.shown):
             out.append((" " if reply.shown else "") + grounded.shown())
@@ -163,9 +170,8 @@ def settle(question: str, found: Retrieved, prompt: Prompt | None, reply: _Reply
     if is_refusal(_without_thinking(reply.raw).strip()):
         return Settled(refusal, "refused_by_model")
     texts = [h.text for h in prompt.hits]
-    best = (
-        best_sentence(question, texts, [h.score for h in prompt.hits]) if found.coverage >= MIN_COVERAGE_QUOTE else None
-    )
+    evidence = Evidence(question, texts, [h.score for h in prompt.hits])
+    best = evidence.best() if found.coverage >= MIN_COVERAGE_QUOTE else None
     if best is None:
         return Settled(refusal, "refused_unsupported")
     return Settled(

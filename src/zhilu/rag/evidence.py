@@ -1,0 +1,125 @@
+"""Which sentences of the passages speak of what was asked: to quote one, and to doubt an answer that stands elsewhere.
+
+That a model's words stand in a passage proves that they were not invented, not that they answer: a weak model copies
+any date for any question. So the sentence around the words must fit the question nearly as well as the best one does.
+On XQuAD (600 questions each, four passages) the best sentence holds the answer for 78 % in English and 78 % in
+Chinese, and the answer's own sentence reaches ``NEAR`` times the best one's value for 92 % in both.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zhilu.messages import Lang, T
+from zhilu.rag.ground import Located, locate
+from zhilu.rag.lexical import content_terms, terms
+from zhilu.rag.split import sentences
+
+__all__ = ["NEAR", "Evidence", "quotation"]
+
+NEAR = 0.8
+_LONGEST = 400  # characters of a quotation; a longer sentence is a list or a table row
+_ASKS_NUMBER = re.compile(
+    r"\b(?:how (?:many|much|long|old|far|tall|large|big|often)|what (?:year|percent\w*|number|date)|when)\b"
+    r"|多少|几|何时|哪一?年|什么时候|多久|多长|多大|多高",
+    re.IGNORECASE,
+)
+_ASKS_NAME = re.compile(r"^\W*(?:who|whom|whose|where|why)\b|谁|哪里|哪儿|哪位|为什么|为何", re.IGNORECASE)
+_OFFERS_CHOICE = re.compile(
+    r"\bor\b|还是|^\W*(?:is|are|was|were|do|does|did|can|has|have)\b|[吗么][？?]?$", re.IGNORECASE
+)
+_HAS_NUMBER = re.compile(
+    r"\d|[零〇一二两三四五六七八九十百千万亿半]"
+    r"|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy"
+    r"|eighty|ninety|hundred|thousand|million|billion|half|twice|once|first|second|third|\w+th|none|no|daily|weekly|yearly"
+    r"|monday|tuesday|wednesday|thursday|friday|saturday|sunday|today|before|after|during|until|since|century)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class _Sentence:
+    place: Located
+    value: float
+
+
+class Evidence:
+    """The passages of one question, their sentences valued by how well they fit it."""
+
+    def __init__(self, question: str, passages: Sequence[str], scores: Sequence[float]) -> None:
+        """``scores``: the passages' fused retrieval scores, 0 to 1."""
+        self.question = question
+        self.passages = passages
+        self._asks_number = bool(_ASKS_NUMBER.search(question))
+        self._sentences = self._value(scores)
+        self._best = max((s.value for s in self._sentences), default=0.0)
+
+    def best(self) -> Located | None:
+        """The sentence to quote; None if none shares a word with the question."""
+        if not self._sentences or self._best <= 0:
+            return None
+        found = max(self._sentences, key=lambda s: s.value).place
+        return Located(found.passage, found.start, min(found.end, found.start + _LONGEST))
+
+    def place(self, answer: str) -> Located | None:
+        """Where ``answer`` stands in a sentence that fits the question; None where it only stands somewhere else.
+
+        Also None for words that the question itself gave (unless it offered a choice), for an answer without a number to a
+        question for one, and for nothing but a number to a question for a person, a place or a reason.
+        """
+        if not self._fits_kind(answer):
+            return None
+        best: _Sentence | None = None
+        for sentence in self._sentences:
+            place = sentence.place
+            if sentence.value < NEAR * self._best or (best is not None and sentence.value <= best.value):
+                continue
+            span = locate(answer, self.passages[place.passage][place.start : place.end])
+            if span is not None:
+                found = Located(place.passage, place.start + span[0], place.start + span[1])
+                best = _Sentence(found, sentence.value)
+        return best.place if best is not None else None
+
+    def _fits_kind(self, answer: str) -> bool:
+        own = set(content_terms(answer))
+        if own <= set(terms(self.question)) and not _OFFERS_CHOICE.search(self.question):
+            return False
+        if self._asks_number:
+            return bool(_HAS_NUMBER.search(answer))
+        only_number = not re.search(r"[^\W\d_]", re.sub(r"[年月日时分秒个人次世纪年代]|\b\d+s\b", "", answer))
+        return not (only_number and _ASKS_NAME.search(self.question))
+
+    def _value(self, scores: Sequence[float]) -> list[_Sentence]:
+        """Share of the question's words in the sentence, and half as much in its neighbours; rare words count more."""
+        asked = set(content_terms(self.question))
+        places = [Located(p, s, e) for p, text in enumerate(self.passages) for s, e in sentences(text)]
+        bags = [set(terms(self.passages[x.passage][x.start : x.end])) for x in places]
+        seen = Counter(term for bag in bags for term in bag & asked)
+        weight = {term: math.log(1 + len(bags) / (1 + seen[term])) for term in asked}
+        total = sum(weight.values()) or 1.0
+
+        def share(bag: set[str]) -> float:
+            return sum(weight[t] for t in bag & asked) / total
+
+        valued = []
+        for i, (place, bag) in enumerate(zip(places, bags, strict=True)):
+            around = set(bag)
+            for j in (i - 1, i + 1):
+                if 0 <= j < len(bags) and places[j].passage == place.passage:
+                    around |= bags[j]
+            text = self.passages[place.passage][place.start : place.end]
+            value = share(bag) + 0.5 * share(around) + 0.5 * scores[place.passage]
+            value += 0.2 if self._asks_number and re.search(r"\d|[一二三四五六七八九十百千]", text) else 0.0
+            # a sentence that shares nothing, or a heading that only repeats the question, answers nothing
+            valued.append(_Sentence(place, value if around & asked and bag - asked else 0.0))
+        return valued
+
+
+def quotation(text: str, number: int, lang: Lang) -> str:
+    """The quotation as an answer that says what it is."""
+    text = " ".join(text.split())
+    return T(en=f"The document says: “{text}” [{number}]", zh=f"文档原文：“{text}” [{number}]").say(lang)
