@@ -45,8 +45,10 @@ class Context:
 
     def reload_settings(self) -> Settings:
         """Read file and environment again, with this process's flags on top."""
-        self.settings = load_settings({**self.flags, "home": str(self.home.path)})
-        return self.settings
+        fresh = load_settings({**self.flags, "home": str(self.home.path)})
+        fresh.mark_source("home", self.settings.source_of("home"))
+        self.settings = fresh
+        return fresh
 
     def close(self) -> None:
         if self._database is not None:

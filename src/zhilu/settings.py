@@ -63,6 +63,10 @@ class Settings(BaseModel):
         """Where the value of ``key`` came from."""
         return self._sources.get(key, "default")
 
+    def mark_source(self, key: str, source: Source) -> None:
+        """Say where ``key`` really came from, where a loader had to hand it over by another way."""
+        self._sources[key] = source
+
 
 DESCRIPTIONS: dict[str, T] = {
     "home": T("Folder that holds everything of yours", "存放你的全部数据的目录"),
@@ -136,7 +140,8 @@ def load_settings(flags: Mapping[str, Any] | None = None, env: Mapping[str, str]
             T("Settings: " + "; ".join(p.en for p in problems), "设置有误：" + "；".join(p.zh for p in problems)),
             fix="zhilu settings list",
         )
-    settings._sources.update(sources)
+    for key, source in sources.items():
+        settings.mark_source(key, source)
     return settings
 
 

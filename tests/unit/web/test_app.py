@@ -30,6 +30,7 @@ def client(context: Context) -> Iterator[TestClient]:
 def test_settings_change_and_tell_their_source(client: TestClient) -> None:
     rows = {row["key"]: row for row in client.put("/zhilu/v1/settings/max_upload_mb", json={"value": 7}).json()}
     assert (rows["max_upload_mb"]["value"], rows["max_upload_mb"]["source"]) == (7, "file")
+    assert rows["home"]["source"] == "env"
     rows = {row["key"]: row for row in client.delete("/zhilu/v1/settings/max_upload_mb").json()}
     assert (rows["max_upload_mb"]["value"], rows["max_upload_mb"]["source"]) == (200, "default")
 
@@ -79,8 +80,9 @@ def test_a_crash_is_500_with_a_number_and_no_inside(context: Context) -> None:
 
 
 def test_the_page_answers_every_path_but_leaves_its_folder_for_none(
-    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    client = TestClient(create_app(context), base_url="http://127.0.0.1")  # not entered: no engine is started
     built = tmp_path / "static"
     (built / "assets").mkdir(parents=True)
     (tmp_path / "secret.txt").write_text("hidden words")
