@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,23 @@ def test_vllm_is_launched_asked_and_stopped(context: Context, model: Path, tmp_p
     assert seconds.unit == "s" and seconds.value > 0  # type: ignore[operator]
     assert verdict.artefacts[0].size == len(b"weights")
     assert not Path(f"/proc/{pid.read_text()}").exists()
+
+
+def test_vllm_ends_with_a_gate_that_is_killed(context: Context, tmp_path: Path) -> None:
+    pid, script = tmp_path / "pid", tmp_path / "gate.py"
+    install_fake(context, "good", pid)
+    program = context.home.engines / "vllm" / "bin" / "vllm"
+    script.write_text(
+        "import os, time\nfrom pathlib import Path\nfrom zhilu.doctor.gates import vllm\n"
+        f"with vllm._launched([{str(program)!r}, 'serve'], Path({str(tmp_path / 'log')!r}), has_gpu=False) as server:\n"
+        "    assert server.wait(30) is None\n    os.kill(os.getpid(), 9)\n"
+    )
+    assert SystemRunner().run([sys.executable, str(script)], timeout=60).code == -9
+    engine = Path(f"/proc/{pid.read_text()}")
+    deadline = time.monotonic() + 10
+    while engine.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not engine.exists()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from zhilu.context import Context
+from zhilu.doctor.gates import guard
 from zhilu.doctor.gates.verdicts import commands
 from zhilu.doctor.look import look
 from zhilu.doctor.machine import read_gpu
@@ -151,7 +153,12 @@ def _launched(command: list[str], log: Path, *, has_gpu: bool) -> Iterator[_Serv
         env["LD_PRELOAD"] = ":".join(filter(None, (str(openmp), env.get("LD_PRELOAD"))))
     with log.open("wb") as file:
         process = subprocess.Popen(
-            argv, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env, start_new_session=True
+            [sys.executable, guard.__file__, *argv],
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=env,
+            start_new_session=True,
         )
     try:
         yield _Server(process, f"http://127.0.0.1:{port}")
@@ -167,6 +174,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    if process.stdin:
+        process.stdin.close()
 
 
 def _free_port() -> int:
