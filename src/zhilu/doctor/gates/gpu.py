@@ -58,7 +58,7 @@ def _without(runner: Runner, *, fix: str | None) -> Verdict:
     # In 8 bit a parameter is a byte; half of the memory stays for the system and the KV cache
     billions = usable / 2 / 1e9
     can, cannot = ["Zhilu's own engine"], ["the GPU builds of vLLM and LMDeploy", "training large models"]
-    can_zh, cannot_zh = ["知路自带引擎"], ["vLLM 与 LMDeploy 的 GPU 版", "训练大模型"]
+    can_zh, cannot_zh = ["指路自带引擎"], ["vLLM 与 LMDeploy 的 GPU 版", "训练大模型"]
     if read_system(runner).kind == "Darwin":
         can.append("PyTorch on Apple's GPU (mps)")
         can_zh.append("PyTorch 使用 Apple 显卡（mps）")

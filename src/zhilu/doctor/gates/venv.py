@@ -49,7 +49,7 @@ def check(context: Context, runner: Runner | None = None) -> Verdict:
     return Verdict.passed(
         T(
             f"Zhilu runs in a {kind.en} of its own; pip installed a package there and Python imported it.",
-            f"知路运行在独立的 {kind.zh} 里；pip 在其中安装了一个包，Python 也成功导入。",
+            f"指路运行在独立的 {kind.zh} 里；pip 在其中安装了一个包，Python 也成功导入。",
         ),
         *figures,
         Figure(T("pip version", "pip 版本"), facts["packages"]["pip"] or "?"),

@@ -57,7 +57,7 @@ def look(runner: Runner, subject: Subject) -> list[Finding]:
                 ),
                 T(
                     "Notebooks would run in another Python and not find Zhilu or PyTorch.",
-                    "笔记本会运行在另一个 Python 里，找不到知路和 PyTorch。",
+                    "笔记本会运行在另一个 Python 里，找不到指路和 PyTorch。",
                 ),
                 (REGISTER,),
                 DOCS,

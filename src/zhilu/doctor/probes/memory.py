@@ -97,7 +97,7 @@ def _small(usable: int, severity: Severity) -> Finding:
         if severity is Severity.INFO
         else T(
             "Zhilu with its embedded model needs about 2 GiB. Swap keeps it alive, slowly.",
-            "知路加内置模型约需 2 GiB。交换空间可以勉强支撑，但会很慢。",
+            "指路加内置模型约需 2 GiB。交换空间可以勉强支撑，但会很慢。",
         ),
         ()
         if severity is Severity.INFO

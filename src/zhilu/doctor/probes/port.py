@@ -26,7 +26,7 @@ def look(runner: Runner, subject: Subject) -> list[Finding]:
             ok(
                 "port.zhilu",
                 TITLE,
-                T(f"Zhilu runs at http://127.0.0.1:{port}.", f"知路正在 http://127.0.0.1:{port} 运行。"),
+                T(f"Zhilu runs at http://127.0.0.1:{port}.", f"指路正在 http://127.0.0.1:{port} 运行。"),
             )
         ]
     pid, program = _holder(runner, port)
@@ -37,7 +37,7 @@ def look(runner: Runner, subject: Subject) -> list[Finding]:
                 TITLE,
                 T(
                     f"Zhilu runs at http://127.0.0.1:{port} (process {pid}).",
-                    f"知路正在 http://127.0.0.1:{port} 运行（进程 {pid}）。",
+                    f"指路正在 http://127.0.0.1:{port} 运行（进程 {pid}）。",
                 ),
             )
         ]

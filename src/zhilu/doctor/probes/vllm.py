@@ -69,7 +69,7 @@ def _absent(runner: Runner, subject: Subject, has_gpu: bool, system: str) -> Fin
             T("vLLM runs on Linux and WSL2 only.", "vLLM 只能在 Linux 和 WSL2 上运行。"),
             T(
                 "Zhilu's own engine serves here; vLLM on another machine can be used by its URL.",
-                "这里由知路自带的引擎提供服务；也可以通过 URL 使用另一台机器上的 vLLM。",
+                "这里由指路自带的引擎提供服务；也可以通过 URL 使用另一台机器上的 vLLM。",
             ),
             ("zhilu settings set base_url http://SERVER:8000/v1",),
             DOCS,
@@ -94,7 +94,7 @@ def _absent(runner: Runner, subject: Subject, has_gpu: bool, system: str) -> Fin
         T(
             "Zhilu answers without it; gate 0.4 and stage 2 use it. It gets an environment of its own, because it pins its own PyTorch"
             + ("." if has_gpu else ". Without a GPU this is the CPU build (about 1.5 GB to download, 40 s to start)."),
-            "没有它知路也能回答；0.4 关与第 2 阶段会用到。它固定了自己的 PyTorch 版本，所以装在独立环境里"
+            "没有它指路也能回答；0.4 关与第 2 阶段会用到。它固定了自己的 PyTorch 版本，所以装在独立环境里"
             + ("。" if has_gpu else "。没有显卡时装 CPU 版（下载约 1.5 GB，启动约 40 秒）。"),
         ),
         install_commands(subject.home, has_gpu=has_gpu),
@@ -106,8 +106,8 @@ def _shared(version: str, home: str, has_gpu: bool) -> Finding:
     return Finding(
         "vllm.shared_environment",
         Severity.WARNING,
-        T("vLLM shares Zhilu's environment", "vLLM 与知路装在同一环境"),
-        T(f"vLLM {version} is installed in the environment that runs Zhilu.", f"vLLM {version} 装在运行知路的环境里。"),
+        T("vLLM shares Zhilu's environment", "vLLM 与指路装在同一环境"),
+        T(f"vLLM {version} is installed in the environment that runs Zhilu.", f"vLLM {version} 装在运行指路的环境里。"),
         T(
             "It pins its own PyTorch and transformers: the next upgrade of either breaks the other.",
             "它固定了自己的 PyTorch 与 transformers 版本：任何一方升级都会弄坏另一方。",

@@ -29,7 +29,7 @@ ENVIRONMENT = Stage(
             T(
                 "Run `zhilu doctor`, or open the doctor on the Roadmap page: it says which Python runs Zhilu "
                 "and how to make an environment. The gate installs a tiny package with pip and imports it.",
-                "运行 `zhilu doctor`，或打开“路线图”页里的体检：它会说明知路用的是哪个 "
+                "运行 `zhilu doctor`，或打开“路线图”页里的体检：它会说明指路用的是哪个 "
                 "Python，以及如何创建环境。关卡会用 pip 真正装一个小包并导入它。",
             ),
             "python3 -m venv .venv",

@@ -12,7 +12,7 @@ INFERENCE = Stage(
     T(
         "vLLM (the industry's main one), FastChat (legacy), Ollama (light, personal), LMDeploy "
         "(fast); Zhilu's own embedded engine, llama.cpp, any OpenAI-compatible URL",
-        "vLLM（业界主流）、FastChat（旧式）、Ollama（轻量、个人）、LMDeploy（高速）；以及知路自带引擎、llama.cpp、任何 OpenAI 兼容地址",
+        "vLLM（业界主流）、FastChat（旧式）、Ollama（轻量、个人）、LMDeploy（高速）；以及指路自带引擎、llama.cpp、任何 OpenAI 兼容地址",
     ),
     (
         Task(

@@ -12,7 +12,7 @@ INTERNALS = Stage(
         "How it works underneath: your run agrees with the industrial library, number by number",
         "底层如何工作：你的实现与工业级库逐个数字吻合",
     ),
-    T("Zhilu's own engine in readable Python, PyTorch, vLLM", "知路自带的可读 Python 引擎、PyTorch、vLLM"),
+    T("Zhilu's own engine in readable Python, PyTorch, vLLM", "指路自带的可读 Python 引擎、PyTorch、vLLM"),
     (
         Task(
             "6.1",

@@ -27,7 +27,7 @@ RETRIEVAL = Stage(
             ),
             T(
                 "Make a knowledge base on the Knowledge page; Zhilu chooses the embedder by the language and says so.",
-                "在“知识库”页新建知识库；知路会按语言选择向量模型并说明理由。",
+                "在“知识库”页新建知识库；指路会按语言选择向量模型并说明理由。",
             ),
             "zhilu kb create mine",
         ),
