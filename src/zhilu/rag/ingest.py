@@ -110,9 +110,10 @@ def run_ingest(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
                 num_chunks = ingest_document(kb, doc_id, embedder, report)
                 outcome["ready"] += 1
                 job.log(f"{name}: {num_chunks} chunks, {time.monotonic() - started:.1f} s so far")
-            except CancelledByUser:
-                waiting = [d for d in params["documents"] if _is_waiting(kb, d)]
-                kb.mark(waiting, "failed", _cancelled())
+            except CancelledByUser as error:
+                if error.code == "cancelled":  # not when the machine shuts down: then the next worker goes on
+                    waiting = [d for d in params["documents"] if _is_waiting(kb, d)]
+                    kb.mark(waiting, "failed", _cancelled())
                 raise
             except (ZhiluError, sqlite3.IntegrityError) as error:
                 if _status(kb, doc_id) is None:

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from zhilu.errors import CancelledByUser, UpstreamError
 from zhilu.jobs.cli import jobs
-from zhilu.jobs.follow import follow, raise_unless_done
+from zhilu.jobs.follow import _with_bar, follow, raise_unless_done
 
 
 @pytest.fixture
@@ -70,3 +70,8 @@ def test_ctrl_c_leaves_the_job_running(bench, monkeypatch, capsys):
     monkeypatch.setattr(bench.store, "wait", interrupted)
     assert follow(bench.store, job.id).status == "running"
     assert f"zhilu jobs cancel {job.id}" in capsys.readouterr().err
+
+
+def test_the_bar_leaves_only_the_log_behind(bench, capsys):
+    assert _with_bar(bench.store, bench.count(3, pause=0.05).id).status == "done"
+    assert "counted to 3" in capsys.readouterr().err

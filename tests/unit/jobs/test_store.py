@@ -134,6 +134,13 @@ def test_waiting_has_an_end(bench):
     assert bench.store.wait(job.id, timeout=0.3).status == "running"
 
 
+def test_a_worker_that_cannot_be_started_fails_its_job(bench, monkeypatch):
+    monkeypatch.setattr(dispatch.sys, "executable", str(bench.folder / "no-python"))
+    job = bench.count(1)
+    assert (job.status, job.error["fix"]) == ("failed", f"zhilu jobs retry {job.id}")
+    assert "no-python" in job.error["message"]
+
+
 def test_unknown_kinds_and_jobs_are_named(bench):
     with pytest.raises(NotFoundError, match=r"'inject'.*'ingest'"):
         bench.store.submit("inject", {}, T("x", "x"))

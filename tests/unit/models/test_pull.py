@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,7 @@ from zhilu.engine.testing import make_tiny_model
 from zhilu.errors import ConflictError, InputError, NotFoundError, UnreachableError, UnsupportedError
 from zhilu.jobs import JobStore
 from zhilu.models import EMBEDDED, ModelStore
+from zhilu.models import pull as pull_module
 from zhilu.models.hubs import Remote, RemoteFile
 from zhilu.models.pull import choose_files, submit_pull
 from zhilu.models.testing import serve_hub
@@ -161,6 +163,13 @@ def test_what_cannot_be_is_refused_before_a_job_starts(context, hub):
         submit_pull(context, "modelscope", "owner/tiny")
     JobStore(context).cancel(first.id)
     JobStore(context).wait(first.id)
+
+
+def test_a_full_disk_is_noticed_before_the_download(tmp_path, monkeypatch):
+    monkeypatch.setattr(pull_module.shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000_000_000))
+    pull_module._refuse_full_disk(tmp_path, 9_000_000_000)
+    with pytest.raises(InputError, match=r"Not enough room: 12\.2 GB needed, 10\.0 GB free"):
+        pull_module._refuse_full_disk(tmp_path, 12_000_000_000)
 
 
 def test_weights_are_chosen_once():
