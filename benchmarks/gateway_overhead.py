@@ -1,0 +1,133 @@
+"""What the gateway adds: the same requests to the engine directly and through the gateway, taking turns.
+
+    python benchmarks/gateway_overhead.py                       # a tiny random model, so that the engine hides nothing
+    python benchmarks/gateway_overhead.py --model PATH --requests 400 --parallel 1 8
+
+Starts `zhilu serve` and its engine as real processes. Time to first token: from the request to the first `data:` line of
+a streamed chat. Whole: a chat of one token, not streamed. Median (p50) and 95th percentile, in milliseconds; and the processor time that the
+gateway's own process spends on a request, which other work on the machine does not change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+BODY = {"messages": [{"role": "user", "content": "Say something."}], "temperature": 0}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, help="a model folder (default: a tiny random one)")
+    parser.add_argument("--requests", type=int, default=200, help="of each kind, on each way")
+    parser.add_argument("--parallel", type=int, nargs="+", default=[1])
+    parser.add_argument("--json", action="store_true", dest="as_json")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        model = args.model or _tiny(Path(folder) / "tiny")
+        process, url = _serve(model, Path(folder) / "home")
+        try:
+            gateway = psutil.Process(process.pid)
+            rows = [asyncio.run(_measure(url, model.name, args.requests, count, gateway)) for count in args.parallel]
+        finally:
+            process.terminate()
+            process.wait(30)
+    if args.as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    print(
+        f"{'parallel':>8} {'':<12} {'engine p50':>10} {'gateway p50':>11} {'added p50':>9} {'added p95':>9} {'its CPU':>8}  ms"
+    )
+    for row in rows:
+        for kind in ("first_token", "whole"):
+            direct, through = row[kind]["engine"], row[kind]["gateway"]
+            print(
+                f"{row['parallel']:>8} {kind:<12} {direct['p50']:>10.2f} {through['p50']:>11.2f} "
+                f"{through['p50'] - direct['p50']:>9.2f} {through['p95'] - direct['p95']:>9.2f} {row[kind]['gateway_cpu_ms']:>8.2f}"
+            )
+
+
+def _tiny(folder: Path) -> Path:
+    from zhilu.engine.testing import make_tiny_model
+
+    return Path(make_tiny_model(folder))
+
+
+def _serve(model: Path, home: Path) -> tuple[subprocess.Popen[str], str]:
+    command = [sys.executable, "-m", "zhilu", "--home", str(home), "serve", str(model), "--port", "0", "--json"]
+    env = {**os.environ, "ZHILU_THREADS": os.environ.get("ZHILU_THREADS", "1")}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
+    assert process.stdout is not None
+    text = ""
+    for line in process.stdout:  # the JSON object that it prints once it answers
+        text += line
+        if line.startswith("}"):
+            break
+    return process, str(json.loads(text)["url"]).removesuffix("/v1")
+
+
+async def _measure(url: str, model: str, requests: int, parallel: int, gateway: psutil.Process) -> dict[str, Any]:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=parallel)
+    async with httpx.AsyncClient(timeout=120.0, trust_env=False, limits=limits) as http:
+        await _whole(http, url, model)  # waits for the engine
+        (row,) = (await http.get(f"{url}/zhilu/v1/engines/running")).json()
+        ways = {"engine": f"http://127.0.0.1:{row['port']}", "gateway": url}
+        result: dict[str, Any] = {"parallel": parallel, "requests": requests, "ready_seconds": row["ready_seconds"]}
+        for kind, work in (("first_token", _first_token), ("whole", _whole)):
+            times: dict[str, list[float]] = {name: [] for name in ways}
+            spent = 0.0
+            for number in range(max(1, requests // parallel) + 5):
+                for name, base in ways.items():  # taking turns: both see the same machine
+                    before = _cpu_seconds(gateway)
+                    took = await asyncio.gather(*(work(http, base, model) for _ in range(parallel)))
+                    if number >= 5:  # warm by then
+                        times[name] += took
+                        spent += _cpu_seconds(gateway) - before if name == "gateway" else 0.0
+            result[kind] = {name: _summary(values) for name, values in times.items()}
+            result[kind]["gateway_cpu_ms"] = 1000 * spent / len(times["gateway"])
+    return result
+
+
+async def _first_token(http: httpx.AsyncClient, url: str, model: str) -> float:
+    started = time.perf_counter()
+    took = 0.0
+    body = {**BODY, "model": model, "stream": True, "max_tokens": 2}
+    async with http.stream("POST", f"{url}/v1/chat/completions", json=body) as response:
+        response.raise_for_status()
+        async for line in response.aiter_lines():
+            if not took and line.startswith("data:"):
+                took = time.perf_counter() - started
+    return took
+
+
+async def _whole(http: httpx.AsyncClient, url: str, model: str) -> float:
+    started = time.perf_counter()
+    body = {**BODY, "model": model, "max_tokens": 1}
+    (await http.post(f"{url}/v1/chat/completions", json=body)).raise_for_status()
+    return time.perf_counter() - started
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _summary(seconds: list[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(seconds, n=20)
+    return {"p50": statistics.median(seconds) * 1000, "p95": cuts[18] * 1000}
+
+
+if __name__ == "__main__":
+    main()
