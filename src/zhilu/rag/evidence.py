@@ -28,7 +28,15 @@ _ASKS_NUMBER = re.compile(
     r"|多少|几|何时|哪一?年|什么时候|多久|多长|多大|多高",
     re.IGNORECASE,
 )
-_ASKS_NAME = re.compile(r"^\W*(?:who|whom|whose|where|why)\b|谁|哪里|哪儿|哪位|为什么|为何", re.IGNORECASE)
+_ASKS_NAME = re.compile(r"\b(?:who|whom|whose|where|why|what|which)\b|谁|哪|什么|何|为什么", re.IGNORECASE)
+# what and which may ask for a number after all: "what temperature", "在哪个波长"
+_NUMERIC_NOUN = re.compile(
+    r"\b(?:years?|dates?|numbers?|percent\w*|temperatures?|ages?|times?|days?|months?|centur\w+|decades?|scores?|rates?"
+    r"|amounts?|prices?|costs?|sizes?|lengths?|heights?|widths?|distances?|speeds?|population|areas?|values?|ratios?"
+    r"|degrees?|wavelengths?|frequenc\w+|codes?|lines?|ranks?|versions?|ports?|limits?|fractions?|proportions?|hours?)\b"
+    r"|年|月|日|时间|时候|数|比例|百分|温度|波长|频率|价|费|额|率|长|宽|高|深|重|远|速|面积|人口|版本|端口|世纪|码|线|号|名次|上限",
+    re.IGNORECASE,
+)
 _OFFERS_CHOICE = re.compile(
     r"\bor\b|还是|^\W*(?:is|are|was|were|do|does|did|can|has|have)\b|[吗么][？?]?$", re.IGNORECASE
 )
@@ -84,14 +92,21 @@ class Evidence:
                 best = _Sentence(found, sentence.value)
         return best.place if best is not None else None
 
+    def supports(self, sentence: str, place: Located | None) -> bool:
+        """For a free sentence resting on ``place``: is it of the kind asked for, and does the place fit the question?"""
+        if place is None or not self._fits_kind(sentence):
+            return False
+        near = (s.value for s in self._sentences if s.place.passage == place.passage and s.place.start == place.start)
+        return max(near, default=0.0) >= NEAR * self._best
+
     def _fits_kind(self, answer: str) -> bool:
         own = set(content_terms(answer))
         if own <= set(terms(self.question)) and not _OFFERS_CHOICE.search(self.question):
             return False
         if self._asks_number:
             return bool(_HAS_NUMBER.search(answer))
-        only_number = not re.search(r"[^\W\d_]", re.sub(r"[年月日时分秒个人次世纪年代]|\b\d+s\b", "", answer))
-        return not (only_number and _ASKS_NAME.search(self.question))
+        only_number = not re.search(r"[^\W\d_]", re.sub(r"[在于到自从年月日时分秒个人次世纪代]|\b\d+s\b", "", answer))
+        return not (only_number and _ASKS_NAME.search(self.question) and not _NUMERIC_NOUN.search(self.question))
 
     def _value(self, scores: Sequence[float]) -> list[_Sentence]:
         """Share of the question's words in the sentence, and half as much in its neighbours; rare words count more."""

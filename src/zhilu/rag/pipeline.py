@@ -136,17 +136,22 @@ def _next_sentences(reply: _Reply, evidence: Evidence, keep: int) -> list[str]:
         grounded = ground(sentence, claimed, evidence.passages, evidence.question)
         reply.done.append(grounded)
         # the first sentence must stand where the question is spoken of; what follows it, anywhere in the passages
-        if grounded.support == "exact" and not reply.shown:
-            place = evidence.place(sentence)
-            found = (
-                {"support": "exact", "passages": (place.passage,), "quote": place} if place else {"support": "beside"}
-            )
-            grounded = reply.done[-1] = replace(grounded, **found)
+        if not reply.shown:
+            grounded = reply.done[-1] = _where_it_belongs(grounded, evidence)
         # words without content ("Yes.") are shown only where something supported stands before them
         if grounded.support in ("exact", "overlap") or (grounded.support == "neutral" and reply.shown):
             out.append((" " if reply.shown else "") + grounded.shown())
             reply.shown.append(grounded)
     return out
+
+
+def _where_it_belongs(grounded: Grounded, evidence: Evidence) -> Grounded:
+    """Move an exact answer to the sentence that fits the question, or mark what only stands beside it."""
+    if grounded.support == "exact" and (place := evidence.place(grounded.text)) is not None:
+        return replace(grounded, passages=(place.passage,), quote=place)
+    if grounded.support == "overlap" and evidence.supports(grounded.text, grounded.quote):
+        return grounded
+    return replace(grounded, support="beside") if grounded.support in ("exact", "overlap") else grounded
 
 
 def _without_thinking(raw: str) -> str:

@@ -71,6 +71,14 @@ def test_repeating_the_question_is_no_answer() -> None:
     assert ground("Carolina Panthers defeated.", [], [PASSAGES[0]], question).support != "overlap"
 
 
+def test_a_model_that_repeats_itself_says_nothing() -> None:
+    passage = "From 1073 to 1990 the city grew; 1528年，25年。"
+    assert (
+        ground("1073 to 1073 to 1073 to 1073 to 1073 to 1073 to 1073 to 1073", [], [passage]).support == "unsupported"
+    )
+    assert ground("年假年假年假年假年假年假年假年假十五", [], PASSAGES).support == "unsupported"
+
+
 def test_words_without_content_are_neutral() -> None:
     assert ground("It is.", [], PASSAGES).support == "neutral"
 
