@@ -299,3 +299,8 @@ def test_without_vllm_the_gate_says_how_to_get_it_or_that_it_cannot_be(context: 
 
 def test_the_gates_name_the_roadmaps_tasks() -> None:
     assert [gate.task for gate in GATES] == ["0.1", "0.2", "0.3", "0.4", "0.5"]
+
+
+def test_the_lab_in_the_repository_is_the_one_in_the_package() -> None:
+    labs = Path(__file__).parents[3] / "labs"
+    assert (labs / editor.NOTEBOOK.name).resolve() == editor.NOTEBOOK.resolve()
