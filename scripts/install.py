@@ -103,10 +103,11 @@ def make_venv() -> None:
     made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)
     if made.returncode != 0:
         shutil.rmtree(VENV, ignore_errors=True)
+        said = f"{made.stdout.strip()} {made.stderr.strip()}".strip()
         stop(
             T(
-                f"No virtual environment could be made ({made.stdout.strip()} {made.stderr.strip()}). On Debian or Ubuntu: sudo apt install python3-venv",
-                f"无法创建虚拟环境（{made.stdout.strip()} {made.stderr.strip()}）。在 Debian 或 Ubuntu 上：sudo apt install python3-venv",
+                f"No virtual environment could be made ({said}). On Debian or Ubuntu: sudo apt install python3-venv",
+                f"无法创建虚拟环境（{said}）。在 Debian 或 Ubuntu 上：sudo apt install python3-venv",
             )
         )
 
@@ -149,7 +150,8 @@ def install_torch() -> None:
             if brings_cuda([cpu, "--extra-index-url", TORCH_CPU_INDEX]):
                 stop(
                     T(
-                        f"Only PyTorch's CUDA build (several GB) can be found. Set ZHILU_TORCH_INDEX to an index with CPU builds; tried {TORCH_CPU_INDEX}",
+                        "Only PyTorch's CUDA build (several GB) can be found. "
+                        f"Set ZHILU_TORCH_INDEX to an index with CPU builds; tried {TORCH_CPU_INDEX}",
                         f"只找到 PyTorch 的 CUDA 版（好几个 GB）。请把 ZHILU_TORCH_INDEX 设为有 CPU 版的软件源；试过 {TORCH_CPU_INDEX}",
                     )
                 )

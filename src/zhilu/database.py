@@ -180,7 +180,7 @@ def _use_wal(cursor: Any) -> None:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
             return
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError:  # noqa: PERF203 - asking again is the point
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
