@@ -130,6 +130,8 @@ def _run(check: Check, subject: Subject) -> Outcome:
         why = str(error)
     except openai.OpenAIError as error:
         why = f"{type(error).__name__}: {error}"
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        why = f"the answer has not the protocol's shape: {error}"
     return Outcome(check, not why, time.monotonic() - started, why)
 
 

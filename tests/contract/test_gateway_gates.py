@@ -1,0 +1,125 @@
+"""Gates 2.1 and 2.2 against a running gateway: they pass on what is right, and fail on what is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tests.contract.gateway_server import RunningGateway, run_gateway
+
+from zhilu.client import GATEWAY_FILE
+from zhilu.context import Context, open_context
+from zhilu.engine.testing import make_tiny_model
+from zhilu.gate import Status
+from zhilu.messages import T
+from zhilu.registry import Registry
+from zhilu.serving.catalog import FixedCatalog
+from zhilu.serving.facts import ServedModel
+from zhilu.serving.gates import GATES, check_greedy_answer, check_protocol, first_difference
+from zhilu.serving.testing import ScriptedEngine
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    home = tmp_path_factory.mktemp("gates")
+    (home / "models").mkdir()
+    make_tiny_model(home / "models" / "tiny")
+    with run_gateway(home, {"model": "tiny"}) as running:
+        state = {"url": running.url, "pid": os.getpid(), "pid_started": psutil.Process().create_time()}
+        (home / "run" / GATEWAY_FILE).write_text(json.dumps(state))
+        running.call(running.supervisor.ensure("tiny"))
+        yield running
+
+
+@pytest.fixture
+def context(gateway: RunningGateway) -> Iterator[Context]:
+    context = open_context({"home": str(gateway.context.home.path), "model": "tiny"})
+    yield context
+    context.close()
+
+
+def test_the_gates_are_those_of_the_roadmap() -> None:
+    assert [gate.task for gate in GATES] == ["2.1", "2.2"]
+
+
+def test_the_protocol_gate_passes_with_its_figures(context: Context) -> None:
+    verdict = check_protocol(context)
+    assert verdict.status is Status.PASSED, verdict.why
+    figures = {figure.name.en: figure.value for figure in verdict.figures}
+    passed, total = str(figures["checks passed"]).split("/")
+    assert passed == total
+    assert 0 < float(figures["time to first token, median"]) < 10_000
+    assert verdict.artefacts[0].name == "conformance.json"
+
+
+def test_the_protocol_gate_fails_where_it_does_not_hold(context: Context, tmp_path: Path) -> None:
+    """The scripted engine, asked directly, refuses nothing and counts nothing."""
+    registry: Registry[Any] = Registry(T("engine", "引擎"))
+    registry.add("zhilu", ScriptedEngine())
+    catalog = FixedCatalog(ServedModel("tiny", tmp_path))
+    with run_gateway(tmp_path / "home", {"model": "tiny"}, catalog=catalog, registry=registry) as running:
+        served = running.call(running.supervisor.ensure("tiny"))
+        context.settings = context.settings.model_copy(update={"base_url": served.launch.url})
+        verdict = check_protocol(context)
+    assert verdict.status is Status.FAILED
+    assert "an unknown parameter is refused by name" in verdict.why.en
+    assert "未知参数" in verdict.why.zh
+    assert verdict.fix
+
+
+def test_without_the_model_there_is_nothing_to_check_yet(gateway: RunningGateway) -> None:
+    context = open_context({"home": str(gateway.context.home.path), "model": "nobody"})
+    verdict = check_protocol(context)
+    context.close()
+    assert verdict.status is Status.NOT_YET
+    assert "nobody" in verdict.why.en
+
+
+def test_a_model_behind_a_url_has_no_files_to_compare(gateway: RunningGateway) -> None:
+    context = open_context({"home": str(gateway.context.home.path), "base_url": gateway.url})
+    assert check_greedy_answer(context).status is Status.CANNOT_RUN_HERE
+    context.close()
+
+
+@pytest.mark.slow
+def test_the_greedy_gate_passes_on_equal_tokens_and_fails_on_others(context: Context, gateway: RunningGateway) -> None:
+    verdict = check_greedy_answer(context)
+    assert verdict.status is Status.PASSED, verdict.why
+    figures = {figure.name.en: figure.value for figure in verdict.figures}
+    assert int(figures["tokens compared"]) > 20
+    folder = context.home.models / "tiny"
+    kept = folder.with_name("kept")
+    shutil.move(folder, kept)
+    make_tiny_model(folder, seed=9)  # the files are no longer what the engine has loaded
+    try:
+        verdict = check_greedy_answer(context)
+    finally:
+        shutil.rmtree(folder)
+        shutil.move(kept, folder)
+    assert verdict.status is Status.FAILED
+    assert "token" in verdict.why.en
+    assert len(verdict.artefacts) == 1
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "place"),
+    [([], [], None), (["a"], ["a"], None), (["a", "b"], ["a", "c"], 1), (["a"], ["a", "b"], 1), (["a"], [], 0)],
+)
+def test_the_first_difference_is_found(ours: list[str], theirs: list[str], place: int | None) -> None:
+    assert first_difference(ours, theirs) == place
+
+
+@pytest.mark.slow
+def test_reference_answers_need_a_model(tmp_path: Path) -> None:
+    from zhilu.gate import Verdict
+    from zhilu.serving.gates import _reference_answers
+
+    verdict = _reference_answers(tmp_path / "nothing", [[1, 2]])
+    assert isinstance(verdict, Verdict)
+    assert verdict.status in (Status.FAILED, Status.CANNOT_RUN_HERE)
