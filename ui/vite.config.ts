@@ -3,7 +3,6 @@ import { gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
-import { stub } from "./dev/stub.ts";
 
 /** First load = the entry, the chat page (where `/` leads), what they import statically, and their styles; gzip bytes. */
 const FIRST_LOAD_BUDGET = 300 * 1024;
@@ -36,13 +35,13 @@ function budget(): Plugin {
   };
 }
 
-const server = process.env.ZHILU_URL;
+// `npm run dev` works on a running product: `zhilu up`, or ZHILU_URL.
+const server = process.env.ZHILU_URL ?? "http://127.0.0.1:8642";
 
-export default defineConfig(({ command }) => ({
-  // The stub answers the API in `npm run dev` when no ZHILU_URL names a running server; a build never contains it.
-  plugins: [react(), budget(), ...(command === "serve" && !server ? [stub()] : [])],
+export default defineConfig({
+  plugins: [react(), budget()],
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   build: { outDir: "../src/zhilu/web/static", emptyOutDir: true, assetsInlineLimit: 0, reportCompressedSize: false },
-  server: { port: 5173, proxy: server ? { "/zhilu": server, "/v1": server, "/health": server } : undefined },
+  server: { port: 5173, proxy: { "/zhilu": server, "/v1": server, "/health": server } },
   test: { include: ["src/**/*.test.ts"] },
-}));
+});

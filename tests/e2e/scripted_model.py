@@ -22,9 +22,7 @@ from zhilu.prompts import REFUSAL, language_of
 
 _TURN = count(1)
 _PASSAGE = re.compile(r"^\[(\d+)\] ?(.*?)(?=^\[\d+\]|\n\n(?:Question: |问题：))", re.S | re.M)
-_MARKDOWN = (
-    "Here is **what you asked** for:\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nprint('hello')\n```\n\nThat is answer {n}."
-)
+_MARKDOWN = "Here is **what you asked** for:\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nprint('hello')\n```\n\nThat is answer {n}."
 
 
 def _pairs(text: str) -> set[str]:
@@ -61,7 +59,9 @@ class Handler(BaseHTTPRequestHandler):
     pause = 0.02
 
     def do_GET(self) -> None:
-        self._json({"object": "list", "data": [{"id": "zhilu-nano", "object": "model", "owned_by": "test", "created": 0}]})
+        self._json(
+            {"object": "list", "data": [{"id": "zhilu-nano", "object": "model", "owned_by": "test", "created": 0}]}
+        )
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -72,7 +72,16 @@ class Handler(BaseHTTPRequestHandler):
         usage = {"prompt_tokens": 10, "completion_tokens": len(text.split()), "total_tokens": 10 + len(text.split())}
         if not body.get("stream"):
             choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-            self._json({"id": "c", "object": "chat.completion", "created": 0, "model": "zhilu-nano", "choices": [choice], "usage": usage})
+            self._json(
+                {
+                    "id": "c",
+                    "object": "chat.completion",
+                    "created": 0,
+                    "model": "zhilu-nano",
+                    "choices": [choice],
+                    "usage": usage,
+                }
+            )
             return
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")

@@ -15,9 +15,11 @@ interface NavProps {
   inDialog?: boolean;
   onSearch: () => void;
   onHelp: () => void;
+  /** Called when a page is chosen, the one that is shown included. */
+  onGo?: () => void;
 }
 
-export function Nav({ inDialog, onSearch, onHelp }: NavProps) {
+export function Nav({ inDialog, onSearch, onHelp, onGo }: NavProps) {
   const { t } = useI18n();
   const [path] = useLocation();
   const running = useJobs().data?.filter(isActive).length ?? 0;
@@ -43,7 +45,7 @@ export function Nav({ inDialog, onSearch, onHelp }: NavProps) {
         {PAGES.map(({ href, label, icon: Icon }) => {
           const here = path === href || path.startsWith(`${href}/`);
           return (
-            <Link key={href} href={href} className={css.link} aria-current={here ? "page" : undefined}>
+            <Link key={href} href={href} onClick={onGo} className={css.link} aria-current={here ? "page" : undefined}>
               <Icon size={18} aria-hidden />
               {t(label)}
               {href === "/jobs" && running > 0 && <Badge tone="pine">{running}</Badge>}

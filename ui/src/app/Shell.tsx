@@ -44,7 +44,7 @@ export function Shell({ children }: { children: ReactNode }) {
         {children}
       </main>
       <Dialog open={dialog === "menu"} onClose={close} title={t("app.menu")} shape="menu">
-        <Nav inDialog onSearch={() => open("palette")} onHelp={() => open("help")} />
+        <Nav inDialog onGo={close} onSearch={() => open("palette")} onHelp={() => open("help")} />
       </Dialog>
       <Palette open={dialog === "palette"} onClose={close} />
       <ShortcutHelp open={dialog === "help"} onClose={close} />

@@ -18,6 +18,12 @@ interface DialogProps {
   onSubmit?: () => void;
 }
 
+/** Where nothing inside asked for the focus the dialog takes it, not its close button. */
+function focusWhole(event: Event) {
+  event.preventDefault();
+  (event.currentTarget as HTMLElement | null)?.focus();
+}
+
 export function Dialog({ open, onClose, title, hint, children, shape = "box", actions, onSubmit }: DialogProps) {
   const { t } = useI18n();
   const submit = (event: FormEvent) => {
@@ -34,9 +40,9 @@ export function Dialog({ open, onClose, title, hint, children, shape = "box", ac
     <Radix.Root open={open} onOpenChange={(next) => !next && onClose()}>
       <Radix.Portal>
         <Radix.Overlay className={css.veil} />
-        <Radix.Content className={`${css.content} ${css[shape]}`} aria-describedby={undefined}>
+        <Radix.Content className={`${css.content} ${css[shape]}`} aria-describedby={undefined} onOpenAutoFocus={focusWhole}>
           <header className={css.head}>
-            <div>
+            <div className={css.words}>
               <Radix.Title className={css.title}>{title}</Radix.Title>
               {hint && <Radix.Description className={css.hint}>{hint}</Radix.Description>}
             </div>

@@ -10,8 +10,10 @@ import { useJobs, useModels, useStatus } from "@/lib/queries";
 import { ImportDialog } from "./ImportDialog";
 import { ModelCard } from "./ModelCard";
 import { ModelDrawer } from "./ModelDrawer";
+import { Engines } from "./Engines";
 import css from "./ModelsPage.module.css";
 import { PullDialog } from "./PullDialog";
+import { Suggestions } from "./Suggestions";
 
 export default function ModelsPage({ name }: { name: string | undefined }) {
   const { t } = useI18n();
@@ -53,7 +55,9 @@ export default function ModelsPage({ name }: { name: string | undefined }) {
           </li>
         ))}
       </ul>
-      <PullDialog open={doing === "pull"} onClose={close} />
+      <Suggestions onPull={(repo) => setParams({ do: "pull", repo })} there={(data ?? []).length} />
+      <Engines />
+      <PullDialog key={params.get("repo")} open={doing === "pull"} first={params.get("repo") ?? ""} onClose={close} />
       <ImportDialog open={doing === "import"} onClose={close} />
       {name && <ModelDrawer name={name} onClose={() => go("/models")} />}
     </Page>

@@ -7,16 +7,21 @@ import { useErrorText } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { usePullModel, type Pull } from "./api";
 import css from "./ModelsPage.module.css";
+import { SUGGESTED } from "./suggested";
 
-/** The same names on the hub and on ModelScope. */
-const SUGGESTED = ["Qwen/Qwen3-0.6B", "Qwen/Qwen3-1.7B", "Qwen/Qwen3-4B"];
+interface PullDialogProps {
+  open: boolean;
+  onClose: () => void;
+  /** Filled in for a start. */
+  first: string;
+}
 
-export function PullDialog({ open, onClose }: { open: boolean; onClose: () => void }) {
+export function PullDialog({ open, onClose, first }: PullDialogProps) {
   const { t, lang } = useI18n();
   const errorText = useErrorText();
   const pull = usePullModel();
   const [source, setSource] = useState<Pull["source"]>(lang === "zh" ? "modelscope" : "hf");
-  const [repo, setRepo] = useState("");
+  const [repo, setRepo] = useState(first);
   const [revision, setRevision] = useState("");
   const [name, setName] = useState("");
 
@@ -61,8 +66,8 @@ export function PullDialog({ open, onClose }: { open: boolean; onClose: () => vo
       <p className={css.suggested}>
         {t("models.suggested")}:{" "}
         {SUGGESTED.map((suggestion) => (
-          <button type="button" key={suggestion} onClick={() => setRepo(suggestion)}>
-            {suggestion}
+          <button type="button" key={suggestion.repo} onClick={() => setRepo(suggestion.repo)}>
+            {suggestion.repo}
           </button>
         ))}
       </p>

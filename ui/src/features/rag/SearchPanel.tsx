@@ -7,8 +7,8 @@ import { controlClass } from "@/components/Field";
 import { Empty, ErrorPanel, Skeleton } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { plainPassage } from "@/lib/plain";
-import type { KnowledgeBase } from "@/lib/types";
-import { useSearch, type Hit } from "./api";
+import type { Hit, KnowledgeBase } from "@/lib/types";
+import { useSearch } from "./api";
 import css from "./SearchPanel.module.css";
 
 export function SearchPanel({ kb }: { kb: KnowledgeBase }) {

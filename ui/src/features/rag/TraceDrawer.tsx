@@ -102,7 +102,7 @@ function Retrieval({ kb, trace }: { kb: string; trace: Trace }) {
 }
 
 function asCitation(candidate: Candidate, kb_id: string) {
-  const unknown = { n: 0, page: null, heading: null, text: "", cited: false, quote_start: null, quote_end: null };
+  const unknown = { n: 0, page: null, heading: "", text: "", cited: false, quote_start: null, quote_end: null };
   return { ...candidate, ...unknown, kb_id };
 }
 
@@ -131,6 +131,7 @@ const TONES: Record<Trace["sentences"][number]["support"], BadgeTone> = {
   exact: "ok",
   overlap: "info",
   neutral: "neutral",
+  beside: "warn",
   unsupported: "warn",
 };
 

@@ -1,12 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api } from "@/lib/api";
 import { acceptJob } from "@/lib/jobs";
-import type { Citation, Document, DocumentText, KnowledgeBase, Trace, TraceSummary, UploadAnswer } from "@/lib/types";
-
-export interface Hit extends Omit<Citation, "n" | "cited" | "quote_start" | "quote_end"> {
-  lexical: number | null;
-  dense: number | null;
-}
+import type { Document, DocumentText, Hit, KnowledgeBase, Trace, TraceSummary, UploadAnswer } from "@/lib/types";
 
 export function useKb(id: string) {
   return useQuery({ queryKey: ["kbs", id], queryFn: ({ signal }) => api.get<KnowledgeBase>(`/kbs/${id}`, signal) });

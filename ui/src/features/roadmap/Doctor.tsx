@@ -1,6 +1,7 @@
 import { Stethoscope } from "lucide-react";
 import { Badge, type BadgeTone } from "@/components/Badge";
 import { Button } from "@/components/Button";
+import { Prose } from "@/components/Prose";
 import { ErrorPanel, FixLine, Skeleton } from "@/components/states";
 import { ago } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
@@ -53,8 +54,12 @@ function FindingRow({ finding, open }: { finding: Finding; open: boolean }) {
         <Badge tone={TONES[finding.severity]}>{t(`doctor.severity.${finding.severity}`)}</Badge> {say(finding.title)}
       </summary>
       <div className={css.body}>
-        <p>{say(finding.what)}</p>
-        {finding.why && <p className={css.why}>{say(finding.why)}</p>}
+        <Prose text={say(finding.what)} />
+        {finding.why && (
+          <div className={css.why}>
+            <Prose text={say(finding.why)} />
+          </div>
+        )}
         {finding.fix.map((command) => (
           <FixLine key={command} fix={command} bare />
         ))}

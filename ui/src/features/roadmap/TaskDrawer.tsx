@@ -2,6 +2,7 @@ import { ListChecks } from "lucide-react";
 import { Badge } from "@/components/Badge";
 import { Button } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
+import { Prose } from "@/components/Prose";
 import { ErrorPanel, FixLine, Skeleton } from "@/components/states";
 import { ago, dateTime, figure, seconds } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
@@ -25,17 +26,13 @@ export function TaskDrawer({ task, checking, onCheck, onClose }: TaskDrawerProps
         <VerdictPanel task={task} checking={checking} onCheck={onCheck} />
         <section>
           <h3>{t("roadmap.gate")}</h3>
-          <p>{say(task.gate)}</p>
+          <Prose text={say(task.gate)} />
           {task.needs.length > 0 && <p className={css.quiet}>{t("roadmap.needs", { tasks: task.needs.join(", ") })}</p>}
         </section>
         {task.guide && (
           <section>
             <h3>{t("roadmap.guide")}</h3>
-            {say(task.guide)
-              .split("\n\n")
-              .map((paragraph) => (
-                <p key={paragraph}>{paragraph}</p>
-              ))}
+            <Prose text={say(task.guide)} />
           </section>
         )}
         {task.command && (
@@ -68,7 +65,7 @@ function VerdictPanel({ task, checking, onCheck }: Omit<TaskDrawerProps, "onClos
       </header>
       {!checking && (
         <>
-          {why && <p>{say(why)}</p>}
+          {why && <Prose text={say(why)} />}
           {fix && <FixLine fix={fix} />}
           <Figures figures={figures} />
         </>
@@ -121,7 +118,7 @@ function Run({ run }: { run: Evidence }) {
   const { t, say } = useI18n();
   return (
     <div className={css.runBody}>
-      <p>{say(run.verdict.why)}</p>
+      <Prose text={say(run.verdict.why)} />
       <Figures figures={run.verdict.figures} />
       {run.verdict.artefacts.length > 0 && (
         <>

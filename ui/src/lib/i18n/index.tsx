@@ -52,7 +52,8 @@ export function I18nProvider({ children }: { children: ReactNode }) {
     () => ({
       lang,
       setLang: change,
-      t: (key, values) => fill(strings[key][lang], values),
+      // A newer server may name a state this page has no word for: then its own name must do.
+      t: (key, values) => fill((strings[key] as Text | undefined)?.[lang] ?? key, values),
       say: (text) => (text == null ? "" : typeof text === "string" ? text : text[lang] || text.en || text.zh),
     }),
     [lang, change],

@@ -79,6 +79,7 @@ export const rag = {
   "rag.support.exact": { en: "word for word", zh: "原文一致" },
   "rag.support.overlap": { en: "in other words", zh: "意思相符" },
   "rag.support.neutral": { en: "no claim", zh: "无实质内容" },
+  "rag.support.beside": { en: "in a passage, but not about this", zh: "段落中有，但说的不是这件事" },
   "rag.support.unsupported": { en: "not supported, not shown", zh: "没有依据，未显示" },
   "rag.verdict.grounded": { en: "The model's words, found in the passages", zh: "模型的回答，已在段落中核实" },
   "rag.verdict.quoted": { en: "Quoted from the documents: the model's own words were not supported", zh: "直接引自文档：模型自己的话没有依据" },
