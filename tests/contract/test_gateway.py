@@ -170,6 +170,17 @@ def test_embeddings_come_in_order_and_of_length_one(http: httpx.Client) -> None:
         assert sum(x * x for x in item["embedding"]) == pytest.approx(1, abs=1e-3)
 
 
+def test_embeddings_count_tokens_and_refuse_what_they_would_cut(http: httpx.Client) -> None:
+    reply = http.post("/v1/embeddings", json={"model": "minilm", "input": ["a cat", "a cat"]}).json()
+    assert reply["usage"]["prompt_tokens"] == 8  # twice [CLS] a cat [SEP]
+    reply = http.post("/v1/embeddings", json={"model": "minilm", "input": ["fine", "word " * 300]})
+    assert reply.status_code == 400
+    error = reply.json()["error"]
+    assert (error["param"], error["code"]) == ("input", "context_length_exceeded")
+    assert "302" in error["message"]
+    assert "46 more" in error["message"]
+
+
 def test_a_client_that_leaves_ends_its_request(http: httpx.Client, gateway: RunningGateway) -> None:
     served = gateway.call(gateway.supervisor.ensure("tiny"))
 

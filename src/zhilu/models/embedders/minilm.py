@@ -88,7 +88,13 @@ class MiniLM:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._whole = Tokenizer.from_str(self._tokenizer.to_str())
+        self._whole.no_truncation()
         self._lock = threading.Lock()
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text as if nothing were cut, the two special ones included: for usage and for refusing."""
+        return [len(encoding.ids) for encoding in self._whole.encode_batch_fast(list(texts))]
 
     def embed(self, texts: Sequence[str], kind: Kind = "passage") -> np.ndarray:
         import numpy as np
