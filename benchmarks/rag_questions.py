@@ -49,6 +49,7 @@ def own_set(context: Any, embedder: Any) -> tuple[Any, list[dict[str, Any]]]:
     """Zhilu's own documentation as documents, and the questions written for it."""
     import io
 
+    from zhilu.rag.evaluate import read_questions
     from zhilu.rag.ingest import ingest_document
     from zhilu.rag.library import Library
 
@@ -58,8 +59,8 @@ def own_set(context: Any, embedder: Any) -> tuple[Any, list[dict[str, Any]]]:
         document, _ = kb.add(io.BytesIO(path.read_bytes()), path.name, max_mb=10)
         if document.status == "queued":
             ingest_document(kb, document.id, embedder, lambda share, stage: None)
-    lines = (Path(__file__).parent / "rag_questions" / "own.jsonl").read_text(encoding="utf-8").splitlines()
-    return kb, [json.loads(line) for line in lines if line.strip()]
+    found = read_questions(Path(__file__).parent / "rag_questions" / "own.jsonl")
+    return kb, [{"question": q.question, "answers": q.answers} for q in found]
 
 
 @asynccontextmanager

@@ -35,6 +35,8 @@ _ABBREVIATION = re.compile(
 )
 _CLAUSE = re.compile(r"[，、,:：;]\s*|\s+")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
+_WRAP_COLUMNS = 60  # a line at least this wide is taken for a full one
+_NEW_BLOCK = re.compile(r"[ \t]*(?:[-*+>|#•]|\d{1,3}[.)、]|```|~~~|$)", re.MULTILINE)
 _TABLE_ROW = re.compile(r"^\s*\|.*\|\s*$")
 
 
@@ -72,6 +74,8 @@ def sentences(text: str, start: int = 0, end: int | None = None) -> Iterator[tup
     end = len(text) if end is None else end
     begin = start
     for match in _SENTENCE_END.finditer(text, start, end):
+        if match.group() == "\n" and _is_wrapped(text, match.start()):
+            continue
         if match.group()[0] == "." and _ABBREVIATION.search(text, max(begin, match.start() - 8), match.start() + 1):
             continue
         span = _strip(text, begin, match.end())
@@ -80,6 +84,13 @@ def sentences(text: str, start: int = 0, end: int | None = None) -> Iterator[tup
         begin = match.end()
     if span := _strip(text, begin, end):
         yield span
+
+
+def _is_wrapped(text: str, newline: int) -> bool:
+    """True if the line before ``newline`` was broken only because it was full: a hard-wrapped paragraph goes on."""
+    line = text[text.rfind("\n", 0, newline) + 1 : newline]
+    width = sum(2 if c >= "\u2e80" else 1 for c in line)
+    return width >= _WRAP_COLUMNS and not _TABLE_ROW.match(line) and not _NEW_BLOCK.match(text, newline + 1)
 
 
 def heading_path(outline: Sequence[Heading], offset: int) -> str:

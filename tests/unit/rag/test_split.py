@@ -100,3 +100,14 @@ def test_token_measure_is_close_to_wordpiece_and_not_below_it_for_long() -> None
 def test_overlap_as_large_as_the_chunk_is_refused() -> None:
     with pytest.raises(ValueError, match="below size"):
         split("text", size=10, overlap=10)
+
+
+def test_a_hard_wrapped_paragraph_is_not_cut_at_its_lines() -> None:
+    text = (
+        "The gateway answers at the address below and it keeps doing so until the\nworkbench is stopped. Then it ends.\n"
+        "- a list item that is long enough to be taken for a full line of text, really\n- another\n"
+        "指路带你走过七个阶段：检查环境、看见模型内部、部署、微调、用文档检索增强、在它之上构建智能体和应用、弄懂\n原理。完。"
+    )
+    found = [text[a:b] for a, b in sentences(text)]
+    assert len(found) == 6
+    assert found[0].endswith("workbench is stopped.") and found[4].endswith("原理。")
