@@ -148,6 +148,7 @@ class Evidence:
 
 
 def quotation(text: str, number: int, lang: Lang) -> str:
-    """The quotation as an answer that says what it is."""
-    text = " ".join(text.split())
+    """The quotation as an answer that says what it is; marks of Markdown tables and lists are left out."""
+    text = re.sub(r"^\s*(?:[|>#*+-]+|\d+[.)])\s+|\s*\|\s*$|\*\*", "", " ".join(text.split()))
+    text = re.sub(r"\s*\|\s*", " · ", text)
     return T(en=f"The document says: “{text}” [{number}]", zh=f"文档原文：“{text}” [{number}]").say(lang)

@@ -8,7 +8,7 @@ opens a new section with text of its own, and is never cut inside fenced code or
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
@@ -95,10 +95,33 @@ def _is_wrapped(text: str, newline: int) -> bool:
 
 def heading_path(outline: Sequence[Heading], offset: int) -> str:
     """``"Guide › Install › Linux"``: the headings that are open at ``offset``."""
-    path: list[Heading] = []
-    for heading in outline[: bisect_right([h.start for h in outline], offset)]:
-        path = [h for h in path if h.level < heading.level] + [heading]
-    return " › ".join(h.title for h in path)
+    return _Paths(outline).at(offset)
+
+
+class _Paths:
+    """The heading path at any offset, each found once: a law book has thousands of headings and of chunks."""
+
+    def __init__(self, outline: Sequence[Heading]) -> None:
+        self.starts = [h.start for h in outline]
+        self._paths: list[str] = []
+        open_now: list[Heading] = []
+        for heading in outline:
+            open_now = [h for h in open_now if h.level < heading.level] + [heading]
+            self._paths.append(" › ".join(h.title for h in open_now))
+
+    def at(self, offset: int) -> str:
+        index = bisect_right(self.starts, offset) - 1
+        return self._paths[index] if index >= 0 else ""
+
+    def of(self, text: str, start: int, end: int) -> str:
+        """The path at a chunk's first running text: one that opens with headings belongs to the last of them."""
+        inside = self.starts[bisect_left(self.starts, start) : bisect_left(self.starts, end)]
+        at = start
+        for heading in inside:
+            if not _only_headings(text, at, heading, frozenset(inside)):
+                break
+            at = heading
+        return self.at(at)
 
 
 def split(
@@ -118,16 +141,18 @@ def split(
         raise ValueError(f"overlap {overlap} must be below size {size}")
     ends = offsets(text)
     num = _counter(ends)
+    paths = _Paths(outline)
+    page_starts = [p.start for p in pages]
     chunks = []
     for section in _sections(text, outline):
         units = list(_units(text, *section, num=num, size=size, ends=ends))
         for start, end in _pack(units, num, size, overlap):
-            page = bisect_right([p.start for p in pages], start) - 1 if pages else -1
+            page = bisect_right(page_starts, start) - 1
             chunks.append(
                 Chunk(
                     start=start,
                     end=end,
-                    heading=_path_of(text, outline, start, end),
+                    heading=paths.of(text, start, end),
                     page=pages[page].page if page >= 0 else None,
                     num_tokens=num(start, end),
                 )
@@ -138,16 +163,6 @@ def split(
 def _counter(ends: Sequence[int]) -> Callable[[int, int], int]:
     """Number of tokens that end in ``(start, end]``."""
     return lambda start, end: bisect_right(ends, end) - bisect_right(ends, start)
-
-
-def _path_of(text: str, outline: Sequence[Heading], start: int, end: int) -> str:
-    """The path at the chunk's first line of running text: a chunk that opens with headings belongs to the last one."""
-    inside = [h.start for h in outline if start <= h.start < end]
-    at = start
-    for heading in inside:
-        if _only_headings(text, at, heading, frozenset(inside)):
-            at = heading
-    return heading_path(outline, at)
 
 
 def _only_headings(text: str, start: int, end: int, starts: Set[int]) -> bool:

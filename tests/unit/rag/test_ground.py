@@ -138,6 +138,8 @@ def test_an_answer_must_be_of_the_kind_asked_for(question: str, answer: str, fit
 def test_a_quotation_says_what_it_is() -> None:
     assert quotation("a  b", 2, "en") == "The document says: “a b” [2]"
     assert quotation("原文", 1, "zh") == "文档原文：“原文” [1]"
+    assert quotation("| `port` | 8642 | of the API |", 1, "en") == "The document says: “`port` · 8642 · of the API” [1]"
+    assert quotation("- **Linux** or macOS", 1, "en") == "The document says: “Linux or macOS” [1]"
 
 
 @pytest.mark.parametrize("question", ["How old is he?", "那它多少钱？", "And in 2015?", "为什么", "价格呢？"])
