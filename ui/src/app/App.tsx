@@ -62,7 +62,9 @@ function Pages() {
       <Route path="/chat/:id?">{({ id }) => <ChatPage id={id} />}</Route>
       <Route path="/knowledge" component={KnowledgePage} />
       <Route path="/knowledge/:kb">{({ kb }) => <KbPage key={kb} id={kb} />}</Route>
-      <Route path="/knowledge/:kb/documents/:doc">{({ kb, doc }) => <DocumentPage key={doc} kb={kb} doc={doc} />}</Route>
+      <Route path="/knowledge/:kb/documents/:doc">
+        {({ kb, doc }) => <DocumentPage key={doc} kb={kb} doc={doc} />}
+      </Route>
       <Route path="/models/:name?">{({ name }) => <ModelsPage name={name} />}</Route>
       <Route path="/jobs/:id?">{({ id }) => <JobsPage id={id} />}</Route>
       <Route path="/roadmap/:task?">{({ task }) => <RoadmapPage task={task} />}</Route>

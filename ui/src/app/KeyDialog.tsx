@@ -34,7 +34,9 @@ export function KeyDialog() {
       }
     >
       <Field label={t("key.label")}>
-        {(props) => <input {...props} type="password" autoComplete="off" value={key} onChange={(e) => setKey(e.target.value)} />}
+        {(props) => (
+          <input {...props} type="password" autoComplete="off" value={key} onChange={(e) => setKey(e.target.value)} />
+        )}
       </Field>
     </Dialog>
   );

@@ -83,7 +83,12 @@ function ModelLine() {
   if (!data) return null;
   const { name, state, detail } = data.model;
   return (
-    <Link href={`/models/${encodeURIComponent(name)}`} className={css.model} data-state={state} title={say(detail) || undefined}>
+    <Link
+      href={`/models/${encodeURIComponent(name)}`}
+      className={css.model}
+      data-state={state}
+      title={say(detail) || undefined}
+    >
       <i aria-hidden />
       <span>
         {name}
@@ -97,7 +102,12 @@ function LanguageButton() {
   const { lang, setLang, t } = useI18n();
   return (
     <Tip text={t("lang.switch")}>
-      <button type="button" className={css.tool} onClick={() => setLang(lang === "zh" ? "en" : "zh")} aria-label={t("lang.switch")}>
+      <button
+        type="button"
+        className={css.tool}
+        onClick={() => setLang(lang === "zh" ? "en" : "zh")}
+        aria-label={t("lang.switch")}
+      >
         <Languages size={17} aria-hidden />
         <span>{lang === "zh" ? "EN" : "中"}</span>
       </button>

@@ -44,7 +44,12 @@ function useEntries(): Entry[] {
       icon: SunMoon,
       run: () => setTheme(theme === "dark" ? "light" : "dark"),
     },
-    ...kbs.map(({ id, name }) => ({ id: `kb-${id}`, label: name, icon: LibraryBig, run: () => go(`/knowledge/${id}`) })),
+    ...kbs.map(({ id, name }) => ({
+      id: `kb-${id}`,
+      label: name,
+      icon: LibraryBig,
+      run: () => go(`/knowledge/${id}`),
+    })),
     ...conversations.map(({ id, title }) => ({
       id: `chat-${id}`,
       label: title,

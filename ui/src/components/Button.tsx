@@ -13,7 +13,16 @@ interface ButtonProps extends ComponentProps<"button"> {
   busy?: boolean;
 }
 
-export function Button({ tone = "plain", small, icon: Icon, busy, children, className, disabled, ...rest }: ButtonProps) {
+export function Button({
+  tone = "plain",
+  small,
+  icon: Icon,
+  busy,
+  children,
+  className,
+  disabled,
+  ...rest
+}: ButtonProps) {
   return (
     <button
       type="button"
@@ -59,7 +68,14 @@ export function CopyButton({ text, label, small = true }: { text: string; label?
     setDone(true);
     setTimeout(() => setDone(false), 1600);
   };
-  return <IconButton small={small} icon={done ? Check : Copy} label={done ? t("do.copied") : (label ?? t("do.copy"))} onClick={copy} />;
+  return (
+    <IconButton
+      small={small}
+      icon={done ? Check : Copy}
+      label={done ? t("do.copied") : (label ?? t("do.copy"))}
+      onClick={copy}
+    />
+  );
 }
 
 export function Spinner({ size = 16 }: { size?: number }) {

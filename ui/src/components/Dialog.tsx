@@ -40,7 +40,11 @@ export function Dialog({ open, onClose, title, hint, children, shape = "box", ac
     <Radix.Root open={open} onOpenChange={(next) => !next && onClose()}>
       <Radix.Portal>
         <Radix.Overlay className={css.veil} />
-        <Radix.Content className={`${css.content} ${css[shape]}`} aria-describedby={undefined} onOpenAutoFocus={focusWhole}>
+        <Radix.Content
+          className={`${css.content} ${css[shape]}`}
+          aria-describedby={undefined}
+          onOpenAutoFocus={focusWhole}
+        >
           <header className={css.head}>
             <div className={css.words}>
               <Radix.Title className={css.title}>{title}</Radix.Title>

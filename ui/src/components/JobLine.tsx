@@ -13,7 +13,13 @@ import { toast } from "@/lib/toast";
 import type { Job, JobStatus } from "@/lib/types";
 import css from "./JobLine.module.css";
 
-const TONES: Record<JobStatus, BadgeTone> = { queued: "neutral", running: "info", done: "ok", failed: "bad", cancelled: "warn" };
+const TONES: Record<JobStatus, BadgeTone> = {
+  queued: "neutral",
+  running: "info",
+  done: "ok",
+  failed: "bad",
+  cancelled: "warn",
+};
 
 export function JobBadge({ status }: { status: JobStatus }) {
   const { t } = useI18n();
@@ -34,7 +40,11 @@ export function JobLine({ job, title }: { job: Job; title?: ReactNode }) {
     <div className={css.line}>
       <div className={css.body}>
         <span className={css.title}>{title ?? say(job.title)}</span>
-        {isActive(job) ? <span className={css.now}>{now}</span> : <span className={css.now}>{ago(job.finished_at ?? job.created_at, lang)}</span>}
+        {isActive(job) ? (
+          <span className={css.now}>{now}</span>
+        ) : (
+          <span className={css.now}>{ago(job.finished_at ?? job.created_at, lang)}</span>
+        )}
         {running && <Progress value={job.progress || null} label={say(job.title)} />}
         {job.status === "failed" && <p className={css.failure}>{errorText(job.error).text}</p>}
       </div>
@@ -66,5 +76,13 @@ function JobTools({ job }: { job: Job }) {
     );
   }
   if (job.status === "done") return <span className={css.noTool} />;
-  return <IconButton small icon={RotateCw} label={t("jobs.retry")} disabled={act.isPending} onClick={() => act.mutate("retry")} />;
+  return (
+    <IconButton
+      small
+      icon={RotateCw}
+      label={t("jobs.retry")}
+      disabled={act.isPending}
+      onClick={() => act.mutate("retry")}
+    />
+  );
 }

@@ -5,7 +5,9 @@ import css from "./Prose.module.css";
 export function Prose({ text }: { text: string }) {
   return text.split(/\n{2,}/).map((paragraph, index) => (
     <p key={index} className={css.paragraph}>
-      {paragraph.split(/`([^`]+)`/).map((piece, at) => (at % 2 ? <code key={at}>{piece}</code> : <Fragment key={at}>{piece}</Fragment>))}
+      {paragraph
+        .split(/`([^`]+)`/)
+        .map((piece, at) => (at % 2 ? <code key={at}>{piece}</code> : <Fragment key={at}>{piece}</Fragment>))}
     </p>
   ));
 }

@@ -4,7 +4,15 @@ import css from "./Tip.module.css";
 
 export const TipProvider = Tooltip.Provider;
 
-export function Tip({ text, children, side }: { text: ReactNode; children: ReactNode; side?: "top" | "right" | "bottom" }) {
+export function Tip({
+  text,
+  children,
+  side,
+}: {
+  text: ReactNode;
+  children: ReactNode;
+  side?: "top" | "right" | "bottom";
+}) {
   return (
     <Tooltip.Root>
       <Tooltip.Trigger asChild>{children}</Tooltip.Trigger>

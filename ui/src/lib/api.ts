@@ -43,7 +43,14 @@ function unreachable(cause: unknown): ApiError {
     zh: "指路服务没有响应。它还在运行吗？",
   };
   const said = cause instanceof Error ? cause.message : String(cause);
-  return new ApiError(0, { message: said, type: "unreachable", param: null, code: "unreachable", fix: "zhilu up", messages });
+  return new ApiError(0, {
+    message: said,
+    type: "unreachable",
+    param: null,
+    code: "unreachable",
+    fix: "zhilu up",
+    messages,
+  });
 }
 
 /** What is wrong, from an answer that is not 2xx: the product's error body, or the status where a proxy answered. */

@@ -10,7 +10,9 @@ interface TreeNode {
 export function citeMarks(known: ReadonlySet<number>) {
   const visit = (node: TreeNode): void => {
     if (!node.children) return;
-    node.children = node.children.flatMap((child) => (child.type === "text" ? split(child.value ?? "", known) : [child]));
+    node.children = node.children.flatMap((child) =>
+      child.type === "text" ? split(child.value ?? "", known) : [child],
+    );
     node.children.forEach(visit);
   };
   return (tree: unknown) => visit(tree as TreeNode);

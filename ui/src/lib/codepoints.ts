@@ -26,9 +26,16 @@ export interface Piece {
 }
 
 /** Cuts `text` where a passage and a quote within it begin and end; ranges in UTF-16 units, empty pieces left out. */
-export function pieces(text: string, passage: readonly [number, number] | null, quote: readonly [number, number] | null): Piece[] {
-  const inside = (range: readonly [number, number] | null, at: number) => range !== null && at >= range[0] && at < range[1];
-  const cuts = [0, text.length, ...(passage ?? []), ...(quote ?? [])].map((cut) => Math.max(0, Math.min(cut, text.length)));
+export function pieces(
+  text: string,
+  passage: readonly [number, number] | null,
+  quote: readonly [number, number] | null,
+): Piece[] {
+  const inside = (range: readonly [number, number] | null, at: number) =>
+    range !== null && at >= range[0] && at < range[1];
+  const cuts = [0, text.length, ...(passage ?? []), ...(quote ?? [])].map((cut) =>
+    Math.max(0, Math.min(cut, text.length)),
+  );
   const sorted = [...new Set(cuts)].sort((a, b) => a - b);
   return sorted.slice(0, -1).map((from, index) => ({
     text: text.slice(from, sorted[index + 1]),

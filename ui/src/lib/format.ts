@@ -19,7 +19,12 @@ export function bytes(size: number | null | undefined): string {
 /** 29_300_000 -> "29.3M": the field's way to name a model's size, the same in both languages. */
 export function count(value: number | null | undefined): string {
   if (value == null) return "–";
-  for (const [size, name] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "K"]] as const) {
+  for (const [size, name] of [
+    [1e12, "T"],
+    [1e9, "B"],
+    [1e6, "M"],
+    [1e3, "K"],
+  ] as const) {
     if (value >= size) return `${Number((value / size).toPrecision(3))}${name}`;
   }
   return String(value);

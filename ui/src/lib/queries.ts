@@ -43,6 +43,9 @@ export function useStartModel() {
   return useMutation({
     mutationFn: (name: string) => api.post(`/models/${encodeURIComponent(name)}/start`, {}),
     onSettled: () =>
-      Promise.all([queries.invalidateQueries({ queryKey: ["models"] }), queries.invalidateQueries({ queryKey: ["status"] })]),
+      Promise.all([
+        queries.invalidateQueries({ queryKey: ["models"] }),
+        queries.invalidateQueries({ queryKey: ["status"] }),
+      ]),
   });
 }

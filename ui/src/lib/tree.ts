@@ -10,7 +10,7 @@ export function pathTo<N extends Node>(nodes: readonly N[], head: string | null)
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const path: N[] = [];
   const seen = new Set<string>();
-  for (let at = (head && byId.get(head)) || nodes.at(-1); at && !seen.has(at.id); ) {
+  for (let at = (head && byId.get(head)) || nodes.at(-1); at && !seen.has(at.id);) {
     seen.add(at.id);
     path.push(at);
     at = at.parent_id === null ? undefined : byId.get(at.parent_id);
@@ -25,7 +25,7 @@ export function siblings<N extends Node>(nodes: readonly N[], node: Node): N[] {
 
 /** The newest leaf under a message: where its branch goes on. */
 export function leafOf<N extends Node>(nodes: readonly N[], id: string): string {
-  for (let leaf = id; ; ) {
+  for (let leaf = id; ;) {
     const child = nodes.findLast((node) => node.parent_id === leaf);
     if (!child) return leaf;
     leaf = child.id;

@@ -124,7 +124,12 @@ export interface Trace extends TraceSummary {
   raw: string;
   finish_reason: string | null;
   usage: Usage | null;
-  sentences: { text: string; support: "exact" | "overlap" | "neutral" | "beside" | "unsupported"; passages: number[]; shown: boolean }[];
+  sentences: {
+    text: string;
+    support: "exact" | "overlap" | "neutral" | "beside" | "unsupported";
+    passages: number[];
+    shown: boolean;
+  }[];
   verdict: Verdict;
   citations: Citation[];
 }

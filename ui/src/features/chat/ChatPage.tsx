@@ -52,7 +52,10 @@ function Talk({ id }: { id: string | undefined }) {
   const errorText = useErrorText();
   const { data: status } = useStatus();
   const [sampling, setSampling] = useSampling();
-  const [fresh, setFresh] = useState<{ model: string | null; kb_id: string | null }>({ model: null, kb_id: params.get("kb") });
+  const [fresh, setFresh] = useState<{ model: string | null; kb_id: string | null }>({
+    model: null,
+    kb_id: params.get("kb"),
+  });
   const { data: conversation, error, refetch } = useConversation(id);
   const patch = usePatchConversation();
   const turn = useTurn(id);
@@ -73,7 +76,11 @@ function Talk({ id }: { id: string | undefined }) {
     if (id !== undefined) return startTurn(queries, id, asked);
     try {
       const made = await api.post<Conversation>("/conversations", { model: fresh.model, kb_id: fresh.kb_id });
-      queries.setQueryData<Conversation>(conversationKey(made.id), { ...made, head_id: null, messages: made.messages ?? [] });
+      queries.setQueryData<Conversation>(conversationKey(made.id), {
+        ...made,
+        head_id: null,
+        messages: made.messages ?? [],
+      });
       const started = startTurn(queries, made.id, asked);
       go(`/chat/${made.id}`);
       return await started;
@@ -95,6 +102,7 @@ function Talk({ id }: { id: string | undefined }) {
   return (
     <section className={css.talk}>
       <title>{`${conversation?.title || t("chat.title")} · Zhilu 指路`}</title>
+      {conversation && <h1 className="visually-hidden">{conversation.title || t("chat.untitled")}</h1>}
       {id === undefined ? (
         <Welcome model={model} onAsk={(content) => void ask({ parent_id: null, content })} />
       ) : conversation ? (
@@ -109,7 +117,11 @@ function Talk({ id }: { id: string | undefined }) {
         />
       ) : error ? (
         <div className={css.middle}>
-          {isGone ? <Empty icon={History} title={t("chat.gone")} /> : <ErrorPanel error={error} retry={() => void refetch()} />}
+          {isGone ? (
+            <Empty icon={History} title={t("chat.gone")} />
+          ) : (
+            <ErrorPanel error={error} retry={() => void refetch()} />
+          )}
         </div>
       ) : (
         <div className={css.middle}>

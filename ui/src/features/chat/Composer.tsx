@@ -83,7 +83,13 @@ export function Composer(props: ComposerProps) {
           <KbMenu chosen={kbId} onChoose={(id) => onChoose({ kb_id: id })} />
           {kbId === null && <SamplingMenu sampling={sampling} onChange={onSampling} />}
           {running ? (
-            <button type="button" className={css.send} aria-label={t("chat.stop")} title={`${t("chat.stop")} (Esc)`} onClick={onStop}>
+            <button
+              type="button"
+              className={css.send}
+              aria-label={t("chat.stop")}
+              title={`${t("chat.stop")} (Esc)`}
+              onClick={onStop}
+            >
               <Square size={14} fill="currentColor" aria-hidden />
             </button>
           ) : (

@@ -67,7 +67,11 @@ export function ConversationList({ current, onChosen }: { current: string | unde
             <ul>
               {members.map((one) => (
                 <li key={one.id} className={css.item} data-current={one.id === current || undefined}>
-                  <Link href={`/chat/${one.id}`} onClick={onChosen} aria-current={one.id === current ? "page" : undefined}>
+                  <Link
+                    href={`/chat/${one.id}`}
+                    onClick={onChosen}
+                    aria-current={one.id === current ? "page" : undefined}
+                  >
                     {one.title || t("chat.untitled")}
                   </Link>
                   <Menu trigger={<IconButton small icon={MoreHorizontal} label={t("do.more")} className={css.more} />}>
@@ -122,7 +126,9 @@ function Rename({ one, onClose }: { one: ConversationSummary; onClose: () => voi
       }
     >
       <Field label={t("chat.name")}>
-        {(props) => <input {...props} autoFocus maxLength={200} value={title} onChange={(e) => setTitle(e.target.value)} />}
+        {(props) => (
+          <input {...props} autoFocus maxLength={200} value={title} onChange={(e) => setTitle(e.target.value)} />
+        )}
       </Field>
     </Dialog>
   );

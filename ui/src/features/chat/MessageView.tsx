@@ -6,6 +6,7 @@ import { Logo } from "@/components/Logo";
 import { Markdown } from "@/components/Markdown";
 import { ErrorPanel } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
+import { splitThought } from "@/lib/thinking";
 import type { Message } from "@/lib/types";
 import css from "./MessageView.module.css";
 
@@ -18,7 +19,13 @@ interface Shared {
   locked: boolean;
 }
 
-export function Question({ message, versions, onVersion, locked, onEdit }: Shared & { onEdit: (content: string) => void }) {
+export function Question({
+  message,
+  versions,
+  onVersion,
+  locked,
+  onEdit,
+}: Shared & { onEdit: (content: string) => void }) {
   const { t } = useI18n();
   const [draft, setDraft] = useState<string | null>(null);
   if (draft !== null) {
@@ -65,7 +72,13 @@ export function Question({ message, versions, onVersion, locked, onEdit }: Share
       <p>{message.content}</p>
       <div className={css.tools}>
         <CopyButton text={message.content} />
-        <IconButton small icon={Pencil} label={t("chat.edit")} disabled={locked} onClick={() => setDraft(message.content)} />
+        <IconButton
+          small
+          icon={Pencil}
+          label={t("chat.edit")}
+          disabled={locked}
+          onClick={() => setDraft(message.content)}
+        />
         <Versions id={message.id} versions={versions} onVersion={onVersion} locked={locked} />
       </div>
     </article>
@@ -83,21 +96,33 @@ export function Answer({
   const { t } = useI18n();
   const { status, content, citations, error, finish_reason, usage } = message;
   const live = status === "streaming" && locked;
+  const spoken = splitThought(content);
+  // The passages were read and none was used: the answer is a refusal, which is no failure.
+  const refused = grounded && status === "complete" && citations.length > 0 && !citations.some(({ cited }) => cited);
   return (
     <article className={css.answer} aria-label={message.model ?? "Zhilu"} aria-busy={live}>
       <span className={css.face} data-live={live || undefined}>
         <Logo size={26} />
       </span>
       <div className={css.body}>
-        {content && <Markdown text={content} streaming={live} citations={citations ?? undefined} />}
-        {live && !content && <p className={css.waiting}>{t(grounded && !citations ? "chat.searching" : "chat.answering")}…</p>}
+        {spoken.thought && <Thought text={spoken.thought} open={!spoken.decided} />}
+        {spoken.answer && (
+          <div className={refused ? css.refused : undefined}>
+            <Markdown text={spoken.answer} streaming={live} citations={citations} />
+          </div>
+        )}
+        {live && !content && (
+          <p className={css.waiting}>{t(grounded && !citations.length ? "chat.searching" : "chat.answering")}…</p>
+        )}
         {status === "stopped" && <p className={css.note}>{t("chat.stopped")}</p>}
         {finish_reason === "length" && status === "complete" && <p className={css.note}>{t("chat.cut")}</p>}
-        {status === "error" && <ErrorPanel title={t("chat.failed")} error={error} retry={locked ? undefined : onAgain} />}
-        {!live && citations && <Sources citations={citations} />}
+        {status === "error" && (
+          <ErrorPanel title={t("chat.failed")} error={error} retry={locked ? undefined : onAgain} />
+        )}
+        {!live && <Sources citations={citations} />}
         {!live && (
           <div className={css.tools}>
-            {content && <CopyButton text={content} />}
+            {spoken.answer && <CopyButton text={spoken.answer} />}
             <IconButton small icon={RefreshCw} label={t("chat.regenerate")} disabled={locked} onClick={onAgain} />
             <Versions id={message.id} versions={versions} onVersion={onVersion} locked={locked} />
             <span className={css.facts}>
@@ -111,7 +136,25 @@ export function Answer({
   );
 }
 
-function Versions({ id, versions, onVersion, locked }: { id: string; versions: readonly string[]; onVersion: (id: string) => void; locked: boolean }) {
+/** What a reasoning model thought on the way: open while it thinks, folded away once it answers. */
+function Thought({ text, open }: { text: string; open: boolean }) {
+  const { t } = useI18n();
+  return (
+    <details className={css.thought} open={open}>
+      <summary>{t(open ? "chat.thinking" : "chat.thought")}</summary>
+      <div>{text}</div>
+    </details>
+  );
+}
+
+interface VersionsProps {
+  id: string;
+  versions: readonly string[];
+  onVersion: (id: string) => void;
+  locked: boolean;
+}
+
+function Versions({ id, versions, onVersion, locked }: VersionsProps) {
   const { t } = useI18n();
   if (versions.length < 2) return null;
   const at = versions.indexOf(id);
@@ -121,9 +164,21 @@ function Versions({ id, versions, onVersion, locked }: { id: string; versions: r
   };
   return (
     <span className={css.versions} role="group" aria-label={t("chat.version", { n: at + 1, of: versions.length })}>
-      <IconButton small icon={ChevronLeft} label={t("chat.prev")} disabled={locked || at === 0} onClick={() => step(-1)} />
+      <IconButton
+        small
+        icon={ChevronLeft}
+        label={t("chat.prev")}
+        disabled={locked || at === 0}
+        onClick={() => step(-1)}
+      />
       {at + 1}/{versions.length}
-      <IconButton small icon={ChevronRight} label={t("chat.next")} disabled={locked || at === versions.length - 1} onClick={() => step(1)} />
+      <IconButton
+        small
+        icon={ChevronRight}
+        label={t("chat.next")}
+        disabled={locked || at === versions.length - 1}
+        onClick={() => step(1)}
+      />
     </span>
   );
 }

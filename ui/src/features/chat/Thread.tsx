@@ -51,10 +51,7 @@ export function Thread({ conversation, path, running, failed, onAsk, onHead }: T
           </div>
         )}
         {!running && !failed && last?.role === "user" && (
-          <ErrorPanel
-            error={t("chat.failed")}
-            retry={() => onAsk({ parent_id: last.id, content: null })}
-          />
+          <ErrorPanel error={t("chat.failed")} retry={() => onAsk({ parent_id: last.id, content: null })} />
         )}
       </StickToBottom.Content>
       <ToEnd />

@@ -6,7 +6,7 @@ import { useI18n, type Key } from "@/lib/i18n";
 import { useModels } from "@/lib/queries";
 import css from "./Welcome.module.css";
 
-const EXAMPLES: readonly Key[] = ["chat.example1", "chat.example2", "chat.example3"];
+const EXAMPLES: readonly Key[] = ["chat.example1", "chat.example2", "chat.example3", "chat.example4"];
 
 /** A new conversation: says what one is talking with, and offers what it does well. */
 export function Welcome({ model, onAsk }: { model: string | null; onAsk: (content: string) => void }) {

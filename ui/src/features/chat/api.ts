@@ -22,7 +22,8 @@ type Change = Partial<Pick<Conversation, "title" | "head_id" | "model" | "kb_id"
 export function usePatchConversation() {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: ({ id, change }: { id: string; change: Change }) => api.patch<Conversation>(`/conversations/${id}`, change),
+    mutationFn: ({ id, change }: { id: string; change: Change }) =>
+      api.patch<Conversation>(`/conversations/${id}`, change),
     onMutate: ({ id, change }) => {
       queries.setQueryData<Conversation>(conversationKey(id), (old) => old && { ...old, ...change });
       queries.setQueryData<ConversationSummary[]>(["conversations"], (list) =>

@@ -24,7 +24,7 @@ export function ModelMenu({ chosen, onChoose }: { chosen: string | null; onChoos
       align="start"
       side="top"
       trigger={
-        <Pill label={t("chat.model")}>
+        <Pill label={`${t("chat.model")}: ${chosen ?? ""}`}>
           <Box size={14} aria-hidden />
           <span>{chosen ?? "…"}</span>
           <ChevronDown size={13} aria-hidden />
@@ -33,7 +33,12 @@ export function ModelMenu({ chosen, onChoose }: { chosen: string | null; onChoos
     >
       <MenuLabel>{t("chat.model")}</MenuLabel>
       {models.map(({ name, state }) => (
-        <MenuItem key={name} checked={name === chosen} hint={t(`model.state.${state}` as Key)} onSelect={() => onChoose(name)}>
+        <MenuItem
+          key={name}
+          checked={name === chosen}
+          hint={t(`model.state.${state}` as Key)}
+          onSelect={() => onChoose(name)}
+        >
           {name}
         </MenuItem>
       ))}
@@ -55,7 +60,7 @@ export function KbMenu({ chosen, onChoose }: { chosen: string | null; onChoose: 
       align="start"
       side="top"
       trigger={
-        <Pill label={t("chat.kb")} on={chosen !== null}>
+        <Pill label={`${t("chat.kb")}: ${kb?.name ?? t("chat.kbNone")}`} on={chosen !== null}>
           <LibraryBig size={14} aria-hidden />
           <span>{kb?.name ?? t("chat.kbNone")}</span>
           <ChevronDown size={13} aria-hidden />

@@ -15,7 +15,11 @@ type JobEvent = { event: "progress" | "status"; data: Job } | { event: "log"; da
 
 export function JobDrawer({ id, onClose }: { id: string; onClose: () => void }) {
   const { t, say } = useI18n();
-  const { data: job, error, refetch } = useQuery({
+  const {
+    data: job,
+    error,
+    refetch,
+  } = useQuery({
     queryKey: ["job", id],
     queryFn: ({ signal }) => api.get<Job>(`/jobs/${id}`, signal),
   });

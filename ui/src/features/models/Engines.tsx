@@ -18,7 +18,9 @@ export function Engines() {
           <li key={engine.name}>
             <b>{say(engine.title)}</b>
             <span>{say(engine.installed ? engine.description : engine.why)}</span>
-            <Badge tone={engine.installed ? "ok" : "neutral"}>{t(engine.installed ? "models.installed" : "models.notInstalled")}</Badge>
+            <Badge tone={engine.installed ? "ok" : "neutral"}>
+              {t(engine.installed ? "models.installed" : "models.notInstalled")}
+            </Badge>
           </li>
         ))}
       </ul>

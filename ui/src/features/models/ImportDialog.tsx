@@ -39,11 +39,25 @@ export function ImportDialog({ open, onClose }: { open: boolean; onClose: () => 
         </>
       }
     >
-      <Field label={t("models.folder")} hint={t("models.folderHint")} error={take.error ? errorText(take.error).text : null}>
-        {(props) => <input {...props} autoFocus spellCheck={false} value={path} onChange={(event) => setPath(event.target.value)} />}
+      <Field
+        label={t("models.folder")}
+        hint={t("models.folderHint")}
+        error={take.error ? errorText(take.error).text : null}
+      >
+        {(props) => (
+          <input
+            {...props}
+            autoFocus
+            spellCheck={false}
+            value={path}
+            onChange={(event) => setPath(event.target.value)}
+          />
+        )}
       </Field>
       <Field label={t("models.name")}>
-        {(props) => <input {...props} spellCheck={false} value={name} onChange={(event) => setName(event.target.value)} />}
+        {(props) => (
+          <input {...props} spellCheck={false} value={name} onChange={(event) => setName(event.target.value)} />
+        )}
       </Field>
     </Dialog>
   );

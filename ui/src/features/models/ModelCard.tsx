@@ -19,7 +19,9 @@ export function ModelCard({ model, isDefault }: { model: Model; isDefault: boole
           <Link href={`/models/${encodeURIComponent(name)}`}>{name}</Link>
           {isDefault && <Badge tone="pine">{t("models.default")}</Badge>}
         </span>
-        <p className={css.source}>{[embedded ? t("models.embedded") : source, model.architecture].filter(Boolean).join(" · ")}</p>
+        <p className={css.source}>
+          {[embedded ? t("models.embedded") : source, model.architecture].filter(Boolean).join(" · ")}
+        </p>
         {!supported && <p className={css.why}>{say(model.why_not) || t("models.cannot")}</p>}
         {state === "failed" && model.detail && (
           <p className={css.why} data-bad>

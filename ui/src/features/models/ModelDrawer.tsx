@@ -39,12 +39,21 @@ function Details({ model, onGone }: { model: ModelDetails; onGone: () => void })
       </div>
       {!model.supported && <p className={css.why}>{say(model.why_not)}</p>}
       {model.state === "failed" && <ErrorPanel error={say(model.detail)} />}
-      <Tabs label={model.name} value={tab} onChange={setTab} tabs={TABS.map((value) => ({ value, label: t(`models.tab.${value}`) }))}>
+      <Tabs
+        label={model.name}
+        value={tab}
+        onChange={setTab}
+        tabs={TABS.map((value) => ({ value, label: t(`models.tab.${value}`) }))}
+      >
         <TabPanel value="about" className={css.panel}>
           <About model={model} />
         </TabPanel>
         <TabPanel value="card" className={css.panel}>
-          {say(model.card_markdown) ? <Markdown text={bodyOf(say(model.card_markdown))} /> : <p>{t("models.noCard")}</p>}
+          {say(model.card_markdown) ? (
+            <Markdown text={bodyOf(say(model.card_markdown))} />
+          ) : (
+            <p>{t("models.noCard")}</p>
+          )}
         </TabPanel>
         <TabPanel value="config" className={css.panel}>
           <pre className={css.config}>{JSON.stringify(model.config, null, 2)}</pre>
@@ -71,7 +80,10 @@ function About({ model }: { model: ModelDetails }) {
         facts={[
           [t("models.parameters"), count(model.parameters || null)],
           [t("models.architecture"), model.architecture],
-          [t("models.context"), model.context_length && t("models.contextTokens", { n: number(model.context_length, lang) })],
+          [
+            t("models.context"),
+            model.context_length && t("models.contextTokens", { n: number(model.context_length, lang) }),
+          ],
           [t("models.vocab"), model.vocab_size && number(model.vocab_size, lang)],
           [t("models.dtype"), model.dtype],
           [t("models.size"), bytes(model.size_bytes)],

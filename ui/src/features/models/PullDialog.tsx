@@ -26,7 +26,12 @@ export function PullDialog({ open, onClose, first }: PullDialogProps) {
   const [name, setName] = useState("");
 
   const submit = () => {
-    const wanted = { source, repo: repo.trim(), revision: revision.trim() || undefined, name: name.trim() || undefined };
+    const wanted = {
+      source,
+      repo: repo.trim(),
+      revision: revision.trim() || undefined,
+      name: name.trim() || undefined,
+    };
     pull.mutate(wanted, { onSuccess: onClose });
   };
   return (
@@ -58,9 +63,20 @@ export function PullDialog({ open, onClose, first }: PullDialogProps) {
           />
         )}
       </Field>
-      <Field label={t("models.repo")} hint={t("models.repoHint")} error={pull.error ? errorText(pull.error).text : null}>
+      <Field
+        label={t("models.repo")}
+        hint={t("models.repoHint")}
+        error={pull.error ? errorText(pull.error).text : null}
+      >
         {(props) => (
-          <input {...props} autoFocus spellCheck={false} placeholder="Qwen/Qwen3-0.6B" value={repo} onChange={(event) => setRepo(event.target.value)} />
+          <input
+            {...props}
+            autoFocus
+            spellCheck={false}
+            placeholder="Qwen/Qwen3-0.6B"
+            value={repo}
+            onChange={(event) => setRepo(event.target.value)}
+          />
         )}
       </Field>
       <p className={css.suggested}>
@@ -72,10 +88,14 @@ export function PullDialog({ open, onClose, first }: PullDialogProps) {
         ))}
       </p>
       <Field label={t("models.revision")}>
-        {(props) => <input {...props} spellCheck={false} value={revision} onChange={(event) => setRevision(event.target.value)} />}
+        {(props) => (
+          <input {...props} spellCheck={false} value={revision} onChange={(event) => setRevision(event.target.value)} />
+        )}
       </Field>
       <Field label={t("models.name")}>
-        {(props) => <input {...props} spellCheck={false} value={name} onChange={(event) => setName(event.target.value)} />}
+        {(props) => (
+          <input {...props} spellCheck={false} value={name} onChange={(event) => setName(event.target.value)} />
+        )}
       </Field>
     </Dialog>
   );

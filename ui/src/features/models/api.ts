@@ -28,7 +28,10 @@ export function useModelLog(name: string, live: boolean) {
 function useRefresh() {
   const queries = useQueryClient();
   return () =>
-    Promise.all([queries.invalidateQueries({ queryKey: ["models"] }), queries.invalidateQueries({ queryKey: ["status"] })]);
+    Promise.all([
+      queries.invalidateQueries({ queryKey: ["models"] }),
+      queries.invalidateQueries({ queryKey: ["status"] }),
+    ]);
 }
 
 export function useStopModel() {

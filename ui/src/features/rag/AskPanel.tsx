@@ -42,7 +42,13 @@ export function AskPanel({ kb }: { kb: KnowledgeBase }) {
     <div className={css.panel}>
       <StickToBottom className={css.scroll} initial="instant" resize="smooth">
         <StickToBottom.Content className={css.content}>
-          {!asked.length && <Empty icon={MessageCircleQuestion} title={t("rag.askEmpty")} hint={t(ready ? "rag.askEmptyHint" : "rag.askNoDocs")} />}
+          {!asked.length && (
+            <Empty
+              icon={MessageCircleQuestion}
+              title={t("rag.askEmpty")}
+              hint={t(ready ? "rag.askEmptyHint" : "rag.askNoDocs")}
+            />
+          )}
           {asked.map((one) => (
             <Turn key={one.id} one={one} kb={kb.id} onAgain={() => put(one.question)} />
           ))}
@@ -54,7 +60,9 @@ export function AskPanel({ kb }: { kb: KnowledgeBase }) {
         </p>
       )}
       <form className={css.form} onSubmit={submit}>
-        {asked.length > 0 && !open && <IconButton icon={Eraser} label={t("rag.clear")} onClick={() => clearAsked(kb.id)} />}
+        {asked.length > 0 && !open && (
+          <IconButton icon={Eraser} label={t("rag.clear")} onClick={() => clearAsked(kb.id)} />
+        )}
         <input
           data-slash
           aria-label={t("rag.ask")}

@@ -13,7 +13,12 @@ import type { Document, Job, KnowledgeBase } from "@/lib/types";
 import { useDeleteDocument, useDocuments, useRetryDocument } from "./api";
 import css from "./DocumentList.module.css";
 
-const TONES: Record<Document["status"], BadgeTone> = { queued: "neutral", ingesting: "info", ready: "ok", failed: "bad" };
+const TONES: Record<Document["status"], BadgeTone> = {
+  queued: "neutral",
+  ingesting: "info",
+  ready: "ok",
+  failed: "bad",
+};
 
 export function DocumentList({ kb, onAdd }: { kb: KnowledgeBase; onAdd: () => void }) {
   const { t } = useI18n();
@@ -34,7 +39,13 @@ export function DocumentList({ kb, onAdd }: { kb: KnowledgeBase; onAdd: () => vo
     <>
       <ul className={css.list}>
         {data.map((doc) => (
-          <Row key={doc.id} kb={kb.id} doc={doc} job={jobs.find(({ id }) => id === doc.job_id)} onRemove={() => setRemoving(doc)} />
+          <Row
+            key={doc.id}
+            kb={kb.id}
+            doc={doc}
+            job={jobs.find(({ id }) => id === doc.job_id)}
+            onRemove={() => setRemoving(doc)}
+          />
         ))}
       </ul>
       <Confirm
@@ -99,7 +110,13 @@ function Row({ kb, doc, job, onRemove }: RowProps) {
       </Badge>
       <span className={css.tools}>
         {doc.status === "failed" && (
-          <IconButton small icon={RotateCw} label={t("do.retry")} disabled={retry.isPending} onClick={() => retry.mutate(doc.id)} />
+          <IconButton
+            small
+            icon={RotateCw}
+            label={t("do.retry")}
+            disabled={retry.isPending}
+            onClick={() => retry.mutate(doc.id)}
+          />
         )}
         <IconButton small icon={Trash2} label={t("do.delete")} onClick={onRemove} />
       </span>

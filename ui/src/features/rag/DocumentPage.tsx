@@ -18,7 +18,9 @@ export default function DocumentPage({ kb, doc }: { kb: string; doc: string }) {
   const { data, error, refetch } = useDocumentText(kb, doc);
   if (data) return <Reader kb={kb} document={data} />;
   return (
-    <div className={css.page}>{error ? <ErrorPanel error={error} retry={() => void refetch()} /> : <Skeleton lines={12} />}</div>
+    <div className={css.page}>
+      {error ? <ErrorPanel error={error} retry={() => void refetch()} /> : <Skeleton lines={12} />}
+    </div>
   );
 }
 
@@ -67,7 +69,10 @@ function Reader({ kb, document: shown }: { kb: string; document: DocumentText })
             {t("rag.toPassage")}
           </Button>
         )}
-        <Button icon={ArrowDownToLine} onClick={() => void download(`/kbs/${kb}/documents/${shown.id}/original`, shown.name)}>
+        <Button
+          icon={ArrowDownToLine}
+          onClick={() => void download(`/kbs/${kb}/documents/${shown.id}/original`, shown.name)}
+        >
           {t("rag.original")}
         </Button>
       </header>
@@ -101,7 +106,11 @@ function locate(shown: DocumentText, params: URLSearchParams) {
   const pages = shown.pages ?? [];
   const heads = shown.outline ?? [];
   const offsets = [wanted?.[0] ?? 0, wanted?.[1] ?? 0, said?.[0] ?? 0, said?.[1] ?? 0];
-  const units = toUnits(shown.text, [...offsets, ...pages.map(({ start }) => start), ...heads.map(({ start }) => start)]);
+  const units = toUnits(shown.text, [
+    ...offsets,
+    ...pages.map(({ start }) => start),
+    ...heads.map(({ start }) => start),
+  ]);
   const at = (index: number) => units[index] ?? 0;
   const blocks = blocksOf(
     shown.text,

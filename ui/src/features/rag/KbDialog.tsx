@@ -47,11 +47,19 @@ export function KbDialog({ open, onClose, onDone, kb, files = [] }: KbDialogProp
       }
     >
       <Field label={t("rag.name")} error={doing.error ? errorText(doing.error).text : null}>
-        {(props) => <input {...props} autoFocus maxLength={120} value={name} onChange={(event) => setName(event.target.value)} />}
+        {(props) => (
+          <input {...props} autoFocus maxLength={120} value={name} onChange={(event) => setName(event.target.value)} />
+        )}
       </Field>
       <Field label={t("rag.description")}>
         {(props) => (
-          <textarea {...props} rows={2} maxLength={500} value={description} onChange={(event) => setDescription(event.target.value)} />
+          <textarea
+            {...props}
+            rows={2}
+            maxLength={500}
+            value={description}
+            onChange={(event) => setDescription(event.target.value)}
+          />
         )}
       </Field>
     </Dialog>

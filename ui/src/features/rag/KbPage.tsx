@@ -40,14 +40,14 @@ function Workspace({ kb }: { kb: KnowledgeBase }) {
   const { t } = useI18n();
   const [params, setParams] = useSearchParams();
   const picker = useRef<HTMLInputElement>(null);
-  const addFiles = useAddFiles();
+  const upload = useAddFiles();
 
   const wanted = params.get("tab");
   const tab = TABS.find((name) => name === wanted) ?? (kb.num_documents ? "ask" : "documents");
   const show = (name: string) => setParams(name === "ask" && kb.num_documents ? {} : { tab: name });
   const add = (files: readonly File[]) => {
     show("documents");
-    void addFiles(kb.id, files);
+    void upload.add(kb.id, files);
   };
   const over = useFileDrop(add);
   const trace = params.get("trace");
@@ -66,8 +66,8 @@ function Workspace({ kb }: { kb: KnowledgeBase }) {
         <Link href={`/chat?kb=${kb.id}`} className={css.chat}>
           <MessageCircle size={15} aria-hidden /> <span>{t("rag.chatWith")}</span>
         </Link>
-        <Button tone="primary" icon={FileUp} onClick={() => picker.current?.click()}>
-          {t("rag.addFiles")}
+        <Button tone="primary" icon={FileUp} busy={upload.sending > 0} onClick={() => picker.current?.click()}>
+          {upload.sending ? t("rag.uploading", { n: upload.sending }) : t("rag.addFiles")}
         </Button>
         <KbMenu kb={kb} />
         <input

@@ -20,13 +20,13 @@ export default function KnowledgePage() {
   const { data, error, refetch, isPending } = useKbs();
   const [making, setMaking] = useState<readonly File[] | null>(null);
   const picker = useRef<HTMLInputElement>(null);
-  const addFiles = useAddFiles();
+  const { add } = useAddFiles();
   const over = useFileDrop(setMaking);
 
   const made = (kb: KnowledgeBase) => {
     const files = making ?? [];
     setMaking(null);
-    if (files.length) void addFiles(kb.id, files);
+    if (files.length) void add(kb.id, files);
     go(`/knowledge/${kb.id}?tab=documents`);
   };
   return (
@@ -65,7 +65,13 @@ export default function KnowledgePage() {
           </li>
         ))}
       </ul>
-      <KbDialog key={making ? making.length : "closed"} open={making !== null} files={making ?? []} onClose={() => setMaking(null)} onDone={made} />
+      <KbDialog
+        key={making ? making.length : "closed"}
+        open={making !== null}
+        files={making ?? []}
+        onClose={() => setMaking(null)}
+        onDone={made}
+      />
       {over && <DropVeil text={t("rag.dropNew")} />}
     </Page>
   );

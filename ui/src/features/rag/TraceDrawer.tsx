@@ -114,7 +114,9 @@ function Prompt({ trace }: { trace: Trace }) {
       {!trace.prompt && <p className={css.hint}>{t("rag.trace.notAsked")}</p>}
       {trace.prompt && (
         <>
-          <p className={css.hint}>{t("rag.trace.promptHint", { n: trace.prompt.num_tokens, context: trace.prompt.context })}</p>
+          <p className={css.hint}>
+            {t("rag.trace.promptHint", { n: trace.prompt.num_tokens, context: trace.prompt.context })}
+          </p>
           {trace.prompt.messages.map(({ role, content }, index) => (
             <div key={index} className={css.message}>
               <small>{role}</small>

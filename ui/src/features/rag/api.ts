@@ -49,7 +49,10 @@ export function useTrace(kb: string, id: string) {
 function useRefresh() {
   const queries = useQueryClient();
   return () =>
-    Promise.all([queries.invalidateQueries({ queryKey: ["kbs"] }), queries.invalidateQueries({ queryKey: ["documents"] })]);
+    Promise.all([
+      queries.invalidateQueries({ queryKey: ["kbs"] }),
+      queries.invalidateQueries({ queryKey: ["documents"] }),
+    ]);
 }
 
 export function useCreateKb() {
@@ -97,5 +100,8 @@ export function useDeleteDocument(kb: string) {
 
 export function useRetryDocument(kb: string) {
   const refresh = useRefresh();
-  return useMutation({ mutationFn: (doc: string) => api.post(`/kbs/${kb}/documents/${doc}/retry`), onSuccess: refresh });
+  return useMutation({
+    mutationFn: (doc: string) => api.post(`/kbs/${kb}/documents/${doc}/retry`),
+    onSuccess: refresh,
+  });
 }

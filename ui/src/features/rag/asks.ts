@@ -82,7 +82,11 @@ export async function ask(queries: QueryClient, kb: string, question: string): P
   const change = (next: Partial<Asked>) => {
     now = { ...now, ...next };
     const list = asked.get(kb) ?? NONE;
-    if (list.some(({ id }) => id === now.id)) put(kb, list.map((one) => (one.id === now.id ? now : one)));
+    if (list.some(({ id }) => id === now.id))
+      put(
+        kb,
+        list.map((one) => (one.id === now.id ? now : one)),
+      );
   };
   put(kb, [...before, now]);
   try {

@@ -6,7 +6,14 @@ const joined = (blocks: { text: string }[]) => blocks.map(({ text }) => text).jo
 describe("blocksOf", () => {
   it("cuts at pages and headings and loses nothing", () => {
     const text = "page one\nmore\npage two\nend";
-    const blocks = blocksOf(text, [{ page: 1, start: 0 }, { page: 2, start: 14 }], [9]);
+    const blocks = blocksOf(
+      text,
+      [
+        { page: 1, start: 0 },
+        { page: 2, start: 14 },
+      ],
+      [9],
+    );
     expect(blocks.map(({ start, page, heading }) => [start, page, heading])).toEqual([
       [0, 1, false],
       [9, null, true],
@@ -20,6 +27,8 @@ describe("blocksOf", () => {
     expect(blocksOf("", [], [])).toEqual([]);
   });
   it("names no page where there is only one", () => {
-    expect(blocksOf("abc", [{ page: 1, start: 0 }], [])).toEqual([{ start: 0, text: "abc", page: null, heading: false }]);
+    expect(blocksOf("abc", [{ page: 1, start: 0 }], [])).toEqual([
+      { start: 0, text: "abc", page: null, heading: false },
+    ]);
   });
 });

@@ -21,7 +21,9 @@ export function blocksOf(
   const firsts = new Map(pages.length > 1 ? pages.map(({ page, start }) => [start, page]) : []);
   const heads = new Set(headings);
   const lineEnds = headings.map((start) => text.indexOf("\n", start) + 1 || text.length);
-  const cuts = [...new Set([0, ...firsts.keys(), ...headings, ...lineEnds])].filter((cut) => cut < text.length).sort((a, b) => a - b);
+  const cuts = [...new Set([0, ...firsts.keys(), ...headings, ...lineEnds])]
+    .filter((cut) => cut < text.length)
+    .sort((a, b) => a - b);
   return cuts.flatMap((start, index) => {
     const end = cuts[index + 1] ?? text.length;
     return split(text, start, end, most).map(([from, to]) => ({
@@ -35,7 +37,7 @@ export function blocksOf(
 
 function split(text: string, start: number, end: number, most: number): [number, number][] {
   const out: [number, number][] = [];
-  for (let from = start; from < end; ) {
+  for (let from = start; from < end;) {
     const line = end - from > most ? text.lastIndexOf("\n", from + most) + 1 : end;
     const to = line > from ? line : Math.min(end, from + most);
     out.push([from, to]);

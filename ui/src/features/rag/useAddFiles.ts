@@ -5,11 +5,15 @@ import type { UploadAnswer } from "@/lib/types";
 import { useUpload } from "./api";
 
 /** Sends files to a knowledge base and says how it went; what was rejected is told file by file. */
-export function useAddFiles(): (kb: string, files: readonly File[]) => Promise<UploadAnswer | null> {
+export function useAddFiles(): {
+  add: (kb: string, files: readonly File[]) => Promise<UploadAnswer | null>;
+  /** How many files are on their way. */
+  sending: number;
+} {
   const { t } = useI18n();
   const errorText = useErrorText();
   const upload = useUpload();
-  return async (kb, files) => {
+  const add = async (kb: string, files: readonly File[]) => {
     try {
       const answer = await upload.mutateAsync({ kb, files });
       if (answer.documents.length) toast(t("rag.added", { n: answer.documents.length }));
@@ -22,4 +26,5 @@ export function useAddFiles(): (kb: string, files: readonly File[]) => Promise<U
       return null;
     }
   };
+  return { add, sending: upload.isPending ? upload.variables.files.length : 0 };
 }

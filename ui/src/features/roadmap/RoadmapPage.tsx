@@ -33,7 +33,13 @@ export default function RoadmapPage({ task }: { task: string | undefined }) {
             <MenuItem onSelect={() => void download("/roadmap/report?format=html", "zhilu-report.html")}>HTML</MenuItem>
             <MenuItem onSelect={() => void download("/roadmap/report?format=json", "zhilu-report.json")}>JSON</MenuItem>
           </Menu>
-          <Button tone="primary" icon={ListChecks} busy={check.isPending} disabled={checking.size > 0} onClick={() => run([])}>
+          <Button
+            tone="primary"
+            icon={ListChecks}
+            busy={check.isPending}
+            disabled={checking.size > 0}
+            onClick={() => run([])}
+          >
             {t("roadmap.checkAll")}
           </Button>
         </>
@@ -52,7 +58,14 @@ export default function RoadmapPage({ task }: { task: string | undefined }) {
           </ol>
         </>
       )}
-      {shown && <TaskDrawer task={shown} checking={checking.get(shown.id)} onCheck={() => run([shown.id])} onClose={() => go("/roadmap")} />}
+      {shown && (
+        <TaskDrawer
+          task={shown}
+          checking={checking.get(shown.id)}
+          onCheck={() => run([shown.id])}
+          onClose={() => go("/roadmap")}
+        />
+      )}
     </Page>
   );
 }

@@ -20,7 +20,8 @@ interface StageProps {
 export function Stage({ stage, next, checking, onCheck }: StageProps) {
   const { t, say } = useI18n();
   const gates = stage.tasks.filter(({ has_gate }) => has_gate);
-  const done = stage.tasks.length > 0 && stage.tasks.every(({ status }) => status === "passed" || status === "cannot_run_here");
+  const done =
+    stage.tasks.length > 0 && stage.tasks.every(({ status }) => status === "passed" || status === "cannot_run_here");
   const here = stage.tasks.some(({ id }) => id === next);
   return (
     <li id={`stage-${stage.id}`} className={css.stage} data-done={done || undefined} data-here={here || undefined}>

@@ -50,7 +50,11 @@ export function TaskDrawer({ task, checking, onCheck, onClose }: TaskDrawerProps
 function VerdictPanel({ task, checking, onCheck }: Omit<TaskDrawerProps, "onClose">) {
   const { t, say, lang } = useI18n();
   const { status, why, fix, figures, checked_at } = task;
-  const words = checking ? t(checking === "now" ? "roadmap.checking" : "roadmap.waiting") : task.has_gate ? t(`roadmap.status.${status}`) : t("roadmap.later");
+  const words = checking
+    ? t(checking === "now" ? "roadmap.checking" : "roadmap.waiting")
+    : task.has_gate
+      ? t(`roadmap.status.${status}`)
+      : t("roadmap.later");
   return (
     <section className={css.verdict} data-status={checking ? "checking" : status} aria-live="polite">
       <header>
@@ -104,8 +108,8 @@ function History({ task }: { task: string }) {
       {data?.map((run) => (
         <details key={run.checked_at} className={css.run}>
           <summary>
-            <b data-status={run.verdict.status}>{t(`roadmap.status.${run.verdict.status}`)}</b> {dateTime(run.checked_at, lang)} ·{" "}
-            {seconds(run.seconds)}
+            <b data-status={run.verdict.status}>{t(`roadmap.status.${run.verdict.status}`)}</b>{" "}
+            {dateTime(run.checked_at, lang)} · {seconds(run.seconds)}
           </summary>
           <Run run={run} />
         </details>

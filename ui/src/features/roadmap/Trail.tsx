@@ -29,11 +29,21 @@ export function Trail({ roadmap }: { roadmap: Roadmap }) {
             opacity={1 - level * 0.22}
           />
         ))}
-        <path className={css.ground} d={`M0 ${first.y}L${first.x} ${first.y}${line.slice(line.indexOf("C"))}L${WIDTH} ${last.y}L${WIDTH} ${HEIGHT}L0 ${HEIGHT}Z`} />
+        <path
+          className={css.ground}
+          d={`M0 ${first.y}L${first.x} ${first.y}${line.slice(line.indexOf("C"))}L${WIDTH} ${last.y}L${WIDTH} ${HEIGHT}L0 ${HEIGHT}Z`}
+        />
         <path className={css.line} d={line} />
         <path className={css.walked} d={pathThrough(points.slice(0, here + 1))} />
         {points.map(({ x, y }, index) => (
-          <circle key={index} className={css.camp} data-done={index < here || found < 0 || undefined} cx={x} cy={y} r="7" />
+          <circle
+            key={index}
+            className={css.camp}
+            data-done={index < here || found < 0 || undefined}
+            cx={x}
+            cy={y}
+            r="7"
+          />
         ))}
         <g transform={`translate(${at.x} ${at.y - 24})`} className={css.needle}>
           <path d="M0 13 -7 -4 0 -9 7 -4Z" />
@@ -41,7 +51,11 @@ export function Trail({ roadmap }: { roadmap: Roadmap }) {
       </svg>
       <ol className={css.camps}>
         {stages.map((stage, index) => (
-          <li key={stage.id} data-here={index === here || undefined} style={{ left: `${((points[index]?.x ?? 0) / WIDTH) * 100}%` }}>
+          <li
+            key={stage.id}
+            data-here={index === here || undefined}
+            style={{ left: `${((points[index]?.x ?? 0) / WIDTH) * 100}%` }}
+          >
             <a href={`#stage-${stage.id}`} title={say(stage.title)}>
               <b>{stage.id}</b>
               <span>{say(stage.title)}</span>

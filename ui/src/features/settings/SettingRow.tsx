@@ -30,7 +30,11 @@ export function SettingRow({ setting }: { setting: Setting }) {
   });
   const reset = useMutation({ mutationFn: () => api.delete<Setting[]>(`/settings/${key}`), onSuccess: refresh });
   const shown = (value: Setting["value"]) =>
-    value === null || value === "" ? t("settings.unset") : typeof value === "boolean" ? t(value ? "settings.on" : "settings.off") : String(value);
+    value === null || value === ""
+      ? t("settings.unset")
+      : typeof value === "boolean"
+        ? t(value ? "settings.on" : "settings.off")
+        : String(value);
   const failure = change.error ?? reset.error;
   return (
     <li className={css.row}>
@@ -44,9 +48,19 @@ export function SettingRow({ setting }: { setting: Setting }) {
       </div>
       <div>
         <div className={css.edit}>
-          <Control key={String(setting.value)} setting={setting} disabled={fixed || change.isPending} onSave={(value) => change.mutate(value)} />
+          <Control
+            key={String(setting.value)}
+            setting={setting}
+            disabled={fixed || change.isPending}
+            onSave={(value) => change.mutate(value)}
+          />
           {source === "file" && (
-            <IconButton icon={RotateCcw} label={t("settings.reset")} disabled={reset.isPending} onClick={() => reset.mutate()} />
+            <IconButton
+              icon={RotateCcw}
+              label={t("settings.reset")}
+              disabled={reset.isPending}
+              onClick={() => reset.mutate()}
+            />
           )}
         </div>
         {failure ? (

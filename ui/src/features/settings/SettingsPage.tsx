@@ -49,7 +49,11 @@ export default function SettingsPage() {
         <h2>{t("settings.server")}</h2>
         {error && <ErrorPanel error={error} retry={() => void refetch()} />}
         {isPending && <Skeleton lines={8} height={28} />}
-        <ul>{data?.map((setting) => <SettingRow key={setting.key} setting={setting} />)}</ul>
+        <ul>
+          {data?.map((setting) => (
+            <SettingRow key={setting.key} setting={setting} />
+          ))}
+        </ul>
       </section>
       <About />
     </Page>

@@ -32,6 +32,19 @@ describe("strings", () => {
   });
 });
 
+describe("keys", () => {
+  it("are all used", () => {
+    const sources = import.meta.glob<string>("/src/**/*.{ts,tsx}", { query: "?raw", import: "default", eager: true });
+    const code = Object.entries(sources)
+      .filter(([path]) => !path.includes("/i18n/"))
+      .map(([, text]) => text)
+      .join("\n");
+    const families = [...code.matchAll(/`([\w.]+\.)\$\{/g)].map((match) => match[1] ?? "");
+    const isUsed = (key: string) => code.includes(`"${key}"`) || families.some((family) => key.startsWith(family));
+    expect(Object.keys(strings).filter((key) => !isUsed(key))).toEqual([]);
+  });
+});
+
 describe("fill", () => {
   it("fills holes and leaves unknown ones", () => {
     expect(fill("{a} of {b}", { a: 1 })).toBe("1 of {b}");

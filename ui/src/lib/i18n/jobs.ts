@@ -1,8 +1,14 @@
 export const jobs = {
   "jobs.title": { en: "Jobs", zh: "任务" },
-  "jobs.lead": { en: "Long work runs in its own process: it goes on when this page or the server is closed.", zh: "耗时的工作在独立进程里运行：关闭页面或服务后仍会继续。" },
+  "jobs.lead": {
+    en: "Long work runs in its own process: it goes on when this page or the server is closed.",
+    zh: "耗时的工作在独立进程里运行：关闭页面或服务后仍会继续。",
+  },
   "jobs.empty": { en: "No job yet", zh: "还没有任务" },
-  "jobs.emptyHint": { en: "Reading documents, pulling a model and checking gates show up here.", zh: "读取文档、下载模型、检查关卡时，会显示在这里。" },
+  "jobs.emptyHint": {
+    en: "Reading documents, pulling a model and checking gates show up here.",
+    zh: "读取文档、下载模型、检查关卡时，会显示在这里。",
+  },
   "jobs.all": { en: "All", zh: "全部" },
   "jobs.status.queued": { en: "Waiting", zh: "排队中" },
   "jobs.status.running": { en: "Running", zh: "进行中" },

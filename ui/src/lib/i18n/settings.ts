@@ -1,6 +1,9 @@
 export const settings = {
   "settings.title": { en: "Settings", zh: "设置" },
-  "settings.lead": { en: "What is set here is kept in settings.toml of the data home; a flag or a variable goes before it.", zh: "这里的修改保存在数据目录的 settings.toml；命令行参数和环境变量优先于它。" },
+  "settings.lead": {
+    en: "What is set here is kept in settings.toml of the data home; a flag or a variable goes before it.",
+    zh: "这里的修改保存在数据目录的 settings.toml；命令行参数和环境变量优先于它。",
+  },
   "settings.look": { en: "This browser", zh: "本浏览器" },
   "settings.language": { en: "Language", zh: "语言" },
   "settings.server": { en: "This server", zh: "本服务" },
