@@ -191,7 +191,7 @@ class NanoAnswerer:
 
 
 def score(trials: Sequence[Trial], answerer: Answerer) -> dict[str, float]:
-    """Means over trials, by language. ``copied``: the reply less its citation stands verbatim in the cited passage."""
+    """Means over trials, by language. ``verbatim``: the reply less its citation stands in a passage; ``copied``: in the cited one."""
     figures: dict[str, list[float]] = {}
     for trial in trials:
         reply = answerer(trial)
@@ -206,6 +206,7 @@ def score(trials: Sequence[Trial], answerer: Answerer) -> dict[str, float]:
                 " ".join(pieces(a, trial.lang)) in " ".join(pieces(body, trial.lang)) for a in trial.answers
             )
         if not refused:
+            row["verbatim"] = any(body in passage for passage in trial.passages)
             row["copied"] = any(body in passage for passage in shown)
         for name, value in row.items():
             figures.setdefault(f"{trial.lang}.{name}", []).append(float(value))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import random
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from zhilu.models.nano import talk, tasks
 from zhilu.models.nano.data import Context, DevGuard, group_contexts, is_clean, paragraphs, read_jsonl, texts
 from zhilu.models.nano.template import segments
 from zhilu.models.nano.tokenizer import END
-from zhilu.prompts import Passage
+from zhilu.prompts import Passage, is_refusal
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -32,6 +33,10 @@ __all__ = ["STAGES", "Batch", "Corpus", "Mixer", "Row", "Stage", "encode"]
 _AUX_SHARE, _AUX_WEIGHT = 0.04, 0.15
 # A reply's first token decides where copying starts and is by far the hardest: it weighs most.
 _FIRST_WEIGHT = 2.5
+# Answers begin in many ways, a refusal in one: with equal weight the one wins wherever the model is unsure.
+_REFUSAL_WEIGHT = 0.5
+QUESTION_MARKS = ("Question: ", "问题：")
+_COPIED = ("copy", "qa", "summary")  # kinds whose later tokens follow from the first
 _TEXT_SHARE, _TEXT_WEIGHT = 0.5, 0.3
 
 
@@ -45,9 +50,12 @@ class Row:
     ids: list[int]
     weights: list[float]
     kind: str
-    # (from, to) places: the reply's start to where its span stands; the span's place to its passage's number
+    # (from, to) places: the reply's start to where its span stands; the span's place to its passage's number; the reply's
+    # bracket to where its span ends (the passage's number has been noted there)
     spans: tuple[tuple[int, int], ...] = ()
     markers: tuple[tuple[int, int], ...] = ()
+    citations: tuple[tuple[int, int], ...] = ()
+    anchors: tuple[tuple[int, int], ...] = ()  # the reply's start to the nearest word that question and passage share
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,8 @@ class Batch:
     weights: np.ndarray
     spans: np.ndarray  # (n, 3): row, from, to
     markers: np.ndarray
+    citations: np.ndarray
+    anchors: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ class Stage:
 STAGES = (
     Stage(
         0.52,
-        {"copy": 0.62, "qa": 0.30, "text": 0.04, "chat": 0.04},
+        {"copy": 0.60, "qa": 0.28, "text": 0.04, "chat": 0.08},
         (1, 1, 2),
         {"zh": 110, "en": 330},
         384,
@@ -86,16 +96,16 @@ STAGES = (
         0.0,
     ),
     Stage(
-        0.74,
+        0.7,
         {
-            "copy": 0.38,
-            "qa": 0.46,
-            "text": 0.05,
-            "chat": 0.03,
-            "title": 0.02,
+            "copy": 0.32,
+            "qa": 0.38,
+            "text": 0.04,
+            "chat": 0.12,
+            "title": 0.04,
             "summary": 0.02,
-            "rewrite": 0.03,
-            "tool": 0.01,
+            "rewrite": 0.06,
+            "tool": 0.02,
         },
         (1, 2, 2, 3),
         {"zh": 160, "en": 560},
@@ -107,16 +117,16 @@ STAGES = (
     Stage(
         1.0,
         {
-            "copy": 0.18,
-            "qa": 0.60,
-            "text": 0.04,
-            "chat": 0.05,
-            "title": 0.02,
-            "summary": 0.02,
-            "rewrite": 0.04,
-            "tool": 0.05,
+            "copy": 0.14,
+            "qa": 0.50,
+            "text": 0.03,
+            "chat": 0.15,
+            "title": 0.04,
+            "summary": 0.03,
+            "rewrite": 0.07,
+            "tool": 0.04,
         },
-        (1, 2, 3, 4, 4),
+        (1, 2, 2, 3, 4),
         {"zh": 210, "en": 850},
         1024,
         0.15,
@@ -132,25 +142,45 @@ def encode(
     """A conversation as a row. A long answer's tokens weigh less each, so that spans are not drowned by sentences."""
     ids: list[int] = []
     weights: list[float] = []
+    question = starts_question = 0  # where the question at hand starts, and where the first one does: the passages' end
     spans: list[tuple[int, int]] = []
     markers: list[tuple[int, int]] = []
+    citations: list[tuple[int, int]] = []
+    anchors: list[tuple[int, int]] = []
     shown: tuple[str, list[int]] = ("", [])  # the first prompt and the place in it where each of its tokens starts
     for text, learned in segments(messages, tools):
         encoded = tokenizer.encode(text, add_special_tokens=False)
         part = encoded.ids
+        if not learned:
+            asked = max(text.rfind(mark) for mark in QUESTION_MARKS)
+            question = len(ids) + sum(start < asked for start, _ in encoded.offsets)
         if not shown[0]:
-            shown = text, [start for start, _ in encoded.offsets]
+            shown, starts_question = (text, [start for start, _ in encoded.offsets]), question
         elif learned and (found := _locate(text, *shown)):
             spans.append((len(ids) - 1, found[0]))
             markers.append(found)
+            length = len(part) - 4  # of the span: " [", number, "]" and the end mark follow it
+            if length > 0 and ids[found[0] + length - 1] == part[length - 1]:
+                citations.append((len(ids) + length, found[0] + length - 1))
+            if anchor := _anchor(ids[:starts_question], ids[question:], found):
+                anchors.append((len(ids) - 1, anchor))
         ids += part
         if learned:
-            each = min(1.0, 8 / len(part))
-            weights += [_FIRST_WEIGHT, *[each] * (len(part) - 1)]
+            each = min(1.0, (8 if kind in _COPIED else 24) / len(part))
+            first = _REFUSAL_WEIGHT if is_refusal(text) else _FIRST_WEIGHT
+            weights += [first, *[each] * (len(part) - 1)]
         else:
             weights += [_AUX_WEIGHT * (rng.random() < _AUX_SHARE) for _ in part]
     weights[0] = 0.0
-    return Row(ids, weights, kind, tuple(spans), tuple(markers))
+    return Row(ids, weights, kind, tuple(spans), tuple(markers), tuple(citations), tuple(anchors))
+
+
+def _anchor(shown: list[int], asked: list[int], found: tuple[int, int]) -> int | None:
+    """The place nearest to the answer (within 40 tokens, in its passage) of a token that the question holds and the passages hold once."""
+    counts = Counter(shown)
+    wanted = {token for token in asked if counts[token] == 1}
+    near = [p for p in range(max(found[1] + 1, found[0] - 40), min(len(shown), found[0] + 40)) if shown[p] in wanted]
+    return min(near, key=lambda place: abs(place - found[0]), default=None)
 
 
 def _locate(reply: str, prompt: str, starts: list[int]) -> tuple[int, int] | None:
@@ -331,6 +361,9 @@ def _pad(rows: Sequence[Row]) -> Batch:
     weights = np.zeros((len(rows), length), dtype=np.float32)
     for place, row in enumerate(rows):
         ids[place, : len(row.ids)], weights[place, : len(row.ids)] = row.ids, row.weights
-    spans = [(place, *pair) for place, row in enumerate(rows) for pair in row.spans]
-    markers = [(place, *pair) for place, row in enumerate(rows) for pair in row.markers]
-    return Batch(ids, weights, np.asarray(spans, np.int64).reshape(-1, 3), np.asarray(markers, np.int64).reshape(-1, 3))
+    return Batch(ids, weights, *(_places(rows, name) for name in ("spans", "markers", "citations", "anchors")))
+
+
+def _places(rows: Sequence[Row], name: str) -> np.ndarray:
+    found = [(place, *pair) for place, row in enumerate(rows) for pair in getattr(row, name)]
+    return np.asarray(found, np.int64).reshape(-1, 3)
