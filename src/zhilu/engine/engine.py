@@ -163,13 +163,13 @@ class Engine:
 
 
 def load_engine(options: EngineOptions) -> Engine:
-    """Read a model folder and make an engine of it (seconds; imports torch)."""
-    from zhilu.engine.runner.load import load_torch_runner
+    """Read a model folder and make an engine of it (a second with OpenVINO, several with torch)."""
+    from zhilu.engine.runner.load import load_runner
 
     config = read_config(options.model)
     tokenizer = Tokenizer(options.model)
     max_len, _ = choose_max_len(options.max_len, config)
-    runner = load_torch_runner(config, options, max_len)
+    runner = load_runner(config, options, max_len)
     pool = BlockPool(runner.num_blocks, runner.block_size, options.prefix_caching)
     scheduler = Scheduler(pool, options.max_num_seqs, options.max_batch_tokens)
     return Engine(tokenizer, runner, scheduler, max_len=max_len, eos_ids=_eos_ids(options.model, config, tokenizer))

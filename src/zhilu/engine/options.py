@@ -22,6 +22,10 @@ class EngineOptions:
         max_num_seqs: sequences computed together in one step.
         kv_tokens: size of the key-value memory over all sequences.
         max_batch_tokens: tokens per step; longer prompts are computed in pieces.
+        runner: openvino or torch.
+        device: cpu, cuda; the latter for torch only.
+        dtype: of the arithmetic: float32, bfloat16, float16.
+        precision: full computes with the weights as stored; int8 rounds them (OpenVINO only).
     """
 
     model: Path
@@ -31,8 +35,10 @@ class EngineOptions:
     kv_tokens: int | None = None
     max_batch_tokens: int = 512
     prefix_caching: bool = True
+    runner: str = "auto"
     device: str = "auto"
     dtype: str = "auto"
+    precision: str = "auto"
 
 
 def choose_threads(asked: int) -> tuple[int, str]:

@@ -38,8 +38,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-batch-tokens", type=int, default=512, help="tokens per step")
     parser.add_argument("--kv-tokens", type=int, help="size of the key-value memory, tokens")
     parser.add_argument("--no-prefix-caching", action="store_true")
+    parser.add_argument("--runner", default="auto", help="auto, openvino (CPU), torch")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
-    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
+    parser.add_argument("--dtype", default="auto", help="of the arithmetic: auto, float32, bfloat16, float16")
+    parser.add_argument("--precision", default="auto", help="of the weights: auto, full, int8 (OpenVINO only)")
     parser.add_argument("--log-level", default="info")
     parser.add_argument("--parent-watch", action="store_true", help="exit when standard input ends")
     parser.add_argument("--version", action="version", version=__version__)
@@ -59,8 +61,10 @@ def main(argv: list[str] | None = None) -> int:
         kv_tokens=args.kv_tokens,
         max_batch_tokens=args.max_batch_tokens,
         prefix_caching=not args.no_prefix_caching,
+        runner=args.runner,
         device=args.device,
         dtype=args.dtype,
+        precision=args.precision,
     )
     failures: list[ZhiluError] = []
 

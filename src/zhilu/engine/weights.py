@@ -5,18 +5,28 @@ Pickled checkpoints (``pytorch_model.bin``) are refused: unpickling runs code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from zhilu.engine.config import ModelConfig, read_json, tensor_shapes
 from zhilu.errors import InputError, NotFoundError
 from zhilu.messages import T
 
-__all__ = ["load_tensors", "weight_files"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["as_float32", "load_tensors", "map_tensors", "weight_files"]
 
 # Derived values that old checkpoints store and nobody reads back.
 _DERIVED = (".rotary_emb.inv_freq",)
+
+_NUMPY: Mapping[str, type] = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -47,28 +57,72 @@ def weight_files(folder: Path) -> list[Path]:
     )
 
 
-def load_tensors(folder: Path, config: ModelConfig, framework: str = "pt", device: str = "cpu") -> dict[str, Any]:
-    """All tensors of the model by Hugging Face name, on ``device``, in their stored dtype.
-
-    Args:
-        framework: ``pt`` for torch tensors, ``np`` for NumPy arrays (which know no bfloat16).
+def load_tensors(folder: Path, config: ModelConfig, device: str = "cpu") -> dict[str, torch.Tensor]:
+    """All tensors of the model by Hugging Face name, for PyTorch on ``device``, in their stored dtype.
 
     Raises:
         InputError: tensors are missing, unexpected or of another shape; the message lists them.
     """
+    tensors: dict[str, Any] = {}
+    for path in weight_files(folder):
+        with _opened(path, "pt", device) as file:
+            tensors.update({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (no mapping)
+    return _checked(tensors, config)
+
+
+def map_tensors(folder: Path, config: ModelConfig) -> dict[str, npt.NDArray[Any]]:
+    """The same for NumPy, as views of the mapped files: a page is read when it is touched and need not be kept.
+
+    NumPy has no bfloat16: such a tensor comes as its bits, in uint16 (see ``as_float32``). The views are writable, since
+    OpenVINO wants them so, but private: nothing reaches the file.
+
+    Raises:
+        InputError: as above, or a tensor is neither float32, float16 nor bfloat16.
+    """
+    tensors: dict[str, npt.NDArray[Any]] = {}
+    for path in weight_files(folder):
+        with _opened(path, "np", "cpu"):
+            pass  # the library checks header and sizes, so that what follows need not
+        mapped = np.memmap(path, np.uint8, "c")
+        start = 8 + int.from_bytes(mapped[:8].tobytes(), "little")
+        for name, entry in json.loads(mapped[8:start].tobytes()).items():
+            if name != "__metadata__" and not name.endswith(_DERIVED):
+                tensors[name] = _view(path, name, mapped[start:], entry)
+    return _checked(tensors, config)
+
+
+def as_float32(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """A tensor of ``map_tensors`` or some of its rows, exactly, in float32."""
+    if array.dtype == np.uint16:  # bfloat16 is the upper half of a float32
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    return array.astype(np.float32, copy=False)
+
+
+@contextmanager
+def _opened(path: Path, framework: str, device: str) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
-    tensors: dict[str, Any] = {}
-    path = folder
     try:
-        for path in weight_files(folder):
-            with safe_open(path, framework=framework, device=device) as file:
-                tensors.update({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (no mapping)
+        with safe_open(path, framework=framework, device=device) as file:
+            yield file
     except SafetensorError as error:
         raise InputError(
             T(f"{str(path)!r} is damaged: {error}", f"{str(path)!r} 已损坏：{error}"), code="bad_weights"
         ) from None
-    return _checked(tensors, config)
+
+
+def _view(path: Path, name: str, body: npt.NDArray[np.uint8], entry: Mapping[str, Any]) -> npt.NDArray[Any]:
+    dtype = _NUMPY.get(entry["dtype"])
+    if dtype is None:
+        raise InputError(
+            T(
+                f"{str(path)!r}: {name!r} is stored as {entry['dtype']!r}; {', '.join(_NUMPY)} can be run",
+                f"{str(path)!r}：{name!r} 的存储类型是 {entry['dtype']!r}；能运行的是 {', '.join(_NUMPY)}",
+            ),
+            code="bad_weights",
+        )
+    begin, end = entry["data_offsets"]
+    return body[begin:end].view(dtype).reshape(entry["shape"])
 
 
 def _checked(tensors: Mapping[str, Any], config: ModelConfig) -> dict[str, Any]:

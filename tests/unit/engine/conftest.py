@@ -1,4 +1,4 @@
-"""A tiny real model, and engines made from it in milliseconds."""
+"""A tiny real model, and engines made from it, with each of the runners."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from zhilu.engine.engine import Engine, load_engine
 from zhilu.engine.options import EngineOptions
+from zhilu.engine.runner.load import RUNNERS
 from zhilu.engine.testing import make_tiny_model
 from zhilu.engine.tokenizer import Tokenizer
 
@@ -24,9 +25,15 @@ def tokenizer(tiny: Path) -> Tokenizer:
     return Tokenizer(tiny)
 
 
+@pytest.fixture(scope="session", params=RUNNERS)
+def runner(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
 @pytest.fixture
-def make_engine(tiny: Path) -> Callable[..., Engine]:
+def make_engine(tiny: Path, runner: str) -> Callable[..., Engine]:
     def make(**options: Any) -> Engine:
-        return load_engine(EngineOptions(tiny, **{"max_len": 256, "threads": 1, **options}))
+        return load_engine(EngineOptions(tiny, **{"max_len": 256, "threads": 1, "runner": runner, **options}))
 
     return make

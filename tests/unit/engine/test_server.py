@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import socket
 import subprocess
 import sys
@@ -22,14 +23,16 @@ USER = [{"role": "user", "content": "你好"}]
 
 
 class Server:
-    def __init__(self, model: Path, *arguments: str) -> None:
+    def __init__(self, model: Path, *arguments: str, **env: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "zhilu.engine.server", "--model", str(model), "--name", "tiny"]
         command += ["--port", str(self.port), "--threads", "1", "--parent-watch", *arguments]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **env}
+        )
         self.first_status: int | None = None
 
     def wait_ready(self, seconds: float = 60) -> None:
@@ -239,7 +242,24 @@ def test_models_metrics_and_state(server: Server, client: openai.OpenAI) -> None
     assert values['vllm:num_requests_running{model_name="tiny"}'] == "0"
     assert float(values['vllm:generation_tokens_total{model_name="tiny"}']) > 2
     assert float(values['vllm:time_to_first_token_seconds_count{model_name="tiny"}']) > 0
-    assert server.state()["runner"]["runner"] == "torch"
+    runner = server.state()["runner"]
+    assert runner["runner"] == "openvino" and runner["why"]["runner"] == "fastest on a CPU"
+
+
+def test_openvino_needs_no_torch_and_torch_answers_the_same(tmp_path: Path) -> None:
+    model = make_tiny_model(tmp_path / "m")
+    (tmp_path / "torch.py").write_text("raise AssertionError('torch was imported')")
+    wish = {"prompt": "你好", "max_tokens": 20, "temperature": 0, "ignore_eos": True}
+    answers = []
+    for runner, env in (("auto", {"PYTHONPATH": str(tmp_path)}), ("torch", {})):
+        server = Server(model, "--runner", runner, **env)
+        try:
+            server.wait_ready()
+            answers.append(httpx.post(f"{server.url}/v1/completions", json=wish).json()["choices"][0]["text"])
+            answers.append(server.state()["runner"]["runner"])
+        finally:
+            assert server.stop() == 0
+    assert answers == [answers[0], "openvino", answers[0], "torch"] and answers[0]
 
 
 @pytest.mark.parametrize(

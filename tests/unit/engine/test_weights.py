@@ -9,12 +9,12 @@ from safetensors.numpy import load_file, save_file
 
 from zhilu.engine.config import read_config
 from zhilu.engine.testing import make_tiny_model
-from zhilu.engine.weights import load_tensors
+from zhilu.engine.weights import as_float32, load_tensors, map_tensors
 from zhilu.errors import InputError, NotFoundError
 
 
 def load(path: Path) -> dict[str, Any]:
-    return load_tensors(path, read_config(path), framework="np")
+    return map_tensors(path, read_config(path))
 
 
 def rewrite(path: Path, change: Any) -> None:
@@ -63,6 +63,31 @@ def test_harmless_surplus_is_ignored(tmp_path: Path) -> None:
 
     rewrite(path, add)
     assert "lm_head.weight" not in load(path)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_numpy_sees_what_torch_sees(tmp_path: Path, dtype: str) -> None:
+    import torch
+    from safetensors.torch import save_file as save_torch
+
+    path = make_tiny_model(tmp_path)
+    file = path / "model.safetensors"
+    tensors = {name: torch.from_numpy(a).to(getattr(torch, dtype)) for name, a in load_file(file).items()}
+    save_torch(tensors, file)
+    before = file.read_bytes()
+    mapped = load(path)
+    for name, expected in load_tensors(path, read_config(path)).items():
+        np.testing.assert_array_equal(as_float32(mapped[name]), expected.float().numpy())
+    mapped["model.norm.weight"][:] = 0
+    del mapped
+    assert file.read_bytes() == before
+
+
+def test_another_dtype_is_refused_by_name(tmp_path: Path) -> None:
+    path = make_tiny_model(tmp_path)
+    rewrite(path, lambda t: t.update({"model.norm.weight": t["model.norm.weight"].astype(np.int8)}))
+    with pytest.raises(InputError, match=r"'model\.norm\.weight' is stored as 'I8'"):
+        load(path)
 
 
 def test_pickles_and_damaged_files_are_refused(tmp_path: Path) -> None:

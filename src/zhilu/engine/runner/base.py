@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,5 +46,5 @@ class Runner(ABC):
         """Compute one step. Returns ``(num_wanted, vocab_size)``: a row per chunk that wants logits, in their order."""
 
     @abstractmethod
-    def describe(self) -> dict[str, str | int]:
-        """Name, dtype, device and sizes, for ``/state`` and the log."""
+    def describe(self) -> dict[str, Any]:
+        """Name, dtype, device and sizes, and under ``why`` the reasons of what was chosen; for ``/state`` and the log."""

@@ -1,58 +1,192 @@
-"""From a model folder to a torch runner: device, dtype and memory are chosen here, with reasons."""
+"""From a model folder to a runner: which one, device, precision and memory are chosen here, with reasons."""
 
 from __future__ import annotations
 
+import math
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-from zhilu.engine.config import ModelConfig
+from zhilu.engine.config import ModelConfig, tensor_shapes
 from zhilu.engine.options import EngineOptions, choose_kv_tokens, choose_threads
-from zhilu.engine.weights import load_tensors
-from zhilu.errors import InputError
+from zhilu.engine.runner.base import Runner
+from zhilu.engine.weights import load_tensors, map_tensors
+from zhilu.errors import InputError, MissingComponentError, UnsupportedError, nearest
 from zhilu.logs import get_logger
 from zhilu.messages import T
 
 if TYPE_CHECKING:
     import torch
 
-    from zhilu.engine.runner.torch import TorchRunner
+    from zhilu.engine.runner.decoder_graph import Precision
 
-__all__ = ["choose_device", "choose_dtype", "load_torch_runner"]
+__all__ = ["RUNNERS", "choose_device", "choose_dtype", "choose_precision", "choose_runner", "load_runner"]
 
 log = get_logger(__name__)
 
+# Memory of a loaded model by precision, bytes a parameter: OpenVINO keeps float32 weights twice, as they are and
+# reordered for its kernels (measured on 26 million parameters: 8.1 and 2.2).
+_BYTES_PER_PARAMETER = {"full": 8, "int8": 2}
 
-def load_torch_runner(config: ModelConfig, options: EngineOptions, max_len: int) -> TorchRunner:
-    """Read the weights and make room for keys and values.
+
+def load_runner(config: ModelConfig, options: EngineOptions, max_len: int) -> Runner:
+    """Choose a runner, read the weights and make room for keys and values.
 
     Raises:
-        InputError: the weights do not fit the configuration, or the memory asked for holds no whole sequence.
+        InputError: the options contradict each other or name what is not there; the weights do not fit the
+            configuration; the memory asked for holds no whole sequence.
+        UnsupportedError, MissingComponentError: the runner asked for cannot run here.
     """
+    threads, why_threads = choose_threads(options.threads)
+    name, why_runner = choose_runner(options)
+    why = {"runner": why_runner, "threads": why_threads}
+    try:
+        runner = RUNNERS[name](config, options, max_len, threads, why)
+    except UnsupportedError as error:
+        if name == options.runner or name == "torch":
+            raise
+        why = {"runner": error.message.en, "threads": why_threads}
+        runner = RUNNERS["torch"](config, options, max_len, threads, why)
+    log.info("engine_choices", **{key: value for key, value in runner.describe().items() if key != "why"}, why=why)
+    return runner
+
+
+def choose_runner(options: EngineOptions) -> tuple[str, str]:
+    """OpenVINO on a CPU, PyTorch on a GPU or where OpenVINO is absent or cannot do what is asked for."""
+    if options.runner != "auto":
+        if options.runner not in RUNNERS:
+            meant = nearest(options.runner, RUNNERS)
+            raise InputError(
+                T(
+                    f"unknown runner {options.runner!r}; there are auto, {', '.join(RUNNERS)}",
+                    f"未知的 runner {options.runner!r}；可用的是 auto、{'、'.join(RUNNERS)}",
+                ),
+                param="runner",
+                fix=f"--runner {meant}" if meant else None,
+            )
+        return options.runner, "asked for"
+    if options.device not in ("auto", "cpu"):
+        return "torch", f"device {options.device} was asked for"
+    if options.device == "auto" and _has_nvidia_driver() and find_spec("torch") and choose_device("auto")[0] == "cuda":
+        return "torch", "a CUDA GPU is there"
+    if options.dtype not in ("auto", "float32", "bfloat16"):
+        return "torch", f"dtype {options.dtype} was asked for"
+    if find_spec("openvino") is None:
+        return "torch", "OpenVINO is not installed"
+    return "openvino", "fastest on a CPU"
+
+
+def _has_nvidia_driver() -> bool:
+    """A cheap question before the expensive one: importing torch takes seconds."""
+    import shutil
+
+    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
+
+
+def _load_openvino(
+    config: ModelConfig, options: EngineOptions, max_len: int, threads: int, why: dict[str, str]
+) -> Runner:
     import psutil
-    import torch
+
+    try:
+        from zhilu.engine.runner.openvino import OpenVINORunner, choose_arithmetic
+    except ImportError as error:
+        if find_spec("openvino") is None:
+            raise MissingComponentError(
+                T("OpenVINO is not installed", "没有安装 OpenVINO"), fix="python -m pip install openvino"
+            ) from error
+        raise UnsupportedError(
+            T(f"this OpenVINO cannot be used: {error}", f"无法使用当前的 OpenVINO：{error}"), fix="--runner torch"
+        ) from error
+    if options.device not in ("auto", "cpu"):
+        raise InputError(
+            T(
+                f"the OpenVINO runner computes on the CPU, not on {options.device!r}",
+                f"OpenVINO runner 在 CPU 上计算，不支持 {options.device!r}",
+            ),
+            param="device",
+            fix="--device cpu",
+        )
+    free = psutil.virtual_memory().available
+    dtype, why["dtype"] = choose_arithmetic(options.dtype)
+    precision, why["precision"] = choose_precision(options.precision, config, free)
+    tensors = map_tensors(options.model, config)
+    bytes_per_value = 4 if dtype == "float32" else 2
+    kv_tokens, why["kv_tokens"] = choose_kv_tokens(
+        options.kv_tokens, max_len, options.max_num_seqs, config.kv_bytes_per_token(bytes_per_value), free
+    )
+    return OpenVINORunner(
+        config,
+        tensors,
+        num_blocks=-(-kv_tokens // OpenVINORunner.block_size),
+        dtype=dtype,
+        precision=precision,
+        threads=threads,
+        why=why,
+    )
+
+
+def choose_precision(asked: str, config: ModelConfig, free_bytes: int) -> tuple[Precision, str]:
+    """Full, whose greedy tokens are transformers', as long as it fits; int8 is about twice as fast and not exact."""
+    if asked != "auto":
+        if asked not in _BYTES_PER_PARAMETER:
+            raise InputError(
+                T(
+                    f"unknown precision {asked!r}; there are auto, {', '.join(_BYTES_PER_PARAMETER)}",
+                    f"未知的 precision {asked!r}；可用的是 auto、{'、'.join(_BYTES_PER_PARAMETER)}",
+                ),
+                param="precision",
+            )
+        return cast("Precision", asked), "asked for"
+    num_parameters = sum(math.prod(shape) for _, shape in tensor_shapes(config))
+    needed = num_parameters * _BYTES_PER_PARAMETER["full"]
+    if needed <= free_bytes // 2:
+        return "full", "exact: the same greedy tokens as transformers"
+    needed_gb, free_gb = needed / 2**30, free_bytes / 2**30
+    return "int8", f"in full precision the weights would take {needed_gb:.1f} of {free_gb:.1f} GB of free memory"
+
+
+def _load_torch(config: ModelConfig, options: EngineOptions, max_len: int, threads: int, why: dict[str, str]) -> Runner:
+    import psutil
+
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingComponentError(
+            T(
+                f"PyTorch cannot be imported ({error}), and OpenVINO does not run this: {why['runner']}",
+                f"无法导入 PyTorch（{error}），而 OpenVINO 也不能运行：{why['runner']}",
+            ),
+            fix="zhilu doctor",
+        ) from error
 
     from zhilu.engine.runner.torch import TorchRunner
 
-    threads, why_threads = choose_threads(options.threads)
+    if options.precision == "int8":
+        raise InputError(
+            T("the torch runner computes in full precision only", "torch runner 只支持完整精度"),
+            param="precision",
+            fix="--precision full",
+        )
     torch.set_num_threads(threads)
-    device, why_device = choose_device(options.device)
-    dtype, why_dtype = choose_dtype(options.dtype, config, device)
+    device, why["device"] = choose_device(options.device)
+    dtype, why["dtype"] = choose_dtype(options.dtype, config, device)
     tensors = load_tensors(options.model, config)
     free = psutil.virtual_memory().available if device == "cpu" else torch.cuda.mem_get_info()[0]
     block_size = 16
-    kv_tokens, why_kv = choose_kv_tokens(
+    kv_tokens, why["kv_tokens"] = choose_kv_tokens(
         options.kv_tokens, max_len, options.max_num_seqs, config.kv_bytes_per_token(dtype.itemsize), free
     )
-    log.info(
-        "engine_choices",
-        threads=f"{threads} ({why_threads})",
-        device=f"{device} ({why_device})",
-        dtype=f"{dtype} ({why_dtype})",
-        kv_tokens=f"{kv_tokens} ({why_kv})",
-    )
+    num_blocks = -(-kv_tokens // block_size)
     return TorchRunner(
-        config, tensors, num_blocks=-(-kv_tokens // block_size), block_size=block_size, dtype=dtype, device=device
+        config, tensors, num_blocks=num_blocks, block_size=block_size, dtype=dtype, device=device, why=why
     )
+
+
+_Load = Callable[[ModelConfig, EngineOptions, int, int, dict[str, str]], Runner]
+RUNNERS: Mapping[str, _Load] = {"openvino": _load_openvino, "torch": _load_torch}
 
 
 def choose_device(asked: str) -> tuple[str, str]:

@@ -86,6 +86,7 @@ class TorchRunner(Runner):
         block_size: int = 16,
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
+        why: Mapping[str, str] | None = None,
     ) -> None:
         self.config = config
         self.num_blocks = num_blocks
@@ -93,6 +94,7 @@ class TorchRunner(Runner):
         self.vocab_size = config.vocab_size
         self.dtype = dtype
         self.device = torch.device(device)
+        self.why = dict(why or {})
         self._frequencies = torch.from_numpy(inverse_frequencies(config.rope, config.head_dim)).to(device)
         w = {name: tensor.to(device=device, dtype=dtype) for name, tensor in tensors.items()}
         self._embedding = w["model.embed_tokens.weight"]
@@ -143,14 +145,16 @@ class TorchRunner(Runner):
         num_bytes = int(np.prod(shape)) * self.dtype.itemsize
         return torch.from_numpy(np.zeros(num_bytes, dtype=np.uint8)).view(self.dtype).view(shape)
 
-    def describe(self) -> dict[str, str | int]:
+    def describe(self) -> dict[str, Any]:
         return {
             "runner": "torch",
             "dtype": str(self.dtype).removeprefix("torch."),
+            "precision": "full",
             "device": str(self.device),
             "threads": torch.get_num_threads(),
             "num_blocks": self.num_blocks,
             "block_size": self.block_size,
+            "why": self.why,
         }
 
     @torch.inference_mode()
