@@ -29,7 +29,7 @@ class Server:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "zhilu.engine.server", "--model", str(model), "--name", "tiny"]
-        command += ["--port", str(self.port), "--threads", "1", "--parent-watch", *arguments]
+        command += ["--port", str(self.port), "--threads", "1", "--device", "cpu", "--parent-watch", *arguments]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **env}
         )
