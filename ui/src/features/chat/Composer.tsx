@@ -24,6 +24,9 @@ interface ComposerProps {
   onStop: () => void;
 }
 
+/** On a touch screen the focus would cover half the page with the keyboard. */
+const isTouch = matchMedia("(pointer: coarse)").matches;
+
 export function Composer(props: ComposerProps) {
   const { draftKey, model, kbId, running, disabled, sampling, onSampling, onChoose, onSend, onStop } = props;
   const { t } = useI18n();
@@ -69,7 +72,7 @@ export function Composer(props: ComposerProps) {
       >
         <textarea
           ref={field}
-          autoFocus
+          autoFocus={!isTouch}
           data-slash
           rows={1}
           value={text}

@@ -36,7 +36,7 @@ export function Welcome({ model, onAsk }: { model: string | null; onAsk: (conten
         <p className={css.try}>{t("chat.try")}</p>
         <div className={css.examples}>
           {EXAMPLES.map((key) => (
-            <button type="button" key={key} onClick={() => onAsk(t(key))}>
+            <button type="button" key={key} data-example onClick={() => onAsk(t(key))}>
               {t(key)}
             </button>
           ))}
