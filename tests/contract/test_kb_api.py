@@ -156,6 +156,19 @@ def test_an_upload_says_of_each_file_what_became_of_it(http: TestClient, filled:
     assert JobStore(context).wait(retried["job"]["id"], timeout=60).result["failed"] == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "status", "code"),
+    [("a.png", b"\x89PNG\r\n\x1a\n", 400, "unsupported_format"), ("big.txt", b"x" * (2 << 20), 413, "file_too_large"),
+     ("empty.pdf", b"", 400, "empty_file"), ("..", b"words", 400, "bad_name")],
+)  # fmt: skip
+def test_a_single_refused_file_is_the_status(http: TestClient, name: str, data: bytes, status: int, code: str) -> None:
+    kb = http.post("/zhilu/v1/kbs", json={"name": "k", "embedder": "none"}).json()["id"]
+    answer = upload(http, kb, (name, data))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert set(answer.json()["error"]["messages"]) == {"en", "zh"}
+    assert http.get(f"/zhilu/v1/kbs/{kb}/documents").json() == []
+
+
 def test_search_and_offsets(http: TestClient, filled: str) -> None:
     hits = http.post(f"/zhilu/v1/kbs/{filled}/search", json={"query": "年假要提前多久申请？", "k": 1}).json()["hits"]
     assert len(hits) == 1 and hits[0]["doc_name"] == "handbook.md"
@@ -221,9 +234,11 @@ def test_the_command_line(context: Context, tmp_path: Path, words: tuple[str, li
     assert json.loads(run(context, "list", "--json").stdout) == []
 
 
-def test_a_rejected_file_is_exit_code_1(context: Context, tmp_path: Path) -> None:
+def test_a_failed_document_is_exit_code_1_and_a_refused_file_2(context: Context, tmp_path: Path) -> None:
     run(context, "create", "k", "--embedder", "none")
     bad = tmp_path / "bad.pdf"
     bad.write_bytes(b"%PDF-1.7 broken" * 10)
     result = run(context, "add", "k", str(bad))
     assert result.exit_code == 1 and "damaged" in result.output
+    (tmp_path / "empty.txt").touch()
+    assert run(context, "add", "k", str(tmp_path / "empty.txt")).exit_code == 2

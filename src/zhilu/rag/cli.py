@@ -132,7 +132,7 @@ def add(context: Context, name: str, files: tuple[Path, ...], no_wait: bool, as_
     else:
         _print_documents(after)
     if rejected or any(d.status == "failed" for d in after):
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(2 if rejected else 1)
 
 
 @kb.command("search")

@@ -151,7 +151,10 @@ def delete_kb(kb_id: str, request: Request) -> None:
 
 @router.post("/{kb_id}/documents")
 def add_documents(kb_id: str, files: Annotated[list[UploadFile], File()], request: Request) -> Uploaded:
-    """Store the files and read them in a job. A refused file stops no other; the same bytes twice are one document."""
+    """Store the files and read them in a job. A refused file stops no other; the same bytes twice are one document.
+
+    Where the only file is refused, that is the response's status (400, 413).
+    """
     context, kb = context_of(request), _open(request, kb_id)
     documents, rejected = [], []
     for file in files:
@@ -162,6 +165,8 @@ def add_documents(kb_id: str, files: Annotated[list[UploadFile], File()], reques
                 raise _duplicate(name, document)
             documents.append(document)
         except ZhiluError as error:
+            if len(files) == 1 and not isinstance(error, ConflictError):
+                raise
             rejected.append(Rejected(name=name, error=error_body(error)["error"]))
     job = start_ingestion(context, kb, documents)
     return Uploaded(documents=[kb.document(d.id) for d in documents], rejected=rejected, job=job)
