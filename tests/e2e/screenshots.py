@@ -122,9 +122,7 @@ def fill(browser: Browser, url: str, lang: str, folder: Path) -> None:
 
 
 def save(page: Page, path: Path) -> None:
-    """A PNG of at most 256 colours: the pages are flat, and one cannot tell."""
-    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    shot.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(path, optimize=True)
     assert path.stat().st_size < MOST_BYTES, f"{path} has {path.stat().st_size} bytes"
 
 
