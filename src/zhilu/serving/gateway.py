@@ -28,6 +28,7 @@ from zhilu.messages import T
 from zhilu.serving.catalog import no_such_model
 from zhilu.serving.embeddings import Embeddings
 from zhilu.serving.ledger import CLIENT_LEFT, Exchange, Ledger
+from zhilu.serving.loopback import LoopbackTransport
 from zhilu.serving.metrics import merge, with_label
 from zhilu.serving.served import Served
 from zhilu.serving.stream import EventStream
@@ -50,16 +51,16 @@ class Gateway:
         self.supervisor = supervisor
         self.embeddings = embeddings
         self.ledger = ledger
-        # Idle connections are dropped before the engine's server drops them (uvicorn: 5 s), so that none is used just
-        # as it closes. No read timeout: an engine may think for minutes, and a client that leaves ends its request.
-        self.http = httpx.AsyncClient(
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=3.0),
-            timeout=httpx.Timeout(None, connect=10.0),
-            trust_env=False,
+        self.loopback = LoopbackTransport()
+        # No read timeout here either: a client that leaves is what ends a request.
+        self.remote = httpx.AsyncHTTPTransport(
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=3.0)
         )
 
     async def aclose(self) -> None:
-        await self.http.aclose()
+        await self.loopback.aclose()
+        await self.remote.aclose()
+        self.ledger.close()
 
     async def pass_on(self, request: Request, endpoint: str, kind: type[wire.Request]) -> Response:
         """Answer a generation or tokenizer request with the engine of its model."""
@@ -82,7 +83,7 @@ class Gateway:
             exchange.status, exchange.code = error.http_status, error.code
             raise
         finally:
-            self.ledger.close(exchange)
+            self.ledger.book(exchange)
 
     async def models(self) -> list[dict[str, Any]]:
         """Every name that a request may give, with the state of its engine; embedders last."""
@@ -127,10 +128,18 @@ class Gateway:
 
     async def _engine_metrics(self, served: Served) -> str:
         assert served.launch is not None
-        with suppress(httpx.HTTPError):
-            response = await self.http.get(f"{served.launch.url}/metrics", timeout=1.0)
-            if response.status_code == 200:
-                return response.text
+        request = httpx.Request("GET", f"{served.launch.url}/metrics")
+
+        async def read() -> str:
+            response = await self.loopback.handle_async_request(request)
+            try:
+                content = await response.aread()
+            finally:
+                await response.aclose()
+            return content.decode(errors="replace") if response.status_code == 200 else ""
+
+        with suppress(httpx.HTTPError, asyncio.TimeoutError):
+            return await asyncio.wait_for(read(), 1.0)
         return ""
 
     @staticmethod
@@ -161,7 +170,7 @@ class _Relay(Response):
         except (_ClientLeft, ClientDisconnect):
             self.exchange.status, self.exchange.code = CLIENT_LEFT, "client_left"
         finally:
-            self.gateway.ledger.close(self.exchange)
+            self.gateway.ledger.book(self.exchange)
 
     async def _answer(self, raw: bytes) -> None:
         data = wire.parse_json(raw)
@@ -226,8 +235,9 @@ class _Relay(Response):
             **served.launch.headers,
         }
         url = f"{served.launch.url}{self.exchange.endpoint}"
-        request = self.gateway.http.build_request("POST", url, content=raw, headers=headers)
-        return await self.gateway.http.send(request, stream=True)
+        request = httpx.Request("POST", url, content=raw, headers=headers, extensions={"timeout": {"connect": 10.0}})
+        transport = self.gateway.loopback if served.facts.is_process else self.gateway.remote
+        return await transport.handle_async_request(request)
 
     async def _whole(self, response: httpx.Response, content: bytes) -> None:
         with suppress(ValueError, AttributeError):

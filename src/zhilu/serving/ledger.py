@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ class Ledger:
 
     def __init__(self, logs: Path) -> None:
         self.path = logs / "usage.jsonl"
+        self._file = self.path.open("ab", buffering=0)
         by = ("model", "endpoint")
         self._requests = Counter("zhilu_gateway_requests_total", "Requests answered.", (*by, "status"))
         self._broken = Counter("zhilu_gateway_broken_streams_total", "Streams that ended with an error.", by)
@@ -50,8 +52,8 @@ class Ledger:
         self._restarts = Gauge("zhilu_engine_restarts", "Restarts since it was started.", ("model", "engine"))
         self._num_lines = 0
 
-    def close(self, exchange: Exchange) -> None:
-        """Book a finished exchange."""
+    def book(self, exchange: Exchange) -> None:
+        """Count a finished exchange."""
         now = time.monotonic()
         by = (exchange.model, exchange.endpoint)
         self._requests.add(*by, str(exchange.status))
@@ -65,6 +67,9 @@ class Ledger:
             if isinstance(count, int):
                 self._tokens.add(exchange.model, kind, value=count)
         self._write(exchange, now)
+
+    def close(self) -> None:
+        self._file.close()
 
     def _write(self, exchange: Exchange, now: float) -> None:
         first = None if exchange.first_byte is None else round(exchange.first_byte - exchange.arrived, 4)
@@ -82,8 +87,8 @@ class Ledger:
             "first_byte_s": first,
             "seconds": round(now - exchange.arrived, 4),
         }
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        # One write of one line to a file opened for appending: whole or not at all, whoever else writes or is killed.
+        os.write(self._file.fileno(), json.dumps(line, ensure_ascii=False).encode() + b"\n")
         self._num_lines += 1
         if self._num_lines % 1000 == 0:
             rotate(self.path, max_bytes=10_000_000)

@@ -56,8 +56,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         starting.cancel()
-        await gateway.aclose()
         await supervisor.aclose()
+        await gateway.aclose()
 
 
 async def _start_first(supervisor: Supervisor, name: str, engine: str | None, options: LaunchOptions | None) -> None:
