@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 from zhilu.engine.config import read_config
 from zhilu.engine.testing import make_tiny_model
-from zhilu.engine.weights import as_float32, load_tensors, map_tensors
+from zhilu.engine.weights import as_float32, load_tensors, map_tensors, release_pages
 from zhilu.errors import InputError, NotFoundError
 
 
@@ -78,6 +78,8 @@ def test_numpy_sees_what_torch_sees(tmp_path: Path, dtype: str) -> None:
     mapped = load(path)
     for name, expected in load_tensors(path, read_config(path)).items():
         np.testing.assert_array_equal(as_float32(mapped[name]), expected.float().numpy())
+    release_pages(mapped)
+    np.testing.assert_array_equal(as_float32(mapped[name]), expected.float().numpy())
     mapped["model.norm.weight"][:] = 0
     del mapped
     assert file.read_bytes() == before

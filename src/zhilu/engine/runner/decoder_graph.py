@@ -142,9 +142,14 @@ def _as_stored(weight: npt.NDArray[Any]) -> Any:
 
 def _rounded(weight: npt.NDArray[Any]) -> Any:
     """int8 and a scale per output channel, in the pattern that the plugin multiplies without widening it first."""
-    exact = as_float32(weight)
-    scale = np.maximum(np.abs(exact).max(axis=1, keepdims=True), 1e-12).astype(np.float32) / np.float32(127)
-    rounded = np.rint(exact / scale).astype(np.int8)
+    scale = np.empty((len(weight), 1), np.float32)
+    rounded = np.empty(weight.shape, np.int8)
+    step = max(1, 2**18 // weight.shape[1])  # rows at once: large temporaries would stay with the process
+    for start in range(0, len(weight), step):
+        rows = slice(start, start + step)
+        exact = as_float32(weight[rows])
+        scale[rows] = np.maximum(np.abs(exact).max(axis=1, keepdims=True), 1e-12) / np.float32(127)
+        rounded[rows] = np.rint(exact / scale[rows])
     return op.multiply(op.convert(op.constant(rounded), np.float32), op.constant(scale))
 
 

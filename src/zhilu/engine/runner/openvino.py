@@ -18,7 +18,7 @@ from zhilu.engine.config import ModelConfig
 from zhilu.engine.runner.base import Chunk, Runner
 from zhilu.engine.runner.decoder_graph import BLOCK_SIZE, Precision, build_decoder
 from zhilu.engine.runner.rope import inverse_frequencies
-from zhilu.engine.weights import as_float32
+from zhilu.engine.weights import as_float32, release_pages
 from zhilu.errors import InputError, UnsupportedError
 from zhilu.messages import T
 
@@ -70,6 +70,7 @@ class OpenVINORunner(Runner):
             self._compiled = self._compile()
             self._request = self._compiled.create_infer_request()
             self._caches = self._make_caches()
+            release_pages(tensors)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[-300:]
             raise UnsupportedError(
