@@ -1,3 +1,4 @@
+import { useQuery } from "@tanstack/react-query";
 import { lazy, memo, Suspense, type ComponentProps } from "react";
 import ReactMarkdown, { type Components, type ExtraProps } from "react-markdown";
 import remarkGfm from "remark-gfm";
@@ -5,10 +6,21 @@ import remend from "remend";
 import { CiteChip } from "@/components/Cite";
 import { CopyButton } from "@/components/Button";
 import { citeMarks } from "@/lib/citeMarks";
+import { hasMath, normalMath } from "@/lib/math";
 import type { Citation } from "@/lib/types";
 import css from "./Markdown.module.css";
 
 const Highlighted = lazy(() => import("@/components/Highlighted"));
+
+/** The plugins for formulas, once there is one. */
+function useMath(wanted: boolean) {
+  return useQuery({
+    queryKey: ["math-plugins"],
+    queryFn: () => import("@/components/mathPlugins"),
+    enabled: wanted,
+    staleTime: Infinity,
+  }).data;
+}
 
 interface MarkdownProps {
   text: string;
@@ -22,6 +34,8 @@ interface MarkdownProps {
  * images are not fetched (a model's answer must not be able to call home).
  */
 export const Markdown = memo(function Markdown({ text, streaming, citations }: MarkdownProps) {
+  const source = normalMath(streaming ? remend(text) : text);
+  const math = useMath(hasMath(source));
   const known = new Map((citations ?? []).map((citation) => [citation.n, citation]));
   const components: Components = {
     a: ({ href, children }) => (
@@ -44,8 +58,12 @@ export const Markdown = memo(function Markdown({ text, streaming, citations }: M
   };
   return (
     <div className={css.markdown} data-streaming={streaming || undefined}>
-      <ReactMarkdown remarkPlugins={[remarkGfm, [citeMarks, new Set(known.keys())]]} components={components}>
-        {streaming ? remend(text) : text}
+      <ReactMarkdown
+        remarkPlugins={[remarkGfm, [citeMarks, new Set(known.keys())], ...(math?.remarkPlugins ?? [])]}
+        rehypePlugins={math?.rehypePlugins}
+        components={components}
+      >
+        {source}
       </ReactMarkdown>
     </div>
   );

@@ -420,6 +420,8 @@ export interface paths {
         /**
          * Add Documents
          * @description Store the files and read them in a job. A refused file stops no other; the same bytes twice are one document.
+         *
+         *     Where the only file is refused, that is the response's status (400, 413).
          */
         post: operations["add_documents_zhilu_v1_kbs__kb_id__documents_post"];
         delete?: never;

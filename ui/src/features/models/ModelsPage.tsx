@@ -7,6 +7,7 @@ import { ErrorPanel, Skeleton } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { isActive } from "@/lib/jobs";
 import { useJobs, useModels, useStatus } from "@/lib/queries";
+import type { Job } from "@/lib/types";
 import { ImportDialog } from "./ImportDialog";
 import { ModelCard } from "./ModelCard";
 import { ModelDrawer } from "./ModelDrawer";
@@ -15,13 +16,19 @@ import css from "./ModelsPage.module.css";
 import { PullDialog } from "./PullDialog";
 import { Suggestions } from "./Suggestions";
 
+const FRESH_MS = 10 * 60_000;
+
 export default function ModelsPage({ name }: { name: string | undefined }) {
   const { t } = useI18n();
   const [, go] = useLocation();
   const [params, setParams] = useSearchParams();
   const { data, error, refetch, isPending } = useModels();
   const standard = useStatus().data?.model.name;
-  const pulls = (useJobs().data ?? []).filter((job) => job.kind === "model-pull" && isActive(job));
+  const jobs = useJobs();
+  // A pull that failed just now stays in sight with its reason.
+  const isFresh = ({ status, finished_at }: Job) =>
+    status === "failed" && jobs.dataUpdatedAt - Date.parse(finished_at ?? "") < FRESH_MS;
+  const pulls = (jobs.data ?? []).filter((job) => job.kind === "model-pull" && (isActive(job) || isFresh(job)));
   const doing = params.get("do");
   const close = () => setParams({});
   return (

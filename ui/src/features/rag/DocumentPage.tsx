@@ -36,7 +36,10 @@ function Reader({ kb, document: shown }: { kb: string; document: DocumentText })
   const body = useRef<HTMLDivElement>(null);
   const { passage, quote, blocks, outline } = useMemo(() => locate(shown, new URLSearchParams(where)), [shown, where]);
 
-  const toPassage = () => body.current?.querySelector("mark")?.scrollIntoView({ block: "center" });
+  const toPassage = () => {
+    const mark = body.current?.querySelector("mark[data-quote]") ?? body.current?.querySelector("mark");
+    mark?.scrollIntoView({ block: "center" });
+  };
   useEffect(() => {
     toPassage();
     // Blocks out of sight have estimated heights: once they are laid out the mark may stand elsewhere.
