@@ -113,7 +113,7 @@ class Gateway:
             try:
                 served = await stack.enter_async_context(self.supervisor.lease(name))
             except NotFoundError as error:
-                if error.param not in (None, "model"):
+                if error.param != "model":
                     raise
                 raise no_such_model(name, [entry["id"] for entry in await self.models()]) from None
             yield served
