@@ -22,7 +22,10 @@ from zhilu.prompts import REFUSAL, language_of
 
 _TURN = count(1)
 _PASSAGE = re.compile(r"^\[(\d+)\] ?(.*?)(?=^\[\d+\]|\n\n(?:Question: |问题：))", re.S | re.M)
-_MARKDOWN = "Here is **what you asked** for:\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nprint('hello')\n```\n\nIn TeX \\(a^2\\). That is answer {n}."
+_MARKDOWN = (
+    "Here is **what you asked** for:\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nprint('hello')\n```\n\n"
+    "In TeX \\(a^2\\). That is answer {n}."
+)
 
 
 def _pairs(text: str) -> set[str]:

@@ -60,16 +60,19 @@ export function Stage({ stage, next, checking, onCheck }: StageProps) {
   );
 }
 
+/** Characters up to which a figure fits into a row. */
+const SHORT = 24;
+
 function TaskRow({ task, checking, isNext }: { task: RoadmapTask; checking: Checking | undefined; isNext: boolean }) {
   const { t, say, lang } = useI18n();
-  const first = task.status === "passed" ? task.figures[0] : undefined;
+  const measured = task.status === "passed" ? task.figures.filter(({ value }) => String(value).length < SHORT) : [];
+  const figures = measured
+    .slice(0, 2)
+    .map(({ name, value, unit }) => `${say(name)}: ${figure(value, lang)} ${unit}`.trim())
+    .join(" · ");
   const said = checking
     ? t(checking === "now" ? "roadmap.checking" : "roadmap.waiting")
-    : first
-      ? `${say(first.name)} ${figure(first.value, lang)} ${first.unit}`
-      : task.has_gate
-        ? say(task.why)
-        : t("roadmap.later");
+    : figures || (task.has_gate ? say(task.why) : t("roadmap.later"));
   return (
     <li data-task={task.id} data-status={checking ? "checking" : task.status}>
       <Link href={`/roadmap/${task.id}`} className={css.task} data-next={isNext || undefined}>

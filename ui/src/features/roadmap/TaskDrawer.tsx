@@ -60,6 +60,7 @@ function VerdictPanel({ task, checking, onCheck }: Omit<TaskDrawerProps, "onClos
       <header>
         <VerdictMark task={task} checking={checking} />
         <strong>{words}</strong>
+        {task.slow && <Badge>{t("roadmap.slow")}</Badge>}
         {checked_at && !checking && <small>{ago(checked_at, lang)}</small>}
         {task.has_gate && (
           <Button small icon={ListChecks} busy={checking === "now"} disabled={checking !== undefined} onClick={onCheck}>
@@ -74,10 +75,12 @@ function VerdictPanel({ task, checking, onCheck }: Omit<TaskDrawerProps, "onClos
           <Figures figures={figures} />
         </>
       )}
-      {task.slow && <Badge>{t("roadmap.slow")}</Badge>}
     </section>
   );
 }
+
+/** Characters from which a figure is a sentence and takes a line of its own. */
+const LONG = 24;
 
 function Figures({ figures }: { figures: readonly Figure[] }) {
   const { say, lang } = useI18n();
@@ -85,7 +88,7 @@ function Figures({ figures }: { figures: readonly Figure[] }) {
   return (
     <dl className={css.figures}>
       {figures.map(({ name, value, unit }, index) => (
-        <div key={index}>
+        <div key={index} data-long={String(value).length > LONG || undefined}>
           <dt>{say(name)}</dt>
           <dd>
             {figure(value, lang)} <small>{unit}</small>

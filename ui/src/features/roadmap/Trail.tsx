@@ -5,6 +5,13 @@ import { camps, HEIGHT, pathThrough, WIDTH } from "./trailShape";
 
 const passed = ({ tasks }: RoadmapStage) => tasks.filter(({ status }) => status === "passed").length;
 
+/** How much of a stage is behind one: 0 to 1; what cannot run on this machine holds nobody up. */
+function share(stage: RoadmapStage | undefined): number {
+  if (!stage?.tasks.length) return 0;
+  const behind = stage.tasks.filter(({ status }) => status === "passed" || status === "cannot_run_here");
+  return behind.length / stage.tasks.length;
+}
+
 /** The seven stages as the height profile of a walk: painted as far as one has come, the needle where one stands. */
 export function Trail({ roadmap }: { roadmap: Roadmap }) {
   const { t, say } = useI18n();
@@ -36,14 +43,10 @@ export function Trail({ roadmap }: { roadmap: Roadmap }) {
         <path className={css.line} d={line} />
         <path className={css.walked} d={pathThrough(points.slice(0, here + 1))} />
         {points.map(({ x, y }, index) => (
-          <circle
-            key={index}
-            className={css.camp}
-            data-done={index < here || found < 0 || undefined}
-            cx={x}
-            cy={y}
-            r="7"
-          />
+          <g key={index} transform={`translate(${x} ${y}) rotate(-90)`}>
+            <circle className={css.camp} data-done={share(stages[index]) === 1 || undefined} r="7.5" />
+            <circle className={css.share} r="7.5" pathLength="1" strokeDasharray={`${share(stages[index])} 1`} />
+          </g>
         ))}
         <g transform={`translate(${at.x} ${at.y - 24})`} className={css.needle}>
           <path d="M0 13 -7 -4 0 -9 7 -4Z" />
