@@ -102,6 +102,17 @@ class Evidence:
                 best = replace(sentence, place=found)
         return best.place if best is not None else None
 
+    def sentence_at(self, place: Located) -> str | None:
+        """The sentence around ``place``, if ``place`` is only a small part of it (less than three fifths)."""
+        for sentence in self._sentences:
+            at = sentence.place
+            if at.passage == place.passage and at.start <= place.start and place.end <= at.end:
+                is_part = (place.end - place.start) < 0.6 * (at.end - at.start)
+                return (
+                    _plain(self.passages[at.passage][at.start : min(at.end, at.start + _LONGEST)]) if is_part else None
+                )
+        return None
+
     def supports(self, sentence: str, place: Located | None) -> bool:
         """For a free sentence resting on ``place``: is it of the kind asked for, and does the place fit the question?"""
         if place is None or not self._fits_kind(sentence):
@@ -164,7 +175,12 @@ def _similar(question: str, texts: Sequence[str], embedder: Embedder | None) -> 
 
 
 def quotation(text: str, number: int, lang: Lang) -> str:
-    """The quotation as an answer that says what it is; marks of Markdown tables and lists are left out."""
-    text = re.sub(r"^\s*(?:[|>#*+-]+|\d+[.)])\s+|\s*\|\s*$|\*\*", "", " ".join(text.split()))
-    text = re.sub(r"\s*\|\s*", " · ", text)
+    """The quotation as an answer that says what it is."""
+    text = _plain(text)
     return T(en=f"The document says: “{text}” [{number}]", zh=f"文档原文：“{text}” [{number}]").say(lang)
+
+
+def _plain(text: str) -> str:
+    """On one line, without the marks of Markdown tables and lists."""
+    text = re.sub(r"^\s*(?:[|>#*+-]+|\d+[.)])\s+|\s*\|\s*$|\*\*", "", " ".join(text.split()))
+    return re.sub(r"\s*\|\s*", " · ", text)

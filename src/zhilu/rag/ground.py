@@ -18,7 +18,7 @@ from zhilu.rag.split import sentences
 
 __all__ = ["Grounded", "Located", "ground", "locate", "split_answer"]
 
-Support = Literal["exact", "overlap", "neutral", "beside", "unsupported"]
+Support = Literal["exact", "overlap", "neutral", "beside", "unsure", "unsupported"]
 
 # A free sentence counts as supported if this share of its content words stands in one passage, and all of its numbers.
 OVERLAP = 0.7
@@ -40,7 +40,9 @@ class Located:
 class Grounded:
     """A sentence of the answer, its verdict, and the passages (from 0) that it rests on, the best first.
 
-    ``beside``: it stands in a passage, but not where the question is spoken of (see ``evidence``).
+    ``beside``: it stands in a passage, but not where the question is spoken of (see ``evidence``). ``unsure``: it is a
+    few words out of a sentence, and the model chose them without confidence. ``sentence`` is the one that a few words
+    were taken from: it is shown with them, for a reader sees at once whether they answer.
     """
 
     text: str
@@ -48,10 +50,12 @@ class Grounded:
     claimed: tuple[int, ...] = ()
     passages: tuple[int, ...] = ()
     quote: Located | None = None
+    sentence: str | None = None
 
     def shown(self) -> str:
         """The sentence with its citations as they should be."""
-        return self.text.rstrip(" ,，、;；:：") + "".join(f" [{p + 1}]" for p in self.passages)
+        marks = "".join(f" [{p + 1}]" for p in self.passages)
+        return self.text.rstrip(" ,，、;；:：") + marks + (f" — “{self.sentence}”" if self.sentence else "")
 
 
 def split_answer(text: str) -> list[tuple[str, tuple[int, ...]]]:

@@ -15,6 +15,7 @@ from contextlib import aclosing
 from typing import Any, NamedTuple, cast
 
 from zhilu.client import ModelClient
+from zhilu.errors import InputError
 from zhilu.rag.embedding import Embedder
 from zhilu.rag.evidence import Evidence
 from zhilu.rag.fit import ANSWER_TOKENS, Prompt, fit
@@ -76,21 +77,31 @@ async def _speak(
     prompt: Prompt, evidence: Evidence, reply: Reply, client: ModelClient, model: str
 ) -> AsyncGenerator[str, None]:
     """Stream the model; hand out each sentence once it is whole and found in the passages."""
-    parameters = {"temperature": 0, "max_tokens": min(prompt.max_tokens, ANSWER_TOKENS)}
-    stream = cast(
-        "AsyncGenerator[dict[str, Any], None]", client.chat_stream(prompt.messages, model=model, **parameters)
-    )
-    async with aclosing(stream) as chunks:
+    async with aclosing(_stream(prompt, client, model)) as chunks:
         async for chunk in chunks:
-            reply.usage = chunk.get("usage") or reply.usage
-            for choice in chunk.get("choices", []):
-                reply.raw += choice.get("delta", {}).get("content") or ""
-                reply.finish_reason = choice.get("finish_reason") or reply.finish_reason
+            reply.take(chunk)
             # the last sentence may go on, and its citation may still come
             for piece in next_sentences(reply, evidence, keep=1):
                 yield piece
     for piece in next_sentences(reply, evidence, keep=0):
         yield piece
+
+
+async def _stream(prompt: Prompt, client: ModelClient, model: str) -> AsyncGenerator[dict[str, Any], None]:
+    """The model's chunks, with the probabilities of its tokens where the server gives them."""
+    parameters: dict[str, Any] = {"temperature": 0, "max_tokens": min(prompt.max_tokens, ANSWER_TOKENS)}
+    for extra in ({"logprobs": True}, {}):
+        chunks = client.chat_stream(prompt.messages, model=model, **parameters, **extra)
+        begun = False
+        try:
+            async with aclosing(cast("AsyncGenerator[dict[str, Any], None]", chunks)) as stream:
+                async for chunk in stream:
+                    begun = True
+                    yield chunk
+            return
+        except InputError:  # a server that knows no logprobs refuses them before it begins
+            if begun or not extra:
+                raise
 
 
 def _citations(hits: Sequence[Hit], settled: Settled | None) -> list[Citation]:
@@ -133,6 +144,7 @@ def _trace(
         },
         "raw": reply.raw,
         "finish_reason": reply.finish_reason,
+        "confidence": reply.confidence,
         "usage": reply.usage,
         "sentences": [
             {"text": g.text, "support": g.support, "claimed": [c + 1 for c in g.claimed],

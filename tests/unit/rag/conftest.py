@@ -49,7 +49,9 @@ def scripted() -> Callable[..., ModelClient]:
     ``client.asked`` holds the request bodies. The wire is real (JSON, SSE, status codes), only the words are given.
     """
 
-    def make(*answers: str, context: int = 4096) -> ModelClient:
+    def make(
+        *answers: str, context: int = 4096, logprob: float | None = None, refuses: str | None = None
+    ) -> ModelClient:
         asked: list[dict[str, Any]] = []
         left = list(answers)
 
@@ -60,11 +62,16 @@ def scripted() -> Callable[..., ModelClient]:
             if request.url.path == "/tokenize":
                 count = sum(len(m["content"]) for m in body["messages"])  # a character is a token
                 return httpx.Response(200, json={"count": count, "max_model_len": context})
+            if refuses in body:
+                return httpx.Response(
+                    400, json={"error": {"message": f"unknown parameter {refuses}", "param": refuses}}
+                )
             asked.append(body)
             text = left.pop(0)
             if not body.get("stream"):
                 return httpx.Response(200, json={"choices": [{"message": {"role": "assistant", "content": text}}]})
-            lines = [{"choices": [{"delta": {"content": text[i : i + 3]}}]} for i in range(0, len(text), 3)]
+            sure = {} if logprob is None else {"logprobs": {"content": [{"token": "x", "logprob": logprob}]}}
+            lines = [{"choices": [{"delta": {"content": text[i : i + 3]}, **sure}]} for i in range(0, len(text), 3)]
             lines.append({"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": {"completion_tokens": 3}})
             events = "".join(f"data: {json.dumps(line)}\n\n" for line in lines) + "data: [DONE]\n\n"
             return httpx.Response(200, text=events, headers={"content-type": "text/event-stream"})

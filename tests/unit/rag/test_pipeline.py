@@ -45,7 +45,9 @@ def done(events: list[Event]) -> dict[str, Any]:
 def test_a_supported_answer_is_cited_where_it_stands(kb: KnowledgeBase, scripted: Make) -> None:
     events = ask(kb, scripted("300 MB [1]"), "How much disk space does the installer need?")
     result = done(events)
-    assert (result["answer"], result["verdict"], result["refused"]) == ("300 MB [1]", "grounded", False)
+    assert (result["answer"], result["verdict"], result["refused"]) == (
+        "300 MB [1] — “The installer needs 300 MB of disk space and administrator rights.”", "grounded", False,
+    )  # fmt: skip
     cited = [c for c in result["citations"] if c["cited"]]
     assert [c["n"] for c in cited] == [1] and cited[0]["heading"] == "Guide › Install"
     text = kb.read(cited[0]["doc_id"]).text
@@ -58,7 +60,11 @@ def test_a_supported_answer_is_cited_where_it_stands(kb: KnowledgeBase, scripted
 def test_a_wrong_citation_is_corrected(kb: KnowledgeBase, scripted: Make) -> None:
     result = done(ask(kb, scripted("十五天 [3]"), "入职满一年的员工每年有几天年假？"))
     cited = [c for c in result["citations"] if c["cited"]]
-    assert len(cited) == 1 and "十五天" in cited[0]["text"] and result["answer"] == f"十五天 [{cited[0]['n']}]"
+    assert (
+        len(cited) == 1
+        and "十五天" in cited[0]["text"]
+        and result["answer"].startswith(f"十五天 [{cited[0]['n']}] — “")
+    )
 
 
 def test_an_invention_never_reaches_the_stream(kb: KnowledgeBase, scripted: Make) -> None:
@@ -115,7 +121,7 @@ def test_a_thinking_model_is_read_after_its_thoughts(kb: KnowledgeBase, scripted
     result = done(
         ask(kb, scripted("<think>300 GB? No.</think>300 MB [1]"), "How much disk space does the installer need?")
     )
-    assert result["answer"] == "300 MB [1]"
+    assert result["answer"].startswith("300 MB [1] — ")
 
 
 def test_passages_that_do_not_fit_are_dropped_and_that_is_said(kb: KnowledgeBase, scripted: Make) -> None:
@@ -124,7 +130,7 @@ def test_passages_that_do_not_fit_are_dropped_and_that_is_said(kb: KnowledgeBase
     result = done(ask(kb, client, question))
     trace = kb.trace(result["trace_id"])
     assert trace["prompt"]["dropped_passages"] > 0 and trace["prompt"]["counted_by"] == "tokenize"
-    assert trace["prompt"]["num_tokens"] <= 480 and result["answer"] == "300 MB [1]"
+    assert trace["prompt"]["num_tokens"] <= 480 and result["answer"].startswith("300 MB [1] — ")
     with pytest.raises(InputError, match="more than the 100 tokens"):
         ask(kb, scripted("x", context=100), question)
 
@@ -157,3 +163,20 @@ def test_a_question_in_other_words_is_found_by_meaning(fill: Callable[..., Knowl
     result = done(asyncio.run(collect()))
     assert result["verdict"] == "quoted" and "physician every year" in result["answer"]
     assert kb.trace(result["trace_id"])["retrieval"]["coverage"] < 0.4
+
+
+def test_words_picked_without_confidence_give_way_to_their_sentence(kb: KnowledgeBase, scripted: Make) -> None:
+    question = "How much disk space does the installer need?"
+    unsure = done(ask(kb, scripted("300 MB [1]", logprob=-1.5), question))
+    assert unsure["verdict"] == "quoted" and "300 MB" in unsure["answer"]
+    trace = kb.trace(unsure["trace_id"])
+    assert trace["sentences"][0]["support"] == "unsure" and trace["confidence"] == pytest.approx(0.2231)
+    assert done(ask(kb, scripted("300 MB [1]", logprob=-0.1), question))["verdict"] == "grounded"
+    # a whole sentence stands for itself
+    whole = "The installer needs 300 MB of disk space and administrator rights. [1]"
+    assert done(ask(kb, scripted(whole, logprob=-1.5), question))["verdict"] == "grounded"
+
+
+def test_a_server_without_logprobs_is_asked_without(kb: KnowledgeBase, scripted: Make) -> None:
+    client = scripted("300 MB [1]", refuses="logprobs")
+    assert done(ask(kb, client, "How much disk space does the installer need?"))["verdict"] == "grounded"
