@@ -26,8 +26,8 @@ __all__ = ["OpenVINORunner", "choose_arithmetic"]
 
 _KINDS = {"float32": "f32", "bfloat16": "bf16"}
 
-# Activations are rounded on the fly in groups of this many values. Measured with int8 weights, 8 sequences, one core:
-# 901 tokens/s without, 1,681 with 32; the logits' largest error grows from 0.17 to 0.22 where they spread over 8.
+# Activations are rounded on the fly in groups of this many values. Measured with int8 weights on 26 million random
+# parameters, 8 sequences, one core: 901 tokens/s without, 1,681 with 32; a logit's largest error grew from 0.17 to 0.22.
 _ACTIVATION_GROUP = {"full": 0, "int8": 32}
 
 
