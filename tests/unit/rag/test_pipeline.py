@@ -89,6 +89,13 @@ def test_the_models_refusal_stands(kb: KnowledgeBase, scripted: Make) -> None:
     assert not any(c["cited"] for c in result["citations"])
 
 
+def test_a_refusal_without_confidence_gives_way_to_a_sentence_that_fits(kb: KnowledgeBase, scripted: Make) -> None:
+    question = "入职满一年的员工每年有几天年假？"
+    unsure = done(ask(kb, scripted("文档中没有提到。", logprob=-2.0), question))
+    assert unsure["verdict"] == "quoted" and "十五天" in unsure["answer"]
+    assert done(ask(kb, scripted("文档中没有提到。", logprob=-0.1), question))["verdict"] == "refused_by_model"
+
+
 def test_what_no_document_speaks_of_is_refused_without_the_model(kb: KnowledgeBase, scripted: Make) -> None:
     client = scripted()
     result = done(ask(kb, client, "Which penguins live in Antarctica?"))
