@@ -60,12 +60,12 @@ export function Stage({ stage, next, checking, onCheck }: StageProps) {
   );
 }
 
-/** Characters up to which a figure fits into a row. */
-const SHORT = 24;
+/** Numbers, versions and names fit into a row; folders and sentences stand in the drawer. */
+const isShort = (value: number | string): boolean => typeof value === "number" || /^[^/\\]{1,20}$/.test(value);
 
 function TaskRow({ task, checking, isNext }: { task: RoadmapTask; checking: Checking | undefined; isNext: boolean }) {
   const { t, say, lang } = useI18n();
-  const measured = task.status === "passed" ? task.figures.filter(({ value }) => String(value).length < SHORT) : [];
+  const measured = task.status === "passed" ? task.figures.filter(({ value }) => isShort(value)) : [];
   const figures = measured
     .slice(0, 2)
     .map(({ name, value, unit }) => `${say(name)}: ${figure(value, lang)} ${unit}`.trim())
