@@ -120,8 +120,8 @@ export const rag = {
   "rag.support.unsupported": { en: "not supported, not shown", zh: "没有依据，未显示" },
   "rag.verdict.grounded": { en: "The model's words, found in the passages", zh: "模型的回答，已在段落中核实" },
   "rag.verdict.quoted": {
-    en: "Quoted from the documents: the model's own words were not supported",
-    zh: "直接引自文档：模型自己的话没有依据",
+    en: "Quoted from the documents; the model itself gave no answer that they support",
+    zh: "直接引自文档；模型自己没有给出有依据的回答",
   },
   "rag.verdict.refused_by_retrieval": { en: "No passage came near enough", zh: "没有足够接近的段落" },
   "rag.verdict.refused_by_model": { en: "The model found no answer in the passages", zh: "模型在段落中没有找到答案" },
