@@ -29,11 +29,7 @@ def load(folder: Path, faster: str) -> Engine:
     return load_engine(replace(options, **{OPTION[faster]: faster} if faster else {}))
 
 
-# The embedded model's weights are put into the package when it is built, not kept beside the code.
-FOLDERS = ["tiny", "nano"] if (NANO / "model.safetensors").is_file() else ["tiny"]
-
-
-@pytest.fixture(scope="module", params=FOLDERS)
+@pytest.fixture(scope="module", params=["tiny", "nano"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if request.param == "nano":
         return NANO
