@@ -6,7 +6,35 @@
 
 The model is the one of the settings behind ``zhilu up`` (started for the run), or ``--base-url``; ``--model none`` shows
 what retrieval and quotation do alone. An answer counts as cited rightly if a cited passage contains one of the known
-answers; ``--json`` prints everything, question by question.
+answers; ``--json`` writes everything, question by question.
+
+Measured with zhilu-nano of this version's training (default retrieval; XQuAD: 200 paragraphs, 200 questions on them and
+100 on paragraphs of the same articles that are not there; own: 60 questions on 14 documents, 10 of them unanswerable):
+
+=======================================  =========  =========  ======
+percent                                  XQuAD en   XQuAD zh   own
+=======================================  =========  =========  ======
+answerable questions answered            93.0       85.0       98.0
+of these, the citation holds the answer  97.3       97.6       93.9
+of these, the answer says it             81.2       87.6       85.7
+unanswerable questions refused           82.0       86.0       100.0
+=======================================  =========  =========  ======
+
+The model is tiny: most of its answers do not hold and are replaced by a quotation; ``--model none`` comes out nearly alike.
+
+``--calibrate``: answerable questions kept / unanswerable refused, by the share of the question's words (coverage) that
+the best passage holds, in percent. The model is asked from 0.40, a quotation stands in from 0.50.
+
+=========  ============  ============
+coverage   XQuAD en      XQuAD zh
+=========  ============  ============
+0.30       97.5 / 53     98.0 / 43
+0.35       97.0 / 64     97.0 / 55
+0.40       96.5 / 72     93.5 / 70
+0.45       93.5 / 79     91.0 / 79
+0.50       90.0 / 87     85.0 / 87
+0.55       83.0 / 95     77.0 / 92
+=========  ============  ============
 """
 
 from __future__ import annotations

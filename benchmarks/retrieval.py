@@ -5,6 +5,23 @@
 DIR (or ``$ZHILU_DATA``) holds ``qa/*.jsonl.zst`` and ``dev/*.jsonl.zst`` with ``context``, ``question``, ``answerable``.
 Each context becomes a document of a real knowledge base in a temporary home; a hit is a chunk of the question's own
 document. Prints recall@5 / MRR@10 per method; ``--json`` for machines.
+
+Measured (1,000 passages and 2,000 questions each; MiniLM; 2 busy cores; DRCD by words alone, as in the product):
+
+============================  ==============  ==============  ==============
+recall@5 / MRR@10             SQuAD (en)      CMRC (zh)       DRCD (zh)
+============================  ==============  ==============  ==============
+BM25                          0.952 / 0.894   0.984 / 0.971   0.992 / 0.961
+dense                         0.927 / 0.844   0.098 / 0.045   no vectors
+hybrid, dense 0.3             0.962 / 0.911   0.984 / 0.971
+hybrid, dense 0.5             0.968 / 0.920   0.983 / 0.833
+hybrid, dense 0.7             0.972 / 0.918   0.983 / 0.488
+**default**                   0.968 / 0.920   0.984 / 0.971   0.992 / 0.961
+============================  ==============  ==============  ==============
+
+The default (0.5 in a language the embedder knows, else 0) is the best by MRR in each. Chunks in a language the embedder
+does not know get no vectors, so "dense" on CMRC ranks only the few chunks that are mostly Latin. CMRC's passages split into
+2.9 chunks each, which costs BM25 about a point of recall against whole passages.
 """
 
 from __future__ import annotations
