@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { fill } from ".";
 import { chat } from "./chat";
-import { common } from "./common";
+import { common } from "./shell";
 import { jobs } from "./jobs";
 import { models } from "./models";
 import { rag } from "./rag";

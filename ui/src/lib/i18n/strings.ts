@@ -1,7 +1,7 @@
 /** Every word of the UI, both languages side by side: a key without one of them does not compile. */
 import type { Text } from "@/lib/types";
 import { chat } from "./chat";
-import { common } from "./common";
+import { common } from "./shell";
 import { jobs } from "./jobs";
 import { models } from "./models";
 import { rag } from "./rag";
