@@ -240,6 +240,9 @@ def _document(row: Any) -> Document:
 
 def _receive(stream: BinaryIO, path: Path, max_mb: int) -> tuple[str, int]:
     """Copy an upload to ``path`` and sync it: its SHA-256 and size in bytes; stops as soon as it is too large."""
+    if stream.seekable():  # say how large it is, not how far we read
+        check_size(stream.seek(0, os.SEEK_END), max_mb)
+        stream.seek(0)
     digest = hashlib.sha256()
     size = 0
     with path.open("xb") as file:

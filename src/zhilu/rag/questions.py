@@ -67,7 +67,7 @@ def _question(row: sqlite3.Row, start: int, end: int) -> MadeQuestion | None:
     low, high = _LENGTHS[lang]
     if not low <= len(sentence) <= high or re.search(r"[|`#<>{}]|https?:", sentence) or "\n" in sentence:
         return None
-    if not sentence.rstrip("”\"’) ）").endswith((".", "。", "!", "！", ";", "；")):
+    if not sentence.rstrip('”"’) ）').endswith((".", "。", "!", "！", ";", "；")):
         return None  # a command, a heading or a cell: nothing that says something
     if len(_PROSE.findall(sentence)) < 0.6 * len(sentence) or len(set(content_terms(sentence))) < 6:
         return None

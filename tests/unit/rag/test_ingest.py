@@ -139,6 +139,12 @@ def test_uploads_that_are_refused_leave_nothing(context: Context) -> None:
     assert kb.documents() == [] and list((kb.folder / "files").iterdir()) == []
 
 
+def test_a_large_file_is_refused_with_its_own_size(context: Context) -> None:
+    kb = Library(context).create("k", embedder="none")
+    with pytest.raises(TooLargeError, match=r"has 3\.0 MB; the limit is 1 MB"):
+        add(kb, b"x" * (3 << 20), "a.txt")
+
+
 def test_names_never_become_paths(context: Context) -> None:
     kb = Library(context).create("k", embedder="none")
     document, _ = add(kb, "hello there", "../../../etc/cron.d/evil.txt")
