@@ -79,7 +79,7 @@ export const chat = {
     zh: "七个阶段，每一步都在你的机器上验证。",
   },
   "chat.try": { en: "Or say something short", zh: "或者说句简单的话" },
-  "chat.example1": { en: "Who are you?", zh: "你是谁？" },
+  "chat.example1": { en: "What is your name?", zh: "你是谁？" },
   "chat.example2": { en: "What can you do?", zh: "你能做什么？" },
   "chat.example3": { en: "How do I add documents?", zh: "怎么添加文档？" },
   "chat.example4": { en: "How do I use a stronger model?", zh: "怎么使用更强的模型？" },
