@@ -17,6 +17,7 @@ const KnowledgePage = lazy(() => import("@/features/rag/KnowledgePage"));
 const KbPage = lazy(() => import("@/features/rag/KbPage"));
 const DocumentPage = lazy(() => import("@/features/rag/DocumentPage"));
 const ModelsPage = lazy(() => import("@/features/models/ModelsPage"));
+const PlaygroundPage = lazy(() => import("@/features/serving/PlaygroundPage"));
 const JobsPage = lazy(() => import("@/features/jobs/JobsPage"));
 const RoadmapPage = lazy(() => import("@/features/roadmap/RoadmapPage"));
 const SettingsPage = lazy(() => import("@/features/settings/SettingsPage"));
@@ -66,6 +67,7 @@ function Pages() {
         {({ kb, doc }) => <DocumentPage key={doc} kb={kb} doc={doc} />}
       </Route>
       <Route path="/models/:name?">{({ name }) => <ModelsPage name={name} />}</Route>
+      <Route path="/playground" component={PlaygroundPage} />
       <Route path="/jobs/:id?">{({ id }) => <JobsPage id={id} />}</Route>
       <Route path="/roadmap/:task?">{({ task }) => <RoadmapPage task={task} />}</Route>
       <Route path="/settings" component={SettingsPage} />

@@ -9,7 +9,7 @@ const KEYS: readonly [string, Key][] = [
   ["Enter", "keys.send"],
   ["Shift Enter", "keys.newline"],
   ["Esc", "keys.stop"],
-  ["Alt 1…6", "keys.go"],
+  ["Alt 1…7", "keys.go"],
   ["?", "keys.help"],
 ];
 

@@ -8,13 +8,15 @@ interface PageProps {
   children: ReactNode;
   /** A narrow page is one of text and forms. */
   narrow?: boolean;
+  /** A wide page is a workplace with several panes. */
+  wide?: boolean;
 }
 
 /** A page that scrolls: title, lead, actions, content. */
-export function Page({ title, lead, actions, children, narrow }: PageProps) {
+export function Page({ title, lead, actions, children, narrow, wide }: PageProps) {
   return (
     <div className={css.scroll}>
-      <div className={`${css.page} ${narrow ? css.narrow : ""}`}>
+      <div className={`${css.page} ${narrow ? css.narrow : wide ? css.wide : ""}`}>
         <title>{`${title} · Zhilu 指路`}</title>
         <header className={css.head}>
           <div className={css.words}>

@@ -54,27 +54,47 @@ function unreachable(cause: unknown): ApiError {
 }
 
 /** What is wrong, from an answer that is not 2xx: the product's error body, or the status where a proxy answered. */
-async function errorOf(response: Response): Promise<ApiError> {
+export function refusal(response: Response, text: string): ApiError {
   if (response.status === 401) keyAsker?.();
-  const body: unknown = await response.json().catch(() => null);
-  const detail = (body as { error?: ErrorDetail } | null)?.error;
   const said = `${response.status} ${response.statusText}`.trim();
+  let detail: ErrorDetail | undefined;
+  try {
+    detail = (JSON.parse(text) as { error?: ErrorDetail } | null)?.error;
+  } catch {
+    // Not ours: the status says what there is to say.
+  }
   return new ApiError(
     response.status,
     detail?.message ? detail : { message: said, type: "http_error", param: null, code: null, fix: null },
   );
 }
 
-async function send(path: string, init: RequestInit): Promise<Response> {
-  let response: Response;
+async function reach(url: string, init: RequestInit): Promise<Response> {
   try {
-    response = await fetch(BASE + path, init);
+    return await fetch(url, init);
   } catch (cause) {
     if (init.signal?.aborted) throw cause;
     throw unreachable(cause);
   }
-  if (!response.ok) throw await errorOf(response);
+}
+
+async function send(path: string, init: RequestInit): Promise<Response> {
+  const response = await reach(BASE + path, init);
+  if (!response.ok) throw refusal(response, await response.text());
   return response;
+}
+
+/** A request to the OpenAI API, its body sent as it is; the answer comes unread, a refusal too (see `refusal`). */
+export function openaiPost(path: string, body: string, signal: AbortSignal): Promise<Response> {
+  return reach(`/v1${path}`, { method: "POST", signal, headers: headers({ "Content-Type": "application/json" }), body });
+}
+
+/** The OpenAI API's answer to a question without a body. */
+export async function openaiGet<R>(path: string, signal: AbortSignal): Promise<R> {
+  const response = await reach(`/v1${path}`, { method: "GET", signal, headers: headers() });
+  const text = await response.text();
+  if (!response.ok) throw refusal(response, text);
+  return JSON.parse(text) as R;
 }
 
 async function call<R>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<R> {

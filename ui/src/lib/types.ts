@@ -67,6 +67,7 @@ export interface Usage {
   prompt_tokens?: number;
   completion_tokens?: number;
   total_tokens?: number;
+  prompt_tokens_details?: { cached_tokens?: number } | null;
 }
 
 /** A numbered passage shown to the model; offsets count characters of the document's text. */

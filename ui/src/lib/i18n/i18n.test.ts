@@ -6,6 +6,7 @@ import { jobs } from "./jobs";
 import { models } from "./models";
 import { rag } from "./rag";
 import { roadmap } from "./roadmap";
+import { serving } from "./serving";
 import { settings } from "./settings";
 import { strings } from "./strings";
 
@@ -26,7 +27,7 @@ describe("strings", () => {
   });
 
   it("has no key twice", () => {
-    const parts = [common, chat, rag, models, jobs, roadmap, settings];
+    const parts = [common, chat, rag, models, serving, jobs, roadmap, settings];
     const count = parts.flatMap((part) => Object.keys(part)).length;
     expect(Object.keys(strings)).toHaveLength(count);
   });

@@ -10,6 +10,7 @@ export const common = {
   "nav.chat": { en: "Chat", zh: "对话" },
   "nav.knowledge": { en: "Knowledge", zh: "知识库" },
   "nav.models": { en: "Models", zh: "模型" },
+  "nav.playground": { en: "Playground", zh: "试验台" },
   "nav.jobs": { en: "Jobs", zh: "任务" },
   "nav.roadmap": { en: "Roadmap", zh: "路线图" },
   "nav.settings": { en: "Settings", zh: "设置" },

@@ -6,11 +6,18 @@ import { jobs } from "./jobs";
 import { models } from "./models";
 import { rag } from "./rag";
 import { roadmap } from "./roadmap";
+import { serving } from "./serving";
 import { settings } from "./settings";
 
-export const strings = { ...common, ...chat, ...rag, ...models, ...jobs, ...roadmap, ...settings } satisfies Record<
-  string,
-  Text
->;
+export const strings = {
+  ...common,
+  ...chat,
+  ...rag,
+  ...models,
+  ...serving,
+  ...jobs,
+  ...roadmap,
+  ...settings,
+} satisfies Record<string, Text>;
 
 export type Key = keyof typeof strings;
