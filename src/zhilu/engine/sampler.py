@@ -43,19 +43,22 @@ def sample(
     prompt_ids: Collection[int],
     counts: Mapping[int, int],
     forbidden: Collection[int] = (),
+    allowed: npt.NDArray[np.bool_] | None = None,
 ) -> SampledToken:
-    """Choose the next token.
+    """Choose the next token. Pure but for ``generator``: several positions of a draft can be verified one by one.
 
     Args:
         logits: ``(vocab_size,)`` float32 as the model made them; left unchanged.
         prompt_ids: tokens of the prompt (for the repetition penalty).
         counts: how often each token was generated so far.
         forbidden: tokens that must not come yet (the end, before ``min_tokens``).
+        allowed: ``(vocab_size,)``, the tokens that fit the sequence's grammar; at least one is true. Where all of them
+            are forbidden as well, the grammar wins: there is no other way on.
     """
     row = penalize(logits, params, prompt_ids, counts)
-    if forbidden:
-        row = row.copy()
-        row[list(forbidden)] = -np.inf
+    mask = _mask(len(row), params, forbidden, allowed)
+    if mask is not None:
+        row = np.where(mask, row, np.float32(-np.inf))
     if params.temperature < _GREEDY_BELOW:
         chosen = int(row.argmax())
     else:
@@ -65,6 +68,20 @@ def sample(
         position = int(cumulative.searchsorted(generator.random() * cumulative[-1], side="right"))
         chosen = int(ids[min(position, len(ids) - 1)])
     return _with_logprobs(logits, chosen, params.num_top_logprobs)
+
+
+def _mask(
+    size: int, params: SamplingParams, forbidden: Collection[int], allowed: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.bool_] | None:
+    """The tokens that may be drawn; ``None`` for all. Each wish is dropped where it would leave nothing."""
+    mask = allowed
+    for ids, keeps in ((params.allowed_token_ids, True), (forbidden, False)):
+        if ids:
+            own = np.full(size, not keeps)
+            own[list(ids)] = keeps
+            both = own if mask is None else mask & own
+            mask = both if both.any() else mask
+    return mask
 
 
 def penalize(logits: Row, params: SamplingParams, prompt_ids: Collection[int], counts: Mapping[int, int]) -> Row:

@@ -22,6 +22,9 @@ class SamplingParams:
         repetition_penalty: divides positive and multiplies negative logits of prompt and output tokens (CTRL, 1909.05858).
         logit_bias: added to the logits, by token id.
         seed: the same request with the same seed draws the same tokens, whatever else is in the batch.
+        grammar: what the answer must look like (``guided_grammars.py`` writes it); None for anything.
+        allowed_token_ids: only these may be drawn; empty for all.
+        num_prompt_logprobs: also report log-probabilities of the prompt's tokens, with so many alternatives.
         num_top_logprobs: report log-probabilities of the unchanged distribution, with so many alternatives.
     """
 
@@ -42,3 +45,6 @@ class SamplingParams:
     include_stop: bool = False
     skip_special_tokens: bool = True
     num_top_logprobs: int | None = None
+    num_prompt_logprobs: int | None = None
+    allowed_token_ids: frozenset[int] = frozenset()
+    grammar: str | None = None
