@@ -1,0 +1,42 @@
+"""The routes that only the workbench asks, over a real gateway with a real engine and a tiny model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from zhilu.context import open_context
+from zhilu.engine.testing import make_tiny_model
+from zhilu.web.app import create_app
+
+
+@pytest.fixture(scope="module")
+def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    home = tmp_path_factory.mktemp("workbench")
+    (home / "models").mkdir()
+    make_tiny_model(home / "models" / "tiny")
+    context = open_context({"home": str(home), "threads": 1, "model": "tiny"})
+    app = create_app(context, only=("serving", "workbench"))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        yield client
+    context.close()
+
+
+def test_a_running_model_is_watched(http: TestClient) -> None:
+    body = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4, "temperature": 0}
+    assert http.post("/v1/chat/completions", json={**body, "ignore_eos": True}).status_code == 200
+    live = http.get("/zhilu/v1/engines/running/tiny/live").json()
+    assert live["source"] == "engine"
+    assert live["generated_tokens"] == 4
+    assert live["prompt_tokens"] > 0
+    assert (live["running"], live["waiting"], live["num_answered"]) == (0, 0, 1)
+    assert http.get("/zhilu/v1/engines/running/tiny/live").json()["at"] > live["at"]
+
+
+def test_a_model_that_does_not_run_is_refused_with_a_way_on(http: TestClient) -> None:
+    reply = http.get("/zhilu/v1/engines/running/none/live")
+    assert reply.status_code == 404
+    assert reply.json()["error"]["fix"] == "zhilu engine running"
