@@ -106,7 +106,7 @@ def test_messages_are_in_the_language_of_the_caller(http: httpx.Client) -> None:
     [
         ("/v1/chat/completions", {**HELLO, "temprature": 1}, "temprature"),
         ("/v1/chat/completions", {**HELLO, "max_tokens": 0}, "max_tokens"),
-        ("/v1/chat/completions", {**HELLO, "response_format": {"type": "json_object"}}, "response_format"),
+        ("/v1/chat/completions", {**HELLO, "prediction": {"type": "content"}}, "prediction"),
         ("/v1/completions", {"model": "tiny", "prompt": "x", "best_of": 3}, "best_of"),
         ("/v1/embeddings", {"model": "minilm", "input": "x", "size": 3}, "size"),
         ("/v1/embeddings", {"model": "minilm", "input": "x", "dimensions": 3}, "dimensions"),

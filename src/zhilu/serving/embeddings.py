@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from zhilu import wire
 from zhilu.context import Context
 from zhilu.errors import InputError, UnsupportedError
 from zhilu.messages import T
 
-__all__ = ["MAX_INPUTS", "Embeddings"]
+if TYPE_CHECKING:
+    from zhilu.models.embedders import Embedder
+
+__all__ = ["MAX_INPUTS", "Embeddings", "refuse_long"]
 
 MAX_INPUTS = 2048  # OpenAI's own bound
 # Names of the product's embedders that are not those of the registry.
@@ -55,38 +58,59 @@ class Embeddings:
         """
         return await asyncio.to_thread(self._answer, name, body)
 
+    def load(self, name: str) -> Embedder:
+        """The embedder itself; loaded once. Blocks: call it in a thread."""
+        from zhilu.models.embedders import load_embedder
+
+        return load_embedder(name, self.context)
+
     def _answer(self, name: str, body: wire.EmbeddingRequest) -> dict[str, Any]:
         import numpy as np
 
-        from zhilu.models.embedders import load_embedder
-
         texts = _texts(body)
-        embedder = load_embedder(name, self.context)
-        if body.dimensions not in (None, embedder.dim):
-            raise UnsupportedError(
-                T(
-                    f"{name!r} has {embedder.dim} dimensions and cannot be cut to {body.dimensions}.",
-                    f"{name!r} 的维度是 {embedder.dim}，不能改为 {body.dimensions}。",
-                ),
-                param="dimensions",
-            )
-        counts = embedder.count_tokens(texts) if isinstance(embedder, _CountsTokens) else [0] * len(texts)
-        for index, count in enumerate(counts):
-            if count > embedder.max_tokens:
-                over = count - embedder.max_tokens
-                raise InputError(
-                    T(
-                        f"Input {index} has {count} tokens, {over} more than the {embedder.max_tokens} {name!r} reads.",
-                        f"第 {index} 个输入有 {count} 个 token，比 {name!r} 能读的 {embedder.max_tokens} 多 {over} 个。",
-                    ),
-                    param="input",
-                    code="context_length_exceeded",
-                )
-        vectors = np.ascontiguousarray(embedder.embed(texts, kind=body.input_type), dtype="<f4")
+        embedder = self.load(name)
+        dim = _dimensions(embedder, name, body.dimensions)
+        num_tokens = refuse_long(embedder, name, texts, "input")
+        vectors = np.asarray(embedder.embed(texts, kind=body.input_type), dtype=np.float32)[:, :dim]
+        if dim < embedder.dim:  # the first dimensions of a vector trained to be cut are a shorter one, once scaled
+            vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        vectors = np.ascontiguousarray(vectors, dtype="<f4")
         data: list[Any] = cast("list[Any]", vectors.tolist())
         if body.encoding_format == "base64":
             data = [base64.b64encode(vector.tobytes()).decode() for vector in vectors]
-        return wire.embedding_list(name, data, sum(counts))
+        return wire.embedding_list(name, data, num_tokens)
+
+
+def _dimensions(embedder: Embedder, name: str, wanted: int | None) -> int:
+    """How many numbers a vector gets; fewer than it has only where the embedder says which (``dims``)."""
+    possible = sorted({*getattr(embedder, "dims", ()), embedder.dim})
+    if wanted is not None and wanted not in possible:
+        listed = ", ".join(map(str, possible))
+        raise UnsupportedError(
+            T(
+                f"{name!r} has {listed} dimensions and cannot be cut to {wanted}.",
+                f"{name!r} 的维度是 {listed}，不能改为 {wanted}。",
+            ),
+            param="dimensions",
+        )
+    return wanted or embedder.dim
+
+
+def refuse_long(embedder: Embedder, name: str, texts: list[str], param: str) -> int:
+    """The number of tokens, 0 where the embedder does not count; InputError for a text that it would have to cut."""
+    counts = embedder.count_tokens(texts) if isinstance(embedder, _CountsTokens) else [0] * len(texts)
+    for index, count in enumerate(counts):
+        if count > embedder.max_tokens:
+            over = count - embedder.max_tokens
+            raise InputError(
+                T(
+                    f"{param} {index} has {count} tokens, {over} more than the {embedder.max_tokens} {name!r} reads.",
+                    f"{param} {index} 有 {count} 个 token，比 {name!r} 能读的 {embedder.max_tokens} 多 {over} 个。",
+                ),
+                param=param,
+                code="context_length_exceeded",
+            )
+    return sum(counts)
 
 
 def _texts(body: wire.EmbeddingRequest) -> list[str]:

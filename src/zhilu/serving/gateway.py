@@ -1,46 +1,53 @@
-"""The OpenAI API in front of the engines: check the request, find the engine by the model's name, pass the bytes on.
+"""The OpenAI API in front of the engines: find the engine by the model's name, and let ``relay`` pass the request on.
 
-A request is parsed once to be checked; what the engine gets is the client's own bytes, and what the client gets is the
-engine's, unless something must change (the name a remote server knows the model by, token counts for the usage log).
+What needs no engine is answered here: the list of models, embeddings, reranking.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import httpx
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from zhilu import wire
 from zhilu.context import Context
-from zhilu.errors import BusyError, NotFoundError, TooLargeError, UnreachableError, ZhiluError, error_body
-from zhilu.logs import get_logger
+from zhilu.errors import NotFoundError, UnsupportedError, ZhiluError, error_body
 from zhilu.messages import T
 from zhilu.serving.catalog import no_such_model
 from zhilu.serving.embeddings import Embeddings
-from zhilu.serving.ledger import CLIENT_LEFT, Exchange, Ledger
+from zhilu.serving.ledger import Exchange, Ledger
 from zhilu.serving.loopback import LoopbackTransport
+from zhilu.serving.lora import Adapters, LoadLoraRequest, UnloadLoraRequest
 from zhilu.serving.metrics import merge, with_label
+from zhilu.serving.relay import Relay, TranslatingRelay, read_body
+from zhilu.serving.remembered import Remembered, RemoteModel
+from zhilu.serving.rerank import rerank
 from zhilu.serving.served import Served
-from zhilu.serving.stream import EventStream
 from zhilu.serving.supervisor import Supervisor
+from zhilu.wire.dialect import Dialect
+from zhilu.wire.rerank import RerankRequest
 
-__all__ = ["MAX_BODY_BYTES", "Gateway", "read_body"]
+__all__ = ["Gateway", "Route"]
 
-log = get_logger(__name__)
-MAX_BODY_BYTES = 32 * 1024 * 1024
+R = TypeVar("R", bound=wire.Request)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-# Told by the engine, and for the client to know; hop-by-hop and length headers are this connection's own.
-_PASSED_BACK = ("content-type", "retry-after", "cache-control")
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where a request goes: the engine, and the name that it knows the model, or the adapter, by."""
+
+    served: Served
+    model: str
 
 
 class Gateway:
@@ -51,6 +58,8 @@ class Gateway:
         self.supervisor = supervisor
         self.embeddings = embeddings
         self.ledger = ledger
+        self.remembered = Remembered(context.home)
+        self.adapters = Adapters(context.home, self.remembered)
         self.loopback = LoopbackTransport()
         # No read timeout here either: a client that leaves is what ends a request.
         self.remote = httpx.AsyncHTTPTransport(
@@ -64,35 +73,111 @@ class Gateway:
 
     async def pass_on(self, request: Request, endpoint: str, kind: type[wire.Request]) -> Response:
         """Answer a generation or tokenizer request with the engine of its model."""
-        return _Relay(self, request, endpoint, kind)
+        return Relay(self, request, endpoint, kind)
+
+    async def translate(self, request: Request, kind: type[Dialect]) -> Response:
+        """The same for a request in another API's words."""
+        return TranslatingRelay(self, request, kind)
 
     async def embed(self, request: Request) -> Response:
         """``/v1/embeddings``, answered in this process."""
-        exchange = self.exchange(request, "/v1/embeddings")
-        try:
-            body = wire.parse_request(wire.EmbeddingRequest, wire.parse_json(await read_body(request)))
-            name = self.embeddings.find(body.model)
-            if name is None:
-                raise no_such_model(body.model or "", self.embeddings.names())
-            exchange.model = name
+
+        async def work(body: wire.EmbeddingRequest, exchange: Exchange) -> Response:
+            exchange.model = name = self.find_embedder(body.model)
             reply = await self.embeddings.answer(name, body)
             exchange.usage = reply["usage"]
+            return JSONResponse(reply)
+
+        return await self.answer(request, "/v1/embeddings", wire.EmbeddingRequest, work)
+
+    async def rerank(self, request: Request) -> Response:
+        """``/v1/rerank``, answered in this process."""
+
+        async def work(body: RerankRequest, exchange: Exchange) -> Response:
+            exchange.model = name = self.find_embedder(body.model)
+            reply = await rerank(self.embeddings, name, body)
+            exchange.usage = reply["usage"]
+            return JSONResponse(reply)
+
+        return await self.answer(request, "/v1/rerank", RerankRequest, work)
+
+    async def load_lora(self, request: Request) -> Response:
+        """vLLM's ``/v1/load_lora_adapter``."""
+
+        async def work(body: LoadLoraRequest, exchange: Exchange) -> Response:
+            return PlainTextResponse(await self.adapters.load(self, body))
+
+        return await self.answer(request, "/v1/load_lora_adapter", LoadLoraRequest, work)
+
+    async def unload_lora(self, request: Request) -> Response:
+        """vLLM's ``/v1/unload_lora_adapter``."""
+
+        async def work(body: UnloadLoraRequest, exchange: Exchange) -> Response:
+            return PlainTextResponse(await self.adapters.unload(self, body.lora_name))
+
+        return await self.answer(request, "/v1/unload_lora_adapter", UnloadLoraRequest, work)
+
+    async def answer(
+        self,
+        request: Request,
+        path: str,
+        kind: type[R],
+        work: Callable[[R, Exchange], Awaitable[Response]],
+        refusal: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    ) -> Response:
+        """Answer in this process, and count it. ``refusal``: how this API writes an error, if not as OpenAI."""
+        exchange = self.exchange(request, path)
+        try:
+            response = await work(wire.parse_request(kind, wire.parse_json(await read_body(request))), exchange)
             exchange.first_byte = time.monotonic()
-            return JSONResponse(reply, headers={"x-request-id": exchange.id})
+            response.headers["x-request-id"] = exchange.id
+            return response
         except ZhiluError as error:
             exchange.status, exchange.code = error.http_status, error.code
-            raise
+            if refusal is None:
+                raise
+            return JSONResponse(refusal(error_body(error)), error.http_status)
         finally:
             self.ledger.book(exchange)
+
+    def find_embedder(self, wanted: str | None) -> str:
+        """The embedder a request means; NotFoundError with the names there are."""
+        name = self.embeddings.find(wanted)
+        if name is None:
+            raise no_such_model(wanted or "", self.embeddings.names())
+        return name
+
+    async def start_remote(self) -> None:
+        """Bring back the models behind a URL that an earlier gateway was given; one that does not answer says so."""
+        from zhilu.serving.facts import LaunchOptions
+
+        for model in self.remembered.remote.values():
+            options = LaunchOptions(base_url=model.base_url, remote_model=model.remote_model)
+            with suppress(ZhiluError):  # its engine is no longer registered; the next start says so
+                await self.supervisor.start(model.name, engine=model.engine, options=options)
+
+    async def note_start(self, served: Served) -> None:
+        """Remember a model behind a URL: no file of the store tells of it."""
+        if served.facts.is_process or not served.options.base_url:
+            return
+        options = served.options
+        model = RemoteModel(served.model.name, served.engine, str(options.base_url), options.remote_model)
+        await asyncio.to_thread(self.remembered.keep, model)
 
     async def models(self) -> list[dict[str, Any]]:
         """Every name that a request may give, with the state of its engine; embedders last."""
         entries = {entry["id"]: entry for entry in await asyncio.to_thread(self.supervisor.catalog.list)}
-        for name, served in self.supervisor.states().items():
+        states = self.supervisor.states()
+        for name, served in states.items():
             if served.model.path is None and served.state != "stopped":
                 entries.setdefault(name, {"id": name, "owned_by": served.engine})
+        for adapter in self.adapters.list():
+            entries.setdefault(adapter.name, {"id": adapter.name, "root": adapter.path, "parent": adapter.parent})
+        for parent, served in states.items():
+            for name, root in served.adapters.items():
+                entries.setdefault(name, {"id": name, "root": root, "parent": parent})
         for name, entry in entries.items():
-            running = self.supervisor.states().get(name)
+            running = states.get(entry.get("parent") or name)
             entry["state"] = running.state if running else "stopped"
             if running and running.max_len:
                 entry["max_model_len"] = running.max_len
@@ -107,6 +192,24 @@ class Gateway:
         raise no_such_model(name, [entry["id"] for entry in entries])
 
     @asynccontextmanager
+    async def route(self, name: str) -> AsyncIterator[Route]:
+        """The running engine for a model or an adapter, with the adapter loaded; raises what ``lease`` raises."""
+        adapter = self.adapters.get(name)
+        parent = adapter.parent if adapter else self._started_with(name)
+        async with self.lease(parent or name) as served:
+            assert served.launch is not None
+            if adapter:
+                await self.adapters.ensure(self, served, adapter)
+            yield Route(served, name if parent else served.launch.model)
+
+    def _started_with(self, adapter: str) -> str | None:
+        """The model whose engine was started with ``adapter`` on its command line."""
+        for name, served in self.supervisor.states().items():
+            if adapter in served.adapters:
+                return name
+        return None
+
+    @asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[Served]:
         """The running engine of ``name``, started first if it is only in the store; an unknown name is told the others."""
         async with AsyncExitStack() as stack:
@@ -115,8 +218,32 @@ class Gateway:
             except NotFoundError as error:
                 if error.param != "model":
                     raise
+                if name in self.embeddings.names():
+                    raise UnsupportedError(
+                        T(
+                            f"{name!r} turns text into vectors; it does not answer.",
+                            f"{name!r} 只把文本变成向量，不能回答。",
+                        ),
+                        param="model",
+                    ) from None
                 raise no_such_model(name, [entry["id"] for entry in await self.models()]) from None
             yield served
+
+    async def post(
+        self, served: Served, endpoint: str, raw: bytes, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """Send to an engine, and return when the headers of its answer have come; httpx's errors."""
+        assert served.launch is not None
+        sent = {"content-type": "application/json", "accept-encoding": "identity", **(headers or {})}
+        request = httpx.Request(
+            "POST",
+            f"{served.launch.url}{endpoint}",
+            content=raw,
+            headers={**sent, **served.launch.headers},
+            extensions={"timeout": {"connect": 10.0}},
+        )
+        transport = self.loopback if served.facts.is_process else self.remote
+        return await transport.handle_async_request(request)
 
     async def metrics(self) -> str:
         """Our figures and those of every engine that has any; one that does not answer in a second is left out."""
@@ -147,192 +274,3 @@ class Gateway:
         """The client's ``x-request-id`` if it can be one, else a new one."""
         theirs = request.headers.get("x-request-id", "")
         return Exchange(theirs if _REQUEST_ID.fullmatch(theirs) else f"req-{uuid.uuid4().hex}", endpoint)
-
-
-class _Relay(Response):
-    """An ASGI response that does the work while it watches the client: who leaves ends the request at the engine."""
-
-    def __init__(self, gateway: Gateway, request: Request, endpoint: str, kind: type[wire.Request]) -> None:
-        self.gateway = gateway
-        self.request = request
-        self.kind = kind
-        self.exchange = gateway.exchange(request, endpoint)
-        self.started = False
-        self.background = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._send_raw = send
-        try:
-            raw = await read_body(self.request)
-            await _while_connected(receive, self._answer(raw))
-        except ZhiluError as error:
-            await self._fail(error)
-        except (_ClientLeft, ClientDisconnect):
-            self.exchange.status, self.exchange.code = CLIENT_LEFT, "client_left"
-        finally:
-            self.gateway.ledger.book(self.exchange)
-
-    async def _answer(self, raw: bytes) -> None:
-        data = wire.parse_json(raw)
-        body = wire.parse_request(self.kind, data)
-        name = body.model or self.gateway.context.settings.model
-        self.exchange.stream = bool(getattr(body, "stream", False))
-        async with self.gateway.lease(name) as served:
-            self.exchange.model = name
-            try:
-                await self._exchange_bytes(served, data, body, raw)
-            except httpx.HTTPError as error:
-                raise _broken_off(served, error) from error
-
-    @staticmethod
-    def _changes(data: Mapping[str, Any], served: Served, body: wire.Request) -> dict[str, Any]:
-        """What must differ from what the client sent."""
-        assert served.launch is not None
-        changes: dict[str, Any] = {}
-        if data.get("model") != served.launch.model:
-            changes["model"] = served.launch.model
-        wants_stream = getattr(body, "stream", False)
-        if wants_stream and not getattr(body, "include_usage", True) and "stream_usage" in served.facts.can:
-            changes["stream_options"] = {**(data.get("stream_options") or {}), "include_usage": True}
-        return changes
-
-    async def _exchange_bytes(self, served: Served, data: Mapping[str, Any], body: wire.Request, raw: bytes) -> None:
-        changes = self._changes(data, served, body)
-        if changes:
-            raw = json.dumps({**data, **changes}, ensure_ascii=False).encode()
-        response = await self._send_to_engine(served, raw)
-        try:
-            if response.headers.get("content-type", "").startswith("text/event-stream"):
-                await self._stream(response, hide_usage="stream_options" in changes)
-            else:
-                await self._whole(response, await response.aread())
-        finally:
-            await response.aclose()
-
-    async def _send_to_engine(self, served: Served, raw: bytes) -> httpx.Response:
-        """Send, and return when the headers have come.
-
-        Sent a second time where not a byte of an answer came: the engine was dead already, died meanwhile (then once it
-        is back), or was just closing the idle connection. Only once, so that a request an engine dies of ends there.
-        """
-        process = served.process
-        try:
-            return await self._send_once(served, raw)
-        except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
-            if process is None and not isinstance(error, httpx.RemoteProtocolError):
-                raise  # a server of someone else's: nobody restarts it here
-            await asyncio.sleep(0.05)  # a killed engine's exit takes a moment to be known
-            await self.gateway.supervisor.until_ready(served)
-        return await self._send_once(served, raw)
-
-    async def _send_once(self, served: Served, raw: bytes) -> httpx.Response:
-        assert served.launch is not None
-        headers = {
-            "content-type": "application/json",
-            "accept-encoding": "identity",
-            "x-request-id": self.exchange.id,
-            "accept-language": self.request.headers.get("accept-language", "*"),
-            **served.launch.headers,
-        }
-        url = f"{served.launch.url}{self.exchange.endpoint}"
-        request = httpx.Request("POST", url, content=raw, headers=headers, extensions={"timeout": {"connect": 10.0}})
-        transport = self.gateway.loopback if served.facts.is_process else self.gateway.remote
-        return await transport.handle_async_request(request)
-
-    async def _whole(self, response: httpx.Response, content: bytes) -> None:
-        with suppress(ValueError, AttributeError):
-            reply = json.loads(content)
-            self.exchange.usage = reply.get("usage")
-            if response.is_error:
-                self.exchange.code = (reply.get("error") or {}).get("code")
-        headers = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
-        await self._start(response.status_code, {**headers, "content-length": str(len(content))})
-        await self._body(content, more=False)
-
-    async def _stream(self, response: httpx.Response, hide_usage: bool) -> None:
-        events = EventStream(hide_usage=hide_usage)
-        headers = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
-        # For proxies that collect a response before they pass it on (nginx).
-        await self._start(response.status_code, {**headers, "x-accel-buffering": "no"})
-        try:
-            async for data in response.aiter_raw():
-                whole = events.feed(data)
-                if whole:
-                    await self._body(whole)
-        finally:
-            self.exchange.usage = events.usage
-        if not events.finished:
-            raise httpx.RemoteProtocolError("the stream ended without [DONE]")
-        await self._body(b"", more=False)
-
-    async def _fail(self, error: ZhiluError) -> None:
-        """An HTTP error, or once the stream has begun an event that says the same and the end of the stream."""
-        self.exchange.code = error.code
-        if self.started:
-            await self._body(wire.sse_error(error) + wire.SSE_DONE, more=False)
-            return
-        content = json.dumps(error_body(error), ensure_ascii=False).encode()
-        headers = {"content-type": "application/json", "content-length": str(len(content))}
-        if isinstance(error, BusyError):
-            headers["retry-after"] = str(error.retry_after)
-        await self._start(error.http_status, headers)
-        await self._body(content, more=False)
-
-    async def _start(self, status: int, headers: Mapping[str, str]) -> None:
-        self.exchange.status = status
-        pairs = {**headers, "x-request-id": self.exchange.id}
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs.items()]
-        await self._send_raw({"type": "http.response.start", "status": status, "headers": raw})
-        self.started = True
-
-    async def _body(self, content: bytes, more: bool = True) -> None:
-        if self.exchange.first_byte is None:
-            self.exchange.first_byte = time.monotonic()
-        await self._send_raw({"type": "http.response.body", "body": content, "more_body": more})
-
-
-class _ClientLeft(Exception):
-    """Nobody waits for the answer any more."""
-
-
-async def _while_connected(receive: Receive, work: Any) -> None:
-    """Run ``work``, and cancel it when the client disconnects."""
-
-    async def disconnected() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(disconnected())
-    try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise _ClientLeft
-        task.result()
-    finally:
-        gone.cancel()
-        task.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
-
-
-async def read_body(request: Request) -> bytes:
-    """The whole body; TooLargeError above ``MAX_BODY_BYTES``."""
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            limit = MAX_BODY_BYTES // 2**20
-            raise TooLargeError(T(f"The body is larger than {limit} MB.", f"请求体超过 {limit} MB。"))
-    return bytes(body)
-
-
-def _broken_off(served: Served, error: httpx.HTTPError) -> UnreachableError:
-    reason = str(error) or type(error).__name__
-    log.warning("engine_connection_lost", model=served.model.name, pid=served.pid, error=reason)
-    return UnreachableError(
-        T(
-            f"The engine of {served.model.name!r} went away while it answered ({reason}). Ask again.",
-            f"模型 {served.model.name!r} 的引擎在回答时中断（{reason}）。请重试。",
-        ),
-        code="engine_lost",
-        fix=f"zhilu engine log {served.model.name}",
-    )

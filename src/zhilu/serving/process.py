@@ -9,6 +9,7 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -99,14 +100,13 @@ class EngineProcess:
             return False
         return response.status_code == 200
 
-    async def max_len(self, http: httpx.AsyncClient) -> int | None:
-        """Longest sequence in tokens, where the engine tells (``max_model_len``, as vLLM calls it)."""
+    async def models(self, http: httpx.AsyncClient) -> list[dict[str, Any]]:
+        """What the engine lists at ``/v1/models``, empty where it has no such list."""
         try:
             response = await http.get(f"{self.launch.url}/v1/models", headers=dict(self.launch.headers), timeout=5.0)
-            entries = response.json()["data"]
-            return next((e["max_model_len"] for e in entries if isinstance(e.get("max_model_len"), int)), None)
-        except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError):
-            return None
+            return [entry for entry in response.json()["data"] if isinstance(entry, dict)]
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return []
 
     async def stop(self, grace: float = 5.0) -> None:
         """SIGTERM, and SIGKILL after ``grace`` seconds; returns when it is gone. Safe to call twice."""

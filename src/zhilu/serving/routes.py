@@ -18,21 +18,26 @@ from zhilu.context import Context, context_of
 from zhilu.errors import NotFoundError, ZhiluError
 from zhilu.logs import get_logger
 from zhilu.messages import T
+from zhilu.serving import ollama
 from zhilu.serving.catalog import Catalog, StoreCatalog
 from zhilu.serving.embeddings import Embeddings
 from zhilu.serving.engines import engine_registry
 from zhilu.serving.facts import FEATURES, LaunchOptions
 from zhilu.serving.gateway import Gateway
 from zhilu.serving.ledger import Ledger
+from zhilu.serving.lora import LoadLoraRequest, UnloadLoraRequest
 from zhilu.serving.metrics import CONTENT_TYPE
 from zhilu.serving.process import log_path, tail
 from zhilu.serving.served import Served
 from zhilu.serving.supervisor import Supervisor
+from zhilu.wire.rerank import RerankRequest
+from zhilu.wire.responses import ResponsesDialect, ResponsesRequest
 
 __all__ = ["lifespan", "router"]
 
 log = get_logger(__name__)
 router = APIRouter()
+router.include_router(ollama.router)
 
 
 @asynccontextmanager
@@ -52,6 +57,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.supervisor, app.state.gateway = supervisor, gateway
     first = given["start"] or (context.settings.model, None, None)
     starting = asyncio.create_task(_start_first(supervisor, *first))
+    if given["catalog"] is None:  # `zhilu serve` serves the one model that it was given
+        await gateway.start_remote()
     try:
         yield
     finally:
@@ -107,6 +114,26 @@ async def completions(request: Request) -> Response:
 @router.post("/v1/embeddings", tags=_OPENAI, openapi_extra=_body_of(wire.EmbeddingRequest))
 async def embeddings(request: Request) -> Response:
     return await _gateway(request).embed(request)
+
+
+@router.post("/v1/responses", tags=_OPENAI, openapi_extra=_body_of(ResponsesRequest))
+async def responses(request: Request) -> Response:
+    return await _gateway(request).translate(request, ResponsesDialect)
+
+
+@router.post("/v1/rerank", tags=_OPENAI, openapi_extra=_body_of(RerankRequest))
+async def rerank(request: Request) -> Response:
+    return await _gateway(request).rerank(request)
+
+
+@router.post("/v1/load_lora_adapter", tags=_OPENAI, openapi_extra=_body_of(LoadLoraRequest))
+async def load_lora_adapter(request: Request) -> Response:
+    return await _gateway(request).load_lora(request)
+
+
+@router.post("/v1/unload_lora_adapter", tags=_OPENAI, openapi_extra=_body_of(UnloadLoraRequest))
+async def unload_lora_adapter(request: Request) -> Response:
+    return await _gateway(request).unload_lora(request)
 
 
 @router.post("/tokenize", tags=_OPENAI, openapi_extra=_body_of(wire.TokenizeRequest))
@@ -224,12 +251,19 @@ async def start_model(name: str, request: Request, body: StartIn | None = None) 
     options = LaunchOptions(
         threads=context_of(request).settings.threads, **body.model_dump(exclude={"engine"}, exclude_none=True)
     )
-    return _running(await _gateway(request).supervisor.start(name, engine=body.engine, options=options))
+    gateway = _gateway(request)
+    served = await gateway.supervisor.start(name, engine=body.engine, options=options)
+    await gateway.note_start(served)
+    return _running(served)
 
 
 @router.post("/zhilu/v1/models/{name:path}/stop", tags=_ENGINES)
 async def stop_model(name: str, request: Request) -> RunningOut:
-    return _running(await _gateway(request).supervisor.stop(name))
+    gateway = _gateway(request)
+    served = await gateway.supervisor.stop(name)
+    if not served.facts.is_process:  # stopped on purpose: it is not to come back with the next start
+        await asyncio.to_thread(gateway.remembered.forget, name)
+    return _running(served)
 
 
 def _running(served: Served) -> RunningOut:

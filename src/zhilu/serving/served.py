@@ -59,6 +59,7 @@ class Served:
     restarts: int = 0
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     max_len: int | None = None  # tokens, as the engine says once it is ready
+    adapters: dict[str, str] = field(default_factory=dict)  # those it was started with: name -> folder
     ready_seconds: float | None = None  # from spawn to ready, of the last start
     launch: Launch | None = None
     process: EngineProcess | None = None

@@ -40,6 +40,11 @@ class EventStream:
         whole, self._rest = text[:end], text[end:]
         return self._look(whole)
 
+    def chunks(self, data: bytes) -> list[dict[str, Any]]:
+        """The chunks that ``data`` completes, read: for an answer in another API's words."""
+        events = (e for e in self.feed(data).split(b"\n\n") if e.startswith(b"data:") and not e.startswith(_DONE))
+        return [chunk for event in events if (chunk := _chunk(event))]
+
     def _look(self, whole: bytes) -> bytes:
         if b'"usage":' not in whole and b"[DONE]" not in whole:  # nearly always: nothing to look into
             self.num_events += whole.count(b"\n\n")

@@ -237,7 +237,9 @@ class Supervisor:
                 served.note = error.message
                 await served.process.stop(0)
             return None
-        served.max_len = await process.max_len(self._http)
+        entries = await process.models(self._http)
+        served.max_len = next((e["max_model_len"] for e in entries if isinstance(e.get("max_model_len"), int)), None)
+        served.adapters = {str(e["id"]): str(e.get("root") or "") for e in entries if e.get("parent") and "id" in e}
         served.ready_seconds = time.monotonic() - spawned
         served.turn("ready", T(f"ready in {served.ready_seconds:.1f} s", f"{served.ready_seconds:.1f} 秒后就绪"))
         return time.monotonic()

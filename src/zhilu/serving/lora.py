@@ -1,0 +1,196 @@
+"""LoRA adapters as models: loaded and unloaded by vLLM's two requests, routed to the engine of the model they change.
+
+An engine that was restarted has forgotten what it was told; the adapter is loaded into it again by the first request that
+names it. ``zhilu serve --lora`` is another way in: those the engine itself is started with, and tells of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from zhilu import wire
+from zhilu.errors import InputError, NotFoundError, UnreachableError, UpstreamError
+from zhilu.home import Home
+from zhilu.messages import T
+from zhilu.serving.needs import refuse_endpoint
+from zhilu.serving.remembered import Adapter, Remembered
+
+if TYPE_CHECKING:
+    from zhilu.serving.gateway import Gateway
+    from zhilu.serving.served import Served
+
+__all__ = ["Adapters", "LoadLoraRequest", "UnloadLoraRequest"]
+
+_LOAD = "/v1/load_lora_adapter"
+_UNLOAD = "/v1/unload_lora_adapter"
+
+
+class LoadLoraRequest(wire.Request):
+    """vLLM's ``POST /v1/load_lora_adapter``; ``model`` (ours) says which model it changes where several run."""
+
+    lora_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
+    lora_path: Annotated[str, Field(min_length=1)]
+    load_inplace: bool = False
+
+
+class UnloadLoraRequest(wire.Request):
+    """vLLM's ``POST /v1/unload_lora_adapter``."""
+
+    lora_name: Annotated[str, Field(min_length=1)]
+    lora_int_id: int | None = None
+
+
+class Adapters:
+    """The adapters of one gateway, those of an earlier one included."""
+
+    def __init__(self, home: Home, remembered: Remembered) -> None:
+        self._home = home
+        self._remembered = remembered
+        self._told: dict[str, object] = {}  # adapter -> the engine process that was last told of it
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def get(self, name: str) -> Adapter | None:
+        return self._remembered.adapters.get(name)
+
+    def list(self) -> list[Adapter]:
+        return list(self._remembered.adapters.values())
+
+    async def load(self, gateway: Gateway, request: LoadLoraRequest) -> str:
+        """Load an adapter and remember it; returns vLLM's sentence.
+
+        Raises:
+            InputError: the name is taken, or it is not clear which model is meant.
+            NotFoundError: the folder is no adapter. UnsupportedError: the engine takes none.
+            UpstreamError: the engine refuses it, with its own words.
+        """
+        name = request.lora_name
+        config = await asyncio.to_thread(self._read_config, request.lora_path)
+        taken = [entry["id"] for entry in await gateway.models()]
+        if name in taken and not (request.load_inplace and self.get(name)):
+            raise InputError(
+                T(f"The name {name!r} is taken.", f"名字 {name!r} 已被占用。"),
+                param="lora_name",
+                fix=f'POST /v1/unload_lora_adapter {{"lora_name": "{name}"}}',
+            )
+        parent = await self._parent(gateway, request.model, str(config.get("base_model_name_or_path") or ""))
+        adapter = Adapter(name, str(self._folder(request.lora_path)), parent)
+        async with gateway.lease(parent) as served, self._locks[name]:
+            refuse_endpoint(served.facts, _LOAD)
+            await self._tell(gateway, served, adapter, inplace=request.load_inplace)
+        await asyncio.to_thread(self._remembered.keep, adapter)
+        return f"Success: LoRA adapter '{name}' added successfully."
+
+    async def unload(self, gateway: Gateway, name: str) -> str:
+        """Forget an adapter, here and at its engine; returns vLLM's sentence. NotFoundError where there is none."""
+        adapter = self.get(name)
+        started_with = [s for s in gateway.supervisor.states().values() if name in s.adapters]
+        if adapter is None and not started_with:
+            raise NotFoundError(
+                T(f"The adapter {name!r} is not loaded.", f"适配器 {name!r} 没有加载。"), param="lora_name"
+            )
+        async with self._locks[name]:
+            served = started_with[0] if started_with else gateway.supervisor.states().get(adapter.parent)  # type: ignore[union-attr]
+            if (
+                served is not None
+                and served.state == "ready"
+                and (started_with or self._told.get(name) is _engine_of(served))
+            ):
+                response = await gateway.post(served, _UNLOAD, json.dumps({"lora_name": name}).encode())
+                content = await response.aread()
+                if response.is_error and response.status_code != 404:  # 404: it does not know it any more
+                    raise _refused(content, response.status_code)
+                served.adapters.pop(name, None)
+            self._told.pop(name, None)
+            await asyncio.to_thread(self._remembered.forget, name)
+        return f"Success: LoRA adapter '{name}' removed successfully."
+
+    async def ensure(self, gateway: Gateway, served: Served, adapter: Adapter) -> None:
+        """Load it into an engine that was started since; what ``load`` raises."""
+        if self._told.get(adapter.name) is _engine_of(served):
+            return
+        async with self._locks[adapter.name]:
+            if self._told.get(adapter.name) is not _engine_of(served):
+                refuse_endpoint(served.facts, _LOAD)
+                await self._tell(gateway, served, adapter)
+
+    async def _tell(self, gateway: Gateway, served: Served, adapter: Adapter, inplace: bool = False) -> None:
+        asked: dict[str, Any] = {"lora_name": adapter.name, "lora_path": adapter.path}
+        if inplace:
+            asked["load_inplace"] = True
+        engine = _engine_of(served)
+        response = await gateway.post(served, _LOAD, json.dumps(asked).encode())
+        content = await response.aread()
+        # It knows the adapter already where this gateway was restarted and the engine, reached by its URL, was not.
+        if response.is_error and b"already" not in content:
+            raise _refused(content, response.status_code)
+        self._told[adapter.name] = engine
+
+    async def _parent(self, gateway: Gateway, named: str | None, base: str) -> str:
+        """The model an adapter changes: the one named, the only one that runs, or the one it was trained on."""
+        if named:
+            return named
+        running = [name for name, s in gateway.supervisor.states().items() if s.state in ("starting", "ready")]
+        if len(running) == 1:
+            return running[0]
+        known = running or [entry["id"] for entry in await asyncio.to_thread(gateway.supervisor.catalog.list)]
+        trained_on = [name for name in known if name in (base, Path(base).name)]
+        if len(trained_on) == 1:
+            return trained_on[0]
+        if len(known) == 1:
+            return known[0]
+        raise InputError(
+            T(
+                f"Say which model the adapter changes: {', '.join(known) or '-'}.",
+                f"请用 model 指明适配器属于哪个模型：{', '.join(known) or '-'}。",
+            ),
+            param="model",
+        )
+
+    def _folder(self, path: str) -> Path:
+        """A folder by its path, or by its name in ``adapters/``."""
+        folder = Path(path).expanduser()
+        if folder.name == path and not folder.is_dir():
+            folder = self._home.adapters / path
+        return folder.absolute()
+
+    def _read_config(self, path: str) -> dict[str, Any]:
+        try:
+            config = json.loads((self._folder(path) / "adapter_config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            config = None
+        if not isinstance(config, dict):
+            raise NotFoundError(
+                T(
+                    f"The folder {path!r} is no LoRA adapter: it has no readable adapter_config.json.",
+                    f"目录 {path!r} 不是 LoRA 适配器：没有可读的 adapter_config.json。",
+                ),
+                param="lora_path",
+            )
+        return config
+
+
+def _engine_of(served: Served) -> object:
+    """What forgets an adapter when it ends: the process, or the served model itself where that is behind a URL."""
+    return served.process or served
+
+
+def _refused(content: bytes, status: int) -> InputError | UpstreamError:
+    """The engine's own words about an adapter it does not take."""
+    try:
+        error = json.loads(content)["error"]
+        message = error["message"] if isinstance(error, dict) else str(error)
+        words = error.get("messages") or {} if isinstance(error, dict) else {}
+    except (ValueError, KeyError, TypeError):
+        message, words = content.decode(errors="replace")[:300] or f"HTTP {status}", {}
+    said = T(words.get("en") or message, words.get("zh") or message)
+    if status == 404:
+        return NotFoundError(said, param="lora_name")
+    if status < 500:
+        return InputError(said, param="lora_name")
+    return UnreachableError(said) if status == 503 else UpstreamError(said)

@@ -1,0 +1,165 @@
+"""The Responses API, told as a chat completion and back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from zhilu.errors import InputError, UnreachableError
+from zhilu.wire.responses import ResponsesDialect
+
+CALL = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}}
+USED = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5, "prompt_tokens_details": {"cached_tokens": 1}}
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+
+def events(raw: bytes) -> list[dict[str, Any]]:
+    out = []
+    for block in raw.decode().split("\n\n")[:-1]:
+        name, data = block.split("\n")
+        event = json.loads(data.removeprefix("data: "))
+        assert name == f"event: {event['type']}"
+        out.append(event)
+    return out
+
+
+def test_the_conversation_becomes_messages() -> None:
+    items = [
+        {"role": "user", "content": [{"type": "input_text", "text": "1+"}, {"type": "input_text", "text": "2?"}]},
+        {"type": "message", "role": "assistant", "content": "Let me see."},
+        {"type": "function_call", "call_id": "call_1", "name": "add", "arguments": "{}"},
+        {"type": "function_call", "call_id": "call_2", "name": "add", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "call_1", "output": "3"},
+    ]
+    body = ResponsesDialect({"model": "m", "input": items, "instructions": "Be brief."}).body()
+    roles = [message["role"] for message in body["messages"]]
+    assert roles == ["system", "user", "assistant", "tool"]
+    assert body["messages"][1]["content"] == "1+2?"
+    assert [call["id"] for call in body["messages"][2]["tool_calls"]] == ["call_1", "call_2"]
+    assert body["messages"][3] == {"role": "tool", "tool_call_id": "call_1", "content": "3"}
+
+
+def test_wishes_keep_their_meaning() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    body = ResponsesDialect(
+        {
+            "model": "m",
+            "input": "hi",
+            "max_output_tokens": 7,
+            "temperature": 0,
+            "top_logprobs": 2,
+            "text": {"format": {"type": "json_schema", "name": "x", "schema": schema, "strict": True}},
+            "tools": [{"type": "function", "name": "add", "parameters": schema}],
+            "tool_choice": {"type": "function", "name": "add"},
+            "stream": True,
+        }
+    ).body()
+    assert body["max_completion_tokens"] == 7
+    assert body["response_format"]["json_schema"] == {"name": "x", "schema": schema, "strict": True}
+    assert body["tools"][0] == {"type": "function", "function": {"name": "add", "parameters": schema}}
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "add"}}
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 2)
+    assert body["stream_options"] == {"include_usage": True}
+
+
+@pytest.mark.parametrize(
+    ("extra", "param"),
+    [
+        ({"store": True}, "store"),
+        ({"previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"conversation": "conv_1"}, "conversation"),
+        ({"background": True}, "background"),
+        ({"truncation": "auto"}, "truncation"),
+        ({"reasoning": {"effort": "high"}}, "reasoning"),
+        ({"include": ["file_search_call.results"]}, "include"),
+        ({"tools": [{"type": "web_search"}]}, "tools.0.type"),
+        ({"input": [{"type": "reasoning", "summary": []}]}, "input.0.type"),
+        ({"input": []}, "input"),
+        ({"inpt": "x"}, "inpt"),
+        ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format.schema"),
+    ],
+)
+def test_what_needs_a_memory_or_is_unknown_is_refused_by_name(extra: dict[str, Any], param: str) -> None:
+    with pytest.raises(InputError) as caught:
+        ResponsesDialect({"model": "m", "input": "hi", **extra})
+    assert caught.value.param == param
+    assert param.split(".")[0] in caught.value.message.en
+
+
+def test_what_asks_for_nothing_is_accepted() -> None:
+    ResponsesDialect({"model": "m", "input": "hi", "store": False, "truncation": "disabled", "metadata": {"a": "b"}})
+
+
+def test_a_whole_reply() -> None:
+    dialect = ResponsesDialect({"model": "m", "input": "hi"})
+    message = {"role": "assistant", "content": "Hello", "tool_calls": [CALL]}
+    reply = dialect.whole({"choices": [{"message": message, "finish_reason": "tool_calls"}], "usage": USED})
+    assert (reply["status"], reply["object"], reply["store"]) == ("completed", "response", False)
+    text, call = reply["output"]
+    assert text["content"][0]["text"] == "Hello"
+    assert (call["type"], call["call_id"], call["arguments"]) == ("function_call", "call_1", '{"a":1}')
+    assert reply["usage"] == {
+        "input_tokens": 3,
+        "input_tokens_details": {"cached_tokens": 1},
+        "output_tokens": 2,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 5,
+    }
+
+
+def test_an_answer_that_was_cut_is_incomplete() -> None:
+    dialect = ResponsesDialect({"model": "m", "input": "hi"})
+    reply = dialect.whole({"choices": [{"message": {"content": "He"}, "finish_reason": "length"}], "usage": USED})
+    assert reply["status"] == "incomplete"
+    assert reply["incomplete_details"] == {"reason": "max_output_tokens"}
+    assert reply["output"][0]["status"] == "incomplete"
+
+
+def test_a_stream_has_the_official_events_in_order() -> None:
+    dialect = ResponsesDialect({"model": "m", "input": "hi", "stream": True})
+    raw = dialect.begin()
+    raw += dialect.piece(chunk({"role": "assistant", "content": ""}))
+    raw += dialect.piece(chunk({"content": "Hel"})) + dialect.piece(chunk({"content": "lo"}))
+    raw += dialect.piece(
+        chunk({"tool_calls": [{"index": 0, "id": "call_1", "function": {"name": "add", "arguments": '{"a"'}}]})
+    )
+    raw += dialect.piece(chunk({"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]}))
+    raw += dialect.piece(chunk({}, "tool_calls")) + dialect.piece({"choices": [], "usage": USED})
+    seen = events(raw + dialect.end())
+    assert [event["type"].removeprefix("response.") for event in seen] == [
+        "created",
+        "in_progress",
+        "output_item.added",
+        "content_part.added",
+        "output_text.delta",
+        "output_text.delta",
+        "output_text.done",
+        "content_part.done",
+        "output_item.done",
+        "output_item.added",
+        "function_call_arguments.delta",
+        "function_call_arguments.delta",
+        "function_call_arguments.done",
+        "output_item.done",
+        "completed",
+    ]
+    assert [event["sequence_number"] for event in seen] == list(range(len(seen)))
+    assert seen[6]["text"] == "Hello"
+    assert (seen[12]["arguments"], seen[12]["output_index"]) == ('{"a":1}', 1)
+    last = seen[-1]["response"]
+    assert last["usage"]["total_tokens"] == 5
+    assert [item["type"] for item in last["output"]] == ["message", "function_call"]
+    assert seen[0]["response"]["output"] == []
+
+
+def test_a_stream_that_breaks_says_so() -> None:
+    dialect = ResponsesDialect({"model": "m", "input": "hi", "stream": True})
+    dialect.begin()
+    (event,) = events(dialect.broken(UnreachableError("gone", code="engine_lost")))
+    assert (event["type"], event["response"]["status"]) == ("response.failed", "failed")
+    assert "gone" in event["response"]["error"]["message"]
