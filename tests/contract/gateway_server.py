@@ -38,7 +38,7 @@ class RunningGateway:
 
     def call(self, work: Any) -> Any:
         """Run a coroutine in the gateway's own loop."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(300)  # a busy machine starts an engine slowly
 
 
 @contextmanager
