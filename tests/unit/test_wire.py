@@ -10,6 +10,8 @@ import pytest
 from zhilu import wire
 from zhilu.errors import InputError, UnsupportedError
 
+TOOL = {"type": "function", "function": {"name": "f"}}
+NAMED = {"type": "function", "function": {"name": "f"}}
 HELLO = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -44,10 +46,41 @@ def test_unknown_field_is_named_with_the_nearest_known_one() -> None:
         ({"n": 0}, "n", "at least 1"),
         ({"max_tokens": True}, "max_tokens", "integer"),
         ({"messages": []}, "messages", "fewer than 1"),
-        ({"messages": [{"role": "robot", "content": "x"}]}, "messages.0.role", "must be one of"),
+        ({"messages": [{"role": "assistent", "content": "x"}]}, "messages.0.role", "did you mean 'assistant'"),
+        ({"messages": [{"role": "", "content": "x"}]}, "messages.0.role", "at least 1"),
         ({"messages": [{"role": "user"}]}, "messages.0.content", "needs content"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content.0.type", "'text'"),
-        ({"messages": [{"role": "user", "content": "x", "mood": "sad"}]}, "messages.0.mood", "unknown"),
+        ({"messages": [{"role": "user", "content": "x", "tool_call": []}]}, "messages.0.tool_call", "'tool_calls'"),
+        ({"seed": 2**63}, "seed", "at most"),
+        ({"logit_bias": {"bad1": 1, "bad2": 2}}, "logit_bias", "'bad1', 'bad2'"),
+        ({"tools": []}, "tools", "fewer than 1"),
+        ({"tool_choice": "auto"}, "tool_choice", "needs tools"),
+        ({"tools": [TOOL], "tool_choice": {}}, "tool_choice", "must be"),
+        (
+            {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "g"}}},
+            "tool_choice",
+            "'g' is none",
+        ),
+        ({"tools": [TOOL], "tool_choice": NAMED, "guided_regex": "a"}, "guided_regex", "not both"),
+        ({"response_format": {"type": "xml"}}, "response_format.type", "given 'xml'"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "required"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
+            "response_format.json_schema.schema",
+            "required",
+        ),
+        ({"structured_outputs": 3}, "structured_outputs", "object"),
+        ({"structured_outputs": {"regexp": "a"}}, "structured_outputs.regexp", "'regex'"),
+        ({"structured_outputs": {"regex": {"1": "a"}}}, "structured_outputs.regex", "must be a text"),
+        ({"structured_outputs": {"regex": "a", "choice": ["b"]}}, "structured_outputs.choice", "only one kind"),
+        ({"structured_outputs": {"json": "{"}}, "structured_outputs.json", "no JSON"),
+        ({"structured_outputs": {"structural_tag": "x"}}, "structured_outputs.structural_tag", "not supported"),
+        ({"guided_choice": ["a", ""]}, "guided_choice", "not empty"),
+        ({"guided_json": 3}, "guided_json", "JSON schema"),
+        ({"guided_regex": "a", "response_format": {"type": "json_object"}}, "guided_regex", "not together"),
+        ({"prompt_logprobs": -1}, "prompt_logprobs", "at least 0"),
+        ({"prompt_logprobs": 1, "stream": True}, "prompt_logprobs", "not with stream"),
+        ({"continue_final_message": True}, "continue_final_message", "add_generation_prompt"),
         ({"stop": ["a", ""]}, "stop", "empty"),
         ({"logit_bias": {"cat": 1}}, "logit_bias", "'cat'"),
         ({"stream_options": {"include_usage": True}}, "stream_options", "stream=true"),
@@ -71,15 +104,49 @@ def test_missing_messages() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"response_format": {"type": "json_object"}}, {"tool_choice": "required"}, {"store": True}, {"best_of": 2}],
+    [{"logit_bias": {}, "store": True}, {"best_of": 2}, {"use_beam_search": True}, {"reasoning_effort": "high"}],
 )
 def test_what_this_engine_cannot_do_is_refused_by_name(fields: dict[str, Any]) -> None:
-    name = next(iter(fields))
+    name = list(fields)[-1]
     request = chat(**fields)
     with pytest.raises(UnsupportedError) as caught:
         wire.refuse_unsupported(request)
     assert caught.value.param == name
     wire.refuse_unsupported(request, supported={name})
+
+
+def test_what_our_engine_can_do_is_a_wish_that_others_may_refuse() -> None:
+    request = chat(response_format={"type": "json_object"})
+    wire.refuse_unsupported(request)
+    with pytest.raises(UnsupportedError) as caught:
+        wire.refuse_unsupported(request, supported=())
+    assert caught.value.param == "response_format"
+
+
+def test_every_spelling_of_a_constraint_is_understood() -> None:
+    schema = {"type": "integer"}
+    named = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": True}}
+    wishes: list[dict[str, Any]] = [
+        {"response_format": named},
+        {"structured_outputs": {"json": schema}},
+        {"structured_outputs": {"json": json.dumps(schema), "regex": None}},
+        {"guided_json": schema},
+        {"guided_json": json.dumps(schema), "response_format": {"type": "text"}},
+    ]
+    for wish in wishes:
+        found = chat(**wish).constraint
+        assert found is not None and (found.kind, found.value) == ("json", schema)
+    assert chat().constraint is None and chat(response_format={"type": "text"}).constraint is None
+
+
+def test_null_is_the_same_as_nothing() -> None:
+    request = chat(n=None, stream=None, stream_options=None, min_tokens=None, tools=None, tool_choice=None)
+    assert request.n == 1 and request.min_tokens == 0
+
+
+def test_fields_that_only_a_template_knows_reach_it() -> None:
+    (message,) = chat(messages=[{"role": "critic", "content": "x", "mood": "sad"}]).messages
+    assert message.model_dump(exclude_none=True) == {"role": "critic", "content": "x", "mood": "sad"}
 
 
 def test_harmless_values_pass() -> None:
@@ -181,6 +248,8 @@ def test_responses_parse_with_the_official_types() -> None:
         {"index": 0, "text": "ab", "finish_reason": "length", "logprobs": wire.text_logprobs([("a", b"a", -1, [])])}
     ]
     Completion.model_validate(wire.text_completion("cmpl-1", "m", 1, text, wire.usage(1, 1)), strict=True)
+    halves = [("\ufffd", b"\xe4", -1.0, [("\ufffd", b"\xe5", -0.5), ("\ufffd", b"\xe4", -1.0)])]
+    assert wire.text_logprobs(halves)["top_logprobs"] == [{"\ufffd": -0.5, "bytes:\\xe4": -1.0}]
     CreateEmbeddingResponse.model_validate(wire.embedding_list("m", [[0.5]], 2), strict=True)
     Model.model_validate(wire.model_list([{"id": "m"}])["data"][0], strict=True)
 

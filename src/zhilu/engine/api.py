@@ -1,25 +1,20 @@
-"""From the OpenAI wire to the engine and back: prompts and parameters in, replies and streamed chunks out."""
+"""From the OpenAI wire to the engine: prompts and parameters. ``reply.py`` is the way back."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from zhilu import wire
 from zhilu.engine.config import read_json
-from zhilu.engine.sampler import SampledToken
+from zhilu.engine.guided_grammars import Grammar
 from zhilu.engine.sampling import SamplingParams
-from zhilu.engine.sequence import Output
-from zhilu.engine.service import Answer
 from zhilu.engine.tokenizer import Tokenizer
-from zhilu.engine.tools import ToolCallParser
-from zhilu.errors import InputError, UpstreamError, ZhiluError
+from zhilu.errors import InputError
 from zhilu.messages import T
 
-__all__ = ["Defaults", "Reply", "chat_prompt", "completion_prompts", "read_defaults", "sampling_params"]
+__all__ = ["Defaults", "Generation", "chat_prompt", "completion_prompts", "read_defaults", "sampling_params"]
 
 Generation = wire.ChatRequest | wire.CompletionRequest
 Defaults = Mapping[str, float]
@@ -33,7 +28,9 @@ def read_defaults(folder: Path) -> dict[str, float]:
     return {key: stated[key] for key in _DEFAULTED if isinstance(stated.get(key), int | float)}
 
 
-def sampling_params(request: Generation, defaults: Defaults, room: int) -> SamplingParams:
+def sampling_params(
+    request: Generation, defaults: Defaults, room: int, grammar: Grammar | None = None
+) -> SamplingParams:
     """``room``: tokens that the context still holds behind the prompt; the limit where the request has none."""
     wanted = {key: getattr(request, key) for key in _DEFAULTED if getattr(request, key) is not None}
     chosen = {**defaults, **wanted}
@@ -64,7 +61,18 @@ def sampling_params(request: Generation, defaults: Defaults, room: int) -> Sampl
         include_stop=request.include_stop_str_in_output,
         skip_special_tokens=request.skip_special_tokens,
         num_top_logprobs=request.num_top_logprobs,
+        num_prompt_logprobs=_num_prompt_logprobs(request),
+        allowed_token_ids=frozenset(request.allowed_token_ids or ()),
+        grammar=grammar,
     )
+
+
+def _num_prompt_logprobs(request: Generation) -> int | None:
+    """A completion that echoes its prompt reports the prompt's log-probabilities with the others."""
+    asked = [request.prompt_logprobs]
+    if isinstance(request, wire.CompletionRequest) and request.echo:
+        asked.append(request.num_top_logprobs)
+    return max((number for number in asked if number is not None), default=None)
 
 
 def chat_prompt(tokenizer: Tokenizer, request: wire.ChatRequest | wire.TokenizeRequest) -> list[int]:
@@ -85,182 +93,37 @@ def chat_prompt(tokenizer: Tokenizer, request: wire.ChatRequest | wire.TokenizeR
         message_ = T(f"{name} is a field of its own", f"{name} 应作为单独的字段给出")
         raise InputError(message_, param="chat_template_kwargs")
     text = tokenizer.render_chat(messages, tools, request.add_generation_prompt, **(request.chat_template_kwargs or {}))
+    if request.continue_final_message:
+        text = _without_end(text, str(messages[-1]["content"] or ""))
     # The template writes its own beginning-of-text token.
-    return tokenizer.encode(text, add_special_tokens=False)
+    ids = tokenizer.encode(text, add_special_tokens=bool(request.add_special_tokens))
+    return _truncated(ids, request)
+
+
+def _without_end(text: str, last: str) -> str:
+    """A rendered conversation up to the end of its last message, so that the model goes on with it."""
+    at = text.rfind(last.strip())
+    if not last.strip() or at < 0:
+        raise InputError(
+            T(
+                "the last message cannot be continued: the chat template does not write it out",
+                "无法续写最后一条消息：对话模板没有输出它的内容",
+            ),
+            param="continue_final_message",
+        )
+    whole = text.rfind(last)  # with its own white space at the end, where the template keeps that
+    return text[: whole + len(last)] if whole >= 0 else text[: at + len(last.strip())]
 
 
 def completion_prompts(tokenizer: Tokenizer, request: wire.CompletionRequest) -> list[list[int]]:
-    return [tokenizer.encode(p) if isinstance(p, str) else list(p) for p in request.prompts]
+    special = request.add_special_tokens is not False
+    prompts = [tokenizer.encode(p, special) if isinstance(p, str) else list(p) for p in request.prompts]
+    return [_truncated(ids, request) for ids in prompts]
 
 
-@dataclass
-class _Choice:
-    """One answer as far as it has come."""
-
-    parser: ToolCallParser | None
-    text: str = ""
-    tool_calls: list[dict[str, Any]] = field(default_factory=list)
-    logprobs: list[wire.TokenLogprob] = field(default_factory=list)
-    finish_reason: wire.FinishReason | None = None
-    num_tokens: int = 0
-    num_chars: int = 0  # of all token texts so far, for text_offset
-
-    def take(self, output: Output) -> tuple[str, list[dict[str, Any]]]:
-        """Add an output; returns the text and the tool calls that are new."""
-        self.num_tokens += output.token is not None
-        text = output.text
-        calls: list[dict[str, Any]] = []
-        if self.parser:
-            text, calls = self.parser.push(text)
-            if output.finish_reason:
-                rest, late = self.parser.finish()
-                text, calls = text + rest, calls + late
-        self.text += text
-        self.tool_calls += calls
-        if output.finish_reason:
-            called = output.finish_reason == "stop" and self.tool_calls
-            self.finish_reason = "tool_calls" if called else output.finish_reason
-        return text, calls
-
-
-class Reply:
-    """Turns the outputs of one answer into one JSON reply or a stream of events."""
-
-    def __init__(
-        self,
-        request: Generation,
-        answer: Answer,
-        tokenizer: Tokenizer,
-        model: str,
-        prompts: Sequence[Sequence[int]],
-        lang: str | None = None,
-    ) -> None:
-        self.request = request
-        self.answer = answer
-        self.model = model
-        self.lang = lang  # of errors in the stream
-        self.is_chat = isinstance(request, wire.ChatRequest)
-        self.id = wire.new_id("chatcmpl" if self.is_chat else "cmpl")
-        self.created = int(time.time())
-        self._tokenizer = tokenizer
-        self._num_prompt = sum(map(len, prompts))
-        self._cached = [0] * len(prompts)
-        parses = isinstance(request, wire.ChatRequest) and bool(request.tools) and request.tool_choice != "none"
-        self._choices = [_Choice(ToolCallParser() if parses else None) for _ in range(len(prompts) * request.n)]
-
-    async def whole(self) -> dict[str, Any]:
-        async for index, output in self.answer:
-            self._choices[index].take(output)
-            self._choices[index].logprobs += self._logprobs(output)
-            self._note_cached(index, output)
-        if self.is_chat:
-            return wire.chat_completion(
-                self.id, self.model, [self._chat_choice(c) for c in self._choices], self._usage(), self.created
-            )
-        choices = [self._text_choice(i, c, c.text, c.logprobs) for i, c in enumerate(self._choices)]
-        return wire.text_completion(self.id, self.model, self.created, choices, self._usage())
-
-    async def events(self) -> AsyncIterator[bytes]:
-        """Server-sent events. What fails after the first byte becomes an event, since the status is long sent."""
-        try:
-            if self.is_chat:
-                for index in range(len(self._choices)):
-                    yield self._chunk(index, {"role": "assistant", "content": ""})
-            async for index, output in self.answer:
-                choice = self._choices[index]
-                text, calls = choice.take(output)
-                self._note_cached(index, output)
-                if event := self._event(index, choice, output, text, calls):
-                    yield event
-            if self.request.include_usage:
-                yield self._last_event()
-        except ZhiluError as error:
-            yield wire.sse_error(error, self.lang)
-        except Exception as error:
-            name = type(error).__name__
-            message = T(f"the answer broke off: {name}: {error}", f"回答中断：{name}: {error}")
-            yield wire.sse_error(UpstreamError(message), self.lang)
-        yield wire.SSE_DONE
-
-    def _event(
-        self, index: int, choice: _Choice, output: Output, text: str, calls: Sequence[Mapping[str, Any]]
-    ) -> bytes | None:
-        logprobs = self._logprobs(output)
-        if not (text or calls or logprobs or choice.finish_reason):
-            return None
-        if not self.is_chat:
-            piece = self._text_choice(index, choice, text, logprobs)
-            return wire.sse(wire.text_completion(self.id, self.model, self.created, [piece], **self._no_usage_yet()))
-        delta: dict[str, Any] = {"content": text} if text else {}
-        if calls:
-            first = len(choice.tool_calls) - len(calls)
-            delta["tool_calls"] = [{"index": first + i, **call} for i, call in enumerate(calls)]
-        return self._chunk(index, delta, choice.finish_reason, wire.chat_logprobs(logprobs) if logprobs else None)
-
-    def _chunk(
-        self,
-        index: int | None,
-        delta: Mapping[str, Any] | None = None,
-        finish_reason: wire.FinishReason | None = None,
-        logprobs: Mapping[str, Any] | None = None,
-        used: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        return wire.sse(
-            wire.chat_chunk(
-                self.id,
-                self.model,
-                self.created,
-                index=index,
-                delta=delta,
-                finish_reason=finish_reason,
-                logprobs=logprobs,
-                used=used,
-                include_usage=self.request.include_usage,
-            )
-        )
-
-    def _last_event(self) -> bytes:
-        if self.is_chat:
-            return self._chunk(None, used=self._usage())
-        return wire.sse(wire.text_completion(self.id, self.model, self.created, [], self._usage()))
-
-    def _no_usage_yet(self) -> dict[str, Any]:
-        return {"used": None, "include_usage": self.request.include_usage}
-
-    def _chat_choice(self, choice: _Choice) -> dict[str, Any]:
-        return {
-            "content": choice.text if choice.text or not choice.tool_calls else None,
-            "tool_calls": choice.tool_calls,
-            "finish_reason": choice.finish_reason,
-            "logprobs": wire.chat_logprobs(choice.logprobs) if self.request.num_top_logprobs is not None else None,
-        }
-
-    def _text_choice(
-        self, index: int, choice: _Choice, text: str, logprobs: Sequence[wire.TokenLogprob]
-    ) -> dict[str, Any]:
-        piece: dict[str, Any] = {"index": index, "text": text, "finish_reason": choice.finish_reason}
-        if self.request.num_top_logprobs is not None:
-            piece["logprobs"] = wire.text_logprobs(logprobs, choice.num_chars)
-            choice.num_chars += sum(len(token) for token, *_ in logprobs)
-        return piece
-
-    def _logprobs(self, output: Output) -> list[wire.TokenLogprob]:
-        """None for the token that ended the answer: it is no part of the text."""
-        token = output.token
-        if token is None or token.logprob is None or isinstance(output.stop_reason, int):
-            return []
-        return [self._token_logprob(token, token.logprob)]
-
-    def _token_logprob(self, token: SampledToken, logprob: float) -> wire.TokenLogprob:
-        def spelled(id: int, value: float) -> tuple[str, bytes, float]:
-            raw = self._tokenizer.token_bytes(id)
-            return raw.decode("utf-8", "replace"), raw, max(value, -9999.0)  # JSON has no infinity
-
-        return *spelled(token.id, logprob), [spelled(id, value) for id, value in token.top]
-
-    def _note_cached(self, index: int, output: Output) -> None:
-        if output.index == 0:
-            self._cached[index // self.request.n] = output.num_cached
-
-    def _usage(self) -> dict[str, Any]:
-        return wire.usage(self._num_prompt, sum(c.num_tokens for c in self._choices), sum(self._cached))
+def _truncated(ids: list[int], request: Any) -> list[int]:
+    """Only where it was asked for: a prompt that is too long is an error otherwise."""
+    length = getattr(request, "truncate_prompt_tokens", None)
+    if length is None or len(ids) <= length:
+        return ids
+    return ids[:length] if request.truncation_side == "right" else ids[-length:]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -15,17 +17,30 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from zhilu import wire
+from zhilu import __version__, wire
 from zhilu.engine import api
 from zhilu.engine.guard import NoBrowsers
+from zhilu.engine.guided_grammars import grammar_of, wants_grammar
 from zhilu.engine.options import EngineOptions
-from zhilu.errors import NotFoundError, TooLargeError, UnreachableError, UpstreamError, ZhiluError, error_body, nearest
+from zhilu.engine.reply import Reply
+from zhilu.errors import (
+    ConflictError,
+    InputError,
+    NotFoundError,
+    TooLargeError,
+    UnreachableError,
+    UpstreamError,
+    ZhiluError,
+    error_body,
+    nearest,
+)
 from zhilu.logs import get_logger
 from zhilu.messages import T, pick_lang
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from zhilu.engine.adapters import Adapter
     from zhilu.engine.engine import Engine
     from zhilu.engine.service import Answer, EngineService
 
@@ -43,6 +58,10 @@ class _Server:
         self.options = options
         self.name = name
         self.started = time.monotonic()
+        self.created = int(time.time())
+        self.fingerprint: str | None = None
+        self.adapters: dict[str, Path] = {}
+        self.num_open = 0
         self.service: EngineService | None = None
         self.failure: ZhiluError | None = None
 
@@ -60,6 +79,8 @@ class _Server:
             from zhilu.engine.service import EngineService
 
             self.defaults = api.read_defaults(self.options.model)
+            self.fingerprint = _fingerprint(engine, self.options.model)
+            self.adapters = {adapter.name: adapter.path for adapter in engine.adapters}
             self.service = EngineService(engine)
             log.info("engine_ready", model=self.name, seconds=round(time.monotonic() - self.started, 2))
 
@@ -76,60 +97,139 @@ class _Server:
         return JSONResponse({"status": "ok"}) if self.service else JSONResponse({"status": "loading"}, 503)
 
     async def models(self, request: Request) -> Response:
-        entry = {"id": self.name, "root": str(self.options.model), "max_model_len": self.loaded().engine.max_len}
-        return JSONResponse(wire.model_list([entry]))
+        return JSONResponse(wire.model_list(self._entries()))
+
+    async def model(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        entry = next((entry for entry in self._entries() if entry["id"] == name), None)
+        if entry is None:
+            raise self._no_such_model(name)
+        return JSONResponse(wire.model_list([entry])["data"][0])
+
+    def _entries(self) -> list[dict[str, Any]]:
+        """The model, and each adapter as a model with it as ``parent`` (vLLM's way)."""
+        shared = {"created": self.created, "max_model_len": self.loaded().engine.max_len}
+        own = {"id": self.name, "root": str(self.options.model), "parent": None, **shared}
+        others = [
+            {"id": name, "root": str(path), "parent": self.name, **shared} for name, path in self.adapters.items()
+        ]
+        return [own, *others]
 
     async def chat(self, request: Request) -> Response:
-        body = wire.parse_request(wire.ChatRequest, await _json(request))
+        return await self._chat(request, await _json(request))
+
+    async def completions(self, request: Request) -> Response:
+        return await self._complete(request, await _json(request))
+
+    async def invocations(self, request: Request) -> Response:
+        """SageMaker's one door: a chat where there are messages, else a completion."""
+        data = await _json(request)
+        return await (self._chat if "messages" in data else self._complete)(request, data)
+
+    async def _chat(self, request: Request, data: dict[str, Any]) -> Response:
+        body = wire.parse_request(wire.ChatRequest, data)
         self._accept(body)
         tokenizer = self.loaded().engine.tokenizer
         return await self._generate(request, body, [await asyncio.to_thread(api.chat_prompt, tokenizer, body)])
 
-    async def completions(self, request: Request) -> Response:
-        body = wire.parse_request(wire.CompletionRequest, await _json(request))
+    async def _complete(self, request: Request, data: dict[str, Any]) -> Response:
+        body = wire.parse_request(wire.CompletionRequest, data)
         self._accept(body)
         tokenizer = self.loaded().engine.tokenizer
         return await self._generate(request, body, await asyncio.to_thread(api.completion_prompts, tokenizer, body))
 
     def _accept(self, body: wire.Request) -> None:
         wire.refuse_unsupported(body)
-        if body.model not in (None, self.name):
-            raise NotFoundError(
-                T(
-                    f"model {body.model!r} is not served here; {self.name!r} is",
-                    f"此处没有模型 {body.model!r}；可用的是 {self.name!r}",
-                ),
-                param="model",
-                code="model_not_found",
-            )
+        if body.model not in (None, self.name, *self.adapters):
+            raise self._no_such_model(body.model or "")
+
+    def _no_such_model(self, name: str) -> NotFoundError:
+        names = [self.name, *self.adapters]
+        return NotFoundError(
+            T(
+                f"model {name!r} is not served here; {', '.join(map(repr, names))} is",
+                f"此处没有模型 {name!r}；可用的是 {'、'.join(map(repr, names))}",
+            ),
+            param="model",
+            code="model_not_found",
+        )
 
     async def _generate(self, request: Request, body: api.Generation, prompts: list[list[int]]) -> Response:
         service = self.loaded()
+        grammar = await asyncio.to_thread(grammar_of, body) if wants_grammar(body) else None
         max_len = service.engine.max_len
-        params = [api.sampling_params(body, self.defaults, max_len - len(prompt)) for prompt in prompts]
-        answer = await service.submit(wire.new_id("req"), prompts, params, body.n)
-        reply = api.Reply(body, answer, service.engine.tokenizer, self.name, prompts, _lang(request))
+        params = [api.sampling_params(body, self.defaults, max_len - len(prompt), grammar) for prompt in prompts]
+        adapter = body.model if body.model in self.adapters else None
+        answer = await service.submit(wire.new_id("req"), prompts, params, body.n, adapter)
+        model = adapter or self.name
+        reply = Reply(body, answer, service.engine.tokenizer, model, prompts, _lang(request), self.fingerprint)
+        self.num_open += 1
         if body.stream:
-            return _EventStream(reply.events(), answer)
-        return await _unless_disconnected(request, reply, answer)
+            return _EventStream(reply.events(), answer, self._closed)
+        try:
+            return await _unless_disconnected(request, reply, answer)
+        finally:
+            self._closed()
+
+    def _closed(self) -> None:
+        self.num_open -= 1
 
     async def tokenize(self, request: Request) -> Response:
         body = wire.parse_request(wire.TokenizeRequest, await _json(request))
         self._accept(body)
         engine = self.loaded().engine
         if body.prompt is not None:
-            ids = engine.tokenizer.encode(body.prompt, body.add_special_tokens)
+            ids = engine.tokenizer.encode(body.prompt, body.add_special_tokens is not False)
         else:
             ids = api.chat_prompt(engine.tokenizer, body)
         reply: dict[str, Any] = {"count": len(ids), "max_model_len": engine.max_len, "tokens": ids, "token_strs": None}
         if body.return_token_strs:
-            reply["token_strs"] = [engine.tokenizer.token_bytes(id).decode("utf-8", "replace") for id in ids]
+            reply["token_strs"] = [engine.tokenizer.name_of(id) for id in ids]
         return JSONResponse(reply)
 
     async def detokenize(self, request: Request) -> Response:
         body = wire.parse_request(wire.DetokenizeRequest, await _json(request))
         self._accept(body)
-        return JSONResponse({"prompt": self.loaded().engine.tokenizer.decode(body.tokens, skip_special_tokens=False)})
+        engine = self.loaded().engine
+        strange = next((id for id in body.tokens if not 0 <= id < engine.runner.vocab_size), None)
+        if strange is not None:
+            raise InputError(
+                T(f"tokens: token id {strange} is out of vocabulary", f"tokens：不存在 id 为 {strange} 的 token"),
+                param="tokens",
+            )
+        return JSONResponse({"prompt": engine.tokenizer.decode(body.tokens, skip_special_tokens=False)})
+
+    async def tokenizer_info(self, request: Request) -> Response:
+        return JSONResponse(self.loaded().engine.tokenizer.info())
+
+    async def version(self, request: Request) -> Response:
+        return JSONResponse({"version": __version__})
+
+    async def load_now(self, request: Request) -> Response:
+        """Generations that are being answered, under vLLM's name for it."""
+        return JSONResponse({"server_load": self.num_open})
+
+    async def load_adapter(self, request: Request) -> Response:
+        body = wire.parse_request(wire.LoadAdapterRequest, await _json(request))
+        service, name, path = self.loaded(), body.lora_name, Path(body.lora_path)
+        if name == self.name:
+            raise ConflictError(T(f"{name!r} is the model's name", f"{name!r} 是模型自己的名称"), param="lora_name")
+        adapter = await asyncio.to_thread(_read_adapter, name, path, self.options.model)
+        await asyncio.to_thread(service.engine.runner.prepare_adapter, adapter)
+        if body.load_inplace and name in self.adapters:
+            await service.call(lambda: service.engine.adapters.remove(name))
+            await _once_free(lambda: service.call(lambda: service.engine.adapters.add(adapter)))
+        else:
+            await service.call(lambda: service.engine.adapters.add(adapter))
+        self.adapters[name] = path
+        return PlainTextResponse(f"Success: LoRA adapter '{name}' added successfully.")
+
+    async def unload_adapter(self, request: Request) -> Response:
+        body = wire.parse_request(wire.UnloadAdapterRequest, await _json(request))
+        service, name = self.loaded(), body.lora_name
+        await service.call(lambda: service.engine.adapters.remove(name))
+        self.adapters.pop(name, None)
+        return PlainTextResponse(f"Success: LoRA adapter '{name}' removed successfully.")
 
     async def metrics(self, request: Request) -> Response:
         from zhilu.engine.metrics import prometheus_text
@@ -149,21 +249,56 @@ def _load(options: EngineOptions) -> Engine:
     return load_engine(options)
 
 
+def _read_adapter(name: str, path: Path, model: Path) -> Adapter:
+    from zhilu.engine.adapters import read_adapter
+    from zhilu.engine.config import read_config
+
+    return read_adapter(name, path, read_config(model))
+
+
+async def _once_free(add: Callable[[], Awaitable[None]], seconds: float = 30) -> None:
+    """Requests that run still compute with the adapter of that name; ConflictError if they take longer than this."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return await add()
+        except ConflictError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.05)
+
+
+def _fingerprint(engine: Engine, model: Path) -> str:
+    """Changes with whatever can change an answer: our version, the model's files, the arithmetic."""
+    files = sorted((path.name, path.stat().st_size) for path in model.iterdir() if path.is_file())
+    config = (model / "config.json").read_bytes()
+    arithmetic = {
+        key: value for key, value in engine.runner.describe().items() if key in ("runner", "dtype", "precision")
+    }
+    return "fp_" + hashlib.sha256(repr((__version__, files, config, arithmetic)).encode()).hexdigest()[:12]
+
+
+class _NotJson(InputError):
+    http_status = 415
+
+
 class _EventStream(StreamingResponse):
     """Server-sent events of an answer, which ends with its connection: a reader who leaves frees the blocks."""
 
-    def __init__(self, events: AsyncIterator[bytes], answer: Answer) -> None:
+    def __init__(self, events: AsyncIterator[bytes], answer: Answer, closed: Callable[[], None]) -> None:
         super().__init__(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
         self._answer = answer
+        self._closed = closed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._answer.abort()
+            self._closed()
 
 
-async def _unless_disconnected(request: Request, reply: api.Reply, answer: Answer) -> Response:
+async def _unless_disconnected(request: Request, reply: Reply, answer: Answer) -> Response:
     """Collect the whole reply, or stop computing it when nobody waits any more."""
 
     async def disconnected() -> None:
@@ -181,6 +316,16 @@ async def _unless_disconnected(request: Request, reply: api.Reply, answer: Answe
 
 
 async def _json(request: Request) -> dict[str, Any]:
+    """The body. A type that is not JSON's is refused: a browser's form can be sent across origins without asking."""
+    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise _NotJson(
+            T(
+                f"the Content-Type must be application/json, given {media_type!r}",
+                f"Content-Type 必须是 application/json，给出的是 {media_type!r}",
+            ),
+            fix="-H 'Content-Type: application/json'",
+        )
     body = bytearray()
     async for part in request.stream():
         body += part
@@ -251,10 +396,18 @@ def create_app(
         routes=[
             Route("/health", server.health),
             Route("/v1/models", server.models),
+            Route("/v1/models/{name:path}", server.model),
             Route("/v1/chat/completions", server.chat, methods=["POST"]),
             Route("/v1/completions", server.completions, methods=["POST"]),
+            Route("/v1/load_lora_adapter", server.load_adapter, methods=["POST"]),
+            Route("/v1/unload_lora_adapter", server.unload_adapter, methods=["POST"]),
+            Route("/invocations", server.invocations, methods=["POST"]),
             Route("/tokenize", server.tokenize, methods=["POST"]),
             Route("/detokenize", server.detokenize, methods=["POST"]),
+            Route("/tokenizer_info", server.tokenizer_info),
+            Route("/ping", server.health, methods=["GET", "POST"]),
+            Route("/version", server.version),
+            Route("/load", server.load_now),
             Route("/metrics", server.metrics),
             Route("/state", server.state),
         ],

@@ -9,6 +9,7 @@ A grammar is checked when its request arrives (``Guides.check``, from any thread
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -170,5 +171,7 @@ def _lexicon(tokenizer: Tokenizer, vocab_size: int, eos_ids: Sequence[int]) -> L
 
 
 def _short(reason: str, limit: int = 400) -> str:
+    """Without the place in our own grammar text, which the sender has never seen."""
+    reason = re.sub(r"^at \d+\(\d+\): |\n +1 \| .*", "", reason, flags=re.DOTALL)
     reason = " ".join(reason.split())
     return reason if len(reason) <= limit else reason[: limit - 1] + "…"

@@ -6,7 +6,7 @@ shares its batch. The order of the filters is vLLM's: bias and penalties, temper
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from zhilu.engine.sampling import SamplingParams
 
-__all__ = ["SampledToken", "candidates", "log_softmax", "make_generator", "penalize", "sample"]
+__all__ = ["SampledToken", "candidates", "log_softmax", "make_generator", "penalize", "report", "sample"]
 
 # Dividing by less overflows; vLLM draws the same line (``_SAMPLING_EPS``).
 _GREEDY_BELOW = 1e-5
@@ -27,6 +27,7 @@ class SampledToken:
     id: int
     logprob: float | None = None
     top: list[tuple[int, float]] = field(default_factory=list)  # (token id, logprob), likeliest first
+    rank: int | None = None  # 1 for the likeliest
 
 
 def make_generator(seed: int | None, index: int) -> np.random.Generator:
@@ -138,6 +139,11 @@ def _nucleus(weights: npt.NDArray[np.float64], top_p: float, guess: int = 256) -
     return order[(before < needed) | (np.arange(len(order)) == 0)]
 
 
+def report(rows: npt.NDArray[np.float32], ids: Iterable[int], num_top: int) -> list[SampledToken]:
+    """Log-probabilities of tokens that are given, not chosen (a prompt's): ``rows[i]`` are the logits before ``ids[i]``."""
+    return [_with_logprobs(row, id, num_top) for row, id in zip(rows, ids, strict=True)]
+
+
 def log_softmax(logits: Row) -> npt.NDArray[np.float64]:
     shifted = logits.astype(np.float64) - float(logits.max())
     return shifted - np.log(np.exp(shifted).sum())
@@ -152,4 +158,4 @@ def _with_logprobs(logits: Row, chosen: int, num_top: int | None) -> SampledToke
         best = np.argpartition(logprobs, -num_top)[-num_top:] if num_top < len(logprobs) else np.arange(len(logprobs))
         best = best[np.argsort(-logprobs[best], kind="stable")]
         top = [(int(id), float(logprobs[id])) for id in best]
-    return SampledToken(chosen, float(logprobs[chosen]), top)
+    return SampledToken(chosen, float(logprobs[chosen]), top, int((logprobs > logprobs[chosen]).sum()) + 1)

@@ -16,7 +16,7 @@ from typing import TypeVar
 from zhilu.engine.engine import Engine
 from zhilu.engine.sampling import SamplingParams
 from zhilu.engine.sequence import Output
-from zhilu.errors import BusyError, UpstreamError, ZhiluError
+from zhilu.errors import BusyError, InputError, UpstreamError, ZhiluError
 from zhilu.logs import get_logger
 from zhilu.messages import T
 
@@ -77,10 +77,18 @@ class EngineService:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
-    async def submit(self, id: str, prompts: list[list[int]], params: list[SamplingParams], n: int = 1) -> Answer:
-        """Queue one request per prompt, with its parameters, under one answer.
+    async def submit(
+        self,
+        id: str,
+        prompts: list[list[int]],
+        params: list[SamplingParams],
+        n: int = 1,
+        adapter: str | None = None,
+    ) -> Answer:
+        """Queue one request per prompt, with its parameters, under one answer; with a loaded LoRA adapter, or none.
 
         Raises:
+            NotFoundError: the adapter is not loaded.
             InputError: a request cannot be run (see ``Engine.add``); then none of them is.
             BusyError: too many are waiting.
         """
@@ -95,14 +103,29 @@ class EngineService:
             for prompt, wish in zip(prompts, params, strict=True):
                 self.engine.check(prompt, wish)
             for own_id, prompt, wish in zip(ids, prompts, params, strict=True):
-                self.engine.add(own_id, prompt, wish, n)
+                self.engine.add(own_id, prompt, wish, n, adapter)
 
         try:
+            for grammar in {wish.grammar for wish in params if wish.grammar is not None}:
+                await asyncio.to_thread(
+                    self._check_grammar, grammar
+                )  # may take a while; the engine must not wait for it
             await self.call(add)
         except BaseException:
             answer.abort()
             raise
         return answer
+
+    def _check_grammar(self, grammar: str) -> None:
+        """InputError that names the field which the grammar was written from, where the grammar knows it."""
+        try:
+            self.engine.guides.check(grammar)
+        except InputError as error:
+            field = getattr(grammar, "field", None)
+            if field is None:
+                raise
+            en, zh = error.message
+            raise InputError(T(f"{field}: {en}", f"{field}：{zh}"), param=field, code=error.code) from None
 
     def forget(self, ids: list[str], abort: bool) -> None:
         """Deliver nothing more for these requests; with ``abort`` also stop computing them."""

@@ -75,6 +75,16 @@ class Tokenizer:
         id = self._tokenizer.token_to_id(token)
         return None if id is None else int(id)
 
+    def name_of(self, id: int) -> str | None:
+        """The token as the vocabulary spells it (``Ġword``), which is not its text."""
+        name = self._tokenizer.id_to_token(id)
+        return None if name is None else str(name)
+
+    def info(self) -> dict[str, Any]:
+        """``tokenizer_config.json`` with the chat template, for those who want to render prompts themselves."""
+        template = self.chat_template.source if self.chat_template else None
+        return {"tokenizer_class": "PreTrainedTokenizerFast", **self._config, "chat_template": template}
+
     def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
         """Token ids; special tokens written out in ``text`` are recognised, as transformers does."""
         return list(self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids)

@@ -5,6 +5,7 @@ doors: ``parse_request`` (is every field known, well-typed and in range?) and ``
 honour it?). The gateway needs only the first one for foreign engines.
 """
 
+from zhilu.wire.constraints import Constraint
 from zhilu.wire.doors import HARMLESS, OWN_ENGINE, parse_json, parse_request, refuse_unsupported
 from zhilu.wire.replies import (
     SSE_DONE,
@@ -27,12 +28,14 @@ from zhilu.wire.requests import (
     CompletionRequest,
     DetokenizeRequest,
     EmbeddingRequest,
+    LoadAdapterRequest,
     Message,
     Request,
     StreamOptions,
     TokenizeRequest,
     Tool,
     ToolCall,
+    UnloadAdapterRequest,
 )
 
 __all__ = [
@@ -41,9 +44,11 @@ __all__ = [
     "SSE_DONE",
     "ChatRequest",
     "CompletionRequest",
+    "Constraint",
     "DetokenizeRequest",
     "EmbeddingRequest",
     "FinishReason",
+    "LoadAdapterRequest",
     "Message",
     "Request",
     "StreamOptions",
@@ -51,6 +56,7 @@ __all__ = [
     "TokenizeRequest",
     "Tool",
     "ToolCall",
+    "UnloadAdapterRequest",
     "chat_chunk",
     "chat_completion",
     "chat_logprobs",

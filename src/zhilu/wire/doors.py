@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from zhilu.errors import InputError, UnsupportedError, nearest
 from zhilu.messages import T
-from zhilu.wire.requests import Refusal, Request
+from zhilu.wire.constraints import Refusal
+from zhilu.wire.requests import Request
 
 __all__ = ["HARMLESS", "OWN_ENGINE", "parse_json", "parse_request", "refuse_unsupported"]
 
@@ -23,6 +24,7 @@ HARMLESS: Mapping[str, tuple[Any, ...]] = {
     "audio": (None,),
     "best_of": (None, 1),
     "chat_template": (None,),
+    "allowed_token_ids": (None,),
     "continue_final_message": (None, False),
     "documents": (None,),
     "echo": (None, False),
@@ -31,7 +33,9 @@ HARMLESS: Mapping[str, tuple[Any, ...]] = {
     "guided_choice": (None,),
     "guided_grammar": (None,),
     "guided_json": (None,),
+    "guided_json_object": (None, False),
     "guided_regex": (None,),
+    "guided_whitespace_pattern": (None,),
     "length_penalty": (None, 1.0),
     "metadata": (...,),
     "modalities": (None, ["text"]),
@@ -44,6 +48,8 @@ HARMLESS: Mapping[str, tuple[Any, ...]] = {
     "prompt_cache_retention": (...,),
     "prompt_logprobs": (None,),
     "reasoning_effort": (None,),
+    "return_token_ids": (False,),
+    "return_tokens_as_token_ids": (False,),
     "response_format": (None, {"type": "text"}),
     "safety_identifier": (...,),
     "service_tier": (None, "auto", "default"),
@@ -59,7 +65,14 @@ HARMLESS: Mapping[str, tuple[Any, ...]] = {
 }
 
 # What our own engine can do beyond the harmless values.
-OWN_ENGINE: frozenset[str] = frozenset()
+OWN_ENGINE: frozenset[str] = frozenset(
+    {
+        *("allowed_token_ids", "continue_final_message", "echo", "parallel_tool_calls", "prompt_logprobs"),
+        *("return_token_ids", "return_tokens_as_token_ids", "tool_choice", "truncate_prompt_tokens"),
+        *("response_format", "structured_outputs", "guided_json", "guided_json_object", "guided_regex"),
+        *("guided_choice", "guided_grammar", "guided_whitespace_pattern", "add_special_tokens"),
+    }
+)
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
@@ -141,13 +154,16 @@ def _as_input_error(model: type[BaseModel], failure: ValidationError) -> InputEr
     cause = context.get("error")
     if isinstance(cause, Refusal):
         param = ".".join(filter(None, [path, cause.field]))
-        return InputError(T(f"{param}: {cause.message.en}", f"{param}：{cause.message.zh}"), param=param)
+        return InputError(
+            T(f"{param}: {cause.message.en}", f"{param}：{cause.message.zh}"), param=param, code="invalid_value"
+        )
     reason = _REASONS.get(worst["type"], T.of(worst["msg"]))
     en, zh = (text.format(**context) if worst["type"] in _REASONS else text for text in reason)
     if worst["type"] == "missing":
-        return InputError(T(f"{path} {en}", f"{path} {zh}"), param=path)
+        return InputError(T(f"{path} {en}", f"{path} {zh}"), param=path, code="missing")
     given = _short(worst["input"])
-    return InputError(T(f"{path} {en}, given {given}", f"{path} {zh}，给出的是 {given}"), param=path)
+    message = T(f"{path} {en}, given {given}", f"{path} {zh}，给出的是 {given}")
+    return InputError(message, param=path, code=worst["type"])
 
 
 def _unknown_field(model: type[BaseModel], loc: Sequence[int | str]) -> UnsupportedError:

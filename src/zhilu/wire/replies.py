@@ -46,9 +46,17 @@ def usage(prompt: int, completion: int, cached: int = 0) -> dict[str, Any]:
 
 
 def chat_completion(
-    id: str, model: str, choices: Sequence[Mapping[str, Any]], used: Mapping[str, Any], created: int | None = None
+    id: str,
+    model: str,
+    choices: Sequence[Mapping[str, Any]],
+    used: Mapping[str, Any],
+    created: int | None = None,
+    **extras: Any,
 ) -> dict[str, Any]:
-    """The whole reply. Each choice: ``{"content", "tool_calls", "finish_reason", "logprobs"}``."""
+    """The whole reply. Each choice: ``{"content", "tool_calls", "finish_reason", "logprobs"}`` and vLLM's extras.
+
+    ``extras``: further keys of the reply, such as ``system_fingerprint`` and ``prompt_logprobs``.
+    """
     return {
         "id": id,
         "object": "chat.completion",
@@ -65,10 +73,12 @@ def chat_completion(
                 },
                 "logprobs": choice.get("logprobs"),
                 "finish_reason": choice["finish_reason"],
+                **_choice_extras(choice),
             }
             for index, choice in enumerate(choices)
         ],
         "usage": dict(used),
+        **extras,
     }
 
 
@@ -83,6 +93,8 @@ def chat_chunk(
     logprobs: Mapping[str, Any] | None = None,
     used: Mapping[str, Any] | None = None,
     include_usage: bool = False,
+    choice_extras: Mapping[str, Any] | None = None,
+    **extras: Any,
 ) -> dict[str, Any]:
     """One streamed piece; ``index=None`` makes the last one, which has no choice and carries ``used``."""
     choice = {"index": index, "delta": dict(delta or {}), "logprobs": logprobs, "finish_reason": finish_reason}
@@ -91,7 +103,8 @@ def chat_chunk(
         "object": "chat.completion.chunk",
         "created": created,
         "model": model,
-        "choices": [] if index is None else [choice],
+        "choices": [] if index is None else [{**choice, **(choice_extras or {})}],
+        **extras,
     }
     if include_usage:
         chunk["usage"] = dict(used) if used else None
@@ -105,10 +118,11 @@ def text_completion(
     choices: Sequence[Mapping[str, Any]],
     used: Mapping[str, Any] | None = None,
     include_usage: bool = True,
+    **extras: Any,
 ) -> dict[str, Any]:
     """A reply of ``/v1/completions``, whole or streamed piece: both have the same shape.
 
-    Each choice: ``{"index", "text", "finish_reason", "logprobs"}``.
+    Each choice: ``{"index", "text", "finish_reason", "logprobs"}`` and vLLM's extras.
     """
     reply: dict[str, Any] = {
         "id": id,
@@ -121,21 +135,29 @@ def text_completion(
                 "text": choice["text"],
                 "logprobs": choice.get("logprobs"),
                 "finish_reason": choice.get("finish_reason"),
+                **_choice_extras(choice),
             }
             for choice in choices
         ],
+        **extras,
     }
     if include_usage:
         reply["usage"] = dict(used) if used else None
     return reply
 
 
-# One generated token with its alternatives: (text, bytes, logprob, [(text, bytes, logprob), ...])
-TokenLogprob = tuple[str, bytes, float, Sequence[tuple[str, bytes, float]]]
+def _choice_extras(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """vLLM's additions: what ended the text, and token ids where they were asked for."""
+    names = ("stop_reason", "token_ids", "prompt_token_ids", "prompt_logprobs")
+    return {name: choice[name] for name in names if name in choice}
+
+
+# One token with its alternatives: (text, bytes, logprob, [(text, bytes, logprob), ...]); a prompt's first has no logprob.
+TokenLogprob = tuple[str, bytes, "float | None", Sequence[tuple[str, bytes, float]]]
 
 
 def chat_logprobs(tokens: Iterable[TokenLogprob]) -> dict[str, Any]:
-    def entry(text: str, raw: bytes, logprob: float) -> dict[str, Any]:
+    def entry(text: str, raw: bytes, logprob: float | None) -> dict[str, Any]:
         return {"token": text, "logprob": logprob, "bytes": list(raw)}
 
     content = [{**entry(text, raw, lp), "top_logprobs": [entry(*alt) for alt in top]} for text, raw, lp, top in tokens]
@@ -145,13 +167,24 @@ def chat_logprobs(tokens: Iterable[TokenLogprob]) -> dict[str, Any]:
 def text_logprobs(tokens: Iterable[TokenLogprob], offset: int = 0) -> dict[str, Any]:
     """The older shape of ``/v1/completions``; ``offset``: characters of the text that came before."""
     out: dict[str, Any] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
-    for text, _, logprob, top in tokens:
+    for text, raw, logprob, top in tokens:
         out["tokens"].append(text)
         out["token_logprobs"].append(logprob)
-        out["top_logprobs"].append({**{alt: value for alt, _, value in top}, text: logprob})
+        likely = _by_text([*top, (text, raw, logprob)]) if logprob is not None else None
+        out["top_logprobs"].append(likely)
         out["text_offset"].append(offset)
         offset += len(text)
     return out
+
+
+def _by_text(tokens: Iterable[tuple[str, bytes, float]]) -> dict[str, float]:
+    """Halves of characters all look alike, so a second one is spelled in bytes, as OpenAI does."""
+    found: dict[str, tuple[bytes, float]] = {}
+    for text, raw, logprob in tokens:
+        if text in found and found[text][0] != raw:
+            text = "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
+        found[text] = (raw, logprob)
+    return {text: logprob for text, (_, logprob) in found.items()}
 
 
 def embedding_list(model: str, data: Sequence[Any], num_tokens: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -9,8 +10,8 @@ from zhilu.engine.tools import ToolCallParser
 CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "北京"}}\n</tool_call>'
 
 
-def run(pieces: list[str]) -> tuple[str, list[dict]]:
-    parser, shown, calls = ToolCallParser(), "", []
+def run(pieces: list[str], **options: Any) -> tuple[str, list[dict]]:
+    parser, shown, calls = ToolCallParser(**options), "", []
     for piece in pieces:
         text, new = parser.push(piece)
         shown, calls = shown + text, calls + new
@@ -42,3 +43,61 @@ def test_what_is_no_call_stays_text(broken: str) -> None:
 def test_a_forgotten_closing_mark_is_forgiven() -> None:
     shown, calls = run([CALL.removesuffix("</tool_call>")])
     assert shown == "" and len(calls) == 1
+
+
+def joined(deltas: list[dict]) -> list[tuple[str, str]]:
+    """Name and arguments of each call; a name comes once, and before any arguments."""
+    calls: list[tuple[str, str]] = []
+    for delta in deltas:
+        if "id" in delta:
+            assert delta["index"] == len(calls) and delta["type"] == "function"
+            calls.append((delta["function"]["name"], delta["function"]["arguments"]))
+        else:
+            name, arguments = calls[-1]
+            assert delta["index"] == len(calls) - 1 and set(delta["function"]) == {"arguments"}
+            calls[-1] = (name, arguments + delta["function"]["arguments"])
+    return calls
+
+
+NESTED = '{"a": {"b": [1, "}</tool_call>\\"", {}]}, "c": "{"}'
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 17, 1000])
+@pytest.mark.parametrize("eager", [False, True])
+def test_both_ways_tell_the_same_calls(size: int, eager: bool) -> None:
+    text = f'Well.{CALL}\n<tool_call>\n{{"name": "deep", "arguments": {NESTED}}}\n</tool_call>\nDone'
+    shown, deltas = run([text[i : i + size] for i in range(0, len(text), size)], eager=eager)
+    assert shown == "Well.Done"
+    calls = joined(deltas)
+    assert [name for name, _ in calls] == ["weather", "deep"]
+    assert [json.loads(arguments) for _, arguments in calls] == [{"city": "北京"}, json.loads(NESTED)]
+
+
+def test_arguments_are_told_as_they_come() -> None:
+    parser = ToolCallParser(eager=True)
+    deltas = []
+    for piece in ['<tool_call>\n{"name": "weather", "argum', 'ents": {"ci', 'ty": "x"', "}}\n</tool_call>"]:
+        deltas.append(parser.push(piece)[1])
+    assert [len(new) for new in deltas] == [0, 2, 1, 1]
+    assert deltas[1][0]["function"] == {"name": "weather", "arguments": ""}
+    assert [new[-1]["function"]["arguments"] for new in deltas[1:]] == ['{"ci', 'ty": "x"', "}"]
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_one_call_at_most_where_no_more_are_wanted(eager: bool) -> None:
+    text = f"{CALL}\n{CALL}\n{CALL}"
+    shown, deltas = run(list(text), eager=eager, max_calls=1)
+    assert shown == "" and len(joined(deltas)) == 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        '{"arguments": {"x": 1}, "name": "f"}',
+        '{"name": "f", "parameters": {"x": 1}}',
+        '{"name": "f", "arguments": "{}"}',
+    ],
+)
+def test_other_spellings_are_understood_as_well(call: str) -> None:
+    ((name, arguments),) = joined(run(list(f"<tool_call>{call}</tool_call>"), eager=True)[1])
+    assert name == "f" and isinstance(json.loads(arguments), dict)

@@ -1,0 +1,134 @@
+"""What a request wants the answer to look like, written as a grammar for ``guided.py``.
+
+Tool calls that must come (``tool_choice`` "required" or a named tool) and texts with a format share one mechanism: the
+Hermes call is spelled out with the tool's own schema in it. Where tools are offered and the text has a format as well,
+the answer is either calls or a text in that format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zhilu import wire
+from zhilu.errors import InputError
+from zhilu.messages import T
+
+__all__ = ["MAX_CALLS", "Grammar", "grammar_of", "wants_grammar"]
+
+# A model that cannot stop calling is stopped here.
+MAX_CALLS = 16
+
+# White space within JSON, where the request does not say: one blank, or a new line with an indent. Without a limit a small
+# model can fill the rest of its answer with blanks and still fit the schema.
+_WHITESPACE = r"\x20|\n\x20{0,40}|\n\t{0,10}"
+
+
+class Grammar(str):
+    """Text in llguidance's form; ``field`` of the request is to blame if it does not compile."""
+
+    field: str
+
+    def __new__(cls, text: str, field: str) -> Grammar:
+        grammar = super().__new__(cls, text)
+        grammar.field = field
+        return grammar
+
+
+def wants_grammar(request: wire.ChatRequest | wire.CompletionRequest) -> bool:
+    """Whether ``grammar_of`` has anything to do, which may take a while."""
+    return request.constraint is not None or (isinstance(request, wire.ChatRequest) and bool(request.forced_tools))
+
+
+def grammar_of(request: wire.ChatRequest | wire.CompletionRequest) -> Grammar | None:
+    """The grammar of the whole answer, or ``None`` where anything may be said.
+
+    Raises:
+        InputError: the wishes contradict each other, or a grammar cannot be read.
+    """
+    constraint = request.constraint
+    if not isinstance(request, wire.ChatRequest) or not request.may_call_tools:
+        return _alone(constraint) if constraint else None
+    if request.forced_tools:
+        calls = _calls(request.forced_tools, request.parallel_tool_calls is not False)
+        return Grammar(f"%llguidance {{}}\nstart: calls\n{calls}", "tools")
+    if constraint is None:
+        return None
+    if constraint.kind == "grammar":
+        raise InputError(
+            T(f"{constraint.field}: not together with tools", f"{constraint.field}：不能与 tools 一起使用"),
+            param=constraint.field,
+        )
+    calls = _calls(request.tools or (), request.parallel_tool_calls is not False)
+    text = f"start: calls | text\ntext: {_term(constraint)}\n{calls}"
+    return Grammar(f"%llguidance {{}}\n{text}", constraint.field)
+
+
+def _alone(constraint: wire.Constraint) -> Grammar:
+    if constraint.kind == "grammar":
+        return Grammar(_from_ebnf(constraint), constraint.field)
+    return Grammar(f"%llguidance {{}}\nstart: {_term(constraint)}\n", constraint.field)
+
+
+def _term(constraint: wire.Constraint) -> str:
+    """The constraint as a term of a Lark grammar."""
+    if constraint.kind == "json":
+        return _json(constraint.value, constraint.compact, constraint.whitespace)
+    if constraint.kind == "choice":
+        return " | ".join(_literal(text) for text in constraint.value)
+    return _regex(constraint.value)
+
+
+def _json(schema: Any, compact: bool = False, whitespace: str | None = None) -> str:
+    if isinstance(schema, Mapping):
+        own = schema.get("x-guidance")
+        if compact:
+            options: dict[str, Any] = {"whitespace_flexible": False}
+        else:
+            options = {"whitespace_pattern": whitespace or _WHITESPACE}
+        schema = {**schema, "x-guidance": {**options, **(own if isinstance(own, Mapping) else {})}}
+    return "%json " + json.dumps(schema, ensure_ascii=False)
+
+
+def _calls(tools: Sequence[wire.Tool], parallel: bool) -> str:
+    """Rules ``calls``, ``call`` and one for each tool; the layout is the one that Hermes models are trained on."""
+    more = f' ("\\n" call){{0,{MAX_CALLS - 1}}}' if parallel else ""
+    names = " | ".join(f"tool_{number}" for number in range(len(tools)))
+    rules = [f"calls: call{more}", f'call: "<tool_call>\\n" ({names}) "\\n</tool_call>"']
+    for number, tool in enumerate(tools):
+        head = '{"name": ' + json.dumps(tool.function.name) + ', "arguments": '
+        # A tool without parameters takes none (OpenAI's reference); its arguments are an empty object all the same.
+        schema = tool.function.parameters or {"type": "object", "properties": {}, "additionalProperties": False}
+        if "type" not in schema and not {"anyOf", "oneOf", "allOf", "$ref"} & set(schema):
+            schema = {**schema, "type": "object"}
+        rules.append(f'tool_{number}: {_literal(head)} {_json(schema)} "}}"')
+    return "\n".join(rules) + "\n"
+
+
+def _literal(text: str) -> str:
+    """A Lark string. Its escapes are JSON's, except that JSON's surrogate pairs are not known: other characters stay."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _regex(pattern: str) -> str:
+    r"""A Lark regular expression. Between slashes a slash must be escaped, and a new line cannot stand."""
+    from llguidance import regex_to_lark
+
+    return (
+        f"/{regex_to_lark(pattern)}/"
+        if "\n" not in pattern
+        else f"/{regex_to_lark(pattern.replace(chr(10), chr(92) + 'n'))}/"
+    )
+
+
+def _from_ebnf(constraint: wire.Constraint) -> str:
+    """EBNF as vLLM and llama.cpp write it (``root ::= …``), or Lark (``start: …``)."""
+    from llguidance import grammar_from
+
+    try:
+        return grammar_from("grammar", constraint.value)
+    except Exception as error:  # the converter raises whatever its parsing runs into
+        raise InputError(
+            T(f"{constraint.field}: {error}", f"{constraint.field}：无法读取语法：{error}"), param=constraint.field
+        ) from None
