@@ -104,8 +104,8 @@ INFERENCE = Stage(
                 "你的产品多半不是用 Python 写的。模型和其他服务没有两样。",
             ),
             T(
-                "Start `zhilu up` and send the requests from your language's HTTP client, streaming included.",
-                "启动 `zhilu up`，用你所用语言的 HTTP 客户端发送请求，流式也可以。",
+                "Start `zhilu up`, then run the programs of clients/node and clients/java, and change them into your own.",
+                "启动 `zhilu up`，运行 clients/node 和 clients/java 里的程序，再把它们改成你自己的。",
             ),
             "zhilu up",
         ),
