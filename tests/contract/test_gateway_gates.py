@@ -21,7 +21,14 @@ from zhilu.messages import T
 from zhilu.registry import Registry
 from zhilu.serving.catalog import FixedCatalog
 from zhilu.serving.facts import ServedModel
-from zhilu.serving.gates import GATES, check_greedy_answer, check_protocol, first_difference
+from zhilu.serving.gates import (
+    GATES,
+    check_adapter_applied,
+    check_greedy_answer,
+    check_protocol,
+    check_sampling,
+    first_difference,
+)
 from zhilu.serving.testing import ScriptedEngine
 
 
@@ -45,7 +52,7 @@ def context(gateway: RunningGateway) -> Iterator[Context]:
 
 
 def test_the_gates_are_those_of_the_roadmap() -> None:
-    assert [gate.task for gate in GATES] == ["2.1", "2.2"]
+    assert [gate.task for gate in GATES] == ["2.1", "2.2", "2.3", "2.4"]
 
 
 def test_the_protocol_gate_passes_with_its_figures(context: Context) -> None:
@@ -71,6 +78,36 @@ def test_the_protocol_gate_fails_where_it_does_not_hold(context: Context, tmp_pa
     assert "an unknown parameter is refused by name" in verdict.why.en
     assert "未知参数" in verdict.why.zh
     assert verdict.fix
+
+
+@pytest.mark.slow
+def test_every_sampling_parameter_is_connected(context: Context) -> None:
+    verdict = check_sampling(context)
+    assert verdict.status is Status.PASSED, verdict.why
+    assert int({figure.name.en: figure.value for figure in verdict.figures}["parameters proven"]) >= 15
+
+
+def test_the_sampling_gate_fails_where_parameters_are_ignored(context: Context, tmp_path: Path) -> None:
+    """The scripted engine answers the same whatever it is asked."""
+    from zhilu.serving.sampling_checks import prove_sampling
+
+    registry: Registry[Any] = Registry(T("engine", "引擎"))
+    registry.add("zhilu", ScriptedEngine())
+    catalog = FixedCatalog(ServedModel("tiny", tmp_path))
+    with run_gateway(tmp_path / "home", {"model": "tiny"}, catalog=catalog, registry=registry) as running:
+        served = running.call(running.supervisor.ensure("tiny"))
+        proofs = prove_sampling(f"{served.launch.url}/v1", "tiny")
+    assert {proof.outcome for proof in proofs} == {"ignored"}
+
+
+@pytest.mark.slow
+def test_an_adapter_is_proven_to_be_applied(context: Context, gateway: RunningGateway) -> None:
+    if "lora" not in gateway.supervisor.states()["tiny"].facts.can:
+        assert check_adapter_applied(context).status is Status.CANNOT_RUN_HERE
+        return
+    verdict = check_adapter_applied(context)
+    assert verdict.status is Status.PASSED, verdict.why
+    assert not gateway.gateway.adapters.list()  # the one that was made for it is gone again
 
 
 def test_without_the_model_there_is_nothing_to_check_yet(gateway: RunningGateway) -> None:
@@ -118,8 +155,8 @@ def test_the_first_difference_is_found(ours: list[str], theirs: list[str], place
 @pytest.mark.slow
 def test_reference_answers_need_a_model(tmp_path: Path) -> None:
     from zhilu.gate import Verdict
-    from zhilu.serving.gates import _reference_answers
+    from zhilu.serving.greedy import reference_of
 
-    verdict = _reference_answers(tmp_path / "nothing", [[1, 2]])
+    verdict = reference_of(tmp_path / "nothing", [[1, 2]], 4)
     assert isinstance(verdict, Verdict)
     assert verdict.status in (Status.FAILED, Status.CANNOT_RUN_HERE)

@@ -1,10 +1,11 @@
-"""The reference that gate 2.1 compares with: transformers' greedy answer, in a process of its own.
+"""The reference that gates 2.1 and 2.4 compare with: transformers' greedy answer, with PEFT's adapter where one is given.
 
-    echo '{"prompts": [[1, 2, 3]], "max_tokens": 8}' | python -m zhilu.engine.reference --model PATH
+    echo '{"prompts": [[1, 2, 3]], "max_tokens": 8}' | python -m zhilu.engine.reference --model PATH [--adapter PATH]
 
-Reads one JSON object from standard input and prints one: ``{"answers": [["hex bytes of a token", ...], ...], "version"}``.
+Reads one JSON object from standard input and prints one: ``{"answers": [["hex bytes of a token", ...], ...],
+"logprobs": [[...], ...], "version"}``. A prompt is token ids, or a list of chat messages for the model's own template.
 Tokens are told by their bytes, as our own tokenizer spells them, which is what a served answer's logprobs hold. The token
-that ends an answer is no part of it. Exit code 3: transformers is not installed.
+that ends an answer is no part of it. Exit code 3: transformers (or peft) is not installed.
 """
 
 from __future__ import annotations
@@ -15,11 +16,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-__all__ = ["greedy_answers", "main"]
+__all__ = ["greedy_answers", "main", "reference_answers"]
 
 
-def greedy_answers(folder: Path, prompts: list[list[int]], max_tokens: int) -> list[list[str]]:
+def greedy_answers(folder: Path, prompts: list[Any], max_tokens: int) -> list[list[str]]:
     """What ``transformers`` generates for each prompt: float32, on the CPU, one prompt at a time."""
+    return reference_answers(folder, prompts, max_tokens)[0]
+
+
+def reference_answers(
+    folder: Path, prompts: list[Any], max_tokens: int, adapter: Path | None = None
+) -> tuple[list[list[str]], list[list[float]]]:
+    """The tokens of each answer, and the natural logarithm of each one's probability before any sampling parameter."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -29,33 +37,54 @@ def greedy_answers(folder: Path, prompts: list[list[int]], max_tokens: int) -> l
     tokenizer = Tokenizer(folder)
     eos = model.generation_config.eos_token_id
     ends = set(eos if isinstance(eos, list) else [eos]) | {tokenizer.eos_id}
-    answers = []
+    if adapter is not None:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(adapter)).eval()
+    answers, logprobs = [], []
     for prompt in prompts:
-        ids = model.generate(
-            torch.tensor([prompt]),
+        if isinstance(prompt[0], dict):
+            text = tokenizer.render_chat(prompt, None, True)
+            prompt = tokenizer.encode(text, add_special_tokens=False)
+        done = model.generate(
+            input_ids=torch.tensor([prompt]),
             attention_mask=torch.ones(1, len(prompt)),
             max_new_tokens=max_tokens,
             do_sample=False,
             repetition_penalty=1.0,
             eos_token_id=[end for end in ends if end is not None] or None,
             pad_token_id=0,
-        )[0, len(prompt) :].tolist()
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        ids = done.sequences[0, len(prompt) :].tolist()
+        values = [
+            torch.log_softmax(logits[0].float(), -1)[id].item() for id, logits in zip(ids, done.logits, strict=True)
+        ]
         answers.append([tokenizer.token_bytes(id).hex() for id in ids if id not in ends])
-    return answers
+        logprobs.append([value for id, value in zip(ids, values, strict=True) if id not in ends])
+    return answers, logprobs
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m zhilu.engine.reference", description=__doc__)
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--adapter", type=Path)
     args = parser.parse_args()
     try:
         import transformers
+
+        version = f"transformers {transformers.__version__}"
+        if args.adapter:
+            import peft
+
+            version += f", peft {peft.__version__}"
     except ImportError as error:
         print(error, file=sys.stderr)
         return 3
     asked = json.load(sys.stdin)
-    answers = greedy_answers(args.model, asked["prompts"], int(asked["max_tokens"]))
-    print(json.dumps({"answers": answers, "version": transformers.__version__}))
+    answers, logprobs = reference_answers(args.model, asked["prompts"], int(asked["max_tokens"]), args.adapter)
+    print(json.dumps({"answers": answers, "logprobs": logprobs, "version": version}))
     return 0
 
 

@@ -6,6 +6,7 @@ one seed) and with what the protocol promises, never with expected words.
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -261,6 +262,151 @@ def _leave(subject: Subject) -> None:
     with subject.chat(stream=True, max_tokens=512, extra_body={"ignore_eos": True}) as stream:
         next(iter(stream))
     _expect(subject.chat(max_tokens=1).choices, "does not answer the next request")
+
+
+# ---------------------------------------------------------------- tools
+
+_WEATHER: dict[str, Any] = {
+    "type": "object",
+    "properties": {"unit": {"type": "string", "enum": ["celsius", "fahrenheit"]}, "rain": {"type": "boolean"}},
+    "required": ["unit", "rain"],
+    "additionalProperties": False,
+}
+_TOOLS: list[Any] = [
+    {"type": "function", "function": {"name": "get_weather", "description": "The weather.", "parameters": _WEATHER}},
+    {
+        "type": "function",
+        "function": {"name": "get_time", "description": "The time.", "parameters": {**_WEATHER, "required": ["rain"]}},
+    },
+]
+_ASKED = [{"role": "user", "content": "What is the weather like, in celsius, and does it rain?"}]
+
+
+def _expect_call(call: Any, names: Sequence[str]) -> None:
+    _expect(call.type == "function" and call.id, f"the call is {call!r}")
+    _expect(call.function.name in names, f"calls {call.function.name!r}, not one of {list(names)}")
+    _expect_weather(call.function.arguments)
+
+
+def _expect_weather(text: str | None) -> None:
+    """Written by a schema that leaves few words: so any model, held to it, must fit."""
+    try:
+        value = json.loads(text or "")
+    except ValueError:
+        raise _Wrong(f"not JSON: {text!r}") from None
+    fits = (
+        isinstance(value, dict)
+        and isinstance(value.get("rain"), bool)
+        and value.keys() <= _WEATHER["properties"].keys()
+    )
+    _expect(fits and value.get("unit", "celsius") in ("celsius", "fahrenheit"), f"does not fit the schema: {text!r}")
+
+
+@_check(
+    "tools-required",
+    "a tool that must be called is called, with arguments that fit",
+    "要求必须调用工具时调用，参数符合 schema",
+)
+def _tools_required(subject: Subject) -> None:
+    params: dict[str, Any] = {"messages": _ASKED, "tools": _TOOLS, "max_tokens": 256}
+    choice = subject.chat(**params, tool_choice="required").choices[0]
+    _expect(choice.message.tool_calls, f"no call, but {choice.message.content!r}")
+    _expect(choice.finish_reason in ("tool_calls", "stop"), f"finish_reason is {choice.finish_reason!r}")
+    for call in choice.message.tool_calls:
+        _expect_call(call, ["get_weather", "get_time"])
+    ids = [call.id for call in choice.message.tool_calls]
+    _expect(len(set(ids)) == len(ids), f"two calls have one id: {ids}")
+
+
+@_check("tools-named", "the named tool is called, and no other", "指定工具时只调用该工具")
+def _tools_named(subject: Subject) -> None:
+    named = {"type": "function", "function": {"name": "get_time"}}
+    choice = subject.chat(messages=_ASKED, tools=_TOOLS, tool_choice=named, max_tokens=256).choices[0]
+    _expect(choice.message.tool_calls, f"no call, but {choice.message.content!r}")
+    for call in choice.message.tool_calls:
+        _expect_call(call, ["get_time"])
+
+
+@_check("tools-stream", "a streamed call, put together, equals the whole one", "流式工具调用拼接后与整段一致")
+def _tools_stream(subject: Subject) -> None:
+    named = {"type": "function", "function": {"name": "get_weather"}}
+    params: dict[str, Any] = {"messages": _ASKED, "tools": _TOOLS, "tool_choice": named, "max_tokens": 256}
+    whole = subject.chat(**params).choices[0].message.tool_calls
+    _expect(whole, "no call")
+    pieces: dict[int, list[str]] = {}
+    for chunk in subject.stream(**params):
+        for delta in (chunk.choices[0].delta.tool_calls or []) if chunk.choices else []:
+            name, arguments = pieces.setdefault(delta.index, ["", ""])
+            function = delta.function
+            pieces[delta.index] = [name + (function.name or ""), arguments + (function.arguments or "")]
+    said = [pieces[index] for index in sorted(pieces)]
+    _expect(said == [[c.function.name, c.function.arguments] for c in whole], f"streamed {said}, whole {whole}")
+
+
+@_check("tools-none", "tools that must not be called are not called", "禁止调用工具时不调用")
+def _tools_none(subject: Subject) -> None:
+    message = subject.chat(messages=_ASKED, tools=_TOOLS, tool_choice="none").choices[0].message
+    _expect(not message.tool_calls, f"calls {message.tool_calls!r}")
+
+
+@_check("tools-history", "a call and its result belong to the conversation", "工具调用及其结果进入对话")
+def _tools_history(subject: Subject) -> None:
+    function = {"name": "get_weather", "arguments": '{"unit": "celsius", "rain": false}'}
+    call = {"id": "call_1", "type": "function", "function": function}
+    turns = [{"role": "assistant", "content": None, "tool_calls": [call]}]
+    turns += [{"role": "tool", "tool_call_id": "call_1", "content": "21 degrees"}]
+    short = subject.chat(messages=_ASKED, tools=_TOOLS, max_tokens=1)
+    longer = subject.chat(messages=[*_ASKED, *turns], tools=_TOOLS, max_tokens=1)
+    _expect(longer.usage.prompt_tokens > short.usage.prompt_tokens, "the result is not in the prompt")
+    without = subject.chat(messages=_ASKED, max_tokens=1)
+    _expect(short.usage.prompt_tokens > without.usage.prompt_tokens, "the tools are not in the prompt")
+
+
+@_check("tools-refused", "a tool that does not exist cannot be chosen", "不能指定不存在的工具")
+def _tools_refused(subject: Subject) -> None:
+    named = {"type": "function", "function": {"name": "no_such_tool"}}
+    error = subject.refused(lambda: subject.chat(messages=_ASKED, tools=_TOOLS, tool_choice=named), 400)
+    _expect("no_such_tool" in error.message or "tool_choice" in error.message, f"does not name it: {error.message!r}")
+
+
+# ---------------------------------------------------------------- JSON
+
+
+def _json_format(strict: bool = True) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "weather", "schema": _WEATHER, "strict": strict}}
+
+
+@_check(
+    "json-schema", "an answer fits the JSON schema, streamed and whole alike", "回答符合 JSON schema，流式与整段一致"
+)
+def _json_schema(subject: Subject) -> None:
+    params: dict[str, Any] = {"messages": _ASKED, "response_format": _json_format(), "max_tokens": 256}
+    whole = subject.chat(**params).choices[0]
+    _expect(whole.finish_reason == "stop", f"finish_reason is {whole.finish_reason!r}: {whole.message.content!r}")
+    _expect_weather(whole.message.content)
+    streamed = "".join(c.choices[0].delta.content or "" for c in subject.stream(**params) if c.choices)
+    _expect(streamed == whole.message.content, f"streamed {streamed!r}, whole {whole.message.content!r}")
+    for seed in (1, 2):  # a hot, random answer too
+        _expect_weather(subject.chat(**params | {"temperature": 1.9, "seed": seed}).choices[0].message.content)
+
+
+@_check("json-object", "an answer is a JSON object when asked for one", "要求 JSON 对象时返回 JSON 对象")
+def _json_object(subject: Subject) -> None:
+    asked = [{"role": "user", "content": 'Answer as JSON, such as {"a": 1}.'}]
+    choice = subject.chat(messages=asked, response_format={"type": "json_object"}, max_tokens=128).choices[0]
+    text = choice.message.content or ""
+    _expect(text.lstrip().startswith("{"), f"does not begin as an object: {text!r}")
+    if choice.finish_reason == "stop":  # cut by the limit, it is only the beginning of one
+        try:
+            _expect(isinstance(json.loads(text), dict), f"no object: {text!r}")
+        except ValueError:
+            raise _Wrong(f"not JSON: {text!r}") from None
+
+
+@_check("json-refused", "a format that does not exist is refused by name", "未知的 response_format 按名字拒绝")
+def _json_refused(subject: Subject) -> None:
+    error = subject.refused(lambda: subject.chat(response_format={"type": "xml"}), 400)
+    _expect("response_format" in f"{error.param} {error.message}", f"does not name it: {error.message!r}")
 
 
 # ---------------------------------------------------------------- completions

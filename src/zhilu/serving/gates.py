@@ -1,32 +1,31 @@
-"""The gates of stage 2 that run today: 2.1 a model's greedy answer, 2.2 the OpenAI protocol. Both at the served endpoint."""
+"""The gates of stage 2 at the served endpoint: 2.1 a greedy answer, 2.2 the OpenAI protocol, 2.3 sampling, 2.4 adapters."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from zhilu.client import ModelClient, connect
+from zhilu.client import connect
 from zhilu.context import Context
 from zhilu.errors import ZhiluError
 from zhilu.gate import Artefact, Figure, Gate, Verdict
 from zhilu.messages import T
+from zhilu.serving.greedy import MAX_TOKENS, PROMPTS, greedy_chats, reference_of
 
-__all__ = ["GATES", "check_greedy_answer", "check_protocol", "first_difference"]
+__all__ = [
+    "GATES",
+    "check_adapter_applied",
+    "check_greedy_answer",
+    "check_protocol",
+    "check_sampling",
+    "first_difference",
+]
 
 R = TypeVar("R")
-_PROMPTS = (
-    "What is the capital of France?",
-    "用一句话介绍你自己。",
-    "List three fruits.",
-    "1, 1, 2, 3, 5, 8,",
-)
-_MAX_TOKENS = 32
 
 
 # ---------------------------------------------------------------- 2.2
@@ -57,13 +56,12 @@ def check_protocol(context: Context) -> Verdict:
             Figure(T("time to first token, median", "首个 token 耗时（中位数）"), round(seconds * 1000, 1), "ms")
         )
         why = T(
-            f"The official OpenAI client passed {len(outcomes)} checks against {model}; "
-            "tools and JSON schema are not among them yet.",
-            f"OpenAI 官方客户端对 {model} 通过了 {len(outcomes)} 项检查；其中还不包括工具调用和 JSON schema。",
+            f"The official OpenAI client passed {len(outcomes)} checks against {model}, tools and JSON schema included.",
+            f"OpenAI 官方客户端对 {model} 通过了 {len(outcomes)} 项检查，包括工具调用和 JSON schema。",
         )
         return Verdict.passed(why, *figures, artefacts=[artefact])
 
-    return _with_model(context, run)
+    return with_model(context, run)
 
 
 # ---------------------------------------------------------------- 2.1
@@ -74,31 +72,27 @@ def check_greedy_answer(context: Context) -> Verdict:
     from zhilu.models import ModelStore
 
     if context.settings.base_url:
-        return Verdict.cannot_run_here(
-            T(
-                f"The model runs at {context.settings.base_url}; its files are not here to compare with.",
-                f"模型运行在 {context.settings.base_url}，本机没有它的文件，无法对照。",
-            ),
-            fix="zhilu settings unset base_url",
-        )
+        return _files_elsewhere(context.settings.base_url)
     name = context.settings.model
     folder = Path(ModelStore(context).get(name).path)
 
     def run(url: str) -> Verdict:
-        prompts, served = asyncio.run(_served_answers(url, name, context.settings.api_key))
+        served = asyncio.run(greedy_chats(url, name, PROMPTS, MAX_TOKENS, context.settings.api_key))
         started = time.monotonic()
-        reference = _reference_answers(folder, prompts)
+        reference = reference_of(folder, [answer.prompt for answer in served], MAX_TOKENS)
         if isinstance(reference, Verdict):
             return reference
         num_tokens = sum(map(len, reference["answers"]))
         figures = [
-            Figure(T("prompts", "提示"), len(prompts)),
+            Figure(T("prompts", "提示"), len(PROMPTS)),
             Figure(T("tokens compared", "对照的 token"), num_tokens),
-            Figure(T("reference", "参考实现"), f"transformers {reference['version']}"),
+            Figure(T("reference", "参考实现"), reference["version"]),
             Figure(T("time of the reference", "参考实现耗时"), round(time.monotonic() - started, 1), "s"),
         ]
         artefacts = [Artefact.of(path) for path in sorted(folder.glob("*.safetensors"))]
-        for number, (ours, theirs) in enumerate(zip(served, reference["answers"], strict=True)):
+        for number, (answer, theirs) in enumerate(zip(served, reference["answers"], strict=True)):
+            ours = answer.tokens if answer.has_tokens else _characters(answer.text)
+            theirs = theirs if answer.has_tokens else _characters(_text_of(theirs))
             place = first_difference(ours, theirs)
             if place is not None:
                 said = [_spelled(tokens, place) for tokens in (ours, theirs)]
@@ -115,45 +109,17 @@ def check_greedy_answer(context: Context) -> Verdict:
         )
         return Verdict.passed(why, *figures, artefacts=artefacts)
 
-    return _with_model(context, run)
+    return with_model(context, run)
 
 
-async def _served_answers(url: str, model: str, key: str | None) -> tuple[list[list[int]], list[list[str]]]:
-    """The prompts' token ids, and the bytes (hex) of each token that the endpoint answers greedily."""
-    prompts, answers = [], []
-    async with ModelClient(url, api_key=key) as client:
-        for text in _PROMPTS:
-            messages = [{"role": "user", "content": text}]
-            prompt = await client.tokenize(model=model, messages=messages)
-            assert prompt is not None, "our own gateway has /tokenize"
-            prompts.append(prompt["tokens"])
-            reply = await client.chat(
-                messages, model=model, max_tokens=_MAX_TOKENS, temperature=0, repetition_penalty=1.0, logprobs=True
-            )
-            answers.append([bytes(token["bytes"]).hex() for token in reply["choices"][0]["logprobs"]["content"]])
-    return prompts, answers
-
-
-def _reference_answers(folder: Path, prompts: list[list[int]]) -> dict[str, Any] | Verdict:
-    """transformers in a process of its own: it is heavy, and not everyone has it."""
-    command = [sys.executable, "-m", "zhilu.engine.reference", "--model", str(folder)]
-    asked = json.dumps({"prompts": prompts, "max_tokens": _MAX_TOKENS})
-    done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=600, check=False)
-    if done.returncode == 3:
-        return Verdict.cannot_run_here(
-            T(
-                "The reference implementation, transformers, is not installed here.",
-                "本机没有安装参考实现 transformers。",
-            ),
-            fix=f"{sys.executable} -m pip install transformers torch",
-        )
-    if done.returncode != 0:
-        last = "\n".join(done.stderr.splitlines()[-5:])
-        return Verdict.failed(
-            T(f"The reference did not run:\n{last}", f"参考实现运行失败：\n{last}"), fix="zhilu doctor"
-        )
-    reply: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return reply
+def _files_elsewhere(url: str) -> Verdict:
+    return Verdict.cannot_run_here(
+        T(
+            f"The model runs at {url}; its files are not here to compare with.",
+            f"模型运行在 {url}，本机没有它的文件，无法对照。",
+        ),
+        fix="zhilu settings unset base_url",
+    )
 
 
 def first_difference(ours: list[str], theirs: list[str]) -> int | None:
@@ -164,14 +130,73 @@ def first_difference(ours: list[str], theirs: list[str]) -> int | None:
     return None if len(ours) == len(theirs) else min(len(ours), len(theirs))
 
 
+def _text_of(tokens: list[str]) -> str:
+    return bytes.fromhex("".join(tokens)).decode(errors="replace")
+
+
+def _characters(text: str) -> list[str]:
+    """What is compared where an engine tells no tokens."""
+    return [char.encode().hex() for char in text]
+
+
 def _spelled(tokens: list[str], place: int) -> str:
     return repr(bytes.fromhex(tokens[place]).decode(errors="replace")) if place < len(tokens) else "-"
+
+
+# ---------------------------------------------------------------- 2.3
+
+
+def check_sampling(context: Context) -> Verdict:
+    """2.3: every sampling parameter changes or bounds the output at the served endpoint, or is refused by name."""
+    from zhilu.serving.sampling_checks import prove_sampling
+
+    model, key = context.settings.model, context.settings.api_key
+
+    def run(url: str) -> Verdict:
+        proofs = prove_sampling(url, model, api_key=key)
+        report = {
+            p.parameter.name: {"outcome": p.outcome, "seconds": round(p.seconds, 3), "why": p.why} for p in proofs
+        }
+        artefact = Artefact.of_bytes("sampling.json", json.dumps(report, ensure_ascii=False, sort_keys=True).encode())
+        # An unknown name must be refused; a parameter of OpenAI's own API must not be.
+        proven = [p for p in proofs if p.outcome == "proven"]
+        refused = [p for p in proofs if p.outcome == "refused" and not p.parameter.is_core]
+        wrong = [p for p in proofs if p not in proven and p not in refused]
+        figures = [
+            Figure(T("parameters proven", "已证明生效的参数"), len(proven)),
+            Figure(T("refused by name", "按名字拒绝"), ", ".join(p.parameter.name for p in refused) or "-"),
+        ]
+        if wrong:
+            said = "; ".join(f"{p.parameter.name}: {p.why}" for p in wrong)
+            why = T(f"{len(wrong)} parameters are not connected. {said}", f"{len(wrong)} 个参数没有起作用。{said}")
+            return Verdict.failed(why, *figures, artefacts=[artefact], fix=f"zhilu engine log {model}")
+        why = T(
+            f"{len(proven)} parameters, each moved alone, change or bound what {model} answers.",
+            f"{len(proven)} 个参数，单独调节时都会改变或限制 {model} 的回答。",
+        )
+        return Verdict.passed(why, *figures, artefacts=[artefact])
+
+    return with_model(context, run)
+
+
+# ---------------------------------------------------------------- 2.4
+
+
+def check_adapter_applied(context: Context) -> Verdict:
+    """2.4: with an adapter the endpoint answers otherwise than without it, and as transformers with PEFT does."""
+    from zhilu.models import ModelStore
+    from zhilu.serving.adapter_proof import prove_adapter
+
+    if context.settings.base_url:
+        return _files_elsewhere(context.settings.base_url)
+    folder = Path(ModelStore(context).get(context.settings.model).path)
+    return with_model(context, lambda url: prove_adapter(context, url, folder))
 
 
 # ---------------------------------------------------------------- a model to ask
 
 
-def _with_model(context: Context, work: Callable[[str], R]) -> R | Verdict:
+def with_model(context: Context, work: Callable[[str], R]) -> R | Verdict:
     """Run ``work(url)`` against the running gateway, or one started for it; ``not_yet`` without the model."""
 
     async def ask() -> R | Verdict:
@@ -197,5 +222,9 @@ GATES: tuple[Gate, ...] = (
     Gate("2.1", T("A greedy answer equals the reference's", "贪心回答与参考实现一致"), check_greedy_answer, slow=True),
     Gate(
         "2.2", T("The official OpenAI client passes", "OpenAI 官方客户端全部通过"), check_protocol, ("2.1",), slow=True
+    ),
+    Gate("2.3", T("Sampling parameters are connected", "采样参数真正生效"), check_sampling, ("2.2",), slow=True),
+    Gate(
+        "2.4", T("A LoRA adapter is really applied", "LoRA 适配器真的生效"), check_adapter_applied, ("2.1",), slow=True
     ),
 )

@@ -44,7 +44,7 @@ class ScriptedEngine:
     flags: tuple[str, ...] = ()
     facts: EngineFacts = _FACTS
 
-    def installed(self) -> tuple[bool, T]:
+    def installed(self, home: Path | None = None) -> tuple[bool, T]:
         return True, T("part of Zhilu", "指路自带")
 
     def launch(self, model: ServedModel, options: LaunchOptions, port: int) -> Launch:
@@ -89,7 +89,7 @@ class _Wire(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        words = str(body["messages"][-1]["content"]).split()
+        words = str(body["messages"][-1]["content"] if "messages" in body else body["prompt"]).split()
         if words[0] == "refuse":
             error = {
                 "message": "too long by 7 tokens",
@@ -104,7 +104,7 @@ class _Wire(BaseHTTPRequestHandler):
         if not body.get("stream"):
             time.sleep(pause * 8)
             message = {"role": "assistant", "content": f"pid {os.getpid()}"}
-            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            choice = {"index": 0, "message": message, "text": message["content"], "finish_reason": "stop"}
             self._reply(200, json.dumps(self._object([choice], usage=usage)).encode())
             return
         self.send_response(200)
