@@ -14,7 +14,10 @@ from dataclasses import dataclass
 
 __all__ = ["BlockPool"]
 
-_ROOT = 0  # the identity that stands before a sequence's first block
+
+def _root(adapter: int) -> int:
+    """The identity that stands before a sequence's first block: the same tokens have other values under each adapter."""
+    return -adapter
 
 
 @dataclass
@@ -37,7 +40,7 @@ class BlockPool:
         self._blocks = [_Block() for _ in range(num_blocks)]
         self._free: OrderedDict[int, None] = OrderedDict((number, None) for number in range(num_blocks))
         self._cached: dict[tuple[int, tuple[int, ...]], int] = {}
-        self._last_identity = _ROOT
+        self._last_identity = 0
 
     @property
     def num_free(self) -> int:
@@ -53,21 +56,23 @@ class BlockPool:
     def blocks_for(self, num_tokens: int) -> int:
         return -(-num_tokens // self.block_size)
 
-    def match(self, token_ids: Sequence[int]) -> list[int]:
-        """Take a reference on the cached blocks that ``token_ids`` begins with.
+    def match(self, token_ids: Sequence[int], adapter: int = 0) -> list[int]:
+        """Take a reference on the cached blocks that ``token_ids`` begins with, computed with the same adapter.
 
         Never the whole of it: the last token must be computed, since its logits choose the next one.
         """
         table: list[int] = []
         if not self.prefix_caching:
             return table
-        before = _ROOT
+        before = _root(adapter)
         for start in range(0, len(token_ids) - self.block_size, self.block_size):
             number = self._cached.get((before, tuple(token_ids[start : start + self.block_size])))
             if number is None:
                 break
             table.append(number)
-            before = self._blocks[number].identity or _ROOT
+            identity = self._blocks[number].identity
+            assert identity is not None  # it is cached
+            before = identity
         for number in table:
             self._retain(number)
         return table
@@ -84,7 +89,9 @@ class BlockPool:
             table.append(number)
         return True
 
-    def publish(self, table: Sequence[int], token_ids: Sequence[int], num_computed: int, num_published: int) -> int:
+    def publish(
+        self, table: Sequence[int], token_ids: Sequence[int], num_computed: int, num_published: int, adapter: int = 0
+    ) -> int:
         """Make the full blocks of a sequence findable, from block ``num_published`` on; returns the new count.
 
         Where another sequence was first with the same content, its block stays the findable one.
@@ -93,7 +100,7 @@ class BlockPool:
             return num_published
         while (num_published + 1) * self.block_size <= num_computed:
             start = num_published * self.block_size
-            before = self._blocks[table[num_published - 1]].identity if num_published else _ROOT
+            before = self._blocks[table[num_published - 1]].identity if num_published else _root(adapter)
             if before is None:
                 return num_published  # the chain is broken by a duplicate: the rest stays private
             block = self._blocks[table[num_published]]

@@ -6,20 +6,24 @@ No threads and no clocks in here: whoever calls ``step`` drives it, a test or ``
 from __future__ import annotations
 
 from collections.abc import Sequence as SequenceOf
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from zhilu.engine.adapters import AdapterTable, read_adapter
 from zhilu.engine.blocks import BlockPool
 from zhilu.engine.config import ModelConfig, read_config, read_json
+from zhilu.engine.guided import Guides
 from zhilu.engine.metrics import Metrics
 from zhilu.engine.options import EngineOptions, choose_max_len
 from zhilu.engine.runner.base import Chunk, Runner
-from zhilu.engine.sampler import sample
+from zhilu.engine.sampler import report, sample
 from zhilu.engine.sampling import SamplingParams
 from zhilu.engine.scheduler import Scheduler, Work
-from zhilu.engine.sequence import Output, Request, Sequence
+from zhilu.engine.sequence import Output, Request, Sequence, Status
+from zhilu.engine.speculate import Drafter
 from zhilu.engine.tokenizer import Tokenizer
 from zhilu.errors import InputError, UpstreamError, ZhiluError
 from zhilu.messages import T
@@ -32,25 +36,47 @@ class Engine:
     """One model, its key-value memory and the requests in flight. All methods belong to one thread."""
 
     def __init__(
-        self, tokenizer: Tokenizer, runner: Runner, scheduler: Scheduler, *, max_len: int, eos_ids: frozenset[int]
+        self,
+        tokenizer: Tokenizer,
+        runner: Runner,
+        scheduler: Scheduler,
+        *,
+        max_len: int,
+        eos_ids: frozenset[int],
+        speculate: int = 0,
     ) -> None:
         self.tokenizer = tokenizer
         self.runner = runner
         self.scheduler = scheduler
         self.max_len = max_len
         self.eos_ids = eos_ids
+        self.guides = Guides(tokenizer, runner.vocab_size, eos_ids)
+        self.adapters = AdapterTable(runner)
+        self.speculate = speculate
         self.metrics = Metrics()
         self.requests: dict[str, Request] = {}
 
-    def add(self, id: str, prompt_ids: list[int], params: SamplingParams, n: int = 1) -> Request:
-        """Queue a request.
+    def add(
+        self, id: str, prompt_ids: list[int], params: SamplingParams, n: int = 1, adapter: str | None = None
+    ) -> Request:
+        """Queue a request, for the model itself or with one of its LoRA adapters.
 
         Raises:
-            InputError: the prompt is empty, holds unknown token ids, or prompt and answer exceed the context.
+            NotFoundError: no such adapter is loaded.
+            InputError: the prompt is empty, holds unknown token ids, or prompt and answer exceed the context; the
+                grammar is none (a caller with time for it asks ``guides.check`` first, outside of the engine's thread).
         """
         self.check(prompt_ids, params)
         request = Request(id, prompt_ids, params, n)
         request.sequences = [Sequence(request, index, self.tokenizer) for index in range(n)]
+        if params.grammar is not None:
+            for sequence in request.sequences:
+                sequence.guide = self.guides.start(params.grammar)
+        if adapter is not None:
+            request.adapter, request.adapter_number = adapter, self.adapters.acquire(adapter)
+        if self.speculate:
+            for sequence in request.sequences:
+                sequence.drafter = Drafter(self.speculate)
         self.requests[id] = request
         self.scheduler.add(request)
         self.metrics.num_prompt_tokens += len(prompt_ids)
@@ -62,17 +88,20 @@ class Engine:
         if not work:
             return []
         logits = self.runner.run([self._chunk(item) for item in work])
-        ready = [item.sequence for item in work if item.completes]
+        ends = accumulate(item.num_logits for item in work)
+        shares = [logits[end - item.num_logits : end] for item, end in zip(work, ends, strict=True)]
         for item in work:
             self.scheduler.computed(item)
         self.metrics.count_step(work)
-        return [self._take_token_or_fail(sequence, row) for sequence, row in zip(ready, logits, strict=True)]
+        return [output for item, rows in zip(work, shares, strict=True) for output in self._take_tokens(item, rows)]
 
     def abort(self, id: str) -> None:
         """Forget a request and free its blocks; unknown and finished ids are fine."""
-        request = self.requests.pop(id, None)
-        for sequence in request.sequences if request else ():
-            self.scheduler.finish(sequence)
+        request = self.requests.get(id)
+        if request is not None:
+            for sequence in request.sequences:
+                self.scheduler.finish(sequence)
+            self._forget(request)
 
     def fail_all(self, error: Exception) -> list[Output]:
         """End every request with ``error``: after a failed step nobody's cache can be trusted."""
@@ -89,11 +118,16 @@ class Engine:
             ("prompt", prompt_ids),
             ("logit_bias", params.logit_bias),
             ("stop_token_ids", params.stop_token_ids),
+            ("allowed_token_ids", params.allowed_token_ids),
         ):
             strange = next((id for id in ids if not 0 <= id < vocab_size), None)
             if strange is not None:
                 raise InputError(
-                    T(f"{what}: no token has id {strange}", f"{what}：不存在 id 为 {strange} 的 token"), param=what
+                    T(
+                        f"{what}: token id {strange} is out of vocabulary, which has {vocab_size} tokens",
+                        f"{what}：不存在 id 为 {strange} 的 token，词表大小为 {vocab_size}",
+                    ),
+                    param=what,
                 )
         surplus = len(prompt_ids) + params.max_tokens - self.max_len
         if surplus > 0:
@@ -111,8 +145,36 @@ class Engine:
     def _chunk(self, work: Work) -> Chunk:
         sequence = work.sequence
         end = sequence.num_computed + work.num_tokens
-        ids = sequence.token_ids[sequence.num_computed : end]
-        return Chunk(ids, sequence.num_computed, sequence.table, work.completes)
+        ids = [*sequence.token_ids[sequence.num_computed : end], *work.draft]
+        return Chunk(ids, sequence.num_computed, sequence.table, work.num_logits, sequence.adapter)
+
+    def _take_tokens(self, work: Work, logits: npt.NDArray[np.float32]) -> list[Output]:
+        """Choose the next token, and go on as long as it is the one that was guessed and computed already."""
+        sequence, outputs = work.sequence, list[Output]()
+        if sequence.wants_prompt_logits:
+            logits = self._report_prompt(work, logits)
+        for row, guess in zip(logits, [*work.draft, None], strict=False):
+            if sequence.status is not Status.RUNNING:  # over, or its request has failed in another sequence
+                break
+            outputs.append(self._take_token_or_fail(sequence, row))
+            token = outputs[-1].token
+            if token is None or token.id != guess:
+                break
+            sequence.num_computed += 1
+        if work.draft and sequence.drafter:
+            num_accepted = max(0, len(outputs) - 1)
+            sequence.drafter.learn(len(work.draft), num_accepted)
+            self.metrics.count_draft(len(work.draft), num_accepted)
+        return outputs
+
+    def _report_prompt(self, work: Work, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Note how probable the prompt's own tokens were; returns the row that chooses the next one, if it is there."""
+        sequence = work.sequence
+        start = sequence.num_computed - work.num_tokens
+        ids = sequence.token_ids[start + 1 : sequence.num_computed + 1]
+        num_top = sequence.params.num_prompt_logprobs or 0
+        sequence.request.prompt_logprobs[start:] = report(logits[: len(ids)], ids, num_top)
+        return logits[-1:] if sequence.num_pending == 0 else logits[:0]
 
     def _take_token_or_fail(self, sequence: Sequence, logits: npt.NDArray[np.float32]) -> Output:
         """A failure here is one request's own (its parameters, its logits): the others go on."""
@@ -133,7 +195,11 @@ class Engine:
         params = sequence.params
         ends = params.stop_token_ids if params.ignore_eos else params.stop_token_ids | self.eos_ids
         forbidden = ends if sequence.num_output < params.min_tokens else ()
-        token = sample(logits, params, sequence.generator, sequence.prompt_set, sequence.counts, forbidden)
+        guide = sequence.guide
+        allowed = guide.allowed() if guide else None
+        token = sample(logits, params, sequence.generator, sequence.prompt_set, sequence.counts, forbidden, allowed)
+        if guide:
+            guide.take(token.id)
         sequence.token_ids.append(token.id)
         sequence.counts[token.id] += 1
         self.metrics.count_token(sequence)
@@ -146,20 +212,34 @@ class Engine:
             text, stop_reason = sequence.stops.push(sequence.text.push(token.id))
             if stop_reason is not None:
                 finish_reason = "stop"
+            elif guide and guide.is_finished:  # nothing can follow: no need to draw an end token
+                text, finish_reason = text + sequence.stops.flush(), "stop"
             elif sequence.num_output >= params.max_tokens:
                 text, finish_reason = text + sequence.stops.flush(), "length"
         if finish_reason:
             self._finish(sequence, finish_reason)
+        is_first = sequence.index == 0 and sequence.num_output == 1
         return Output(
-            sequence.request.id, sequence.index, text, token, finish_reason, stop_reason, sequence.num_cached
-        )  # fmt: skip
+            sequence.request.id,
+            sequence.index,
+            text,
+            token,
+            finish_reason,
+            stop_reason,
+            sequence.num_cached,
+            prompt_logprobs=sequence.request.prompt_logprobs if is_first else (),
+        )
 
     def _finish(self, sequence: Sequence, reason: str) -> None:
         self.scheduler.finish(sequence)
         request = sequence.request
         self.metrics.count_finish(sequence, reason)
         if request.is_finished:
-            self.requests.pop(request.id, None)
+            self._forget(request)
+
+    def _forget(self, request: Request) -> None:
+        if self.requests.pop(request.id, None) and request.adapter is not None:
+            self.adapters.release(request.adapter)
 
 
 def load_engine(options: EngineOptions) -> Engine:
@@ -169,10 +249,15 @@ def load_engine(options: EngineOptions) -> Engine:
     config = read_config(options.model)
     tokenizer = Tokenizer(options.model)
     max_len, _ = choose_max_len(options.max_len, config)
+    adapters = [read_adapter(name, folder, config) for name, folder in options.adapters.items()]
     runner = load_runner(config, options, max_len)
     pool = BlockPool(runner.num_blocks, runner.block_size, options.prefix_caching)
     scheduler = Scheduler(pool, options.max_num_seqs, options.max_batch_tokens)
-    return Engine(tokenizer, runner, scheduler, max_len=max_len, eos_ids=_eos_ids(options.model, config, tokenizer))
+    eos_ids = _eos_ids(options.model, config, tokenizer)
+    engine = Engine(tokenizer, runner, scheduler, max_len=max_len, eos_ids=eos_ids, speculate=options.speculate)
+    for adapter in adapters:
+        engine.adapters.add(adapter)
+    return engine
 
 
 def _eos_ids(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> frozenset[int]:

@@ -52,13 +52,21 @@ class Metrics:
         self.num_computed_tokens = 0
         self.num_prefix_queries = 0  # prompt tokens looked up in the prefix cache
         self.num_prefix_hits = 0
+        self.num_drafts = 0
+        self.num_drafted_tokens = 0
+        self.num_accepted_tokens = 0  # of those drafted
         self.finished: Counter[str] = Counter()
         self.first_token_seconds = Histogram()
         self.request_seconds = Histogram()
 
     def count_step(self, work: SequenceOf[Work]) -> None:
         self.num_steps += 1
-        self.num_computed_tokens += sum(item.num_tokens for item in work)
+        self.num_computed_tokens += sum(item.num_tokens + len(item.draft) for item in work)
+
+    def count_draft(self, num_drafted: int, num_accepted: int) -> None:
+        self.num_drafts += 1
+        self.num_drafted_tokens += num_drafted
+        self.num_accepted_tokens += num_accepted
 
     def count_token(self, sequence: Sequence) -> None:
         self.num_generated_tokens += 1
@@ -90,6 +98,12 @@ def prometheus_text(engine: Engine, model: str) -> str:
     single("vllm:generation_tokens_total", "counter", "Tokens generated.", metrics.num_generated_tokens)
     single("vllm:prefix_cache_queries_total", "counter", "Prompt tokens looked up.", metrics.num_prefix_queries)
     single("vllm:prefix_cache_hits_total", "counter", "Prompt tokens found computed.", metrics.num_prefix_hits)
+    for what, value in (
+        ("drafts", metrics.num_drafts),
+        ("draft_tokens", metrics.num_drafted_tokens),
+        ("accepted_tokens", metrics.num_accepted_tokens),
+    ):
+        single(f"vllm:spec_decode_num_{what}_total", "counter", f"N-gram speculation: {what.replace('_', ' ')}.", value)
     single("zhilu:engine_steps_total", "counter", "Steps of the engine.", metrics.num_steps)
     single(
         "zhilu:computed_tokens_total", "counter", "Tokens computed, recomputed ones too.", metrics.num_computed_tokens

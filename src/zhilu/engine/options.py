@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zhilu.engine.config import ModelConfig
 from zhilu.errors import InputError
 from zhilu.messages import T
 
-__all__ = ["EngineOptions", "choose_kv_tokens", "choose_max_len", "choose_threads"]
+__all__ = ["SPECULATE", "EngineOptions", "check_speculate", "choose_kv_tokens", "choose_max_len", "choose_threads"]
+
+# What a server guesses at once unless told otherwise: it backs off by itself where guessing does not pay.
+SPECULATE = 8
+_MOST_SPECULATE = 64
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,8 @@ class EngineOptions:
         runner: openvino or torch.
         device: cpu, cuda; the latter for torch only.
         dtype: of the arithmetic: float32, bfloat16, float16.
+        speculate: tokens guessed at once from the text so far and checked in one step (``speculate.py``); 0 for none.
+        adapters: LoRA adapters loaded at the start, PEFT folders by name.
         precision: full computes with the weights as stored; int8 rounds them (OpenVINO only).
     """
 
@@ -39,6 +46,21 @@ class EngineOptions:
     device: str = "auto"
     dtype: str = "auto"
     precision: str = "auto"
+    speculate: int = 0
+    adapters: Mapping[str, Path] = field(default_factory=dict)
+
+
+def check_speculate(asked: int) -> None:
+    """InputError for a number of guesses that cannot be."""
+    if not 0 <= asked <= _MOST_SPECULATE:
+        raise InputError(
+            T(
+                f"speculate {asked} is out of range: 0 (off) to {_MOST_SPECULATE} tokens",
+                f"speculate {asked} 超出范围：0（关闭）到 {_MOST_SPECULATE} 个 token",
+            ),
+            param="speculate",
+            fix=f"--speculate {SPECULATE}",
+        )
 
 
 def choose_threads(asked: int) -> tuple[int, str]:

@@ -1,13 +1,16 @@
 """Who computes what in the next step: continuous batching (Orca, OSDI 2022) with chunked prefill.
 
 There are no separate phases. Every running sequence has some tokens whose keys and values are missing: one while it is
-decoding, the whole prompt at first. A step hands out at most ``max_batch_tokens`` of that work, oldest sequence first, so
-that a long prompt is cut into pieces and does not stop those who are decoding.
+decoding, the whole prompt at first. A step hands out at most ``max_batch_tokens`` of that work: first one token (and
+guesses, see ``speculate.py``) to everybody who is decoding, so that prompts do not stop answers; of the rest one half to
+the prompt that came first and one half to the shortest, so that neither a flood of long prompts keeps a short question
+waiting nor a flood of short ones starves the long.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 
 from zhilu.engine.blocks import BlockPool
@@ -18,15 +21,23 @@ __all__ = ["Scheduler", "Work"]
 
 @dataclass(frozen=True)
 class Work:
-    """``num_tokens`` of one sequence, from ``sequence.num_computed`` on."""
+    """``num_tokens`` of one sequence, from ``sequence.num_computed`` on, and behind them guesses to be checked."""
 
     sequence: Sequence
     num_tokens: int
+    draft: SequenceOf[int] = ()
 
     @property
     def completes(self) -> bool:
         """After this the sequence has logits for its next token."""
         return self.num_tokens == self.sequence.num_pending
+
+    @property
+    def num_logits(self) -> int:
+        """One to choose the next token by, and one behind each guess; all of a prompt that is to be reported."""
+        if self.sequence.wants_prompt_logits:
+            return self.num_tokens
+        return 1 + len(self.draft) if self.completes else 0
 
 
 class Scheduler:
@@ -35,7 +46,7 @@ class Scheduler:
         self.max_num_seqs = max_num_seqs
         self.max_batch_tokens = max_batch_tokens
         self.waiting: deque[Sequence] = deque()
-        self.running: list[Sequence] = []  # oldest first
+        self.running: list[Sequence] = []  # in the order of admission
         self.num_preemptions = 0
 
     def add(self, request: Request) -> None:
@@ -43,36 +54,59 @@ class Scheduler:
 
     def schedule(self) -> list[Work]:
         """Assign the next step's work and the blocks it needs; may preempt the youngest to let the oldest go on."""
-        work: list[Work] = []
-        budget = self.max_batch_tokens
         preemptions_before = self.num_preemptions
-        for sequence in list(self.running):
-            num_tokens = min(sequence.num_pending, budget)
-            if sequence.status is not Status.RUNNING or num_tokens == 0:
-                continue  # preempted just now by an older one, or nothing left to hand out
-            if self._make_room(sequence, num_tokens):
-                work.append(Work(sequence, num_tokens))
-                budget -= num_tokens
-        if self.num_preemptions == preemptions_before:
-            self._admit_waiting(work, budget)
+        work = self._decode()
+        budget = self.max_batch_tokens - sum(item.num_tokens + len(item.draft) for item in work)
+        may_admit = self.num_preemptions == preemptions_before
+        return work + self._read_prompts(budget, may_admit)
+
+    def _decode(self) -> list[Work]:
+        """One token for each sequence that lacks no more than one, oldest first, and guesses where there is room."""
+        work: list[Work] = []
+        decoding = [sequence for sequence in self.running if sequence.num_pending == 1]
+        decoding = sorted(decoding, key=_arrival)[: self.max_batch_tokens]  # so that who is preempted comes later
+        spare = self.max_batch_tokens - len(decoding)
+        for sequence in decoding:
+            if sequence.status is not Status.RUNNING or not self._make_room(sequence, 1):
+                continue  # preempted just now, by an older one or for lack of anybody younger
+            draft = sequence.draft(spare)
+            if draft and not self.pool.grow(sequence.table, sequence.num_computed + 1 + len(draft)):
+                draft = []  # nobody is preempted for a guess
+            work.append(Work(sequence, 1, draft))
+            spare -= len(draft)
         return work
 
-    def _admit_waiting(self, work: list[Work], budget: int) -> None:
-        """Start waiting sequences in their order while there is room, stopping at the first that does not fit."""
-        for sequence in list(self.waiting):
-            if not budget or len(self.running) >= self.max_num_seqs:
-                return
-            if sequence.waits_for_leader:
-                continue
-            if not self._admit(sequence):
-                return
-            num_tokens = min(sequence.num_pending, budget)
-            work.append(Work(sequence, num_tokens))
-            budget -= num_tokens
+    def _read_prompts(self, budget: int, may_admit: bool) -> list[Work]:
+        """Hand out ``budget`` tokens of prompts, to those begun and, where one may, to those waiting."""
+        begun = [sequence for sequence in self.running if sequence.num_pending > 1]
+        waiting = [s for s in self.waiting if not s.waits_for_leader] if may_admit and budget > 0 else []
+        queue = sorted(begun + waiting, key=_arrival)
+        if queue and not self._start(queue[0]):
+            queue = sorted(begun, key=_arrival)  # nobody overtakes one who waits for memory
+        if not queue or budget <= 0:
+            return []
+        first, others = queue[0], sorted(queue[1:], key=lambda sequence: sequence.num_pending)
+        share = budget - min(first.num_pending, budget - budget // 2)
+        work: list[Work] = []
+        for sequence in others:
+            if share <= 0 or not self._start(sequence):
+                break
+            work.append(Work(sequence, min(sequence.num_pending, share)))
+            share -= work[-1].num_tokens
+        left = budget - sum(item.num_tokens for item in work)
+        return [Work(first, min(first.num_pending, left)), *work]
+
+    def _start(self, sequence: Sequence) -> bool:
+        """True if it runs already or can be admitted."""
+        if sequence.status is Status.RUNNING:
+            return True
+        return len(self.running) < self.max_num_seqs and self._admit(sequence)
 
     def _admit(self, sequence: Sequence) -> bool:
         """Reuse what is cached and take blocks for all of the rest, so that no prompt is preempted half-way."""
-        sequence.table = self.pool.match(sequence.token_ids)
+        sequence.table = []
+        if not sequence.wants_prompt_logits:
+            sequence.table = self.pool.match(sequence.token_ids, sequence.adapter)
         cached = len(sequence.table) * self.pool.block_size
         if not self.pool.grow(sequence.table, len(sequence.token_ids)):
             self.pool.release(sequence.table)
@@ -88,7 +122,7 @@ class Scheduler:
 
     def _make_room(self, sequence: Sequence, num_tokens: int) -> bool:
         while not self.pool.grow(sequence.table, sequence.num_computed + num_tokens):
-            youngest = self.running[-1]
+            youngest = max(reversed(self.running), key=_arrival)
             self._preempt(youngest)
             if youngest is sequence:
                 return False
@@ -105,11 +139,11 @@ class Scheduler:
         self.waiting.appendleft(sequence)
 
     def computed(self, work: Work) -> None:
-        """Record that a piece of work is done, and share its full blocks."""
+        """Record that a piece of work is done, and share its full blocks. Guesses do not count before they are taken."""
         sequence = work.sequence
         sequence.num_computed += work.num_tokens
         sequence.num_published = self.pool.publish(
-            sequence.table, sequence.token_ids, sequence.num_computed, sequence.num_published
+            sequence.table, sequence.token_ids, sequence.num_computed, sequence.num_published, sequence.adapter
         )
 
     def finish(self, sequence: Sequence) -> None:
@@ -120,3 +154,7 @@ class Scheduler:
             self.waiting.remove(sequence)
         self.pool.release(sequence.table)
         sequence.status = Status.FINISHED
+
+
+def _arrival(sequence: Sequence) -> float:
+    return sequence.request.arrived

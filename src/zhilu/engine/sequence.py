@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, field
 from enum import Enum
 
 from zhilu.engine.detokenizer import IncrementalText, StopWatch
+from zhilu.engine.guided import Guide
 from zhilu.engine.sampler import SampledToken, make_generator
 from zhilu.engine.sampling import SamplingParams
+from zhilu.engine.speculate import Drafter
 from zhilu.engine.tokenizer import Tokenizer
 from zhilu.wire import FinishReason
 
@@ -34,6 +37,7 @@ class Output:
     stop_reason: str | int | None = None  # the stop string or stop token that ended it
     num_cached: int = 0  # prompt tokens found in the prefix cache
     error: Exception | None = None
+    prompt_logprobs: SequenceOf[SampledToken] = ()  # of the prompt from its second token on; comes once, with the first
 
 
 @dataclass
@@ -42,8 +46,11 @@ class Request:
     prompt_ids: list[int]
     params: SamplingParams
     n: int = 1
+    adapter: str | None = None
+    adapter_number: int = 0  # 0: the model alone
     arrived: float = field(default_factory=time.monotonic)  # seconds
     sequences: list[Sequence] = field(default_factory=list)
+    prompt_logprobs: list[SampledToken] = field(default_factory=list)  # as far as they are computed, if asked for
 
     @property
     def is_finished(self) -> bool:
@@ -70,6 +77,8 @@ class Sequence:
         self.generator = make_generator(request.params.seed, index)
         self.text = IncrementalText(tokenizer, request.params.skip_special_tokens)
         self.stops = StopWatch(request.params.stop_strings, request.params.include_stop)
+        self.guide: Guide | None = None  # where it stands in its grammar, if it has one
+        self.drafter: Drafter | None = None  # where the engine speculates
         self.first_token_at: float | None = None
 
     @property
@@ -80,6 +89,25 @@ class Sequence:
     def num_pending(self) -> int:
         """Tokens whose keys and values are still to be computed: one when decoding, many before."""
         return len(self.token_ids) - self.num_computed
+
+    @property
+    def wants_prompt_logits(self) -> bool:
+        """Log-probabilities of the prompt are asked for, so all of its logits are needed and none of it may be cached."""
+        return self.params.num_prompt_logprobs is not None and self.index == 0 and self.num_output == 0
+
+    @property
+    def adapter(self) -> int:
+        return self.request.adapter_number
+
+    def draft(self, room: int) -> list[int]:
+        """At most ``room`` guessed tokens that may follow, none where the sequence is not guessing."""
+        room = min(room, self.params.max_tokens - self.num_output - 1)
+        if self.drafter is None or room <= 0:
+            return []
+        if self.guide is None:
+            return self.drafter.propose(self.token_ids, room)
+        guesses = self.guide.forced()[:room] or self.drafter.propose(self.token_ids, room)
+        return guesses[: self.guide.count_fitting(guesses)]
 
     @property
     def waits_for_leader(self) -> bool:

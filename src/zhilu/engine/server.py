@@ -18,10 +18,11 @@ import uvicorn
 
 from zhilu import __version__
 from zhilu.engine.app import create_app
-from zhilu.engine.options import EngineOptions
-from zhilu.errors import ZhiluError
+from zhilu.engine.drain import DrainingServer, Gate
+from zhilu.engine.options import SPECULATE, EngineOptions, check_speculate
+from zhilu.errors import InputError, ZhiluError
 from zhilu.logs import configure_logs
-from zhilu.messages import set_lang
+from zhilu.messages import T, set_lang
 
 __all__ = ["main"]
 
@@ -38,6 +39,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-batch-tokens", type=int, default=512, help="tokens per step")
     parser.add_argument("--kv-tokens", type=int, help="size of the key-value memory, tokens")
     parser.add_argument("--no-prefix-caching", action="store_true")
+    parser.add_argument(
+        "--lora",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="a PEFT folder, served as model NAME; repeatable",
+    )
+    parser.add_argument(
+        "--speculate",
+        type=int,
+        default=SPECULATE,
+        metavar="N",
+        help="guess up to N tokens from the text so far and check them in one step; the answers are the same; 0: off "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--drain-seconds", type=float, default=30, help="after SIGTERM, for answers in progress")
     parser.add_argument("--runner", default="auto", help="auto, openvino (CPU), torch")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     parser.add_argument("--dtype", default="auto", help="of the arithmetic: auto, float32, bfloat16, float16")
@@ -53,6 +70,13 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     configure_logs(args.log_level)
     set_lang(os.environ.get("ZHILU_LANG", "auto"))
+    name = args.name or args.model.resolve().name
+    try:
+        adapters = _adapters(args.lora, name)
+        check_speculate(args.speculate)
+    except ZhiluError as error:
+        print(error.message.say(), error.fix or "", file=sys.stderr)
+        return error.exit_code
     options = EngineOptions(
         model=args.model,
         threads=args.threads,
@@ -61,6 +85,8 @@ def main(argv: list[str] | None = None) -> int:
         kv_tokens=args.kv_tokens,
         max_batch_tokens=args.max_batch_tokens,
         prefix_caching=not args.no_prefix_caching,
+        speculate=args.speculate,
+        adapters=adapters,
         runner=args.runner,
         device=args.device,
         dtype=args.dtype,
@@ -72,10 +98,10 @@ def main(argv: list[str] | None = None) -> int:
         failures.append(error)
         server.should_exit = True
 
-    app = create_app(options, args.name or args.model.resolve().name, args.host, on_failure)
-    server = uvicorn.Server(
+    gate = Gate(create_app(options, name, args.host, on_failure))
+    server = DrainingServer(
         uvicorn.Config(
-            app,
+            gate,
             host=args.host,
             port=args.port,
             http="h11",
@@ -84,7 +110,9 @@ def main(argv: list[str] | None = None) -> int:
             access_log=False,
             timeout_graceful_shutdown=5,
             timeout_keep_alive=75,
-        )
+        ),
+        gate,
+        args.drain_seconds,
     )
     if args.parent_watch:
         threading.Thread(target=_exit_with_parent, args=(server,), name="parent-watch", daemon=True).start()
@@ -92,6 +120,23 @@ def main(argv: list[str] | None = None) -> int:
     for error in failures:
         print(error.message.say(), error.fix or "", file=sys.stderr)
     return failures[0].exit_code if failures else 0
+
+
+def _adapters(stated: list[str], model: str) -> dict[str, Path]:
+    """``NAME=PATH`` as a mapping; InputError for anything else and for a name given twice."""
+    adapters: dict[str, Path] = {}
+    for text in stated:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path) or name in (*adapters, model):
+            raise InputError(
+                T(
+                    f"--lora {text!r}: give NAME=PATH, each name once and not the model's own",
+                    f"--lora {text!r}：格式为 NAME=PATH，名称不能重复，也不能与模型同名",
+                ),
+                param="lora",
+            )
+        adapters[name] = Path(path)
+    return adapters
 
 
 def _exit_with_parent(server: uvicorn.Server, grace_seconds: float = 10.0) -> None:

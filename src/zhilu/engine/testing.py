@@ -10,12 +10,13 @@ neither torch nor transformers.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from zhilu.engine.config import read_config, tensor_shapes
 
-__all__ = ["CHAT_TEMPLATE", "make_tiny_model", "make_tokenizer"]
+__all__ = ["CHAT_TEMPLATE", "make_tiny_adapter", "make_tiny_model", "make_tokenizer"]
 
 SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 TOOL_TOKENS = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
@@ -170,6 +171,54 @@ def make_tiny_model(
         save_file(part, path / file, metadata={"format": "pt"})
         weight_map.update(dict.fromkeys(part, file))
     _write(path / "model.safetensors.index.json", {"metadata": {}, "weight_map": weight_map})
+    return path
+
+
+def make_tiny_adapter(
+    path: Path,
+    model: Path,
+    seed: int = 0,
+    *,
+    rank: int = 4,
+    modules: Sequence[str] = ("q_proj", "v_proj"),
+    gain: float = 1.0,
+    **overrides: Any,
+) -> Path:
+    """Write a LoRA adapter of noise for a model folder, as PEFT would, and return its folder.
+
+    Args:
+        modules: the last parts of the names of the projections, in every layer.
+        gain: of the deltas; with 1 they are about as large as what they are added to.
+        overrides: keys of ``adapter_config.json``, such as ``use_rslora``.
+    """
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": model.name,
+        "r": rank,
+        "lora_alpha": 2 * rank,
+        "target_modules": list(modules),
+        "bias": "none",
+        "inference_mode": True,
+        **overrides,
+    }
+    _write(path / "adapter_config.json", config)
+    rng = np.random.default_rng(seed)
+    tensors = {}
+    for name, shape in tensor_shapes(read_config(model)):
+        module = name.removesuffix(".weight")
+        if module.endswith(tuple(modules)):
+            (size_out, size_in), at = shape, f"base_model.model.{module}"
+            a = rng.standard_normal((rank, size_in), dtype=np.float32) / np.sqrt(size_in)
+            b = rng.standard_normal((size_out, rank), dtype=np.float32) / np.sqrt(4 * rank)
+            tensors[f"{at}.lora_A.weight"] = a.astype(np.float32)
+            tensors[f"{at}.lora_B.weight"] = (gain * b).astype(np.float32)
+    save_file(tensors, path / "adapter_model.safetensors", metadata={"format": "pt"})
     return path
 
 

@@ -23,7 +23,7 @@ from zhilu.messages import T
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["as_float32", "load_tensors", "map_tensors", "release_pages", "weight_files"]
+__all__ = ["as_float32", "load_tensors", "map_file", "map_tensors", "release_pages", "weight_files"]
 
 # Derived values that old checkpoints store and nobody reads back.
 _DERIVED = (".rotary_emb.inv_freq",)
@@ -83,14 +83,21 @@ def map_tensors(folder: Path, config: ModelConfig) -> dict[str, npt.NDArray[Any]
     """
     tensors: dict[str, npt.NDArray[Any]] = {}
     for path in weight_files(folder):
-        with _opened(path, "np", "cpu"):
-            pass  # the library checks header and sizes, so that what follows need not
-        mapped = np.memmap(path, np.uint8, "c")
-        start = 8 + int.from_bytes(mapped[:8].tobytes(), "little")
-        for name, entry in json.loads(mapped[8:start].tobytes()).items():
-            if name != "__metadata__" and not name.endswith(_DERIVED):
-                tensors[name] = _view(path, name, mapped[start:], entry)
+        tensors.update(map_file(path))
     return _checked(tensors, config)
+
+
+def map_file(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The tensors of one safetensors file, as ``map_tensors`` describes them, whatever their names and shapes."""
+    with _opened(path, "np", "cpu"):
+        pass  # the library checks header and sizes, so that what follows need not
+    mapped = np.memmap(path, np.uint8, "c")
+    start = 8 + int.from_bytes(mapped[:8].tobytes(), "little")
+    return {
+        name: _view(path, name, mapped[start:], entry)
+        for name, entry in json.loads(mapped[8:start].tobytes()).items()
+        if name != "__metadata__" and not name.endswith(_DERIVED)
+    }
 
 
 def release_pages(tensors: Mapping[str, npt.NDArray[Any]]) -> None:

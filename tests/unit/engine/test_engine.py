@@ -83,7 +83,7 @@ def shared_engine(tiny: Any, runner: str) -> Engine:
         {"prefix_caching": False},
         {"max_num_seqs": 2},
         {"max_batch_tokens": 7},  # prompts are computed in pieces, between others' tokens
-        {"max_len": 128, "kv_tokens": 176},  # too few blocks for all: somebody is preempted
+        {"max_len": 128, "kv_tokens": 160},  # too few blocks for all: somebody is preempted
     ],
 )
 def test_a_batch_of_mixed_lengths_equals_single_runs(

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from zhilu.engine.adapters import Adapter
+
 __all__ = ["Chunk", "Runner"]
 
 
@@ -21,13 +23,16 @@ class Chunk:
         token_ids: the tokens.
         position: of the first of them in its sequence; everything before is in the cache already.
         table: block numbers of the sequence, enough to hold ``position + len(token_ids)`` tokens.
-        wants_logits: the last of the tokens is the end of the sequence so far, so its logits choose the next one.
+        num_logits: so many of the last tokens' logits are asked for: none inside a prompt, one where the next token is
+            to be chosen, more where guessed tokens are checked.
+        adapter: number of the adapter whose deltas apply to these tokens; 0 for the model alone.
     """
 
     token_ids: Sequence[int]
     position: int
     table: Sequence[int]
-    wants_logits: bool
+    num_logits: int
+    adapter: int = 0
 
 
 class Runner(ABC):
@@ -43,7 +48,18 @@ class Runner(ABC):
 
     @abstractmethod
     def run(self, chunks: Sequence[Chunk]) -> npt.NDArray[np.float32]:
-        """Compute one step. Returns ``(num_wanted, vocab_size)``: a row per chunk that wants logits, in their order."""
+        """Compute one step. Returns ``(sum of num_logits, vocab_size)``: the rows in the order of chunks and tokens."""
+
+    def prepare_adapter(self, adapter: Adapter) -> None:  # noqa: B027 (nothing to prepare is a fine answer)
+        """Do what is slow about ``add_adapter``. May be called in another thread, and need not be called at all."""
+
+    @abstractmethod
+    def add_adapter(self, number: int, adapter: Adapter) -> None:
+        """Chunks may name ``number`` from now on. The numbers are never used twice."""
+
+    @abstractmethod
+    def remove_adapter(self, number: int) -> None:
+        """Forget an adapter; no later chunk names it."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ plain operations in which OpenVINO's CPU plugin recognises its fused kernels (RM
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -34,7 +34,10 @@ _TYPES = {np.dtype(np.float32): "f32", np.dtype(np.float16): "f16", np.dtype(np.
 
 
 def build_decoder(
-    config: ModelConfig, tensors: Mapping[str, npt.NDArray[Any]], precision: Precision = "full"
+    config: ModelConfig,
+    tensors: Mapping[str, npt.NDArray[Any]],
+    precision: Precision = "full",
+    delta_kinds: Collection[str] = (),
 ) -> openvino.Model:
     """The graph of one step. It shares memory with ``tensors`` (see ``weights.map_tensors``): keep them.
 
@@ -46,20 +49,31 @@ def build_decoder(
         block_indices: i32, all block tables, of which block_indices_begins (B + 1,) tells the beginnings.
         max_context_len: i32 (), length of the longest sequence after this step.
         key_cache.N, value_cache.N: (num_blocks, kv_heads, 32, head_dim) of layer N, written in place.
+        Where there are delta_kinds, delta_mask: f32 (T, n * rank), and for each such projection PROJECTION.a:
+        f32 (in, n * rank) and PROJECTION.b: f32 (n * rank, out), the deltas of n adapters (see ``adapters.stack_deltas``).
+        They are inputs, so that adapters come and go without a new compilation.
 
     Output: f32 (num_wanted, vocab_size).
 
     Args:
         precision: ``full`` keeps the weights as stored; ``int8`` rounds them, with one scale per output channel.
+        delta_kinds: projections that may carry LoRA deltas, such as ``q_proj``.
     """
-    return _Builder(config, tensors, precision).build()
+    return _Builder(config, tensors, precision, delta_kinds).build()
 
 
 class _Builder:
-    def __init__(self, config: ModelConfig, tensors: Mapping[str, npt.NDArray[Any]], precision: Precision) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        tensors: Mapping[str, npt.NDArray[Any]],
+        precision: Precision,
+        delta_kinds: Collection[str],
+    ) -> None:
         self.config = config
         self.tensors = tensors
         self.precision = precision
+        self.delta_kinds = delta_kinds
         self.inputs: list[Any] = []
         dim = config.head_dim
         self.hidden = self._input("hidden", [-1, config.hidden_size])
@@ -70,6 +84,7 @@ class _Builder:
             for name in ("past_lens", "subsequence_begins", "block_indices", "block_indices_begins")
         ]
         self.max_context_len = self._input("max_context_len", [], np.int32)
+        self.delta_mask = self._input("delta_mask", [-1, -1]) if delta_kinds else None
 
     def build(self) -> openvino.Model:
         x = self.hidden
@@ -122,6 +137,11 @@ class _Builder:
         weight = self.tensors[f"{name}.weight"]  # (out, in)
         node = _rounded(weight) if self.precision == "int8" else _as_stored(weight)
         y = op.matmul(x, node, False, True)
+        if name.rpartition(".")[2] in self.delta_kinds:
+            a = self._input(f"{name}.a", [weight.shape[1], -1])
+            b = self._input(f"{name}.b", [-1, weight.shape[0]])
+            hidden = op.multiply(op.matmul(x, a, False, False), self.delta_mask)  # (T, n * rank)
+            y = op.add(y, op.matmul(hidden, b, False, False))
         bias = self.tensors.get(f"{name}.bias")
         return y if bias is None else op.add(y, op.constant(as_float32(bias)))
 

@@ -1,7 +1,8 @@
 """The fast runner for CPUs: ``decoder_graph.py``'s graph compiled by OpenVINO, over a cache that this runner owns.
 
 The block tables are the engine's own: each step hands them to PagedAttention as flat lists. Compiling takes about a
-second. Nothing here imports torch. With full precision its greedy tokens equal transformers' (tests/parity).
+second, and again when the first adapter comes: without adapters the graph knows nothing of them. Nothing here imports
+torch. With full precision its greedy tokens equal transformers' (tests/parity).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino
 
+from zhilu.engine.adapters import Adapter, stack_deltas
 from zhilu.engine.config import ModelConfig
 from zhilu.engine.runner.base import Chunk, Runner
 from zhilu.engine.runner.decoder_graph import BLOCK_SIZE, Precision, build_decoder
@@ -29,6 +31,10 @@ _KINDS = {"float32": "f32", "bfloat16": "bf16"}
 # Activations are rounded on the fly in groups of this many values. Measured with int8 weights on 26 million random
 # parameters, 8 sequences, one core: 901 tokens/s without, 1,681 with 32; a logit's largest error grew from 0.17 to 0.22.
 _ACTIVATION_GROUP = {"full": 0, "int8": 32}
+
+# Deltas of so many recently used adapters stay stacked: each one costs its columns in every product, and stacking anew
+# costs a copy of them all.
+_KEPT_ADAPTERS = 4
 
 
 class OpenVINORunner(Runner):
@@ -66,10 +72,15 @@ class OpenVINORunner(Runner):
         self._embedding = tensors["model.embed_tokens.weight"]
         frequencies = inverse_frequencies(config.rope, config.head_dim)
         self._frequencies = np.concatenate([frequencies, frequencies])  # (head_dim,)
+        self._adapters: dict[int, Adapter] = {}
+        self._resident: list[int] = []  # adapters whose deltas lie in the graph's inputs, most recently used first
+        self._resident_rank = 0
+        self._prepared: dict[frozenset[str], Any] = {}  # compiled graphs by the projections that carry deltas
+        self._delta_kinds: frozenset[str] = frozenset()
         try:
-            self._compiled = self._compile()
-            self._request = self._compiled.create_infer_request()
-            self._caches = self._make_caches()
+            compiled = self._compile(self._delta_kinds)
+            self._caches = self._make_caches(compiled)
+            self._use(compiled)
             release_pages(tensors)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[-300:]
@@ -79,7 +90,7 @@ class OpenVINORunner(Runner):
                 fix="--runner torch",
             ) from error
 
-    def _compile(self) -> Any:
+    def _compile(self, delta_kinds: frozenset[str]) -> Any:
         kind = _KINDS[self.dtype]
         properties = {
             "INFERENCE_PRECISION_HINT": kind,
@@ -90,22 +101,79 @@ class OpenVINORunner(Runner):
             # Several engines may share the machine: pinned, they would sit on the same cores.
             "ENABLE_CPU_PINNING": False,
         }
-        return openvino.Core().compile_model(
-            build_decoder(self.config, self._tensors, self.precision), "CPU", properties
-        )
+        model = build_decoder(self.config, self._tensors, self.precision, delta_kinds)
+        return openvino.Core().compile_model(model, "CPU", properties)
 
-    def _make_caches(self) -> list[Any]:
-        """Bind zeroed memory to every cache input. NumPy asks the system for pages that cost nothing until used."""
-        caches = []
-        for port in self._compiled.inputs:
+    def _make_caches(self, compiled: Any) -> dict[str, tuple[Any, Any]]:
+        """Zeroed memory for every cache input. NumPy asks the system for pages that cost nothing until used."""
+        caches = {}
+        for port in compiled.inputs:
             if "_cache." not in port.any_name:
                 continue
             shape = [self.num_blocks, *(size.get_length() for size in list(port.partial_shape)[1:])]
             memory = np.zeros(shape, np.float32 if self.dtype == "float32" else np.uint16)
-            tensor = openvino.Tensor(memory, shape, port.element_type)
-            self._request.set_tensor(port.any_name, tensor)
-            caches += [memory, tensor]
+            caches[port.any_name] = openvino.Tensor(memory, shape, port.element_type), memory
         return caches
+
+    def _use(self, compiled: Any) -> None:
+        """Compute with this graph from now on, over the same cache."""
+        self._compiled = compiled
+        self._request = compiled.create_infer_request()
+        for name, (tensor, _) in self._caches.items():
+            self._request.set_tensor(name, tensor)
+
+    def prepare_adapter(self, adapter: Adapter) -> None:
+        kinds = self._delta_kinds | adapter.kinds
+        if kinds != self._delta_kinds and kinds not in self._prepared:
+            self._prepared[kinds] = self._compile(kinds)
+            release_pages(self._tensors)
+
+    def add_adapter(self, number: int, adapter: Adapter) -> None:
+        self.prepare_adapter(adapter)  # where nobody has
+        self._adapters[number] = adapter
+        self._switch(self._delta_kinds | adapter.kinds)
+
+    def remove_adapter(self, number: int) -> None:
+        del self._adapters[number]
+        self._resident = []
+        if not self._adapters:
+            self._switch(frozenset())
+
+    def _switch(self, delta_kinds: frozenset[str]) -> None:
+        """Change to the graph with these deltas; only one is kept, since each holds the weights."""
+        if delta_kinds == self._delta_kinds:
+            return
+        compiled = self._prepared.pop(delta_kinds, None) or self._compile(delta_kinds)
+        self._prepared.clear()
+        self._delta_kinds = delta_kinds
+        self._resident = []
+        self._use(compiled)
+
+    def _make_resident(self, used: set[int]) -> None:
+        """Stack the deltas of the adapters that this step needs; those used last stay beside them."""
+        if self._resident and used <= set(self._resident):
+            return
+        others = [number for number in self._resident if number not in used]
+        self._resident = [*sorted(used), *others][: max(len(used), _KEPT_ADAPTERS)] or list(self._adapters)[:1]
+        chosen = [self._adapters[number] for number in self._resident]
+        self._resident_rank = max(adapter.rank for adapter in chosen)
+        for port in self._compiled.inputs:
+            name = port.any_name
+            if name.endswith("_proj.a"):
+                module = name.removesuffix(".a")
+                size_out, size_in = self._tensors[f"{module}.weight"].shape
+                for half, array in zip(
+                    "ab", stack_deltas(chosen, module, (size_in, size_out), self._resident_rank), strict=True
+                ):
+                    self._request.set_tensor(f"{module}.{half}", openvino.Tensor(array))
+
+    def _mask(self, chunks: Sequence[Chunk]) -> npt.NDArray[np.float32]:
+        """``(num_tokens, n * rank)``: one in the columns of the token's own adapter."""
+        self._make_resident({chunk.adapter for chunk in chunks if chunk.adapter})
+        places = {number: place for place, number in enumerate(self._resident)}
+        rows = [places.get(chunk.adapter, -1) for chunk in chunks for _ in chunk.token_ids]
+        one_hot = np.array(rows)[:, None] == np.arange(len(self._resident))
+        return one_hot.repeat(self._resident_rank, axis=1).astype(np.float32)
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -139,7 +207,9 @@ class OpenVINORunner(Runner):
         )
         angles = (positions[:, None] * self._frequencies)[:, None, None, :]  # (T, 1, 1, head_dim)
         integers = {
-            "wanted": [end - 1 for chunk, end in zip(chunks, begins[1:], strict=True) if chunk.wants_logits],
+            "wanted": [
+                row for chunk, end in zip(chunks, begins[1:], strict=True) for row in range(end - chunk.num_logits, end)
+            ],
             "past_lens": [chunk.position for chunk in chunks],
             "subsequence_begins": begins,
             "block_indices": [block for table in tables for block in table],
@@ -150,6 +220,7 @@ class OpenVINORunner(Runner):
             "hidden": as_float32(self._embedding[ids]),
             "cos": np.cos(angles),
             "sin": np.sin(angles),
+            **({"delta_mask": self._mask(chunks)} if self._adapters else {}),
             **{name: np.array(value, np.int32) for name, value in integers.items()},
         }
 

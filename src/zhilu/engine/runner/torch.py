@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from zhilu.engine.adapters import Adapter, stack_deltas
 from zhilu.engine.config import ModelConfig
 from zhilu.engine.runner.base import Chunk, Runner
 from zhilu.engine.runner.rope import inverse_frequencies
@@ -28,6 +29,7 @@ __all__ = ["TorchRunner"]
 class _Layer:
     """Weights of one block. Projections that read the same input are stacked: one matrix product instead of three."""
 
+    prefix: str  # of its weights' names
     input_norm: torch.Tensor  # (hidden,)
     qkv: torch.Tensor  # ((heads + 2 * kv_heads) * head_dim, hidden)
     qkv_bias: torch.Tensor | None
@@ -67,6 +69,15 @@ class _Batch:
     mask: torch.Tensor  # (num_singles, 1, 1, max_blocks * block_size) bool: True may be looked at
     pieces: list[_Piece]
     wanted: torch.Tensor  # (num_wanted,) rows whose logits are asked for
+    deltas: _Deltas | None  # None where no token of this step has an adapter
+
+
+@dataclass
+class _Deltas:
+    """LoRA deltas of the step's adapters, stacked (see ``adapters.stack_deltas``)."""
+
+    mask: torch.Tensor  # (num_tokens, n * rank)
+    halves: Mapping[str, tuple[torch.Tensor, torch.Tensor]]  # by projection: (in, n * rank), (n * rank, out)
 
 
 class TorchRunner(Runner):
@@ -100,6 +111,9 @@ class TorchRunner(Runner):
         self._embedding = w["model.embed_tokens.weight"]
         self._final_norm = w["model.norm.weight"]
         self._unembedding = self._embedding if config.tied else w["lm_head.weight"]
+        self._shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        self._adapters: dict[int, Adapter] = {}
+        self._stacked: tuple[list[int], int, Mapping[str, tuple[torch.Tensor, torch.Tensor]]] = ([], 0, {})
         self._layers = [self._make_layer(w, f"model.layers.{i}.") for i in range(config.num_layers)]
 
     def _make_layer(self, w: Mapping[str, torch.Tensor], prefix: str) -> _Layer:
@@ -119,6 +133,7 @@ class TorchRunner(Runner):
             qk_norm = torch.cat([q.expand(config.num_heads, -1), k.expand(config.num_kv_heads, -1)])
         cache_shape = (self.num_blocks, self.block_size, config.num_kv_heads, config.head_dim)
         return _Layer(
+            prefix=prefix,
             input_norm=weight("input_layernorm"),
             qkv=weight("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
             qkv_bias=stack("bias", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
@@ -163,7 +178,7 @@ class TorchRunner(Runner):
         hidden = self._embedding[batch.ids]  # (num_tokens, hidden)
         for layer in self._layers:
             hidden = hidden + self._attention(layer, self._norm(hidden, layer.input_norm), batch)
-            hidden = hidden + self._mlp(layer, self._norm(hidden, layer.post_norm))
+            hidden = hidden + self._mlp(layer, self._norm(hidden, layer.post_norm), batch)
         # Only the last token of a sequence needs the whole vocabulary.
         last = self._norm(hidden[batch.wanted], self._final_norm)
         logits: npt.NDArray[np.float32] = F.linear(last, self._unembedding).float().cpu().numpy()
@@ -172,13 +187,30 @@ class TorchRunner(Runner):
     def _norm(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return F.rms_norm(x, (x.shape[-1],), weight, self.config.norm_eps)
 
-    def _mlp(self, layer: _Layer, x: torch.Tensor) -> torch.Tensor:
-        gate, up = F.linear(x, layer.gate_up, layer.gate_up_bias).chunk(2, dim=-1)
-        return F.linear(F.silu(gate) * up, layer.down, layer.down_bias)
+    def _mlp(self, layer: _Layer, x: torch.Tensor, batch: _Batch) -> torch.Tensor:
+        names = layer.prefix + "mlp.gate_proj", layer.prefix + "mlp.up_proj"
+        gate, up = self._linear(x, layer.gate_up, layer.gate_up_bias, batch, *names).chunk(2, dim=-1)
+        return self._linear(F.silu(gate) * up, layer.down, layer.down_bias, batch, layer.prefix + "mlp.down_proj")
+
+    def _linear(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, batch: _Batch, *names: str
+    ) -> torch.Tensor:
+        """Several projections of ``x`` as one product, and to each the deltas of its tokens' adapters."""
+        y = F.linear(x, weight, bias)
+        if batch.deltas is not None:
+            start = 0
+            for name in names:
+                stop = start + self._shapes[f"{name}.weight"][0]
+                if name in batch.deltas.halves:
+                    a, b = batch.deltas.halves[name]
+                    y[:, start:stop] += (x @ a * batch.deltas.mask) @ b
+                start = stop
+        return y
 
     def _attention(self, layer: _Layer, x: torch.Tensor, batch: _Batch) -> torch.Tensor:
         heads, kv_heads, dim = self.config.num_heads, self.config.num_kv_heads, self.config.head_dim
-        qkv = F.linear(x, layer.qkv, layer.qkv_bias).view(-1, heads + 2 * kv_heads, dim)
+        names = [f"{layer.prefix}self_attn.{name}_proj" for name in "qkvo"]
+        qkv = self._linear(x, layer.qkv, layer.qkv_bias, batch, *names[:3]).view(-1, heads + 2 * kv_heads, dim)
         qk, v = qkv[:, : heads + kv_heads], qkv[:, heads + kv_heads :]
         if layer.qk_norm is not None:
             qk = F.rms_norm(qk, (dim,), None, self.config.norm_eps) * layer.qk_norm
@@ -193,7 +225,7 @@ class TorchRunner(Runner):
         for piece in batch.pieces:
             rows = slice(piece.start, piece.stop)
             out[rows] = self._attend_piece(layer, q[rows], k[rows], v[rows], piece)
-        return F.linear(out.view(-1, heads * dim), layer.output, layer.output_bias)
+        return self._linear(out.view(-1, heads * dim), layer.output, layer.output_bias, batch, names[3])
 
     def _attend_singles(self, layer: _Layer, q: torch.Tensor, batch: _Batch) -> torch.Tensor:
         """One query token per sequence against its own blocks. q: ``(num_singles, heads, head_dim)``."""
@@ -236,8 +268,7 @@ class TorchRunner(Runner):
                 singles.append((start, chunk))
             else:
                 pieces.append(self._make_piece(chunk, start, length))
-            if chunk.wants_logits:
-                wanted.append(len(ids) - 1)
+            wanted.extend(range(len(ids) - chunk.num_logits, len(ids)))
         angles = self._tensor(positions).float()[:, None, None] * self._frequencies
         tables, mask = self._pad([chunk for _, chunk in singles])
         return _Batch(
@@ -250,7 +281,39 @@ class TorchRunner(Runner):
             mask=mask,
             pieces=pieces,
             wanted=self._tensor(wanted),
+            deltas=self._make_deltas(chunks),
         )
+
+    def add_adapter(self, number: int, adapter: Adapter) -> None:
+        self._adapters[number] = adapter
+
+    def remove_adapter(self, number: int) -> None:
+        del self._adapters[number]
+        self._stacked = ([], 0, {})
+
+    def _make_deltas(self, chunks: Sequence[Chunk]) -> _Deltas | None:
+        used = sorted({chunk.adapter for chunk in chunks if chunk.adapter})
+        if not used:
+            return None
+        if used != self._stacked[0]:
+            self._stacked = self._stack(used)
+        _, rank, halves = self._stacked
+        places = self._tensor([used.index(c.adapter) if c.adapter else -1 for c in chunks for _ in c.token_ids])
+        one_hot = places[:, None] == torch.arange(len(used), device=self.device)
+        return _Deltas(one_hot.repeat_interleave(rank, dim=1).to(self.dtype), halves)
+
+    def _stack(self, used: list[int]) -> tuple[list[int], int, Mapping[str, tuple[torch.Tensor, torch.Tensor]]]:
+        chosen = [self._adapters[number] for number in used]
+        rank = max(adapter.rank for adapter in chosen)
+        halves = {}
+        for module in {module for adapter in chosen for module in adapter.deltas}:
+            size_out, size_in = self._shapes[f"{module}.weight"]
+            a, b = stack_deltas(chosen, module, (size_in, size_out), rank)
+            halves[module] = (
+                torch.from_numpy(a).to(self.device, self.dtype),
+                torch.from_numpy(b).to(self.device, self.dtype),
+            )
+        return used, rank, halves
 
     def _make_piece(self, chunk: Chunk, start: int, length: int) -> _Piece:
         stop = start + len(chunk.token_ids)
