@@ -14,7 +14,16 @@ import numpy.typing as npt
 
 from zhilu.engine.sampling import SamplingParams
 
-__all__ = ["SampledToken", "candidates", "log_softmax", "make_generator", "penalize", "report", "sample"]
+__all__ = [
+    "SampledToken",
+    "candidates",
+    "draw_from_all",
+    "log_softmax",
+    "make_generator",
+    "penalize",
+    "report",
+    "sample",
+]
 
 # Dividing by less overflows; vLLM draws the same line (``_SAMPLING_EPS``).
 _GREEDY_BELOW = 1e-5
@@ -62,6 +71,8 @@ def sample(
         row = np.where(mask, row, np.float32(-np.inf))
     if params.temperature < _GREEDY_BELOW:
         chosen = int(row.argmax())
+    elif not params.top_k and params.top_p >= 1 and params.min_p <= 0:
+        chosen = draw_from_all(row, params.temperature, generator.random())
     else:
         ids, probabilities = candidates(row, params)
         # Inverse of the cumulative distribution; the clip guards against a rounded sum just below the draw.
@@ -69,6 +80,27 @@ def sample(
         position = int(cumulative.searchsorted(generator.random() * cumulative[-1], side="right"))
         chosen = int(ids[min(position, len(ids) - 1)])
     return _with_logprobs(logits, chosen, params.num_top_logprobs)
+
+
+def draw_from_all(row: Row, temperature: float, uniform: float, width: int = 256) -> int:
+    """The token at ``uniform`` (0 to 1) of the cumulative distribution, without any filter.
+
+    The plain case is the common one, and every sequence of a batch pays for it in each step. So it is counted in single
+    precision, and the place is looked up in two levels instead of summing the whole vocabulary up.
+    """
+    with np.errstate(over="ignore"):  # far below the likeliest is zero either way
+        weights = np.exp((row - row.max()) * np.float32(1 / temperature))
+    blocks = np.add.reduceat(weights, np.arange(0, len(weights), width), dtype=np.float64).cumsum()
+    block = _place(blocks, uniform * blocks[-1])
+    before = blocks[block - 1] if block else 0.0
+    inside = weights[block * width : (block + 1) * width].cumsum(dtype=np.float64)
+    return block * width + _place(inside, uniform * blocks[-1] - before)
+
+
+def _place(cumulative: npt.NDArray[np.float64], target: float) -> int:
+    """The first entry above ``target``; where rounding has put it past the sum, the last entry that has any weight."""
+    last = int(cumulative.searchsorted(cumulative[-1]))
+    return min(int(cumulative.searchsorted(target, side="right")), last)
 
 
 def _mask(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zhilu.engine.sampler import candidates, log_softmax, make_generator, penalize, sample
+from zhilu.engine.sampler import candidates, draw_from_all, log_softmax, make_generator, penalize, sample
 from zhilu.engine.sampling import SamplingParams
 
 LOGITS = np.random.default_rng(0).standard_normal(1000).astype(np.float32) * 3
@@ -85,3 +85,21 @@ def test_seeds() -> None:
     assert first.random(5).tolist() != second.random(5).tolist()
     assert make_generator(-1, 0).random() == make_generator(-1, 0).random()
     assert make_generator(None, 0).random() != make_generator(None, 0).random()
+
+
+def test_a_plain_draw_is_the_inverse_of_the_cumulative_distribution() -> None:
+    rng = np.random.default_rng(0)
+    row = (3 * rng.standard_normal(5000)).astype(np.float32)
+    ids, probabilities = candidates(row, SamplingParams(1, temperature=0.8))
+    cumulative = probabilities.cumsum() / probabilities.sum()
+    for uniform in rng.random(300):
+        drawn = draw_from_all(row, 0.8, uniform)
+        assert abs(cumulative[drawn] - uniform) <= probabilities[drawn] / probabilities.sum() + 1e-5
+        assert ids[drawn] == drawn
+
+
+@pytest.mark.parametrize("uniform", [0.0, 0.3, 1 - 2**-53, 1.0])
+def test_what_cannot_come_is_never_drawn(uniform: float) -> None:
+    row = np.full(1000, -np.inf, np.float32)
+    row[[3, 700]] = 5.0
+    assert draw_from_all(row, 1.0, uniform) == (3 if uniform < 0.5 else 700)
