@@ -1,0 +1,244 @@
+"""Our engine beside llama.cpp, vLLM's CPU build and OpenVINO GenAI: same weights, same machine, one run, over HTTP.
+
+    python benchmarks/serve.py --threads 2 --json serve.json
+    python benchmarks/serve.py --llama-server FILE --vllm-python FILE --genai-python FILE --rounds 3
+    python benchmarks/serve.py --tiny                # does it run at all? a toy model, few tokens
+
+By default a random Qwen3 of 26 million parameters (``--model DIR`` for another). Workloads: ``prefill`` (one prompt of 1,024
+tokens, tokens of it a second), ``single`` (one stream, without its prompt), ``8`` and ``32`` (all tokens over the wall time),
+``lora`` (8 requests over 4 adapters in one batch), and for our engine ``copy``: zhilu-nano quotes from passages with and
+without guessing (``--speculate``), the answers being equal. All prompts are token ids, greedy, and never repeat within an
+engine's prefix cache. Each engine is a process of its own and runs alone; the best of ``--rounds`` counts. GenAI has no
+server: it runs in process, which is to its advantage. A peer that is not there is skipped with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from serve import formats
+from serve.load import Figures, run_batch
+from serve.peers import PEERS, Job, Peer, megabytes, ours, serving
+
+from zhilu.engine.config import read_config
+
+Row = dict[str, float | str]
+COLUMNS = ("prefill", "single", "8", "32", "lora", "start_s", "mb", "mb_after")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, help="a model folder (default: a random Qwen3)")
+    parser.add_argument("--peers", nargs="+", choices=[*PEERS, "genai", "copy"], default=[*PEERS, "genai", "copy"])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--tokens", type=int, default=128, help="new tokens of each request")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rank", type=int, default=8, help="of the four adapters, on every projection")
+    parser.add_argument("--llama-server", help="llama.cpp's llama-server (default: on the PATH)")
+    parser.add_argument("--vllm-python", help="a Python that has vLLM's CPU build")
+    parser.add_argument("--genai-python", help="a Python that has openvino-genai and optimum-intel")
+    parser.add_argument("--genai-formats", nargs="+", default=["fp16", "int8"], help="as optimum-intel names them")
+    parser.add_argument("--start-seconds", type=float, default=300, help="patience with an engine that starts")
+    parser.add_argument("--tiny", action="store_true", help="a toy model, 8 tokens, one round")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    args = parser.parse_args()
+    if args.tiny:
+        args.tokens, args.rounds = 8, 1
+
+    rows: dict[str, Row] = {}
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        shape = {"num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 128} if args.tiny else {}
+        model = args.model or formats.make_model(folder / "model", **shape)
+        adapters = formats.make_adapters(folder, model, 4, args.rank)
+        job = Job(model, adapters, folder, args.threads, max_len=1536, concurrency=32, arguments=args)
+        work = _workloads(args, read_config(model).vocab_size)
+        for name in args.peers:
+            if name in PEERS:
+                rows[name] = _measure(PEERS[name], job, work)
+                _tell(name, rows[name])
+        if "genai" in args.peers:
+            for kind in args.genai_formats:
+                rows[f"genai {kind}"] = _measure_genai(job, work, kind)
+                _tell(f"genai {kind}", rows[f"genai {kind}"])
+        copy = _measure_copying(job) if "copy" in args.peers else {}
+    print(_table(rows))
+    ratios = _ratios(rows)
+    for line in (*(f"{name}: {value:.2f}" for name, value in ratios.items()), f"copy: {copy}"):
+        print(line)
+    if args.json:
+        args.json.write_text(
+            json.dumps({"rows": rows, "ratios": ratios, "copy": copy, "threads": args.threads}, indent=1)
+        )
+
+
+def _workloads(args: argparse.Namespace, vocab_size: int) -> dict[str, dict[str, Any]]:
+    """Prompts as token ids, and how many tokens to generate. The last of the vocabulary may be special, the first bytes."""
+    rng = np.random.default_rng(0)
+
+    def prompts(count: int, length: int) -> list[list[int]]:
+        return rng.integers(300, vocab_size - 300, (count, length)).tolist()
+
+    return {
+        "prefill": {"prompts": prompts(1, 1024), "num_tokens": 1},
+        "single": {"prompts": prompts(1, 64), "num_tokens": args.tokens},
+        "8": {"prompts": prompts(8, 64), "num_tokens": args.tokens},
+        "32": {"prompts": prompts(32, 64), "num_tokens": args.tokens},
+    }
+
+
+def _bodies(work: Mapping[str, Any], extra: Mapping[str, Any]) -> list[dict[str, Any]]:
+    fixed = {"max_tokens": work["num_tokens"], "temperature": 0, "ignore_eos": True, "model": "m", **extra}
+    return [{"prompt": prompt, **fixed} for prompt in work["prompts"]]
+
+
+def _measure(peer: Peer, job: Job, work: Mapping[str, Any]) -> Row:
+    reason = peer.missing(job)
+    if reason:
+        return {"skipped": reason}
+    args, row = job.arguments, Row()
+    try:
+        with serving(peer, job, False, args.start_seconds) as (port, seconds, process):
+            row["start_s"], row["mb"] = round(seconds, 2), megabytes(process)
+            run_batch(port, _bodies({**work["8"], "num_tokens": 4}, {}))  # first products are slow everywhere
+            for name, item in work.items():
+                runs = [run_batch(port, _bodies(item, {"seed": 1})) for _ in range(args.rounds)]
+                row[name] = round(max(_figure(name, item, run) for run in runs), 1)
+            row["mb_after"] = megabytes(process)
+        with serving(peer, job, True, args.start_seconds) as (port, _, _):
+            bodies = _bodies(work["8"], {})
+            names = list(job.adapters)
+            for number, body in enumerate(bodies):
+                body.update(peer.name_adapter(names[number % 4], number % 4))
+            run_batch(port, [{**body, "max_tokens": 4} for body in bodies])
+            row["lora"] = round(max(run_batch(port, bodies).tokens_per_s for _ in range(args.rounds)), 1)
+    except Exception as error:  # one engine's failure must not lose the others' figures
+        row["failed"] = " ".join(f"{type(error).__name__}: {error}".split())[-600:]
+    return row
+
+
+def _figure(name: str, work: Mapping[str, Any], run: Figures) -> float:
+    if name == "prefill":
+        return len(work["prompts"][0]) / run.answers[0].first
+    return run.decode_per_s if name == "single" else run.tokens_per_s
+
+
+def _measure_genai(job: Job, work: Mapping[str, Any], kind: str) -> Row:
+    args = job.arguments
+    if not args.genai_python:
+        return {"skipped": "no Python with openvino-genai was given (--genai-python FILE)"}
+    ir = job.folder / f"ir-{kind}"
+    export = [args.genai_python, "-m", "optimum.commands.optimum_cli", "export", "openvino", "--model", str(job.model)]
+    export += ["--task", "text-generation-with-past", "--weight-format", kind, str(ir)]
+    task = {"model": str(ir), "work": work, "threads": args.threads, "rounds": args.rounds, "concurrency": 32}
+    try:
+        subprocess.run(export, check=True, capture_output=True, text=True, timeout=1200)
+        script = Path(__file__).parent / "serve" / "genai.py"
+        done = subprocess.run(
+            [args.genai_python, str(script)],
+            input=json.dumps(task),
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=3600,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return {"failed": " ".join((getattr(error, "stderr", None) or str(error)).split())[-600:]}
+    told = json.loads(done.stdout.splitlines()[-1])
+    row: Row = {"start_s": round(told["start"], 2)}
+    for name, item in work.items():
+        wall, first = told[name]["wall"], told[name]["first"]
+        count = item["num_tokens"] * len(item["prompts"])
+        if name == "prefill":
+            row[name] = round(len(item["prompts"][0]) / wall, 1)
+        else:
+            row[name] = round((count - 1) / (wall - first) if name == "single" else count / wall, 1)
+    return row
+
+
+def _measure_copying(job: Job) -> dict[str, Any]:
+    """zhilu-nano quotes from its passages, with and without guessing: tokens a second of one stream, and the answers."""
+    from zhilu.engine.tokenizer import Tokenizer
+    from zhilu.prompts import Passage, grounded_messages
+
+    tokenizer = Tokenizer(formats.NANO)
+    passages = list(_PASSAGES.items())
+    bodies = []
+    for title, text in passages:
+        messages = grounded_messages(f"What is written about {title}?", [Passage(title=t, text=x) for t, x in passages])
+        prompt = tokenizer.encode(tokenizer.render_chat(list(messages), None, True), add_special_tokens=False)
+        prompt += tokenizer.encode(text[: len(text) // 4], add_special_tokens=False)  # the quotation has begun
+        bodies.append({"prompt": prompt, "max_tokens": 96, "temperature": 0, "model": "m"})
+    nano = Job(formats.NANO, {}, job.folder, job.threads, 2048, 1, job.arguments)
+    found: dict[str, Any] = {}
+    texts: dict[str, list[str]] = {}
+    for name, guesses in (("plain", "0"), ("guessing", "8")):
+        with serving(ours(f"copy {name}", "--speculate", guesses), nano, False, job.arguments.start_seconds) as (
+            port,
+            *_,
+        ):
+            rounds = [[run_batch(port, [body]) for body in bodies] for _ in range(job.arguments.rounds + 1)][1:]
+            found[name] = round(max(_mean_decode(answers) for answers in rounds), 1)
+            texts[name] = [figures.answers[0].text for figures in rounds[0]]
+    found["ratio"] = round(found["guessing"] / found["plain"], 2)
+    found["same_text"] = texts["plain"] == texts["guessing"]
+    return found
+
+
+def _mean_decode(answers: list[Figures]) -> float:
+    """Tokens after the first over the time after the first, of all answers together."""
+    times = [figures.answers[0] for figures in answers]
+    return sum(a.num_tokens - 1 for a in times) / sum(a.last - a.first for a in times)
+
+
+_PASSAGES = {
+    "the library": "The library on Mill Street opens at nine in the morning and closes at eight in the evening, except on "
+    "Sundays, when it opens at noon. Members may borrow up to twelve books for four weeks and renew them twice by telephone.",
+    "the bridge": "The old bridge over the river was built of grey granite between 1834 and 1839 and carried the only road to "
+    "the northern villages until the railway came. Its five arches are each eighteen metres wide and stand on oak piles.",
+    "the garden": "The botanical garden keeps about four thousand kinds of plants from every continent. In the glass houses "
+    "orchids, coffee and cocoa grow all year round; the rose beds in front of them are at their best in the second half of June.",
+}
+
+
+def _tell(name: str, row: Row) -> None:
+    print(json.dumps({"engine": name, **row}, ensure_ascii=False), flush=True)
+
+
+def _table(rows: Mapping[str, Row]) -> str:
+    lines = [" | ".join(["engine", *COLUMNS]), " | ".join(["---"] * (len(COLUMNS) + 1))]
+    for name, row in rows.items():
+        note = row.get("skipped") or row.get("failed")
+        cells = [str(row.get(column, "")) for column in COLUMNS]
+        lines.append(" | ".join([name, *cells]) + (f"   ({str(note)[:100]})" if note else ""))
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def _ratios(rows: Mapping[str, Row]) -> dict[str, float]:
+    """Our best against the best of each other kind, by workload; and what the adapters leave of our speed."""
+
+    def best(kind: str, column: str) -> float:
+        figures = [row.get(column) for name, row in rows.items() if name.startswith(kind)]
+        return max((f for f in figures if isinstance(f, float)), default=0.0)
+
+    found = {}
+    for kind in ("llama.cpp", "vllm", "genai"):
+        for column in ("prefill", "single", "8", "32", "lora"):
+            if best("ours", column) and best(kind, column):
+                found[f"ours / {kind}, {column}"] = round(best("ours", column) / best(kind, column), 3)
+    for name, row in rows.items():
+        if isinstance(row.get("lora"), float) and isinstance(row.get("8"), float):
+            found[f"{name}, with adapters / without"] = round(float(row["lora"]) / float(row["8"]), 3)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
