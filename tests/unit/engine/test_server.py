@@ -154,8 +154,10 @@ def test_completions(client: openai.OpenAI) -> None:
     ("fields", "status", "param", "needle"),
     [
         ({"extra_body": {"temprature": 1}}, 400, "temprature", "did you mean 'temperature'"),
-        ({"response_format": {"type": "json_object"}}, 400, "response_format", "not supported by this engine"),
-        ({"tool_choice": "required"}, 400, "tool_choice", "not supported"),
+        ({"response_format": {"type": "xml"}}, 400, "response_format.type", "given 'xml'"),
+        ({"extra_body": {"guided_regex": "["}}, 400, "guided_regex", "unclosed"),
+        ({"extra_body": {"use_beam_search": True}}, 400, "use_beam_search", "not supported by this engine"),
+        ({"tool_choice": "required"}, 400, "tool_choice", "needs tools"),
         ({"temperature": 9}, 400, "temperature", "at most 2"),
         ({"max_tokens": 9000}, 400, "messages", "too many"),
         ({"model": "gpt-4"}, 404, "model", "'tiny' is"),

@@ -75,9 +75,8 @@ def test_both_ways_tell_the_same_calls(size: int, eager: bool) -> None:
 
 def test_arguments_are_told_as_they_come() -> None:
     parser = ToolCallParser(eager=True)
-    deltas = []
-    for piece in ['<tool_call>\n{"name": "weather", "argum', 'ents": {"ci', 'ty": "x"', "}}\n</tool_call>"]:
-        deltas.append(parser.push(piece)[1])
+    pieces = ['<tool_call>\n{"name": "weather", "argum', 'ents": {"ci', 'ty": "x"', "}}\n</tool_call>"]
+    deltas = [parser.push(piece)[1] for piece in pieces]
     assert [len(new) for new in deltas] == [0, 2, 1, 1]
     assert deltas[1][0]["function"] == {"name": "weather", "arguments": ""}
     assert [new[-1]["function"]["arguments"] for new in deltas[1:]] == ['{"ci', 'ty": "x"', "}"]
