@@ -57,6 +57,7 @@ public class Tools {
                     String arguments = (String) Json.get(call, "function", "arguments");
                     String result = Json.write(run(name, arguments));
                     OUT.println(name + "(" + arguments + ") = " + result);
+                    mend(call);
                     messages.add(Map.of("role", "tool", "tool_call_id", String.valueOf(Json.get(call, "id")), "content", result));
                 }
             }
@@ -69,7 +70,7 @@ public class Tools {
         }
     }
 
-    /** Runs one call. Arguments are what a model wrote: they may name no function of ours, or be no JSON at all. */
+    /** Runs one call. It is what a model wrote: it may name no function of ours, and its arguments may be no JSON at all. */
     static Map<String, Object> run(String name, String arguments) {
         if (!"get_weather".equals(name)) return Map.of("error", "no function " + name);
         try {
@@ -77,6 +78,17 @@ public class Tools {
             return Map.of("city", city, "weather", "sunny", "temperature", 21); // your own service would be asked here
         } catch (IllegalArgumentException e) {
             return Map.of("error", e.getMessage());
+        }
+    }
+
+    /** A server may refuse a history with broken arguments, the model's own ones too: those become empty. */
+    @SuppressWarnings("unchecked")
+    static void mend(Object call) {
+        Map<String, Object> function = (Map<String, Object>) Json.get(call, "function");
+        try {
+            Json.read((String) function.get("arguments"));
+        } catch (IllegalArgumentException notJson) {
+            function.put("arguments", "{}");
         }
     }
 
@@ -91,9 +103,13 @@ public class Tools {
         if (!KEY.isEmpty()) request.header("Authorization", "Bearer " + KEY);
         HttpResponse<String> reply = CLIENT.send(request.build(), HttpResponse.BodyHandlers.ofString());
         if (reply.statusCode() != 200) throw new IOException("HTTP " + reply.statusCode() + ": " + reasonIn(reply.body()));
-        Object message = Json.get(Json.read(reply.body()), "choices", 0, "message");
+        Object choice = Json.get(Json.read(reply.body()), "choices", 0);
+        Object message = Json.get(choice, "message"), reason = Json.get(choice, "finish_reason");
         int numCalls = Json.get(message, "tool_calls") instanceof List<?> calls ? calls.size() : 0;
-        ERR.println("[" + numCalls + " tool calls, request " + reply.headers().firstValue("x-request-id").orElse("-") + "]");
+        String id = reply.headers().firstValue("x-request-id").orElse("-");
+        ERR.println("[" + numCalls + " tool calls, ended by " + reason + ", request " + id + "]");
+        // Cut off at max_tokens: half a call is not to be run.
+        if ("length".equals(reason) && message instanceof Map<?, ?> map) map.remove("tool_calls");
         return message;
     }
 

@@ -24,13 +24,23 @@ const functions = {
   get_weather: ({ city }) => ({ city, weather: "sunny", temperature: 21 }), // your own service would be asked here
 };
 
-/** Runs one call. Arguments are what a model wrote: they may name no function of ours, or be no JSON at all. */
-function run({ function: { name, arguments: text } }) {
+/** Runs one call. It is what a model wrote: it may name no function of ours, and its arguments may be no JSON at all. */
+function run(call) {
+  const { name, arguments: text } = call.function;
+  if (!Object.hasOwn(functions, name)) return { error: `no function ${name}` };
   try {
-    if (!Object.hasOwn(functions, name)) return { error: `no function ${name}` };
     return functions[name](JSON.parse(text || "{}"));
   } catch (error) {
     return { error: error.message };
+  }
+}
+
+/** A server may refuse a history with broken arguments, the model's own ones too: those become empty. */
+function mend(call) {
+  try {
+    JSON.parse(call.function.arguments);
+  } catch {
+    call.function.arguments = "{}";
   }
 }
 
@@ -41,7 +51,9 @@ async function ask(messages) {
     .withResponse();
   let content = "";
   const calls = [];
+  let reason;
   for await (const chunk of stream) {
+    reason = chunk.choices[0]?.finish_reason ?? reason;
     const delta = chunk.choices[0]?.delta ?? {};
     if (delta.content) process.stdout.write(delta.content);
     content += delta.content ?? "";
@@ -53,7 +65,8 @@ async function ask(messages) {
     }
   }
   if (content) process.stdout.write("\n");
-  console.error(`[${calls.length} tool calls, request ${request_id}]`);
+  console.error(`[${calls.length} tool calls, ended by ${reason}, request ${request_id}]`);
+  if (reason === "length") calls.length = 0; // cut off at max_tokens: half a call is not to be run
   return calls.length ? { role: "assistant", content: content || null, tool_calls: calls } : { role: "assistant", content };
 }
 
@@ -67,6 +80,7 @@ try {
     for (const call of reply.tool_calls) {
       const result = JSON.stringify(run(call));
       console.log(`${call.function.name}(${call.function.arguments}) = ${result}`);
+      mend(call);
       messages.push({ role: "tool", tool_call_id: call.id, content: result });
     }
   }
