@@ -175,6 +175,40 @@ def readme(browser: Browser, url: str) -> None:
             save(page, IMAGES / f"chat-{lang}.png")
 
 
+PLAY = {
+    "en": ("Who are you?", "Send to all", ("Tokens", "Request", "Response", "Code"), "Restart with options"),
+    "zh": ("你是谁？", "全部发送", ("Token", "请求", "响应", "代码"), "带选项重启"),
+}
+
+
+def play(page: Page, folder: Path, guise: Guise) -> None:
+    """The playground with answers, each of its tabs, two columns, and the options of a start."""
+    question, send_all, tabs, options = PLAY[guise.lang]
+    page.goto("/playground")
+    page.locator("textarea[data-slash]").fill(question)
+    page.locator("summary").nth(2).click()
+    page.locator("aside input[type=checkbox]").check()
+    page.locator("aside input[type=number]").first.fill("0")
+    page.locator("textarea[data-slash]").press("Control+Enter")
+    expect(page.locator("dl dd").first).to_be_visible(timeout=60_000)
+    page.screenshot(path=folder / f"play-answer-{guise.name}.png")
+    for tab in tabs:
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(500)
+        page.get_by_role("tablist").scroll_into_view_if_needed()
+        page.screenshot(path=folder / f"play-{tabs.index(tab)}-{guise.name}.png")
+    page.goto("/playground?view=compare")
+    page.get_by_role("button", name=send_all).click()
+    expect(page.get_by_test_id("column-answer")).to_have_count(2, timeout=60_000)
+    page.wait_for_timeout(1500)
+    page.screenshot(path=folder / f"play-compare-{guise.name}.png", full_page=True)
+    page.goto("/models")
+    page.get_by_role("button", name=options).first.click()
+    expect(page.get_by_test_id("memory")).to_be_visible()
+    page.wait_for_timeout(400)
+    page.screenshot(path=folder / f"start-{guise.name}.png")
+
+
 def everything(browser: Browser, url: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     kb = get(url, "/kbs")[0]["id"]
@@ -191,6 +225,8 @@ def everything(browser: Browser, url: str, folder: Path) -> None:
         "models": "/models",
         "pull": "/models?do=pull",
         "model": "/models/zhilu-nano",
+        "playground": "/playground",
+        "compare": "/playground?view=compare",
         "jobs": "/jobs",
         "roadmap": "/roadmap",
         "task": "/roadmap/0.1",
@@ -207,6 +243,7 @@ def everything(browser: Browser, url: str, folder: Path) -> None:
                 page.screenshot(path=folder / f"{name}-{guise.name}.png")
             ask_all(page, url, guise.lang)
             page.screenshot(path=folder / f"ask-{guise.name}.png")
+            play(page, folder, guise)
 
 
 def main() -> None:

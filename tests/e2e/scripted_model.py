@@ -2,7 +2,8 @@
 
 Speaks the OpenAI protocol: streams a word every ``--pause`` seconds. Asked with numbered passages it copies the sentence
 that shares most with the question and cites it, or refuses. Asked to "count", it counts for long enough to be stopped;
-"fail" breaks off in the middle.
+"fail" breaks off in the middle. Given tools it calls the first one with ``{"city": "Wien"}``. ``GET /last`` is the body of
+the last request, for tests of what was really sent.
 
     python tests/e2e/scripted_model.py --port 8000 --pause 0.03
 """
@@ -60,16 +61,23 @@ def reply(messages: list[dict[str, Any]]) -> str:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     pause = 0.02
+    last: dict[str, Any] = {}
 
     def do_GET(self) -> None:
+        if self.path == "/last":
+            self._json(Handler.last)
+            return
         self._json(
             {"object": "list", "data": [{"id": "zhilu-nano", "object": "model", "owned_by": "test", "created": 0}]}
         )
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = Handler.last = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if not self.path.endswith("/chat/completions"):
             self._json({"error": {"message": "not here", "type": "not_found"}}, status=404)
+            return
+        if body.get("tools") and body["messages"][-1]["role"] != "tool":
+            self._call_a_tool(body)
             return
         text = reply(body["messages"])
         usage = {"prompt_tokens": 10, "completion_tokens": len(text.split()), "total_tokens": 10 + len(text.split())}
@@ -102,6 +110,35 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"data: [DONE]\n\n")
         except (BrokenPipeError, ConnectionResetError):
             pass  # the gateway hung up: that is how a stop arrives
+        self.close_connection = True
+
+    def _call_a_tool(self, body: dict[str, Any]) -> None:
+        """The arguments in two pieces where the answer is streamed, as real engines send them."""
+        name = body["tools"][0]["function"]["name"]
+        arguments = json.dumps({"city": "Wien"})
+        call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": name, "arguments": ""}}
+        pieces: list[dict[str, Any]] = [
+            call, {"index": 0, "function": {"arguments": arguments[:5]}},
+            {"index": 0, "function": {"arguments": arguments[5:]}},
+        ]  # fmt: skip
+        shared = {"id": "c", "created": 0, "model": "zhilu-nano"}
+        if not body.get("stream"):
+            whole = {**call, "function": {"name": name, "arguments": arguments}}
+            message = {"role": "assistant", "content": None, "tool_calls": [whole]}
+            choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+            self._json({**shared, "object": "chat.completion", "choices": [choice]})
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        ends = [None, None, None, "tool_calls"]
+        for piece, end in zip([*pieces, None], ends, strict=True):
+            delta = {"tool_calls": [piece]} if piece else {}
+            chunk = {**shared, "object": "chat.completion.chunk"}
+            choices = [{"index": 0, "delta": delta, "finish_reason": end}]
+            self.wfile.write(f"data: {json.dumps({**chunk, 'choices': choices})}\n\n".encode())
+        self.wfile.write(b"data: [DONE]\n\n")
         self.close_connection = True
 
     def _chunks(self, text: str, usage: dict[str, int]) -> Iterator[dict[str, Any]]:

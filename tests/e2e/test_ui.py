@@ -341,7 +341,7 @@ def test_an_address_that_leads_nowhere_says_so(page: Page) -> None:
     expect(page).to_have_url(re.compile("/chat$"))
 
 
-@pytest.mark.parametrize("path", ["/chat", "/knowledge", "/models", "/jobs", "/roadmap", "/settings"])
+@pytest.mark.parametrize("path", ["/chat", "/knowledge", "/models", "/playground", "/jobs", "/roadmap", "/settings"])
 def test_pages_fit_a_telephone(browser: Browser, product: str, path: str) -> None:
     narrow = Watch(browser, product, width=390, height=844)
     narrow.page.goto(path)

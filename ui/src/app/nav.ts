@@ -1,4 +1,13 @@
-import { Activity, Box, FlaskConical, LibraryBig, MessageCircle, Route, Settings2, type LucideIcon } from "lucide-react";
+import {
+  Activity,
+  Box,
+  FlaskConical,
+  LibraryBig,
+  MessageCircle,
+  Route,
+  Settings2,
+  type LucideIcon,
+} from "lucide-react";
 import type { Key } from "@/lib/i18n";
 
 /** The pages of the menu, in its order: the menu, the palette and the number keys all read this list. */

@@ -86,7 +86,12 @@ async function send(path: string, init: RequestInit): Promise<Response> {
 
 /** A request to the OpenAI API, its body sent as it is; the answer comes unread, a refusal too (see `refusal`). */
 export function openaiPost(path: string, body: string, signal: AbortSignal): Promise<Response> {
-  return reach(`/v1${path}`, { method: "POST", signal, headers: headers({ "Content-Type": "application/json" }), body });
+  return reach(`/v1${path}`, {
+    method: "POST",
+    signal,
+    headers: headers({ "Content-Type": "application/json" }),
+    body,
+  });
 }
 
 /** The OpenAI API's answer to a question without a body. */

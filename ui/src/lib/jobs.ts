@@ -10,6 +10,7 @@ export const isActive = (job: Job): boolean => job.status === "queued" || job.st
 const TOUCHES: Record<string, readonly string[]> = {
   ingest: ["kbs", "documents"],
   "model-pull": ["models"],
+  "engine-install": ["engines"],
   check: ["roadmap", "evidence"],
 };
 
@@ -19,7 +20,7 @@ export function acceptJob(queries: QueryClient, job: Job): void {
     if (!jobs) return jobs;
     return jobs.some(({ id }) => id === job.id) ? jobs.map((old) => (old.id === job.id ? job : old)) : [job, ...jobs];
   });
-  const touched = TOUCHES[job.kind] ?? (isActive(job) ? [] : ["kbs", "documents", "models", "roadmap"]);
+  const touched = TOUCHES[job.kind] ?? (isActive(job) ? [] : ["kbs", "documents", "models", "engines", "roadmap"]);
   for (const key of touched) void queries.invalidateQueries({ queryKey: [key] });
 }
 

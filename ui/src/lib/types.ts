@@ -30,7 +30,40 @@ type InBoth<M> = Omit<M, "why_not"> & { why_not: Text | null };
 export type Model = InBoth<Sent<"ModelInfo">>;
 export type ModelState = Model["state"];
 export type ModelDetails = InBoth<Sent<"ModelDetail">>;
-export type Engine = Schemas["EngineOut"];
+export type Engine = Schemas["EngineOut"] & {
+  /** Names of the start options it heeds. */
+  takes?: string[];
+  /** Words for the precision of its weights, the first its default. */
+  precisions?: string[];
+  can_install?: boolean;
+  status_note?: Text | null;
+};
+export type Adapter = Schemas["AdapterInfo"];
+
+/** Counts of a running model since it was started; see `LiveOut`. */
+export interface LiveFigures {
+  at: number;
+  source: "engine" | "gateway";
+  prompt_tokens: number;
+  generated_tokens: number;
+  num_answered: number;
+  running: number;
+  waiting: number | null;
+  kv_usage: number | null;
+}
+
+/** Bytes that a start would need for `requests` of `context` tokens at once; see `MemoryOut`. */
+export interface MemoryNeed {
+  engine_name: string;
+  weights: number;
+  cache: number;
+  engine: number;
+  total: number;
+  available: number;
+  fits: boolean;
+  context: number;
+  requests: number;
+}
 
 export type Job = Omit<Schemas["Job"], "error"> & { error: ErrorDetail | null };
 export type JobStatus = Job["status"];

@@ -1,26 +1,110 @@
-import { useQuery } from "@tanstack/react-query";
-import { Badge } from "@/components/Badge";
+/** What can run a model, each with an honest word about it: shown on the page, and chosen from when one is started. */
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Download } from "lucide-react";
+import { Badge, type BadgeTone } from "@/components/Badge";
+import { Button } from "@/components/Button";
+import { Progress } from "@/components/Progress";
+import { useErrorText } from "@/components/states";
 import { api } from "@/lib/api";
 import { useI18n } from "@/lib/i18n";
-import type { Engine } from "@/lib/types";
-import css from "./Suggestions.module.css";
+import { acceptJob, isActive } from "@/lib/jobs";
+import { useJobs } from "@/lib/queries";
+import { toast } from "@/lib/toast";
+import type { Engine, Job } from "@/lib/types";
+import css from "./Engines.module.css";
 
-/** What can run a model here; which one does is chosen by the settings, or by what a model needs. */
+export const INSTALL_JOB = "engine-install";
+
+export function useEngines() {
+  return useQuery({ queryKey: ["engines"], queryFn: ({ signal }) => api.get<Engine[]>("/engines", signal) });
+}
+
+const TONES: Record<Engine["status"], BadgeTone> = { alive: "ok", legacy: "warn", needs_gpu: "warn" };
+
+export function EngineBadges({ engine }: { engine: Engine }) {
+  const { t } = useI18n();
+  return (
+    <>
+      <Badge tone={TONES[engine.status]}>{t(`models.engine.${engine.status}`)}</Badge>
+      <Badge tone={engine.installed ? "pine" : "neutral"}>
+        {t(engine.installed ? "models.installed" : "models.notInstalled")}
+      </Badge>
+    </>
+  );
+}
+
+/** A job that installs the engine or did so, the newest. */
+function useInstall(name: string): Job | undefined {
+  return useJobs().data?.find((job) => job.kind === INSTALL_JOB && (job.params as { engine?: string }).engine === name);
+}
+
+/** Installs the engine as a job, and shows how far that is; nothing where there is nothing to install. */
+export function InstallButton({ engine }: { engine: Engine }) {
+  const { t, say } = useI18n();
+  const queries = useQueryClient();
+  const errorText = useErrorText();
+  const job = useInstall(engine.name);
+  const install = useMutation({
+    mutationFn: () => api.post<Job>(`/engines/${engine.name}/install`),
+    onSuccess: (made) => acceptJob(queries, made),
+    onError: (error) => toast(errorText(error).text, "bad"),
+  });
+  if (engine.installed || !engine.can_install) return null;
+  if (job && isActive(job)) {
+    return (
+      <span className={css.installing}>
+        <Progress value={job.progress || null} label={say(job.title)} />
+        <small>{[say(job.stage), job.detail].filter(Boolean).join(" · ")}</small>
+      </span>
+    );
+  }
+  return (
+    <span className={css.install}>
+      <Button small icon={Download} busy={install.isPending} onClick={() => install.mutate()}>
+        {t("models.install")}
+      </Button>
+      {job?.status === "failed" && <small data-bad>{errorText(job.error).text}</small>}
+    </span>
+  );
+}
+
+/** When the facts were checked, and where; a source that is no address is a file of the documentation. */
+export function EngineSource({ engine }: { engine: Engine }) {
+  const { t } = useI18n();
+  const said = t("models.checked", { date: engine.checked });
+  if (!/^https?:/.test(engine.source)) return <small className={css.source}>{`${said} · ${engine.source}`}</small>;
+  return (
+    <small className={css.source}>
+      {said} ·{" "}
+      <a href={engine.source} target="_blank" rel="noopener noreferrer">
+        {new URL(engine.source).hostname}
+      </a>
+    </small>
+  );
+}
+
 export function Engines() {
   const { t, say } = useI18n();
-  const { data } = useQuery({ queryKey: ["engines"], queryFn: ({ signal }) => api.get<Engine[]>("/engines", signal) });
+  const { data } = useEngines();
   if (!data?.length) return null;
   return (
     <section className={css.section}>
       <h2>{t("models.engines")}</h2>
-      <ul className={css.engines}>
+      <ul className={css.list}>
         {data.map((engine) => (
-          <li key={engine.name}>
-            <b>{say(engine.title)}</b>
-            <span>{say(engine.installed ? engine.description : engine.why)}</span>
-            <Badge tone={engine.installed ? "ok" : "neutral"}>
-              {t(engine.installed ? "models.installed" : "models.notInstalled")}
-            </Badge>
+          <li key={engine.name} data-engine={engine.name}>
+            <div className={css.words}>
+              <span className={css.name}>
+                <b>{say(engine.title)}</b>
+                <EngineBadges engine={engine} />
+              </span>
+              <p>{say(engine.description)}</p>
+              {engine.status_note && <p>{say(engine.status_note)}</p>}
+              {!engine.installed && <p className={css.why}>{say(engine.why)}</p>}
+              <p className={css.can}>{engine.can.map(({ title }) => say(title)).join(" · ")}</p>
+              <EngineSource engine={engine} />
+            </div>
+            <InstallButton engine={engine} />
           </li>
         ))}
       </ul>

@@ -2,7 +2,7 @@ import { useState } from "react";
 import { Button } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
 import { Field } from "@/components/Field";
-import { useErrorText } from "@/components/states";
+import { FixLine, useErrorText } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { toast } from "@/lib/toast";
 import { useImportModel } from "./api";
@@ -11,6 +11,7 @@ export function ImportDialog({ open, onClose }: { open: boolean; onClose: () => 
   const { t } = useI18n();
   const errorText = useErrorText();
   const take = useImportModel();
+  const fix = errorText(take.error).fix;
   const [path, setPath] = useState("");
   const [name, setName] = useState("");
 
@@ -54,6 +55,7 @@ export function ImportDialog({ open, onClose }: { open: boolean; onClose: () => 
           />
         )}
       </Field>
+      {fix && <FixLine fix={fix} />}
       <Field label={t("models.name")}>
         {(props) => (
           <input {...props} spellCheck={false} value={name} onChange={(event) => setName(event.target.value)} />

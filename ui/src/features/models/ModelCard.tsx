@@ -6,6 +6,8 @@ import { bytes, count } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
 import type { Model } from "@/lib/types";
 import css from "./ModelsPage.module.css";
+import { LiveLine } from "./LiveLine";
+import { OptionsButton } from "./StartDialog";
 import { StateBadge, SwitchButton } from "./state";
 
 export function ModelCard({ model, isDefault }: { model: Model; isDefault: boolean }) {
@@ -42,7 +44,9 @@ export function ModelCard({ model, isDefault }: { model: Model; isDefault: boole
           </Link>
         )}
         {supported && <SwitchButton model={model} />}
+        {supported && <OptionsButton model={model} />}
       </div>
+      {state === "ready" && <LiveLine name={name} />}
     </article>
   );
 }

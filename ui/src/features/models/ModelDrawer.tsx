@@ -10,9 +10,12 @@ import { TabPanel, Tabs } from "@/components/Tabs";
 import { bytes, count, number } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
 import type { ModelDetails } from "@/lib/types";
-import { useModelDetails, useModelLog, useRemoveModel } from "./api";
+import { useEngineReason, useModelDetails, useModelLog, useRemoveModel } from "./api";
+import { AdaptersPanel } from "./AdaptersPanel";
+import { LiveLine } from "./LiveLine";
 import css from "./ModelsPage.module.css";
-import { StateBadge, SwitchButton } from "./state";
+import { OptionsButton } from "./StartDialog";
+import { StateBadge, SwitchButton, TryLink } from "./state";
 
 export function ModelDrawer({ name, onClose }: { name: string; onClose: () => void }) {
   const { data, error, refetch } = useModelDetails(name);
@@ -25,7 +28,7 @@ export function ModelDrawer({ name, onClose }: { name: string; onClose: () => vo
   );
 }
 
-const TABS = ["about", "card", "config", "log"] as const;
+const TABS = ["about", "adapters", "card", "config", "log"] as const;
 
 function Details({ model, onGone }: { model: ModelDetails; onGone: () => void }) {
   const { t, say } = useI18n();
@@ -35,10 +38,13 @@ function Details({ model, onGone }: { model: ModelDetails; onGone: () => void })
       <div className={css.tools}>
         <StateBadge state={model.state} />
         {model.supported && <SwitchButton model={model} />}
+        {model.supported && <OptionsButton model={model} words />}
+        {model.supported && <TryLink name={model.name} />}
         {!model.embedded && <RemoveButton model={model} onGone={onGone} />}
       </div>
       {!model.supported && <p className={css.why}>{say(model.why_not)}</p>}
       {model.state === "failed" && <ErrorPanel error={say(model.detail)} />}
+      {model.state === "ready" && <LiveLine name={model.name} />}
       <Tabs
         label={model.name}
         value={tab}
@@ -47,6 +53,9 @@ function Details({ model, onGone }: { model: ModelDetails; onGone: () => void })
       >
         <TabPanel value="about" className={css.panel}>
           <About model={model} />
+        </TabPanel>
+        <TabPanel value="adapters" className={css.panel}>
+          <AdaptersPanel model={model} />
         </TabPanel>
         <TabPanel value="card" className={css.panel}>
           {say(model.card_markdown) ? (
@@ -72,7 +81,8 @@ function bodyOf(card: string): string {
 }
 
 function About({ model }: { model: ModelDetails }) {
-  const { t, lang } = useI18n();
+  const { t, say, lang } = useI18n();
+  const reason = useEngineReason(model.name, model.state === "ready" || model.state === "starting");
   const memory = model.memory_estimate;
   return (
     <>
@@ -89,6 +99,7 @@ function About({ model }: { model: ModelDetails }) {
           [t("models.size"), bytes(model.size_bytes)],
           [t("models.license"), model.license],
           [t("models.engine"), model.engine],
+          [t("models.reason"), say(reason)],
           [t("models.source"), model.source],
           [t("models.path"), <code key="path">{model.path}</code>],
         ]}

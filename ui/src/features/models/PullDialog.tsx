@@ -3,7 +3,7 @@ import { Button } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
 import { Field } from "@/components/Field";
 import { Segments } from "@/components/Segments";
-import { useErrorText } from "@/components/states";
+import { FixLine, useErrorText } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { usePullModel, type Pull } from "./api";
 import css from "./ModelsPage.module.css";
@@ -20,6 +20,7 @@ export function PullDialog({ open, onClose, first }: PullDialogProps) {
   const { t, lang } = useI18n();
   const errorText = useErrorText();
   const pull = usePullModel();
+  const fix = errorText(pull.error).fix;
   const [source, setSource] = useState<Pull["source"]>(lang === "zh" ? "modelscope" : "hf");
   const [repo, setRepo] = useState(first);
   const [revision, setRevision] = useState("");
@@ -79,6 +80,7 @@ export function PullDialog({ open, onClose, first }: PullDialogProps) {
           />
         )}
       </Field>
+      {fix && <FixLine fix={fix} />}
       <p className={css.suggested}>
         {t("models.suggested")}:{" "}
         {SUGGESTED.map((suggestion) => (

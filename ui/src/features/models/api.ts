@@ -1,12 +1,23 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { api, ApiError } from "@/lib/api";
+import { api, ApiError, openaiGet, openaiPost, refusal } from "@/lib/api";
 import { acceptJob } from "@/lib/jobs";
-import type { Job, Model, ModelDetails } from "@/lib/types";
+import type { Adapter, Job, MemoryNeed, Model, ModelDetails, Text } from "@/lib/types";
+import { adaptersOf, startBody, type AdapterLine, type StartOptions } from "./options";
 
 const at = (name: string) => `/models/${encodeURIComponent(name)}`;
 
 export function useModelDetails(name: string) {
   return useQuery({ queryKey: ["models", name], queryFn: ({ signal }) => api.get<ModelDetails>(at(name), signal) });
+}
+
+/** Why the model runs on the engine that it runs on; null while it does not run. */
+export function useEngineReason(name: string, runs: boolean) {
+  const { data } = useQuery({
+    queryKey: ["models", "running"],
+    queryFn: ({ signal }) => api.get<{ model: string; reason: Text }[]>("/engines/running", signal),
+    enabled: runs,
+  });
+  return (runs && data?.find(({ model }) => model === name)?.reason) || null;
 }
 
 /** The end of the engine's output; null for a model that never ran. */
@@ -64,5 +75,77 @@ export function usePullModel() {
   return useMutation({
     mutationFn: (body: Pull) => api.post<Job>("/models/pull", body),
     onSuccess: (job) => acceptJob(queries, job),
+  });
+}
+
+export interface Wish {
+  engine: string;
+  context: number | null;
+  concurrency: number;
+  precision: string | null;
+}
+
+/** What a start as wished would need in memory; null where nothing is loaded here, or the files do not tell. */
+export function useMemoryNeed(name: string, wish: Wish) {
+  const chosen = Object.entries(wish).filter(([, value]) => value !== null);
+  const query = new URLSearchParams(chosen.map(([key, value]) => [key, String(value)]));
+  return useQuery({
+    queryKey: ["memory", name, wish],
+    queryFn: ({ signal }) => api.get<MemoryNeed | null>(`${at(name)}/memory?${query.toString()}`, signal),
+    placeholderData: (before) => before,
+  });
+}
+
+/** LoRA adapters in the home, loaded or not. */
+export function useAdapters() {
+  return useQuery({ queryKey: ["adapters"], queryFn: ({ signal }) => api.get<Adapter[]>("/adapters", signal) });
+}
+
+/** The names under which the model's adapters are served. */
+export function useLoadedAdapters(model: string) {
+  return useQuery({
+    queryKey: ["models", "loaded-adapters", model],
+    queryFn: async ({ signal }) => {
+      const { data } = await openaiGet<{ data: { id: string; parent?: string | null; root?: string }[] }>(
+        "/models",
+        signal,
+      );
+      return data.filter(({ parent }) => parent === model).map(({ id, root }) => ({ name: id, path: root ?? null }));
+    },
+  });
+}
+
+async function adapterCall(verb: "load" | "unload", body: Record<string, unknown>): Promise<void> {
+  const response = await openaiPost(`/${verb}_lora_adapter`, JSON.stringify(body), new AbortController().signal);
+  if (!response.ok) throw refusal(response, await response.text());
+}
+
+const load = (model: string, { name, path }: AdapterLine) =>
+  adapterCall("load", { model, lora_name: name, lora_path: path });
+
+export function useLoadAdapter(model: string) {
+  const refresh = useRefresh();
+  return useMutation({ mutationFn: (line: AdapterLine) => load(model, line), onSuccess: refresh });
+}
+
+export function useUnloadAdapter() {
+  const refresh = useRefresh();
+  return useMutation({ mutationFn: (name: string) => adapterCall("unload", { lora_name: name }), onSuccess: refresh });
+}
+
+/** Starts a model as chosen; one that runs is stopped first, for its options cannot change under way. */
+export function useStartWith(model: string) {
+  const refresh = useRefresh();
+  return useMutation({
+    mutationFn: async ({ options, isRemote, runs }: { options: StartOptions; isRemote: boolean; runs: boolean }) => {
+      if (runs) await api.post(`${at(model)}/stop`);
+      await api.post(`${at(model)}/start`, startBody(options, isRemote));
+      await refresh();
+      if (isRemote) return;
+      const { data } = await openaiGet<{ data: { id: string }[] }>("/models", new AbortController().signal);
+      const there = new Set(data.map(({ id }) => id));
+      for (const line of adaptersOf(options)) if (!there.has(line.name)) await load(model, line);
+    },
+    onSettled: refresh,
   });
 }

@@ -1,4 +1,5 @@
-import { Play, Square } from "lucide-react";
+import { FlaskConical, Play, Square } from "lucide-react";
+import { useLocation } from "wouter";
 import { Badge, type BadgeTone } from "@/components/Badge";
 import { Button } from "@/components/Button";
 import { useErrorText } from "@/components/states";
@@ -35,6 +36,17 @@ export function SwitchButton({ model: { name, state } }: { model: Model }) {
   return (
     <Button small icon={Play} busy={start.isPending} onClick={() => start.mutate(name, { onError })}>
       {t("models.start")}
+    </Button>
+  );
+}
+
+/** To the playground, with this model chosen. */
+export function TryLink({ name }: { name: string }) {
+  const { t } = useI18n();
+  const [, go] = useLocation();
+  return (
+    <Button small icon={FlaskConical} onClick={() => go(`/playground?model=${encodeURIComponent(name)}`)}>
+      {t("models.try")}
     </Button>
   );
 }

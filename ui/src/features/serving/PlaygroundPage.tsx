@@ -77,7 +77,15 @@ function modelsOf(
 function Workplace({ offered, compares }: { offered: readonly Offered[]; compares: boolean }) {
   const { t } = useI18n();
   const standard = useStatus().data?.model.name;
-  const [draft, change] = useDraft();
+  const [params, setParams] = useSearchParams();
+  const [kept, change] = useDraft();
+  // An address may name the model, as the models page does: it goes before what was chosen last.
+  const named = params.get("model");
+  const draft = named ? { ...kept, models: [named, ...kept.models.filter((name) => name !== named)] } : kept;
+  const choose = (models: string[]) => {
+    change({ models });
+    if (named) setParams(compares ? { view: "compare" } : {});
+  };
   const models = modelsOf(draft, offered, standard, compares);
   const ids = compares ? models.map((_, index) => columnId(index)) : [ONE];
   const { body, problems } = requestOf(draft, models[0] ?? "");
@@ -106,7 +114,7 @@ function Workplace({ offered, compares }: { offered: readonly Offered[]; compare
             label={t("play.model")}
             offered={offered}
             value={models[0] ?? ""}
-            onChange={(name) => change({ models: [name, ...draft.models.slice(1)] })}
+            onChange={(name) => choose([name, ...draft.models.slice(1)])}
           />
         )}
         <Messages draft={draft} onChange={change} onSend={send} />
@@ -139,12 +147,7 @@ function Workplace({ offered, compares }: { offered: readonly Offered[]; compare
           </ul>
         )}
         {compares ? (
-          <SideBySide
-            offered={offered}
-            models={models}
-            greedy={draft.numbers.temperature === 0}
-            onChange={(next) => change({ models: next })}
-          />
+          <SideBySide offered={offered} models={models} greedy={draft.numbers.temperature === 0} onChange={choose} />
         ) : (
           <Result body={body} onContinue={goOn} />
         )}

@@ -18,7 +18,10 @@ export function Tokens({ tokens }: { tokens: readonly Token[] }) {
   const token = tokens[at];
   if (!token) return <p className={css.hint}>{t("play.noTokens")}</p>;
 
-  const percent = (logprob: number) => `${number(Math.exp(logprob) * 100, lang, 2)} %`;
+  const percent = (logprob: number) => {
+    const share = Math.exp(logprob) * 100;
+    return share < 0.01 ? "< 0.01 %" : `${number(share, lang, 2)} %`;
+  };
   const onKey = (event: KeyboardEvent) => {
     const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: tokens.length - 1 }[event.key];
     if (to === undefined || to < 0 || to >= tokens.length) return;
