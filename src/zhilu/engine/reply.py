@@ -123,23 +123,25 @@ class Reply:
 
     async def events(self) -> AsyncIterator[bytes]:
         """Server-sent events. What fails after the first byte becomes an event, since the status is long sent."""
+        ready: list[bytes] = []  # what a step or a busy moment made at once goes out at once: each write costs
         try:
             if isinstance(self.request, wire.ChatRequest):
-                for event in self._openings(self.request):
-                    yield event
+                yield b"".join(self._openings(self.request))
             async for index, output in self.answer:
                 self._note(index, output)
-                for event in self._pieces(index, self._choices[index], output):
-                    yield event
+                ready += self._pieces(index, self._choices[index], output)
+                if ready and not self.answer.has_more:
+                    yield b"".join(ready)
+                    ready.clear()
             if self.request.include_usage:
-                yield self._last_event()
+                ready.append(self._last_event())
         except ZhiluError as error:
-            yield wire.sse_error(error, self.lang)
+            ready.append(wire.sse_error(error, self.lang))
         except Exception as error:
             name = type(error).__name__
             message = T(f"the answer broke off: {name}: {error}", f"回答中断：{name}: {error}")
-            yield wire.sse_error(UpstreamError(message), self.lang)
-        yield wire.SSE_DONE
+            ready.append(wire.sse_error(UpstreamError(message), self.lang))
+        yield b"".join([*ready, wire.SSE_DONE])
 
     def _openings(self, request: wire.ChatRequest) -> list[bytes]:
         events = []

@@ -42,6 +42,11 @@ class Answer:
     def put(self, output: Output) -> None:
         self._outputs.put_nowait(output)
 
+    @property
+    def has_more(self) -> bool:
+        """The next output is there already: who writes may wait for it and write once."""
+        return not self._outputs.empty()
+
     def __aiter__(self) -> Answer:
         return self
 

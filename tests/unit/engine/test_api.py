@@ -36,8 +36,37 @@ async def script(text: str, finish: str = "stop", error: Exception | None = None
     yield 0, Output("r", 0, "", SampledToken(2), finish, 2)  # type: ignore[arg-type]
 
 
-def reply(tokenizer: Tokenizer, request: api.Generation, answer: Any) -> Reply:
-    return Reply(request, answer, tokenizer, "tiny", [[1, 2, 3]])
+class Scripted:
+    """An ``Answer`` whose outputs are fixed; with ``has_more`` they are there all at once."""
+
+    def __init__(self, outputs: AsyncIterator[tuple[int, Output]], has_more: bool = False) -> None:
+        self._outputs = outputs
+        self.has_more = has_more
+
+    def __aiter__(self) -> AsyncIterator[tuple[int, Output]]:
+        return self._outputs
+
+
+def reply(tokenizer: Tokenizer, request: api.Generation, answer: Any, has_more: bool = False) -> Reply:
+    return Reply(request, Scripted(answer, has_more), tokenizer, "tiny", [[1, 2, 3]])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("error", [None, UpstreamError("broken")])
+def test_what_is_there_at_once_is_written_at_once_and_reads_the_same(
+    tokenizer: Tokenizer, error: Exception | None
+) -> None:
+    async def writes(has_more: bool) -> list[bytes]:
+        request = chat(stream=True, stream_options={"include_usage": True})
+        return [part async for part in reply(tokenizer, request, script("hello", error=error), has_more).events()]
+
+    single, joined = asyncio.run(writes(False)), asyncio.run(writes(True))
+    assert len(joined) == 2 < len(single)
+
+    def told(parts: list[bytes]) -> list[Any]:
+        events = [json.loads(line[6:]) for line in b"".join(parts).splitlines() if line.startswith(b"data: {")]
+        return [{key: value for key, value in event.items() if key not in ("id", "created")} for event in events]
+
+    assert told(joined) == told(single) and len(told(single)) >= 7
 
 
 def stream(tokenizer: Tokenizer, request: api.Generation, answer: Any) -> list[dict[str, Any]]:
