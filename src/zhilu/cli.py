@@ -22,6 +22,7 @@ VERBS: dict[str, T] = {
     "kb": T("Knowledge bases: create, add documents, ask", "知识库：创建、添加文档、提问"),
     "model": T("Models: list, show, pull, import, remove", "模型：列出、查看、拉取、导入、删除"),
     "serve": T("Serve one model as an OpenAI-compatible API", "把一个模型作为 OpenAI 兼容 API 提供"),
+    "bench": T("Measure a served model: latency, throughput, errors", "测量模型服务：延迟、吞吐与错误"),
     "engine": T("Engines that can run models here", "这台机器上能运行模型的引擎"),
     "doctor": T("Check this machine and say how to mend it", "检查这台机器并给出修复办法"),
     "learn": T("The roadmap: seven stages, where you are, what is next", "路线图：七个阶段、你在哪里、下一步是什么"),
