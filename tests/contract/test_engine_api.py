@@ -248,7 +248,7 @@ def test_echoed_logprobs_are_those_of_the_tokens_when_generated(client: openai.O
 
 
 def test_an_echo_in_a_stream(client: openai.OpenAI) -> None:
-    wish: dict[str, Any] = {"model": MODEL, "prompt": ["ab", [40, 41]], "max_tokens": 4, "temperature": 0, "echo": True}
+    wish: dict[str, Any] = {"model": MODEL, "prompt": ["ab", "中文"], "max_tokens": 4, "temperature": 0, "echo": True}
     whole = client.completions.create(**wish, logprobs=1)
     texts, offsets = ["", ""], [[], []]
     for chunk in client.completions.create(**wish, logprobs=1, stream=True):

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -259,13 +259,11 @@ def _read_adapter(name: str, path: Path, model: Path) -> Adapter:
 async def _once_free(add: Callable[[], Awaitable[None]], seconds: float = 30) -> None:
     """Requests that run still compute with the adapter of that name; ConflictError if they take longer than this."""
     deadline = time.monotonic() + seconds
-    while True:
-        try:
+    while time.monotonic() < deadline:
+        with suppress(ConflictError):
             return await add()
-        except ConflictError:
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)
+    await add()
 
 
 def _fingerprint(engine: Engine, model: Path) -> str:

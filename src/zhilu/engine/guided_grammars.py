@@ -24,6 +24,9 @@ MAX_CALLS = 16
 # model can fill the rest of its answer with blanks and still fit the schema.
 _WHITESPACE = r"\x20|\n\x20{0,40}|\n\t{0,10}"
 
+# The models are trained on calls in one line.
+_BLANK = r"\x20"
+
 
 class Grammar(str):
     """Text in llguidance's form; ``field`` of the request is to blame if it does not compile."""
@@ -99,10 +102,11 @@ def _calls(tools: Sequence[wire.Tool], parallel: bool) -> str:
     for number, tool in enumerate(tools):
         head = '{"name": ' + json.dumps(tool.function.name) + ', "arguments": '
         # A tool without parameters takes none (OpenAI's reference); its arguments are an empty object all the same.
-        schema = tool.function.parameters or {"type": "object", "properties": {}, "additionalProperties": False}
-        if "type" not in schema and not {"anyOf", "oneOf", "allOf", "$ref"} & set(schema):
-            schema = {**schema, "type": "object"}
-        rules.append(f'tool_{number}: {_literal(head)} {_json(schema)} "}}"')
+        schema = tool.function.parameters or {"properties": {}}
+        if not {"anyOf", "oneOf", "allOf", "$ref"} & set(schema):
+            # Arguments that nobody declared are of no use to a function, unless its schema welcomes them.
+            schema = {"type": "object", "additionalProperties": False, **schema}
+        rules.append(f'tool_{number}: {_literal(head)} {_json(schema, whitespace=_BLANK)} "}}"')
     return "\n".join(rules) + "\n"
 
 

@@ -172,6 +172,9 @@ def _parse(text: str) -> tuple[str, str] | None:
     data = _loads(text)
     if not isinstance(data, dict) or not isinstance(data.get("name"), str):
         return None
+    head = _HEAD.match(text)
+    if head:  # as the model wrote them, and as a stream would have told them
+        return data["name"], text[head.end() : head.end() + _ObjectScan().push(text[head.end() :])]
     arguments = data.get("arguments", data.get("parameters", {}))
     if not isinstance(arguments, str):
         arguments = json.dumps(arguments, ensure_ascii=False)
