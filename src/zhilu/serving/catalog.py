@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from zhilu.context import Context
-from zhilu.errors import InputError, NotFoundError, nearest
+from zhilu.errors import InputError, NotFoundError, ZhiluError, nearest
 from zhilu.messages import T
 from zhilu.serving.facts import ServedModel
 
@@ -27,7 +27,7 @@ class Catalog(Protocol):
 
 
 class StoreCatalog:
-    """Every model of the store that an engine can load."""
+    """Every model of the store. One that the embedded engine cannot run says why, and may run in another."""
 
     def __init__(self, context: Context) -> None:
         from zhilu.models import ModelStore
@@ -39,15 +39,24 @@ class StoreCatalog:
         return [{"id": m.name, **({"max_model_len": m.context_length} if m.context_length else {})} for m in models]
 
     def get(self, name: str) -> ServedModel:
+        from zhilu.models.inspect import inspect_folder
+
         model = self._store.get(name)
+        path = Path(model.path)
         if not model.supported:
-            why = T.of(model.why_not or "?")
-            raise InputError(
-                T(f"The model {name!r} cannot be served: {why.en}", f"模型 {name!r} 无法运行：{why.zh}"),
-                param="model",
-                fix=f"zhilu model show {name}",
-            )
-        return ServedModel(model.name, Path(model.path))
+            try:
+                inspect_folder(path)
+            except ZhiluError as error:  # broken: nothing can load it
+                raise InputError(
+                    T(
+                        f"The model {name!r} cannot be served: {error.message.en}",
+                        f"模型 {name!r} 无法运行：{error.message.zh}",
+                    ),
+                    param="model",
+                    fix=f"zhilu model show {name}",
+                ) from error
+            return ServedModel(model.name, path, not_ours=T.of(model.why_not or "?"))
+        return ServedModel(model.name, path)
 
 
 class FixedCatalog:

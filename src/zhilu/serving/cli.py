@@ -9,7 +9,7 @@ import click
 
 from zhilu.cli_support import echo_json, json_option, pass_context_obj, table
 from zhilu.context import Context
-from zhilu.errors import InputError, NotFoundError, UnreachableError, UnsupportedError
+from zhilu.errors import InputError, NotFoundError, UnreachableError
 from zhilu.messages import T
 
 if TYPE_CHECKING:
@@ -23,10 +23,28 @@ __all__ = ["engine", "serve"]
 @click.option("--engine", "engine_name", default="auto", help=T("engine to run it with", "使用的引擎").say())
 @click.option("--host", help=T("address to listen on", "监听地址").say())
 @click.option("--port", type=click.IntRange(0, 65535), help=T("port (0: a free one)", "端口（0：任选空闲端口）").say())
-@click.option("--max-len", type=click.IntRange(1), help=T("longest sequence, tokens", "最长序列（token）").say())
+@click.option(
+    "--context",
+    "--max-len",
+    "max_len",
+    type=click.IntRange(1),
+    help=T("longest sequence, tokens", "最长序列（token）").say(),
+)
+@click.option(
+    "--concurrency", type=click.IntRange(1), help=T("requests computed at the same time", "同时计算的请求数").say()
+)
+@click.option("--precision", help=T("of the weights, as the engine names it", "权重精度，用引擎的叫法").say())
+@click.option(
+    "--lora",
+    multiple=True,
+    metavar="NAME=PATH",
+    help=T("LoRA adapter to start with; repeatable", "启动时加载的 LoRA，可重复").say(),
+)
+@click.option(
+    "--speculate", type=click.IntRange(0), help=T("tokens guessed ahead, 0: off", "提前猜测的 token 数，0 关闭").say()
+)
 @click.option("--base-url", help=T("server behind --engine openai", "--engine openai 背后的服务器").say())
 @click.option("--remote-model", help=T("the model's name at that server", "模型在该服务器上的名字").say())
-@click.option("--lora", multiple=True, metavar="NAME=PATH", help=T("not possible yet", "目前还不支持").say())
 @json_option
 @pass_context_obj
 def serve(
@@ -35,29 +53,19 @@ def serve(
     engine_name: str,
     host: str | None,
     port: int | None,
-    max_len: int | None,
-    base_url: str | None,
-    remote_model: str | None,
     lora: tuple[str, ...],
     as_json: bool,
+    **asked: Any,
 ) -> None:
-    """Serve one MODEL (a name of the store, or a folder) as an OpenAI-compatible API, until Ctrl+C.
-    把一个模型（仓库中的名字，或一个目录）作为 OpenAI 兼容 API 提供，按 Ctrl+C 停止。
+    """Serve one MODEL (a name of the store, a folder, or a GGUF file) as an OpenAI-compatible API, until Ctrl+C.
+    把一个模型（仓库中的名字、一个目录或一个 GGUF 文件）作为 OpenAI 兼容 API 提供，按 Ctrl+C 停止。
 
     The key of --engine openai is read from OPENAI_API_KEY: on a command line every user of the machine could see it.
     """
-    if lora:
-        raise UnsupportedError(
-            T(
-                f"LoRA adapters cannot be served by this version, given --lora {lora[0]!r}.",
-                f"这个版本还不能加载 LoRA 适配器，给出的是 --lora {lora[0]!r}。",
-            ),
-            param="lora",
-            fix=f"zhilu serve {model}",
-        )
     from zhilu.serving.catalog import FixedCatalog
     from zhilu.serving.engines import choose_engine, engine_registry
     from zhilu.serving.facts import LaunchOptions, ServedModel
+    from zhilu.serving.preflight import preflight
 
     flags = {"host": host, "port": port}
     context.flags.update({key: value for key, value in flags.items() if value is not None})
@@ -66,11 +74,11 @@ def serve(
     served = ServedModel(model) if wanted and not wanted.is_process else find_model(context, model)
     context.flags["model"] = served.name
     context.reload_settings()
-    chosen, reason = choose_engine(engine_name, served, registry)
     options = LaunchOptions(
-        threads=context.settings.threads, max_len=max_len, base_url=base_url, remote_model=remote_model
+        threads=context.settings.threads, loras=read_loras(context, lora), home=context.home.path, **asked
     )
-    registry.get(chosen).launch(served, options, 1)  # refuse now what would fail once the server is up
+    chosen, reason = choose_engine(engine_name, served, registry, options)
+    need = preflight(registry.get(chosen), served, options)  # refuse now what would fail once the server is up
 
     # `serve` is the composing kind of command, like `up`: a whole application with one group of routes.
     from zhilu.web.app import create_app
@@ -78,7 +86,8 @@ def serve(
 
     def say(url: str) -> None:
         if as_json:
-            echo_json({"url": f"{url}/v1", "model": served.name, "engine": chosen, "reason": reason.data()})
+            said = {"url": f"{url}/v1", "model": served.name, "engine": chosen, "reason": reason.data()}
+            echo_json({**said, "memory_bytes": need.total if need else None})
             return
         why = T(f"engine {chosen}: {reason.en}", f"引擎 {chosen}：{reason.zh}").say()
         click.echo(T(f"{served.name} is served at {url}/v1 ({why})", f"{served.name} 的地址是 {url}/v1（{why}）").say())
@@ -97,6 +106,8 @@ def find_model(context: Context, word: str) -> ServedModel:
     from zhilu.serving.facts import ServedModel
 
     folder = Path(word).expanduser()
+    if folder.suffix.lower() == ".gguf" and folder.is_file():
+        return ServedModel(folder.stem, folder.resolve())
     looks_like_path = folder.is_absolute() or word.startswith(".") or "/" in word or "\\" in word
     if not looks_like_path:
         return StoreCatalog(context).get(word)
@@ -113,8 +124,44 @@ def find_model(context: Context, word: str) -> ServedModel:
             param="model",
             fix="zhilu model list",
         )
+    from zhilu.models.inspect import why_not
+
     resolved = folder.resolve()
-    return ServedModel(resolved.name, resolved)
+    return ServedModel(resolved.name, resolved, not_ours=why_not(resolved))
+
+
+def read_loras(context: Context, words: tuple[str, ...]) -> tuple[tuple[str, Path], ...]:
+    """``NAME=PATH`` words as pairs; a PATH that is only a name is looked for in the home's ``adapters/`` too.
+
+    Raises:
+        InputError: no ``NAME=PATH``, a name given twice. NotFoundError: no adapter there.
+    """
+    pairs: dict[str, Path] = {}
+    for word in words:
+        name, _, path = word.partition("=")
+        if not name or not path or name in pairs:
+            raise InputError(
+                T(
+                    f"--lora wants NAME=PATH, each name once, given {word!r}.",
+                    f"--lora 的形式是 NAME=PATH，名字不能重复，给出的是 {word!r}。",
+                ),
+                param="lora",
+                fix="zhilu serve MODEL --lora mine=FOLDER",
+            )
+        folder = Path(path).expanduser()
+        if not folder.is_dir() and "/" not in path:
+            folder = context.home.adapters / path
+        if not (folder / "adapter_config.json").is_file():
+            raise NotFoundError(
+                T(
+                    f"{path!r} is no LoRA adapter: it has no adapter_config.json.",
+                    f"{path!r} 不是 LoRA 适配器：没有 adapter_config.json。",
+                ),
+                param="lora",
+                fix="zhilu serve MODEL --lora mine=FOLDER",
+            )
+        pairs[name] = folder.resolve()
+    return tuple(pairs.items())
 
 
 @click.group()
@@ -124,34 +171,88 @@ def engine() -> None:
 
 @engine.command("list")
 @json_option
-def list_engines(as_json: bool) -> None:
+@pass_context_obj
+def list_engines(context: Context, as_json: bool) -> None:
     """The engines there are. 列出所有引擎。"""
     from zhilu.serving.engines import engine_registry
 
     registry = engine_registry()
     rows: list[dict[str, Any]] = []
     for adapter in map(registry.get, registry.names()):
-        facts, (is_installed, why) = adapter.facts, adapter.installed()
+        facts, (is_installed, why) = adapter.facts, adapter.installed(context.home.path)
         rows.append(
             {
                 "name": facts.name,
                 "title": facts.title.data(),
                 "status": facts.status,
+                "status_note": facts.status_note.data() if facts.status_note else None,
                 "installed": is_installed,
                 "why": why.data(),
                 "description": facts.description.data(),
                 "source": facts.source,
                 "checked": facts.checked,
                 "can": sorted(facts.can),
+                "takes": sorted(facts.takes),
+                "formats": sorted(facts.formats),
+                "version": facts.install.version if facts.install else None,
             }
         )
     if as_json:
         echo_json(rows)
         return
+    words = {
+        "alive": T("alive", "维护中"),
+        "legacy": T("legacy", "已停止开发"),
+        "needs_gpu": T("needs a GPU", "需要 GPU"),
+    }
     table(
-        [T("name", "名字"), T("here", "本机"), T("what it is", "说明")],
-        [[row["name"], T.of(row["why"]).say(), T.of(row["description"]).say()] for row in rows],
+        [T("name", "名字"), T("status", "状态"), T("checked", "核对于"), T("here", "本机"), T("what it is", "说明")],
+        [
+            [
+                row["name"],
+                words[row["status"]].say(),
+                row["checked"],
+                T.of(row["why"]).say(),
+                T.of(row["description"]).say() + (f" ({T.of(row['status_note']).say()})" if row["status_note"] else ""),
+            ]
+            for row in rows
+        ],
     )
+
+
+@engine.command("install")
+@click.argument("name")
+@json_option
+@pass_context_obj
+def install_engine(context: Context, name: str, as_json: bool) -> None:
+    """Give the engine NAME an environment of its own. 为引擎安装独立的环境。"""
+    from zhilu.jobs import JobStore
+    from zhilu.jobs.follow import follow, raise_unless_done
+    from zhilu.serving.install import submit_install
+
+    job = follow(JobStore(context), submit_install(context, name).id, quiet=as_json)
+    if job.ended:
+        result = raise_unless_done(job).result or {}
+        if as_json:
+            echo_json(result)
+        else:
+            said = T(f"{result['version']} is installed.", f"{result['version']} 已安装。").say()
+            click.echo(f"{said}\n→ zhilu serve zhilu-nano --engine {name}")
+
+
+@engine.command("remove")
+@click.argument("name")
+@json_option
+@pass_context_obj
+def remove(context: Context, name: str, as_json: bool) -> None:
+    """Delete the environment of the engine NAME. 删除引擎的环境。"""
+    from zhilu.serving.install import remove_engine
+
+    place = remove_engine(context, name)
+    if as_json:
+        echo_json({"removed": name, "path": str(place)})
+    else:
+        click.echo(T(f"Removed {name}.", f"已删除 {name}。").say())
 
 
 @engine.command("running")

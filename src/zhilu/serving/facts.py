@@ -8,13 +8,26 @@ other code asks for an engine by name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, Protocol
 
+from zhilu.errors import UnsupportedError
 from zhilu.messages import T
 
-__all__ = ["FEATURES", "Engine", "EngineFacts", "Launch", "LaunchOptions", "ServedModel"]
+__all__ = [
+    "FEATURES",
+    "OPTIONS",
+    "Engine",
+    "EngineFacts",
+    "InstallPlan",
+    "InstallStep",
+    "Launch",
+    "LaunchOptions",
+    "MemoryFacts",
+    "ServedModel",
+    "refuse_untaken",
+]
 
 # Every word that EngineFacts.can may hold, and what it promises.
 FEATURES: Mapping[str, T] = {
@@ -27,7 +40,78 @@ FEATURES: Mapping[str, T] = {
     "state": T("block table and scheduler made visible", "可查看块表与调度器"),
     "logprobs": T("log-probabilities", "对数概率"),
     "seed": T("repeatable sampling by seed", "用种子重现采样"),
+    "tools": T("function calls", "函数调用"),
+    "json_schema": T("answers held to a JSON schema", "按 JSON schema 约束的回答"),
+    "n": T("several answers to one request", "一次请求给出多个回答"),
+    "echo": T("the prompt repeated in the answer", "在回答中重复提示"),
+    "logit_bias": T("bias on single tokens", "对单个 token 的偏置"),
+    "embeddings": T("embeddings", "向量"),
+    "lora": T("LoRA adapters loaded and unloaded while it runs", "运行中加载和卸载 LoRA 适配器"),
 }
+
+# What a person may ask of a start beyond the model: the field of LaunchOptions -> the flag that sets it.
+OPTIONS: Mapping[str, str] = {
+    "max_len": "--context",
+    "concurrency": "--concurrency",
+    "precision": "--precision",
+    "loras": "--lora",
+    "speculate": "--speculate",
+    "base_url": "--base-url",
+    "remote_model": "--remote-model",
+}
+
+
+@dataclass(frozen=True)
+class InstallStep:
+    """One step of an installation; each can be repeated without harm, and goes on with what an earlier try left.
+
+    Attributes:
+        kind: ``pip`` installs ``words``; ``torch`` installs that version of PyTorch, the CPU build where no GPU answers;
+            ``drop`` uninstalls those of ``words`` (packages) that cannot be imported here;
+            ``cmake`` builds ``words[1:]`` out of the source distribution ``words[0]``; ``prove`` runs the environment's
+            Python with ``words``, and fails the installation where that fails.
+        share: of the whole work, for the progress bar; the shares of a plan need not add up to 1.
+    """
+
+    kind: Literal["pip", "torch", "drop", "cmake", "prove"]
+    title: T
+    words: tuple[str, ...]
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class InstallPlan:
+    """How an engine gets an environment of its own under ``engines/NAME`` of the data home. Versions are pinned here.
+
+    Attributes:
+        version: what is installed, as a person knows it. disk_bytes: room it takes while it is made, measured once.
+        python: the lowest and the first unsupported Python. needs_programs: to be on the PATH.
+        preload: patterns of libraries in the environment that are to be loaded before the engine.
+    """
+
+    version: str
+    steps: tuple[InstallStep, ...]
+    disk_bytes: int
+    python: tuple[tuple[int, int], tuple[int, int]] = ((3, 10), (3, 14))
+    needs_programs: tuple[str, ...] = ()
+    preload: tuple[str, ...] = ()
+    system: str | None = None  # platform.system(), None for any
+
+
+@dataclass(frozen=True)
+class MemoryFacts:
+    """What an engine needs beside a model's own numbers; see ``memory.estimate``.
+
+    Attributes:
+        base_bytes: of a process with a tiny model loaded.
+        precisions: the word for ``--precision`` -> bits a weight has in memory; the first is the default. The word
+            ``stored`` stands for the bits that the file has.
+        kv_bits: of one value in the cache.
+    """
+
+    base_bytes: int
+    precisions: Mapping[str, float] = field(default_factory=lambda: {"stored": 0})
+    kv_bits: int = 16
 
 
 @dataclass(frozen=True)
@@ -40,6 +124,14 @@ class EngineFacts:
         is_process: False for an engine that runs elsewhere and is only reached by its URL.
         source: where the facts can be checked; ``checked``: the day they were (ISO date).
         can: features it really has here, words of ``FEATURES``.
+        formats: of models, ``safetensors`` or ``gguf``; empty where the model lives elsewhere.
+        takes: fields of ``LaunchOptions`` that it heeds; any other that is set is refused by the name of its flag.
+        install, install_gpu: how it is installed, and how where an NVIDIA GPU answers, if otherwise.
+        install, memory: None where nothing is installed, or nothing is loaded here.
+        metrics: its own name of a figure -> the name that the gateway and vLLM have for it.
+        rank: how much ``--engine auto`` prefers it, on a CPU and on a GPU; 0: never chosen by itself.
+        start_seconds: a start on a slow machine may take so long.
+        status_note: what the status means for a person, in a sentence.
     """
 
     name: str
@@ -50,19 +142,42 @@ class EngineFacts:
     checked: str
     can: frozenset[str]
     is_process: bool = True
+    formats: frozenset[str] = frozenset({"safetensors"})
+    takes: frozenset[str] = frozenset({"max_len"})
+    install: InstallPlan | None = None
+    install_gpu: InstallPlan | None = None
+    memory: MemoryFacts | None = None
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    rank: Mapping[Literal["cpu", "gpu"], int] = field(default_factory=dict)
+    start_seconds: float = 0.0
+    status_note: T | None = None
 
     def __post_init__(self) -> None:
         unknown = self.can - FEATURES.keys()
         if unknown:
             raise ValueError(f"engine {self.name!r}: unknown features {sorted(unknown)}")
+        unknown = self.takes - {f.name for f in fields(LaunchOptions)}
+        if unknown:
+            raise ValueError(f"engine {self.name!r}: unknown options {sorted(unknown)}")
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model under the name that clients use, and its folder (None where the model lives behind a URL)."""
+    """A model under the name that clients use, and its folder or GGUF file (None where it lives behind a URL).
+
+    Attributes:
+        not_ours: why the embedded engine cannot run it, None where it can.
+    """
 
     name: str
     path: Path | None = None
+    not_ours: T | None = None
+
+    @property
+    def format(self) -> Literal["safetensors", "gguf"] | None:
+        if self.path is None:
+            return None
+        return "gguf" if self.path.suffix.lower() == ".gguf" else "safetensors"
 
 
 @dataclass(frozen=True)
@@ -72,11 +187,20 @@ class LaunchOptions:
     Attributes:
         threads: CPU threads, 0 for all cores.
         max_len: longest sequence in tokens, None for the model's own.
+        concurrency: sequences that may be computed at the same time, None for the engine's own default.
+        precision: of the weights, a word of the engine's ``MemoryFacts.precisions``.
+        loras: adapters to start with, name and folder. speculate: tokens guessed ahead by n-grams, 0 for none.
+        home: the data home with the engines' environments; None: what ``ZHILU_HOME`` says.
         base_url, api_key, remote_model: for engines that are only reached by URL. The key is never written to disk.
     """
 
     threads: int = 0
     max_len: int | None = None
+    concurrency: int | None = None
+    precision: str | None = None
+    loras: tuple[tuple[str, Path], ...] = ()
+    speculate: int | None = None
+    home: Path | None = None
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     remote_model: str | None = None
@@ -108,8 +232,8 @@ class Engine(Protocol):
 
     facts: EngineFacts
 
-    def installed(self) -> tuple[bool, T]:
-        """Whether it can be started here, and why (not)."""
+    def installed(self, home: Path | None = None) -> tuple[bool, T]:
+        """Whether it can be started here, and why (not); ``home`` as in ``LaunchOptions``."""
         ...
 
     def launch(self, model: ServedModel, options: LaunchOptions, port: int) -> Launch:
@@ -119,3 +243,36 @@ class Engine(Protocol):
             InputError: an option is missing or cannot be used with this engine.
         """
         ...
+
+
+def refuse_untaken(facts: EngineFacts, options: LaunchOptions) -> None:
+    """
+    Raises:
+        UnsupportedError: an option is set that the engine does not heed, or a precision that it does not know.
+    """
+    for name, flag in OPTIONS.items():
+        given = getattr(options, name)
+        if given not in (None, ()) and name not in facts.takes:
+            raise UnsupportedError(
+                T(
+                    f"The engine {facts.name!r} cannot take {flag}, given {_shown(given)!r}.",
+                    f"引擎 {facts.name!r} 不支持 {flag}，给出的是 {_shown(given)!r}。",
+                ),
+                param=name,
+                fix="zhilu engine list",
+            )
+    known = tuple(facts.memory.precisions) if facts.memory else ()
+    if options.precision is not None and options.precision not in known:
+        raise UnsupportedError(
+            T(
+                f"The engine {facts.name!r} knows the precisions {', '.join(known)}, given {options.precision!r}.",
+                f"引擎 {facts.name!r} 支持的精度有 {', '.join(known)}，给出的是 {options.precision!r}。",
+            ),
+            param="precision",
+            fix=f"zhilu serve MODEL --engine {facts.name} --precision {next(iter(known), 'stored')}",
+        )
+
+
+def _shown(value: object) -> object:
+    """A list of adapters as it was written."""
+    return ", ".join(f"{name}={path}" for name, path in value) if isinstance(value, tuple) else value

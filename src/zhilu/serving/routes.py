@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from zhilu import wire
 from zhilu.context import Context, context_of
 from zhilu.errors import NotFoundError, ZhiluError
+from zhilu.jobs import Job
 from zhilu.logs import get_logger
 from zhilu.messages import T
 from zhilu.serving import ollama
@@ -24,6 +25,7 @@ from zhilu.serving.embeddings import Embeddings
 from zhilu.serving.engines import engine_registry
 from zhilu.serving.facts import FEATURES, LaunchOptions
 from zhilu.serving.gateway import Gateway
+from zhilu.serving.install import remove_engine, submit_install
 from zhilu.serving.ledger import Ledger
 from zhilu.serving.lora import LoadLoraRequest, UnloadLoraRequest
 from zhilu.serving.metrics import CONTENT_TYPE
@@ -177,6 +179,12 @@ class EngineOut(BaseModel):
     checked: str
     is_process: bool
     can: list[Feature]
+    status_note: Text | None = None
+    takes: list[str] = []
+    formats: list[str] = []
+    precisions: list[str] = []
+    version: str | None = None
+    can_install: bool = False
 
 
 class RunningOut(BaseModel):
@@ -203,18 +211,21 @@ class StartIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
     engine: str | None = None
     max_len: int | None = Field(None, ge=1)
+    concurrency: int | None = Field(None, ge=1)
+    precision: str | None = None
+    speculate: int | None = Field(None, ge=0)
     base_url: str | None = Field(None, pattern=r"^https?://")
     api_key: str | None = None
     remote_model: str | None = None
 
 
 @router.get("/zhilu/v1/engines", tags=_ENGINES)
-def list_engines() -> list[EngineOut]:
+def list_engines(request: Request) -> list[EngineOut]:
     out = []
     registry = engine_registry()
     for engine in map(registry.get, registry.names()):
         facts = engine.facts
-        is_installed, why = engine.installed()
+        is_installed, why = engine.installed(context_of(request).home.path)
         out.append(
             EngineOut(
                 name=facts.name,
@@ -227,9 +238,27 @@ def list_engines() -> list[EngineOut]:
                 checked=facts.checked,
                 is_process=facts.is_process,
                 can=[Feature(name=name, title=Text(**FEATURES[name].data())) for name in sorted(facts.can)],
+                status_note=Text(**facts.status_note.data()) if facts.status_note else None,
+                takes=sorted(facts.takes),
+                formats=sorted(facts.formats),
+                precisions=list(facts.memory.precisions) if facts.memory else [],
+                version=facts.install.version if facts.install else None,
+                can_install=facts.install is not None,
             )
         )
     return out
+
+
+@router.post("/zhilu/v1/engines/{name}/install", tags=_ENGINES, status_code=202)
+def install_engine(name: str, request: Request) -> Job:
+    """A job that gives the engine an environment of its own."""
+    return submit_install(context_of(request), name)
+
+
+@router.delete("/zhilu/v1/engines/{name}", tags=_ENGINES, status_code=204)
+def uninstall_engine(name: str, request: Request) -> None:
+    """Delete the engine's environment."""
+    remove_engine(context_of(request), name)
 
 
 @router.get("/zhilu/v1/engines/running", tags=_ENGINES)

@@ -23,6 +23,7 @@ from zhilu.serving.catalog import Catalog
 from zhilu.serving.engines import choose_engine, engine_registry
 from zhilu.serving.facts import Engine, Launch, LaunchOptions, ServedModel
 from zhilu.serving.ports import reserve_port
+from zhilu.serving.preflight import preflight
 from zhilu.serving.process import EngineProcess, log_path
 from zhilu.serving.runstate import EngineRecord, ProcessId, RunState
 from zhilu.serving.served import Limits, Served, queue_full
@@ -126,7 +127,7 @@ class Supervisor:
         """Wait while it starts; UnreachableError if that fails or takes too long."""
         name = served.model.name
         try:
-            await asyncio.wait_for(served.settled.wait(), self.limits.start_seconds)
+            await asyncio.wait_for(served.settled.wait(), self._start_seconds(served))
         except asyncio.TimeoutError:
             raise UnreachableError(
                 T(f"The model {name!r} is still starting.", f"模型 {name!r} 仍在启动。"), fix="zhilu engine running"
@@ -136,6 +137,10 @@ class Supervisor:
                 T(f"The model {name!r} is not running: {served.note.en}", f"模型 {name!r} 没有运行：{served.note.zh}"),
                 fix=f"zhilu engine log {name}",
             )
+
+    def _start_seconds(self, served: Served) -> float:
+        """An engine that is known to start slowly is given its time."""
+        return max(self.limits.start_seconds, served.facts.start_seconds)
 
     def _worth_retrying(self, served: Served) -> bool:
         return served.state == "failed" and time.monotonic() - served.turned > self.limits.retry_seconds
@@ -164,9 +169,11 @@ class Supervisor:
             options = replace(options, base_url=options.base_url or settings.base_url)
         else:
             model = await asyncio.to_thread(self.catalog.get, name)
-        chosen, reason = choose_engine(wanted, model, self.registry)
+        options = replace(options, home=self.context.home.path)
+        chosen, reason = await asyncio.to_thread(choose_engine, wanted, model, self.registry, options)
         adapter = self.registry.get(chosen)
-        adapter.launch(model, options, 1)  # refuses what it cannot do before anything is stopped to make room
+        # Refuses what it cannot do before anything is stopped to make room.
+        await asyncio.to_thread(preflight, adapter, model, options)
         return Served(model=model, adapter=adapter, options=options, reason=reason)
 
     async def _make_room(self, newcomer: Served) -> None:
@@ -229,7 +236,7 @@ class Supervisor:
             path = log_path(self.context.home.logs, served.model.name)
             served.process = process = await EngineProcess.spawn(launch, path)
             await self._record()
-            await process.wait_ready(self._http, self.limits.start_seconds)
+            await process.wait_ready(self._http, self._start_seconds(served))
         except ZhiluError as error:
             if served.process is None:
                 served.turn("failed", error.message)

@@ -22,17 +22,36 @@ def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "zhilu", *words], capture_output=True, text=True, env=env, timeout=60)
 
 
-def test_lora_is_refused_and_says_so(own_home: Path) -> None:
-    done = run(own_home, "serve", "zhilu-nano", "--lora", "mine=/adapters/mine")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--lora", "mine"), "NAME=PATH"),
+        (("--lora", "mine=/no/such/adapter"), "/no/such/adapter"),
+        (("--engine", "fastchat", "--context", "64"), "cannot take --context"),
+        (("--engine", "vllm"), "zhilu engine install vllm"),
+        (("--precision", "tiny", "--engine", "zhilu"), "auto, full, int8"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_before_anything_starts(
+    own_home: Path, words: tuple[str, ...], said: str
+) -> None:
+    done = run(own_home, "serve", "zhilu-nano", *words)
+    assert done.returncode in (2, 3)
+    assert said in done.stderr
+
+
+def test_an_engine_that_is_not_installed_cannot_be_removed(own_home: Path) -> None:
+    done = run(own_home, "engine", "remove", "vllm", "--json")
     assert done.returncode == 2
-    assert "mine=/adapters/mine" in done.stderr
-    assert "zhilu serve zhilu-nano" in done.stderr
+    assert json.loads(done.stderr)["error"]["fix"] == "zhilu engine list"
 
 
 def test_engines_are_listed_in_both_languages_and_as_json(own_home: Path) -> None:
     assert "引擎" in run(own_home, "--lang", "zh", "engine", "list").stdout
     rows = {row["name"]: row for row in json.loads(run(own_home, "engine", "list", "--json").stdout)}
-    assert rows.keys() == {"openai", "zhilu"}
+    assert rows.keys() >= {"openai", "zhilu", "vllm", "llamacpp", "ollama", "lmdeploy", "fastchat"}
+    assert rows["fastchat"]["status"] == "legacy" and rows["lmdeploy"]["status"] == "needs_gpu"
+    assert rows["vllm"]["installed"] is False and "zhilu engine install vllm" in rows["vllm"]["why"]["en"]
     assert rows["zhilu"]["installed"] is True
     assert "stream" in rows["zhilu"]["can"]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from zhilu.errors import MissingComponentError
 from zhilu.messages import T
 from zhilu.registry import Registry
-from zhilu.serving.facts import Engine, ServedModel
+from zhilu.serving.facts import Engine, LaunchOptions, ServedModel
 
 __all__ = ["choose_engine", "engine_registry"]
 
@@ -14,15 +17,58 @@ def engine_registry() -> Registry[Engine]:
     return Registry.from_entry_points("zhilu.engines", T("engine", "引擎"))
 
 
-def choose_engine(wanted: str, model: ServedModel, registry: Registry[Engine]) -> tuple[str, T]:
+def choose_engine(
+    wanted: str, model: ServedModel, registry: Registry[Engine], options: LaunchOptions | None = None
+) -> tuple[str, T]:
     """The engine's name and the reason for it.
+
+    ``auto`` takes the first by rank, on this machine's CPU or GPU, that reads the model's format, heeds every option
+    that was given, is installed, and has the memory.
 
     Raises:
         NotFoundError: ``wanted`` is no engine; names those there are.
+        MissingComponentError: none can; says of each why.
     """
     if wanted != "auto":
         registry.get(wanted)
         return wanted, T("you chose it", "由你指定")
+    engines = [registry.get(name) for name in registry.names()]
     if model.path is None:
-        return "openai", T("the model lives behind a URL", "模型在一个 URL 后面")
-    return "zhilu", T("it reads the model's files directly and starts in seconds", "它直接读取模型文件，几秒即可启动")
+        remote = next(engine.facts.name for engine in engines if not engine.facts.is_process)
+        return remote, T("the model lives behind a URL", "模型在一个 URL 后面")
+    from zhilu.serving.preflight import has_gpu, objection
+
+    place: Literal["cpu", "gpu"] = "gpu" if has_gpu() else "cpu"
+    ranked = [engine for engine in engines if engine.facts.is_process and engine.facts.rank.get(place)]
+    ranked.sort(key=lambda engine: -engine.facts.rank[place])
+    against: list[tuple[str, T]] = []
+    for engine in ranked:
+        why_not = objection(engine, model, options or LaunchOptions())
+        if why_not is None:
+            return engine.facts.name, _reason(model, place, against)
+        against.append((engine.facts.name, why_not))
+    fix = next(
+        (
+            f"zhilu engine install {engine.facts.name}"
+            for engine in ranked
+            if engine.facts.install and model.format in engine.facts.formats
+        ),
+        "zhilu engine list",
+    )
+    raise MissingComponentError(
+        T(
+            f"No engine here can serve {model.name!r}: " + " ".join(f"[{name}] {why.en}" for name, why in against),
+            f"这里没有引擎能运行 {model.name!r}：" + "".join(f"[{name}] {why.zh}" for name, why in against),
+        ),
+        fix=fix,
+    )
+
+
+def _reason(model: ServedModel, place: str, against: list[tuple[str, T]]) -> T:
+    where = T("a GPU", "GPU") if place == "gpu" else T("a CPU", "CPU")
+    en = f"the first choice on {where.en} of those that read {model.format} and take what was asked"
+    zh = f"在 {where.zh} 上，它是能读 {model.format} 并满足要求的首选"
+    if against:
+        en += "; passed over: " + " ".join(f"{name} ({why.en})" for name, why in against)
+        zh += "；略过：" + "".join(f"{name}（{why.zh}）" for name, why in against)
+    return T(en, zh)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from zhilu.errors import InputError
@@ -25,9 +26,11 @@ class OpenAIEngine:
         checked="2026-11-23",
         can=frozenset({"chat", "completions", "stream"}),
         is_process=False,
+        formats=frozenset(),
+        takes=frozenset({"base_url", "remote_model"}),
     )
 
-    def installed(self) -> tuple[bool, T]:
+    def installed(self, home: Path | None = None) -> tuple[bool, T]:
         return True, T("nothing to install", "无需安装")
 
     def launch(self, model: ServedModel, options: LaunchOptions, port: int) -> Launch:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
-from zhilu.errors import InputError
+from zhilu.errors import InputError, UnsupportedError
 from zhilu.messages import T
-from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, ServedModel
+from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, MemoryFacts, ServedModel
 
 __all__ = ["ENGINE", "ZhiluEngine"]
 
@@ -17,18 +18,25 @@ class ZhiluEngine:
         name="zhilu",
         title=T("Zhilu engine", "指路引擎"),
         status="alive",
+        status_note=T("part of this program; needs no GPU", "程序自带；不需要 GPU"),
         description=T(
             "The embedded engine: paged attention and continuous batching on the CPU, readable from end to end.",
             "内置引擎：在 CPU 上做分页注意力与连续批处理，代码从头到尾都能读懂。",
         ),
         source="ARCHITECTURE.md#engine",
-        checked="2026-11-23",
+        checked="2026-11-24",
         can=frozenset(
-            {"chat", "completions", "stream", "stream_usage", "tokenize", "metrics", "state", "logprobs", "seed"}
+            {
+                "chat", "completions", "stream", "stream_usage", "tokenize", "metrics", "state", "logprobs", "seed",
+                "tools", "json_schema", "n", "echo", "logit_bias", "lora",
+            }
         ),
-    )
+        takes=frozenset({"max_len", "concurrency", "precision", "loras", "speculate"}),
+        memory=MemoryFacts(200_000_000, {"auto": 0, "full": 32, "int8": 8}),
+        rank={"cpu": 100, "gpu": 80},
+    )  # fmt: skip
 
-    def installed(self) -> tuple[bool, T]:
+    def installed(self, home: Path | None = None) -> tuple[bool, T]:
         return True, T("part of Zhilu", "指路自带")
 
     def launch(self, model: ServedModel, options: LaunchOptions, port: int) -> Launch:
@@ -38,12 +46,29 @@ class ZhiluEngine:
                 param="model",
                 fix="zhilu model list",
             )
+        if model.not_ours is not None:
+            raise UnsupportedError(
+                T(
+                    f"The model {model.name!r} cannot be run by the embedded engine: {model.not_ours.en}",
+                    f"内置引擎无法运行模型 {model.name!r}：{model.not_ours.zh}",
+                ),
+                param="model",
+                fix=f"zhilu engine install vllm && zhilu serve {model.name} --engine vllm",
+            )
         argv = [sys.executable, "-m", "zhilu.engine.server", "--model", str(model.path), "--name", model.name]
         argv += ["--host", "127.0.0.1", "--port", str(port), "--parent-watch"]
         threads = options.threads or os.cpu_count() or 1
         argv += ["--threads", str(threads)]
         if options.max_len is not None:
             argv += ["--max-len", str(options.max_len)]
+        if options.concurrency is not None:
+            argv += ["--max-num-seqs", str(options.concurrency)]
+        if options.precision is not None:
+            argv += ["--precision", options.precision]
+        if options.speculate is not None:
+            argv += ["--speculate", str(options.speculate)]
+        for name, path in options.loras:
+            argv += ["--lora", f"{name}={path}"]
         # The tokenizer's own thread pool and OpenMP's must not fight over the cores with the engine's.
         env = {"TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
         return Launch(url=f"http://127.0.0.1:{port}", ready_path="/health", model=model.name, argv=tuple(argv), env=env)
