@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -40,3 +40,25 @@ def test_a_model_that_does_not_run_is_refused_with_a_way_on(http: TestClient) ->
     reply = http.get("/zhilu/v1/engines/running/none/live")
     assert reply.status_code == 404
     assert reply.json()["error"]["fix"] == "zhilu engine running"
+
+
+def test_the_memory_of_a_wish_is_told_before_the_model_runs(http: TestClient) -> None:
+    def need(**wish: str | int) -> dict[str, Any]:
+        reply = http.get("/zhilu/v1/models/tiny/memory", params={"engine": "zhilu", "context": 64, **wish})
+        assert reply.status_code == 200, reply.text
+        return dict(reply.json())
+
+    one, eight = need(), need(concurrency=8)
+    assert one["fits"] is True
+    assert one["total"] == one["weights"] + one["cache"] + one["engine"]
+    assert (one["context"], one["requests"], eight["requests"]) == (64, 1, 8)
+    assert eight["cache"] == 8 * one["cache"] > 0
+    assert need(concurrency=4096, context=64)["total"] > eight["total"]
+    assert need(engine="auto")["engine_name"] == "zhilu"
+    assert need(precision="int8")["weights"] < one["weights"]
+
+
+def test_memory_of_what_is_not_there_or_not_loaded_here(http: TestClient) -> None:
+    assert http.get("/zhilu/v1/models/nothing/memory").status_code == 404
+    assert http.get("/zhilu/v1/models/tiny/memory", params={"engine": "none"}).status_code == 404
+    assert http.get("/zhilu/v1/models/tiny/memory", params={"engine": "openai"}).json() is None

@@ -1,17 +1,22 @@
-"""What only the workbench asks of serving: what a running model does just now."""
+"""What only the workbench asks of serving: what a running model does just now, what a model would need to run."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
+from zhilu.context import context_of
 from zhilu.errors import NotFoundError
 from zhilu.messages import T
+from zhilu.serving.catalog import StoreCatalog
+from zhilu.serving.engines import choose_engine, engine_registry
+from zhilu.serving.facts import LaunchOptions
 from zhilu.serving.gateway import Gateway
 from zhilu.serving.live import read_live
+from zhilu.serving.memory import available_memory, estimate
 
 __all__ = ["router"]
 
@@ -40,3 +45,42 @@ async def live_figures(model: str, request: Request) -> LiveOut:
             T(f"The model {model!r} is not running.", f"模型 {model!r} 没有在运行。"), fix="zhilu engine running"
         )
     return LiveOut(**asdict(read_live(await gateway.metrics(), model)))
+
+
+class MemoryOut(BaseModel):
+    """Bytes, but for ``context`` (tokens a request) and ``requests``; see ``memory.MemoryNeed``.
+
+    ``cache`` is 0 where the model's files do not tell; ``fits``: ``total`` is free on this machine just now.
+    """
+
+    engine_name: str
+    weights: int
+    cache: int
+    engine: int
+    total: int
+    available: int
+    fits: bool
+    context: int
+    requests: int
+
+
+@router.get("/models/{name}/memory")
+def memory(
+    name: str,
+    request: Request,
+    engine: str = "auto",
+    context: Annotated[int | None, Query(ge=1)] = None,
+    concurrency: Annotated[int, Query(ge=1, le=4096)] = 1,
+    precision: str | None = None,
+) -> MemoryOut | None:
+    """What a start as wished would need; null where nothing is loaded here, or the files do not tell."""
+    registry = engine_registry()
+    model = StoreCatalog(context_of(request)).get(name)
+    options = LaunchOptions(max_len=context, concurrency=concurrency, precision=precision)
+    chosen, _ = choose_engine(engine, model, registry, options)
+    need = estimate(model, options, registry.get(chosen).facts)
+    if need is None:
+        return None
+    free = available_memory()
+    figures = {k: v for k, v in asdict(need).items() if k != "per_token"}
+    return MemoryOut(engine_name=chosen, **figures, total=need.total, available=free, fits=need.total <= free)
