@@ -13,6 +13,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -119,7 +120,7 @@ class Guides:
         return Guide(self._compile(grammar).deep_copy(), self._vocab_size)
 
     def _compile(self, grammar: str) -> LLMatcher:
-        from llguidance import LLMatcher
+        from llguidance import LLMatcher, LLParserLimits
 
         if len(grammar) > _MAX_GRAMMAR_CHARS:
             raise InputError(
@@ -134,13 +135,28 @@ class Guides:
                 return self._compiled[grammar]
             if self._lexicon is None:
                 self._lexicon = _lexicon(self._tokenizer, self._vocab_size, self._eos_ids)
-            matcher = LLMatcher(self._lexicon, grammar, log_level=0)
-            if matcher.is_error():
-                raise InputError(T.of(_short(matcher.get_error())), code="unsupported_grammar")
-            self._compiled[grammar] = matcher
+            matcher = LLMatcher(self._lexicon, grammar, log_level=0, limits=LLParserLimits(verbose_errors=False))
+            if not matcher.is_error():
+                # A grammar that nothing fits shows when the first token is asked for.
+                with suppress(UpstreamError):
+                    Guide(matcher.deep_copy(), self._vocab_size).allowed()
+                    self._compiled[grammar] = matcher
+            if grammar not in self._compiled:
+                raise InputError(_why_not(matcher), code="unsupported_grammar")
             while len(self._compiled) > _NUM_KEPT:
                 self._compiled.popitem(last=False)
             return matcher
+
+
+def _why_not(matcher: LLMatcher) -> T:
+    if matcher.is_error():
+        return T.of(_short(matcher.get_error()))
+    probe = matcher.deep_copy()
+    probe.compute_bitmask()
+    reason = _short(probe.get_error())
+    if not reason or reason.startswith("NoExtension"):
+        return T("no text fits it", "没有任何文本符合它")
+    return T.of(reason)
 
 
 class _Vocabulary:
@@ -173,5 +189,5 @@ def _lexicon(tokenizer: Tokenizer, vocab_size: int, eos_ids: Sequence[int]) -> L
 def _short(reason: str, limit: int = 400) -> str:
     """Without the place in our own grammar text, which the sender has never seen."""
     reason = re.sub(r"^at \d+\(\d+\): |\n +1 \| .*", "", reason, flags=re.DOTALL)
-    reason = " ".join(reason.split())
+    reason = " ".join(reason.replace("<non-verbose/>", "").split())
     return reason if len(reason) <= limit else reason[: limit - 1] + "…"

@@ -114,6 +114,12 @@ def test_padding_beyond_the_vocabulary_is_never_allowed(nano: Tokenizer) -> None
         (LLMatcher.grammar_from_lark("start: nothing_of_the_kind"), "nothing_of_the_kind"),
         ("{", "EOF"),
         (regex("a" * 1_100_000), "at most 1000000"),
+        # What compiles and still cannot begin.
+        (regex(r"[^\s\S]"), "no text fits"),
+        (LLMatcher.grammar_from_lark("start: a\na: a"), "no text fits"),
+        (LLMatcher.grammar_from_json_schema({"$ref": "#"}), "no text fits"),
+        (LLMatcher.grammar_from_lark("start: " + "(" * 100_000 + '"a"' + ")" * 100_000), "too deeply nested"),
+        (regex("(" * 100_000 + "a" + ")" * 100_000), "invalid regex"),
     ],
 )
 def test_a_grammar_that_cannot_be_done_says_why(nano: Tokenizer, grammar: str, needle: str) -> None:
