@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zhilu import wire
 from zhilu.engine.api import Generation
@@ -15,6 +15,9 @@ from zhilu.engine.tokenizer import Tokenizer
 from zhilu.engine.tools import ToolCallParser
 from zhilu.errors import UpstreamError, ZhiluError
 from zhilu.messages import T
+
+if TYPE_CHECKING:
+    from zhilu.engine.service import Answer
 
 __all__ = ["Reply"]
 
@@ -73,7 +76,7 @@ class Reply:
     def __init__(
         self,
         request: Generation,
-        answer: AsyncIterable[tuple[int, Output]],
+        answer: Answer,
         tokenizer: Tokenizer,
         model: str,
         prompts: Sequence[Sequence[int]],

@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
         adapters = _adapters(args.lora, name)
         check_speculate(args.speculate)
     except ZhiluError as error:
-        print(error.message.say(), error.fix or "", file=sys.stderr)
+        print(failure.message.say(), failure.fix or "", file=sys.stderr)
         return error.exit_code
     options = EngineOptions(
         model=args.model,
@@ -117,8 +117,8 @@ def main(argv: list[str] | None = None) -> int:
     if args.parent_watch:
         threading.Thread(target=_exit_with_parent, args=(server,), name="parent-watch", daemon=True).start()
     server.run()
-    for error in failures:
-        print(error.message.say(), error.fix or "", file=sys.stderr)
+    for failure in failures:
+        print(failure.message.say(), failure.fix or "", file=sys.stderr)
     return failures[0].exit_code if failures else 0
 
 
