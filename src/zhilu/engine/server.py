@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
         adapters = _adapters(args.lora, name)
         check_speculate(args.speculate)
     except ZhiluError as error:
-        print(failure.message.say(), failure.fix or "", file=sys.stderr)
+        print(error.message.say(), error.fix or "", file=sys.stderr)
         return error.exit_code
     options = EngineOptions(
         model=args.model,
@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
         server.should_exit = True
 
     gate = Gate(create_app(options, name, args.host, on_failure))
-    server = DrainingServer(
+    server: DrainingServer = DrainingServer(
         uvicorn.Config(
             gate,
             host=args.host,
