@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
-__all__ = ["Watch", "browser_at", "chromium", "run_product", "run_scripted_model"]
+__all__ = ["Watch", "browser_at", "chromium", "run_product", "run_scripted_model", "served_by"]
 
 # Chromium does nothing of its own accord: no updates, no sync, no QUIC, no sandbox that containers lack.
 ARGUMENTS = (
@@ -39,9 +39,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def _process(argv: list[str], url: str, env: dict[str, str], log: Path) -> Iterator[str]:
+def served_by(argv: list[str], url: str, env: dict[str, str], log: Path, cwd: Path | None = None) -> Iterator[str]:
+    """A process that answers at ``url`` until the block ends."""
     with log.open("wb") as output:
-        process = subprocess.Popen(argv, env=env, stdout=output, stderr=output)
+        process = subprocess.Popen(argv, env=env, stdout=output, stderr=output, cwd=cwd)
     try:
         deadline = time.monotonic() + READY_S
         while True:
@@ -69,7 +70,7 @@ def run_scripted_model(folder: Path, pause: float = 0.02) -> Iterator[str]:
     port = free_port()
     script = Path(__file__).with_name("scripted_model.py")
     argv = [sys.executable, str(script), "--port", str(port), "--pause", str(pause)]
-    with _process(argv, f"http://127.0.0.1:{port}/v1/models", {**os.environ}, folder / "model.log"):
+    with served_by(argv, f"http://127.0.0.1:{port}/v1/models", {**os.environ}, folder / "model.log"):
         yield f"http://127.0.0.1:{port}/v1"
 
 
@@ -83,7 +84,7 @@ def run_product(home: Path, **settings: str) -> Iterator[str]:
     env |= {f"ZHILU_{name.upper()}": value for name, value in settings.items()}
     argv = [sys.executable, "-m", "zhilu", "up", "--no-open", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
-    with _process(argv, f"{url}/health", env, home.parent / "up.log"):
+    with served_by(argv, f"{url}/health", env, home.parent / "up.log"):
         yield url
 
 
