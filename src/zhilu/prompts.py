@@ -79,7 +79,9 @@ def language_of(text: str) -> Lang:
 def grounded_messages(question: str, passages: Sequence[Passage], lang: Lang | None = None) -> list[Message]:
     """Ask for an answer copied from ``passages`` (numbered from 1) with citations ``[n]``, or the refusal sentence.
 
-    The system prompt and the refusal follow the question's language, whatever the passages are written in.
+    The question stands before the passages and again after them: a causal model reads a passage knowing what is asked, so
+    that a small one can tell what matters while it reads. The system prompt and the refusal follow the question's language,
+    whatever the passages are written in.
     """
     lang = lang or language_of(question)
     blocks = []
@@ -88,10 +90,10 @@ def grounded_messages(question: str, passages: Sequence[Passage], lang: Lang | N
         blocks.append(
             f"[{number}] {title}\n{passage['text'].strip()}" if title else f"[{number}] {passage['text'].strip()}"
         )
-    body = "\n\n".join(blocks)
+    asked = f"{_QUESTION.say(lang)}{question.strip()}"
     return [
         {"role": "system", "content": _GROUNDED.say(lang)},
-        {"role": "user", "content": f"{body}\n\n{_QUESTION.say(lang)}{question.strip()}"},
+        {"role": "user", "content": "\n\n".join([asked, *blocks, asked])},
     ]
 
 

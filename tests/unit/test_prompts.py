@@ -27,12 +27,12 @@ def test_language(text: str, expected: str) -> None:
     assert language_of(text) == expected
 
 
-def test_passages_are_numbered_from_one_and_the_question_comes_last() -> None:
+def test_passages_are_numbered_from_one_between_the_question_and_the_question() -> None:
     system, user = grounded_messages(
         "谁写的？", [{"title": "书 › 作者", "text": "鲁迅。"}, {"title": "", "text": "无题。"}]
     )
     assert REFUSAL.zh in (system["content"] or "")
-    assert user["content"] == "[1] 书 › 作者\n鲁迅。\n\n[2] 无题。\n\n问题：谁写的？"
+    assert user["content"] == "问题：谁写的？\n\n[1] 书 › 作者\n鲁迅。\n\n[2] 无题。\n\n问题：谁写的？"
 
 
 @pytest.mark.parametrize(

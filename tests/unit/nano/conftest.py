@@ -90,6 +90,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         call = {"name": "find_market", "arguments": {"town": "Arden"}}
         write_jsonl(
             folder / f"tools/{lang}.jsonl.zst",
-            [{"tools": [tool], "query": "Find the market of Arden", "calls": [call], "lang": lang}],
+            [
+                {
+                    "tools": [tool],
+                    "query": "Find the market of Arden",
+                    "calls": [call],
+                    "lang": lang,
+                    "source": f"made_{lang}",
+                }
+            ],
         )
     return folder

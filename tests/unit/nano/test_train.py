@@ -8,13 +8,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from zhilu.models.nano.circuit import draw_copy_circuit
 from zhilu.models.nano.export import export, load_exported, weights_digest
-from zhilu.models.nano.model import Guide, Nano, NanoConfig, greedy
+from zhilu.models.nano.model import Guide, Nano, NanoConfig, attention_mask, greedy
 from zhilu.models.nano.optimizer import orthogonalize
+from zhilu.models.nano.spectral import spectral_embedding
 from zhilu.models.nano.train import Recipe, learning_rate_share, train
 
 TINY = Recipe(
@@ -32,6 +34,7 @@ TINY = Recipe(
     warmup_steps=2,
     max_chars=20_000,
     threads=1,
+    compile=False,
 )
 
 
@@ -64,6 +67,12 @@ def test_a_stopped_run_goes_on_with_the_same_loss_curve(run: Path, data: Path, t
     with pytest.raises(Stop):
         train(replace(TINY, save_minutes=0), data, tmp_path, stop_at_five)
     train(TINY, data, tmp_path)
+    assert _curve(tmp_path) == pytest.approx(_curve(run), abs=1e-5)
+
+
+def test_batches_made_ahead_by_other_processes_are_the_same(run: Path, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_bytes((run / "tokenizer.json").read_bytes())
+    train(replace(TINY, makers=2), data, tmp_path)
     assert _curve(tmp_path) == pytest.approx(_curve(run), abs=1e-5)
 
 
@@ -107,11 +116,41 @@ def test_the_drawn_circuit_copies_before_any_training() -> None:
 
 def test_a_guide_is_the_negative_log_of_the_attention_it_asks_for() -> None:
     torch.manual_seed(0)
-    q, k = torch.randn(1, 2, 5, 8), torch.randn(1, 2, 5, 8)
-    guide = Guide(layer=0, head=1, rows=torch.tensor([0]), queries=torch.tensor([3]), keys=torch.tensor([2]))
-    guide.measure(q, k)
-    attention = (q[0, 1, 3] @ k[0, 1, :4].T / 8**0.5).softmax(-1)
+    q, k = torch.randn(1, 4, 5, 8), torch.randn(1, 2, 5, 8)  # four heads over two keys
+    mask = attention_mask(torch.zeros(1, 5, dtype=torch.long), torch.float32)
+    places = torch.tensor([[0, 3, 2], [0, 0, 0]])  # the second one is padding
+    guide = Guide(0, 3, places[:, 0], places[:, 1], places[:, 2])
+    guide.measure(q, k, mask)
+    attention = (q[0, 3, 3] @ k[0, 1, :4].T / 8**0.5).softmax(-1)
     assert float(guide.losses[0]) == pytest.approx(-float(attention[2].log()), abs=1e-5)
+
+
+def test_packed_rows_do_not_know_of_each_other() -> None:
+    torch.manual_seed(0)
+    model = Nano(TINY.model)
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.2)
+    one, other = torch.randint(9, 600, (1, 300)), torch.randint(9, 600, (1, 17))  # longer than a chunk
+    packed = torch.cat([one, other], dim=1)
+    segments = torch.tensor([[1] * 300 + [2] * 17])
+    with torch.no_grad():
+        together = model.model(packed, mask=attention_mask(segments, torch.float32))
+        assert torch.allclose(together[:, :300], model.model(one), atol=1e-4)
+        # Rotary positions are relative: the second row starts at 300 and comes out as if it started at 0.
+        assert torch.allclose(together[:, 300:], model.model(other), atol=1e-4)
+
+
+def test_words_of_like_company_start_alike() -> None:
+    rng = np.random.default_rng(0)
+    # Tokens 0 and 1 stand between tokens 10-19, tokens 2 and 3 between tokens 20-29.
+    runs = [
+        np.array([t for _ in range(400) for t in (rng.integers(low, low + 10), word + rng.integers(2))])
+        for low, word in ((10, 0), (20, 2))
+    ]
+    found = spectral_embedding(runs, 32, 8)
+    assert found.shape == (32, 8)
+    assert torch.allclose(found.norm(dim=1), torch.ones(32), atol=1e-4)
+    assert float(found[0] @ found[1]) > 0.7 > float(found[0] @ found[2]) + 0.3
 
 
 def test_orthogonalize_brings_singular_values_near_one() -> None:

@@ -183,10 +183,11 @@ class NanoAnswerer:
         lang: Any = trial.lang
         return self.reply(grounded_messages(trial.question, [Passage(title="", text=p) for p in trial.passages], lang))
 
-    def reply(self, messages: Sequence[Any], max_new_tokens: int = 60) -> str:
-        """The reply to a conversation."""
-        text = "".join(part for part, _ in segments(messages)) + f"{IM_START}assistant\n"
+    def reply(self, messages: Sequence[Any], max_new_tokens: int = 60, tools: Sequence[dict[str, Any]] = ()) -> str:
+        """The reply to a conversation; a prompt too long for the model's positions loses its beginning."""
+        text = "".join(part for part, _ in segments(messages, tools)) + f"{IM_START}assistant\n"
         ids = self.tokenizer.encode(text, add_special_tokens=False).ids
+        ids = ids[-(self.model.config.max_position_embeddings - max_new_tokens) :]
         return self.tokenizer.decode(greedy(self.model, ids, max_new_tokens, self.stop)).strip()
 
 

@@ -1,5 +1,5 @@
-"""Muon for the matrices, AdamW for the rest. In fp32 with equal shapes orthogonalised together: ``torch.optim.Muon`` does it
-one by one in bfloat16, which a CPU without AMX runs at half speed."""
+"""Muon for the matrices, AdamW for the rest. Equal shapes are orthogonalised together, in the dtype that is fast on the machine:
+``torch.optim.Muon`` does it one by one and always in bfloat16, which some CPUs run at half speed."""
 
 from __future__ import annotations
 
@@ -28,8 +28,14 @@ class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised (Keller Jordan 2024), with decoupled weight decay. 2-D parameters only."""
 
     def __init__(
-        self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
+        self.dtype = dtype
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -47,11 +53,15 @@ class Muon(torch.optim.Optimizer):
                     buffer.lerp_(weight.grad, 1 - group["momentum"])
                     moved.append(weight.grad.lerp(buffer, group["momentum"]))  # Nesterov
                 scale = max(1.0, shape[0] / shape[1]) ** 0.5
-                for weight, update in zip(weights, orthogonalize(torch.stack(moved)), strict=True):
+                for weight, update in zip(
+                    weights, orthogonalize(torch.stack(moved).to(self.dtype)).float(), strict=True
+                ):
                     weight.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-group["lr"] * scale)
 
 
-def make_optimizers(model: nn.Module, matrix_lr: float, embed_lr: float) -> list[torch.optim.Optimizer]:
+def make_optimizers(
+    model: nn.Module, matrix_lr: float, embed_lr: float, dtype: torch.dtype = torch.float32
+) -> list[torch.optim.Optimizer]:
     """Muon over the blocks' matrices; AdamW over the (tied) embedding and the norms, which carry no weight decay.
 
     The large epsilon damps rows whose gradient is tiny: AdamW would otherwise move all rare tokens the same way at full speed,
@@ -60,6 +70,6 @@ def make_optimizers(model: nn.Module, matrix_lr: float, embed_lr: float) -> list
     matrices = [w for name, w in model.named_parameters() if w.ndim == 2 and "embed" not in name]
     others = [w for name, w in model.named_parameters() if w.ndim == 1 or "embed" in name]
     return [
-        Muon(matrices, lr=matrix_lr, weight_decay=0.01),
+        Muon(matrices, lr=matrix_lr, weight_decay=0.01, dtype=dtype),
         torch.optim.AdamW(others, lr=embed_lr, betas=(0.9, 0.98), eps=2e-5, weight_decay=0.0),
     ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import bisect
 import random
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zhilu.models.nano import talk, tasks
-from zhilu.models.nano.data import Context, DevGuard, group_contexts, is_clean, paragraphs, read_jsonl, texts
+from zhilu.models.nano.data import (
+    Context,
+    DevGuard,
+    group_contexts,
+    is_clean,
+    is_held_out,
+    paragraphs,
+    read_jsonl,
+    texts,
+)
 from zhilu.models.nano.template import segments
 from zhilu.models.nano.tokenizer import END
 from zhilu.prompts import Passage, is_refusal
@@ -26,7 +34,7 @@ from zhilu.prompts import Passage, is_refusal
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["STAGES", "Batch", "Corpus", "Mixer", "Row", "Stage", "encode"]
+__all__ = ["STAGES", "Batch", "Corpus", "Mixer", "Row", "Stage", "encode", "records"]
 
 # Passages, questions and prompts carry a little loss too, at a sample of their tokens: the projection onto the vocabulary is
 # the dearest layer, so it runs only where a label is.
@@ -34,8 +42,9 @@ _AUX_SHARE, _AUX_WEIGHT = 0.04, 0.15
 # A reply's first token decides where copying starts and is by far the hardest: it weighs most.
 _FIRST_WEIGHT = 2.5
 # Answers begin in many ways, a refusal in one: with equal weight the one wins wherever the model is unsure.
-_REFUSAL_WEIGHT = 0.5
-QUESTION_MARKS = ("Question: ", "问题：")
+_REFUSAL_WEIGHT = 0.6
+_FOLLOWED = 10  # tokens of a span that are guided
+GUIDES = 160  # places a batch can guide, of each kind
 _COPIED = ("copy", "qa", "summary")  # kinds whose later tokens follow from the first
 _TEXT_SHARE, _TEXT_WEIGHT = 0.5, 0.3
 
@@ -55,19 +64,20 @@ class Row:
     spans: tuple[tuple[int, int], ...] = ()
     markers: tuple[tuple[int, int], ...] = ()
     citations: tuple[tuple[int, int], ...] = ()
-    anchors: tuple[tuple[int, int], ...] = ()  # the reply's start to the nearest word that question and passage share
+    follows: tuple[tuple[int, int], ...] = ()  # inside the reply: every token of the span to where the next one stands
 
 
 @dataclass(frozen=True)
 class Batch:
-    """``ids (batch, length)`` int64, padded on the right (causal attention never looks there), and label weights alike."""
+    """Rows packed into sequences of one length: ``ids (batch, length)`` int64, label weights and segment numbers alike.
+
+    ``guides (4, GUIDES, 3)``: places (sequence, from, to) of spans, citations, markers and follows; zeros fill the rest up.
+    """
 
     ids: np.ndarray
     weights: np.ndarray
-    spans: np.ndarray  # (n, 3): row, from, to
-    markers: np.ndarray
-    citations: np.ndarray
-    anchors: np.ndarray
+    segments: np.ndarray
+    guides: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ class Stage:
     shares: dict[str, float]
     passages: tuple[int, ...]  # numbers of passages to draw from
     chars: dict[str, int]  # longest passage, in characters
-    max_tokens: int
+    length: int  # of a packed sequence, in tokens; no row is longer
     blur: float  # share of words left out of made questions
     cut: float  # share of made questions that break off right before the answer: the easiest to look up
     refuse: float  # share of questions that no passage answers
@@ -86,52 +96,52 @@ class Stage:
 
 STAGES = (
     Stage(
-        0.52,
-        {"copy": 0.60, "qa": 0.28, "text": 0.04, "chat": 0.08},
+        0.27,
+        {"copy": 0.42, "qa": 0.32, "text": 0.10, "chat": 0.05, "rewrite": 0.05, "tool": 0.04, "title": 0.02},
         (1, 1, 2),
         {"zh": 110, "en": 330},
-        384,
+        256,
         0.0,
-        0.5,
-        0.0,
+        0.4,
+        0.08,
     ),
     Stage(
-        0.7,
+        0.68,
         {
-            "copy": 0.32,
-            "qa": 0.38,
-            "text": 0.04,
-            "chat": 0.12,
-            "title": 0.04,
-            "summary": 0.02,
+            "copy": 0.12,
+            "qa": 0.48,
+            "text": 0.06,
+            "chat": 0.06,
             "rewrite": 0.06,
-            "tool": 0.02,
+            "tool": 0.16,
+            "title": 0.03,
+            "summary": 0.03,
         },
         (1, 2, 2, 3),
         {"zh": 160, "en": 560},
-        640,
+        512,
         0.1,
-        0.3,
-        0.06,
+        0.2,
+        0.2,
     ),
     Stage(
         1.0,
         {
-            "copy": 0.14,
-            "qa": 0.50,
+            "copy": 0.08,
+            "qa": 0.52,
             "text": 0.03,
-            "chat": 0.15,
+            "chat": 0.06,
+            "rewrite": 0.06,
+            "tool": 0.17,
             "title": 0.04,
-            "summary": 0.03,
-            "rewrite": 0.07,
-            "tool": 0.04,
+            "summary": 0.04,
         },
-        (1, 2, 2, 3, 4),
-        {"zh": 210, "en": 850},
+        (1, 2, 3, 4, 4, 5, 6),
+        {"zh": 240, "en": 900},
         1024,
         0.15,
-        0.2,
-        0.10,
+        0.1,
+        0.25,
     ),
 )
 
@@ -142,28 +152,23 @@ def encode(
     """A conversation as a row. A long answer's tokens weigh less each, so that spans are not drowned by sentences."""
     ids: list[int] = []
     weights: list[float] = []
-    question = starts_question = 0  # where the question at hand starts, and where the first one does: the passages' end
     spans: list[tuple[int, int]] = []
     markers: list[tuple[int, int]] = []
     citations: list[tuple[int, int]] = []
-    anchors: list[tuple[int, int]] = []
+    follows: list[tuple[int, int]] = []
     shown: tuple[str, list[int]] = ("", [])  # the first prompt and the place in it where each of its tokens starts
     for text, learned in segments(messages, tools):
         encoded = tokenizer.encode(text, add_special_tokens=False)
         part = encoded.ids
-        if not learned:
-            asked = max(text.rfind(mark) for mark in QUESTION_MARKS)
-            question = len(ids) + sum(start < asked for start, _ in encoded.offsets)
         if not shown[0]:
-            shown, starts_question = (text, [start for start, _ in encoded.offsets]), question
+            shown = (text, [start for start, _ in encoded.offsets])
         elif learned and (found := _locate(text, *shown)):
             spans.append((len(ids) - 1, found[0]))
             markers.append(found)
             length = len(part) - 4  # of the span: " [", number, "]" and the end mark follow it
             if length > 0 and ids[found[0] + length - 1] == part[length - 1]:
                 citations.append((len(ids) + length, found[0] + length - 1))
-            if anchor := _anchor(ids[:starts_question], ids[question:], found):
-                anchors.append((len(ids) - 1, anchor))
+                follows += [(len(ids) + i - 1, found[0] + i) for i in range(1, min(length, _FOLLOWED))]
         ids += part
         if learned:
             each = min(1.0, (8 if kind in _COPIED else 24) / len(part))
@@ -172,15 +177,7 @@ def encode(
         else:
             weights += [_AUX_WEIGHT * (rng.random() < _AUX_SHARE) for _ in part]
     weights[0] = 0.0
-    return Row(ids, weights, kind, tuple(spans), tuple(markers), tuple(citations), tuple(anchors))
-
-
-def _anchor(shown: list[int], asked: list[int], found: tuple[int, int]) -> int | None:
-    """The place nearest to the answer (within 40 tokens, in its passage) of a token that the question holds and the passages hold once."""
-    counts = Counter(shown)
-    wanted = {token for token in asked if counts[token] == 1}
-    near = [p for p in range(max(found[1] + 1, found[0] - 40), min(len(shown), found[0] + 40)) if shown[p] in wanted]
-    return min(near, key=lambda place: abs(place - found[0]), default=None)
+    return Row(ids, weights, kind, tuple(spans), tuple(markers), tuple(citations), tuple(follows))
 
 
 def _locate(reply: str, prompt: str, starts: list[int]) -> tuple[int, int] | None:
@@ -212,23 +209,24 @@ class Corpus:
         for lang in ("zh", "en"):
             documents = list(texts(folder, lang, max_chars, guard))
             self.paragraphs[lang] = [p for document in documents for p in paragraphs(document, lang)]
-            encoded = tokenizer.encode_batch(documents[: max(1, len(documents) // 3)], add_special_tokens=False)
+            encoded = tokenizer.encode_batch(documents, add_special_tokens=False)
             self.tokens[lang] = np.concatenate([np.asarray([*e.ids, end], dtype=np.uint16) for e in encoded])
         for context in group_contexts(folder, guard):
             self.contexts[context.lang].append(context)
-        self.rewrites = self._records(folder / "rewrite", guard)
-        self.tools = [
-            r for r in self._records(folder / "tools", guard) if len(r["calls"]) == 1 and not r.get("history")
-        ]
+        self.rewrites = records(folder / "rewrite", guard)
+        self.tools = [r for r in records(folder / "tools", guard) if talk.is_learnable(r)]
 
-    @staticmethod
-    def _records(folder: Path, guard: DevGuard) -> list[dict[str, Any]]:
-        found = [r for path in sorted(folder.glob("*.jsonl.zst")) for r in read_jsonl(path)]
-        return [
-            r
-            for r in found
-            if is_clean(r.get("rewrite", "")) and not guard.leaks(r.get("rewrite") or r["query"], r["lang"])
-        ]
+
+def records(folder: Path, guard: DevGuard, held_out: bool = False) -> list[dict[str, Any]]:
+    """Clean rewrites or function calls of a folder that do not leak: the training part, or the project's own held-out part."""
+    found = [r for path in sorted(folder.glob("*.jsonl.zst")) for r in read_jsonl(path)]
+    return [
+        r
+        for r in found
+        if is_clean(r.get("rewrite", ""))
+        and is_held_out(r.get("rewrite") or r["query"]) == held_out
+        and not guard.leaks(r.get("rewrite") or r["query"], r["lang"])
+    ]
 
 
 class Mixer:
@@ -244,38 +242,44 @@ class Mixer:
             seed,
             stages,
         )
-        self._by_lang = {
-            lang: {
-                "rewrite": [r for r in corpus.rewrites if r["lang"] == lang],
-                "tool": [r for r in corpus.tools if r["lang"] == lang],
-            }
-            for lang in ("zh", "en")
-        }
+        self._rewrites = {lang: [r for r in corpus.rewrites if r["lang"] == lang] for lang in ("zh", "en")}
+        self._tools: dict[str, list[list[dict[str, Any]]]] = {"zh": [], "en": []}
+        sources: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for record in corpus.tools:
+            sources.setdefault((record["lang"], record["source"].split("_")[0]), []).append(record)
+        for (lang, _), mine in sorted(sources.items()):  # drawn alike: one is ten times the others
+            self._tools[lang].append(mine)
 
-    def block(self, number: int, progress: float, num_batches: int = 24) -> list[Batch]:
-        """About ``num_batches`` batches: rows drawn at random, sorted by length (little padding), batches shuffled."""
-        rng = random.Random(f"{self.seed}:{number}")
+    def block(self, number: int, progress: float, rank: int = 0, num_batches: int = 24) -> list[Batch]:
+        """``num_batches`` batches of rows drawn at random and packed into sequences of the stage's length (best fit)."""
+        rng = random.Random(f"{self.seed}:{number}:{rank}")
         stage = next((s for s in self.stages if progress < s.until), self.stages[-1])
-        rows: list[Row] = []
-        while sum(len(row.ids) for row in rows) < num_batches * self.batch_tokens:
+        size = max(1, self.batch_tokens // stage.length)
+        packed: list[list[Row]] = [[] for _ in range(num_batches * size)]
+        room = np.full(len(packed), stage.length)
+        misses = unfit = 0
+        while misses < 12:
             row = self.row(stage, rng)
-            if row and 8 <= len(row.ids) <= stage.max_tokens:
-                rows.append(row)
-        rows.sort(key=lambda row: len(row.ids))
-        groups: list[list[Row]] = [[]]
-        for row in rows:
-            if (len(groups[-1]) + 1) * len(row.ids) > self.batch_tokens and groups[-1]:
-                groups.append([])
-            groups[-1].append(row)
-        rng.shuffle(groups)
-        return [_pad(group) for group in groups]
+            if not row or not 8 <= len(row.ids) <= stage.length:
+                unfit += 1
+                if unfit > 2000 and not any(packed):
+                    raise ValueError(f"no row made of this data fits into {stage.length} tokens")
+                continue
+            fits = np.flatnonzero(room >= len(row.ids))
+            if len(fits) == 0:
+                misses += 1
+                continue
+            place = int(fits[room[fits].argmin()]) if misses else int(rng.choice(fits))
+            packed[place].append(row)
+            room[place] -= len(row.ids)
+        return [_pack(packed[i * size : (i + 1) * size], stage.length) for i in range(num_batches)]
 
     def row(self, stage: Stage, rng: random.Random) -> Row | None:
         """One row, or None where the drawn material yields none (no span found, too long)."""
-        lang = "zh" if rng.random() < 0.55 else "en"
+        lang = "zh" if rng.random() < 0.5 else "en"
         kind = rng.choices(list(stage.shares), list(stage.shares.values()))[0]
         if kind == "text":
-            return self._text(lang, min(256, stage.max_tokens), rng)
+            return self._text(lang, min(256, stage.length), rng)
         tools: list[dict[str, Any]] = []
         strange = rng.choice(rng.choice(self.corpus.contexts[lang]).questions).text
         if kind in ("copy", "qa"):
@@ -287,14 +291,16 @@ class Mixer:
         elif kind == "summary":
             messages = talk.summary_row(self._passage(lang, stage, rng).text, lang)
         elif kind == "rewrite":
-            messages = talk.rewrite_row(rng.choice(self._by_lang[lang]["rewrite"]))
+            messages = talk.rewrite_row(rng.choice(self._rewrites[lang]))
         else:
-            messages, tools = talk.tool_row(rng.choice(self._by_lang[lang]["tool"]), rng)
+            source = rng.choice(self._tools[lang])
+            messages, tools = talk.tool_row(rng.choice(source), rng, budget=stage.length)
         if not messages:
             return None
         row = encode(self.tokenizer, messages, tools, rng, kind)
-        while len(row.ids) > stage.max_tokens and len(messages) > 3:  # leave the last question out until the row fits
-            messages = messages[:-2]
+        while len(row.ids) > stage.length and len(messages) > 3:
+            # Leave out until the row fits: of a dialogue its beginning, of passages with several questions the last question.
+            messages = messages[2:] if kind == "tool" else messages[:-2]
             row = encode(self.tokenizer, messages, tools, rng, kind)
         return row
 
@@ -316,35 +322,44 @@ class Mixer:
         return tasks.window(Context(text, lang), rng.randint(stage.chars[lang] // 2, stage.chars[lang]), rng)
 
     def _grounded(self, kind: str, lang: str, stage: Stage, rng: random.Random) -> tasks.Conversation | None:
-        """Passages and up to a dozen questions to them: made ones (``copy``) or mostly asked by people (``qa``)."""
+        """Passages and a question to one of them: a made one (``copy``, sometimes with more to follow) or one asked by people (``qa``)."""
         count = rng.choice(stage.passages)
+        own = self.corpus.contexts[lang]
+        at = rng.randrange(len(own))
         contexts = []
         for place in range(count):
             if kind == "qa" and (place == 0 or rng.random() < 0.7):
-                whole = rng.choice(self.corpus.contexts[lang])
-                contexts.append(tasks.window(whole, rng.randint(stage.chars[lang] * 2 // 3, stage.chars[lang]), rng))
+                # Paragraphs of one article stand side by side in the sets: the hardest to tell apart.
+                near = rng.random() < 0.5
+                whole = own[
+                    at if place == 0 else (at + rng.randint(-6, 6)) % len(own) if near else rng.randrange(len(own))
+                ]
+                if place and whole is own[at]:
+                    continue
+                contexts.append(tasks.window(whole, rng.randint(stage.chars[lang] // 2, stage.chars[lang]), rng))
             else:
                 contexts.append(self._passage(lang, stage, rng))
         if any(len(c.text) > stage.chars[lang] for c in contexts):
             return None
         asks: list[tasks.Ask] = []
-        for index, context in enumerate(contexts):
-            asks += [tasks.Ask(q.text, q.answer, index) for q in context.questions if q.start >= 0]
-            made = max(1, (7 if kind == "copy" else 2) // count + (kind == "copy" and count > 1))
-            asks += tasks.cloze_asks(context.text, lang, index, made, rng, stage.blur, stage.cut)
-            if rng.random() < (0.7 if kind == "copy" else 0.15):
-                asks += tasks.find_asks(context.text, lang, index, 1, rng)
-        if stage.refuse and (kind == "qa" or rng.random() < 0.3):
-            asks += [tasks.Ask(q.text, "", -1) for c in contexts if count == 1 for q in c.questions if q.start < 0][:1]
-            foreign = rng.choice(self.corpus.contexts[lang]).questions
-            asks += [tasks.Ask(rng.choice(foreign).text, "", -1) for _ in asks if rng.random() < stage.refuse]
+        if kind == "qa":
+            asks = [tasks.Ask(q.text, q.answer, 0) for q in contexts[0].questions if q.start >= 0]
+        else:
+            index = rng.randrange(len(contexts))
+            text = contexts[index].text
+            asks = tasks.cloze_asks(text, lang, index, 3, rng, stage.blur, stage.cut)
+            if rng.random() < 0.3:
+                asks += tasks.find_asks(text, lang, index, 1, rng)
+        if rng.random() < stage.refuse:
+            hard = [q.text for c in contexts for q in c.questions if q.start < 0] if len(contexts) == 1 else []
+            hard += [q.text for q in own[(at + 9 + rng.randint(0, 9)) % len(own)].questions if rng.random() < 0.3]
+            asks = [tasks.Ask(rng.choice(hard or [q.text for q in rng.choice(own).questions]), "", -1)]
         rng.shuffle(asks)
         if not asks:
             return None
-        budget = stage.max_tokens - 70 - sum(len(c.text) for c in contexts) // (1 if lang == "zh" else 4)
-        cost = 38 if lang == "zh" else 36
         passages = [Passage(title=self._title(c.text, lang, rng), text=c.text) for c in contexts]
-        return tasks.grounded(passages, asks[: max(1, min(12, budget // cost))], "zh" if lang == "zh" else "en", rng)
+        more = rng.choice((1, 1, 2, 3)) if kind == "copy" else 1
+        return tasks.grounded(passages, asks[:more], "zh" if lang == "zh" else "en", rng)
 
     @staticmethod
     def _title(text: str, lang: str, rng: random.Random) -> str:
@@ -355,15 +370,21 @@ class Mixer:
         return head.strip("，。、,.：:") + rng.choice(["", "", ".md", ".pdf", ".txt"])
 
 
-def _pad(rows: Sequence[Row]) -> Batch:
-    length = max(len(row.ids) for row in rows)
-    ids = np.zeros((len(rows), length), dtype=np.int64)
-    weights = np.zeros((len(rows), length), dtype=np.float32)
-    for place, row in enumerate(rows):
-        ids[place, : len(row.ids)], weights[place, : len(row.ids)] = row.ids, row.weights
-    return Batch(ids, weights, *(_places(rows, name) for name in ("spans", "markers", "citations", "anchors")))
-
-
-def _places(rows: Sequence[Row], name: str) -> np.ndarray:
-    found = [(place, *pair) for place, row in enumerate(rows) for pair in getattr(row, name)]
-    return np.asarray(found, np.int64).reshape(-1, 3)
+def _pack(sequences: Sequence[Sequence[Row]], length: int) -> Batch:
+    ids = np.zeros((len(sequences), length), dtype=np.int64)
+    weights = np.zeros((len(sequences), length), dtype=np.float32)
+    segment = np.zeros((len(sequences), length), dtype=np.int64)
+    found: tuple[list[tuple[int, int, int]], ...] = ([], [], [], [])
+    for place, rows in enumerate(sequences):
+        at = 0
+        for number, row in enumerate(rows, start=1):
+            end = at + len(row.ids)
+            ids[place, at:end], weights[place, at:end], segment[place, at:end] = row.ids, row.weights, number
+            for kept, pairs in zip(found, (row.spans, row.citations, row.markers, row.follows), strict=True):
+                kept += [(place, at + start, at + to) for start, to in pairs]
+            at = end
+    guides = np.zeros((len(found), GUIDES, 3), dtype=np.int64)
+    for kind, places in enumerate(found):
+        if kept := places[:GUIDES]:
+            guides[kind, : len(kept)] = kept
+    return Batch(ids, weights, segment, guides)

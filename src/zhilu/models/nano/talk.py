@@ -10,7 +10,7 @@ from typing import Any
 from zhilu.models.nano.tasks import Conversation, sentences
 from zhilu.prompts import chat_messages, rewrite_messages, summary_messages, title_messages
 
-__all__ = ["chat_row", "rewrite_row", "short_title", "summary_row", "title_row", "tool_row"]
+__all__ = ["TALK", "chat_row", "is_learnable", "rewrite_row", "short_title", "summary_row", "title_row", "tool_row"]
 
 _WHO = {
     "en": "I am zhilu-nano, the small model inside Zhilu. I answer best from your own documents.",
@@ -33,7 +33,7 @@ _UNKNOWN = {
     "or pull a stronger model: `zhilu model pull Qwen/Qwen3-0.6B`.",
     "zh": "我是一个很小的模型，记住的知识很少。请加入文档后再问，或拉取更强的模型：`zhilu model pull Qwen/Qwen3-0.6B`。",
 }
-_TALK: dict[str, list[tuple[list[str], str]]] = {
+TALK: dict[str, list[tuple[list[str], str]]] = {
     "en": [
         (
             ["hi", "hello", "hey", "hello there", "good morning", "good evening", "hi zhilu", "hey there", "greetings"],
@@ -165,7 +165,7 @@ def chat_row(lang: str, strange: str, rng: random.Random) -> Conversation:
         if rng.random() < 0.2:
             turns += [{"role": "user", "content": strange}, {"role": "assistant", "content": _UNKNOWN[lang]}]
             continue
-        asked, reply = rng.choice(_TALK[lang])
+        asked, reply = rng.choice(TALK[lang])
         text = rng.choice(asked) + rng.choice(_END[lang])
         text = text[0].upper() + text[1:] if rng.random() < 0.6 else text
         turns += [{"role": "user", "content": text}, {"role": "assistant", "content": reply}]
@@ -223,36 +223,92 @@ def rewrite_row(record: dict[str, Any]) -> Conversation:
     ]
 
 
+_NO_TOOL = {"en": "None of my tools fits this.", "zh": "没有合适的工具。"}
+_READ_BACK = {"en": "The {name} is {value}.", "zh": "{name}是{value}。"}
+
+
+def is_learnable(record: dict[str, Any]) -> bool:
+    """True where every argument stands in the conversation, is one of the schema's choices, or is a number or a truth value.
+
+    A value worked out from elsewhere (a date made of "tomorrow") teaches a model of this size to invent.
+    """
+    if len(record["calls"]) > 3:
+        return False
+    said = " ".join([*(turn["content"] for turn in record.get("history") or ()), record["query"]]).lower()
+    schemas = {tool["name"]: tool["parameters"]["properties"] for tool in record["tools"]}
+    for call in record["calls"]:
+        for name, value in call["arguments"].items():
+            choices = [str(choice).lower() for choice in schemas[call["name"]].get(name, {}).get("enum", ())]
+            given = str(value).lower()
+            if isinstance(value, (list, dict)) or not (isinstance(value, bool) or given in said or given in choices):
+                return False
+    return True
+
+
 def tool_row(
-    record: dict[str, Any], rng: random.Random, num_tools: int = 2
+    record: dict[str, Any], rng: random.Random, budget: int = 512
 ) -> tuple[Conversation, list[dict[str, Any]]]:
-    """A single-turn function call with the wanted tool among ``num_tools``; parameters' descriptions are left out to save length."""
+    """A function call: the wanted tools among others, in about ``budget`` tokens; or none of them fits; or a result is read back."""
+    lang = record["lang"]
     wanted = {call["name"] for call in record["calls"]}
+    calls = record["calls"]
+    if calls and rng.random() < 0.12:
+        calls = []  # the wanted tool is taken away
     others = [t for t in record["tools"] if t["name"] not in wanted]
     rng.shuffle(others)
-    chosen = [t for t in record["tools"] if t["name"] in wanted] + others[: max(0, num_tools - len(wanted))]
+    chosen = [t for t in record["tools"] if t["name"] in wanted and calls]
+    most = rng.randint(1, 2 if budget <= 256 else 4 if budget <= 512 else 8)
+    chosen += others[: max(0 if chosen else 1, most - len(chosen))]
     rng.shuffle(chosen)
-    tools = []
-    for tool in chosen:
-        schema = tool["parameters"]
-        names = [n for n in schema["properties"] if any(n in c["arguments"] for c in record["calls"])]
-        spare = [n for n in schema["properties"] if n not in names]
-        kept = names + rng.sample(spare, min(3, len(spare)))
-        properties = {
-            n: {"type": schema["properties"][n].get("type", "string")} for n in schema["properties"] if n in kept
-        }
-        function = {
-            "name": tool["name"],
-            "description": tool["description"],
-            "parameters": {"type": "object", "properties": properties},
-        }
-        tools.append({"type": "function", "function": function})
-    calls = [
+    if not chosen:
+        return [], []
+    short = budget <= 256 or rng.random() < 0.4
+    tools = [_signature(tool, calls, short, rng) for tool in chosen]
+    turns: Conversation = []
+    if record.get("history"):
+        turns = [dict(turn) | {"learned": False} for turn in record["history"]]
+        if budget <= 256:
+            turns = turns[-2:]
+    turns.append({"role": "user", "content": record["query"]})
+    if not calls:
+        return [*turns, {"role": "assistant", "content": _NO_TOOL[lang]}], tools
+    made = [
         {
             "type": "function",
             "function": {"name": c["name"], "arguments": json.dumps(c["arguments"], ensure_ascii=False)},
         }
-        for c in record["calls"]
+        for c in calls
     ]
-    reply: dict[str, Any] = {"role": "assistant", "content": "", "tool_calls": calls}
-    return [{"role": "user", "content": record["query"]}, reply], tools
+    turns.append({"role": "assistant", "content": "", "tool_calls": made})
+    if rng.random() < 0.2:
+        result = _result(calls[0], rng)
+        turns.append({"role": "tool", "content": json.dumps(result, ensure_ascii=False)})
+        said = [_READ_BACK[lang].format(name=n.replace("_", " "), value=v) for n, v in result.items()]
+        turns.append({"role": "assistant", "content": (" " if lang == "en" else "").join(said)})
+    return turns, tools
+
+
+def _signature(tool: dict[str, Any], calls: list[dict[str, Any]], short: bool, rng: random.Random) -> dict[str, Any]:
+    """The tool as the product lists it; ``short`` leaves descriptions and most unused parameters out."""
+    schema = tool["parameters"]
+    if short:
+        used = [n for n in schema["properties"] if any(n in c["arguments"] for c in calls)]
+        spare = [n for n in schema["properties"] if n not in used]
+        kept = {*used, *rng.sample(spare, min(3, len(spare)))}
+        slim = {n: {"type": p.get("type", "string")} for n, p in schema["properties"].items() if n in kept}
+        schema = {"type": "object", "properties": slim}
+    function = {"name": tool["name"], "description": tool["description"], "parameters": schema}
+    return {"type": "function", "function": function}
+
+
+def _result(call: dict[str, Any], rng: random.Random) -> dict[str, Any]:
+    """What a tool might answer: one or two of its arguments back, or a made figure."""
+    given = [(n, v) for n, v in call["arguments"].items() if isinstance(v, (str, int, float))]
+    rng.shuffle(given)
+    figures = [
+        ("price", rng.randint(3, 900)),
+        ("temperature", rng.randint(-9, 40)),
+        ("status", "ok"),
+        ("count", rng.randint(1, 50)),
+    ]
+    return dict([*given[: rng.randint(0, 1)], rng.choice(figures)])

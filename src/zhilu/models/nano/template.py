@@ -50,7 +50,10 @@ CHAT_TEMPLATE = (
 
 
 def segments(messages: Sequence[Any], tools: Sequence[dict[str, Any]] = ()) -> list[tuple[str, bool]]:
-    """The rendered conversation as ``(text, learned)`` parts: learned is what the assistant writes, its end mark included."""
+    """The rendered conversation as ``(text, learned)`` parts: learned is what the assistant writes, its end mark included.
+
+    An assistant's turn with ``"learned": False`` is history: shown, not learned.
+    """
     parts: list[tuple[str, bool]] = []
     pending = ""
     for number, message in enumerate(messages):
@@ -66,8 +69,12 @@ def segments(messages: Sequence[Any], tools: Sequence[dict[str, Any]] = ()) -> l
                 f'<tool_call>\n{{"name": "{call["function"]["name"]}", "arguments": {_arguments(call)}}}\n</tool_call>'
                 for call in message.get("tool_calls") or ()
             ]
+            reply = "\n".join([content] * bool(content) + calls) + IM_END
+            if not message.get("learned", True):
+                pending += f"{IM_START}assistant\n{reply}\n"
+                continue
             parts.append((f"{pending}{IM_START}assistant\n", False))
-            parts.append(("\n".join([content] * bool(content) + calls) + IM_END, True))
+            parts.append((reply, True))
             pending = "\n"
         elif role == "tool":
             first = number == 0 or messages[number - 1]["role"] != "tool"
