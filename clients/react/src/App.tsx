@@ -15,7 +15,9 @@ export function App() {
   useEffect(() => {
     document.documentElement.lang = zh ? "zh" : "en";
   }, []);
-  useEffect(() => end.current?.scrollIntoView({ block: "end" }), [turns, problem]);
+  useEffect(() => {
+    void end.current?.scrollIntoView({ block: "end" }); // newer browsers return a promise here, which is no clean-up
+  }, [turns, problem]);
 
   const ask = (event: FormEvent) => {
     event.preventDefault();
