@@ -17,6 +17,7 @@ import pytest
 from tests.contract.gateway_server import RunningGateway, run_gateway
 
 from zhilu.engine.testing import make_tiny_model
+from zhilu.serving.engines import engine_registry
 
 HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4, "temperature": 0}
 
@@ -228,13 +229,17 @@ def test_models_are_started_and_stopped_by_the_workbench(http: httpx.Client) -> 
     assert started.json()["state"] in ("starting", "ready")
     assert http.post("/zhilu/v1/models/nope/start").status_code == 404
     assert http.post("/zhilu/v1/models/other/start", json={"enginee": "x"}).status_code == 400
-    assert http.post("/zhilu/v1/models/other/start", json={"engine": "vllm"}).status_code == 404
+    assert http.post("/zhilu/v1/models/other/start", json={"engine": "warp"}).status_code == 404
+    missing = http.post("/zhilu/v1/models/other/start", json={"engine": "vllm"})
+    assert (missing.status_code, missing.json()["error"]["fix"]) == (501, "zhilu engine install vllm")
 
 
 def test_engines_are_listed_with_their_facts(http: httpx.Client) -> None:
     engines = {engine["name"]: engine for engine in http.get("/zhilu/v1/engines").json()}
-    assert engines.keys() == {"zhilu", "openai"}
+    assert list(engines) == engine_registry().names()
+    assert {"zhilu", "openai", "vllm", "llamacpp"} <= engines.keys()
     assert engines["zhilu"]["installed"] is True
+    assert engines["vllm"]["installed"] is False  # in this home
     assert engines["zhilu"]["title"]["zh"]
     assert {"name": "stream", "title": {"en": "streamed answers", "zh": "流式回答"}} in engines["zhilu"]["can"]
 

@@ -26,7 +26,6 @@ from zhilu.serving.testing import ScriptedEngine
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     registry: Registry[Any] = Registry(T("engine", "引擎"))
-    registry.add("zhilu", ScriptedEngine())
     registry.add("scripted", ScriptedEngine())
     state = {"catalog": FixedCatalog(ServedModel("echo", Path("/nowhere"))), "registry": registry}
     with run_gateway(

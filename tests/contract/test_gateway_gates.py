@@ -68,7 +68,7 @@ def test_the_protocol_gate_passes_with_its_figures(context: Context) -> None:
 def test_the_protocol_gate_fails_where_it_does_not_hold(context: Context, tmp_path: Path) -> None:
     """The scripted engine, asked directly, refuses nothing and counts nothing."""
     registry: Registry[Any] = Registry(T("engine", "引擎"))
-    registry.add("zhilu", ScriptedEngine())
+    registry.add("scripted", ScriptedEngine())
     catalog = FixedCatalog(ServedModel("tiny", tmp_path))
     with run_gateway(tmp_path / "home", {"model": "tiny"}, catalog=catalog, registry=registry) as running:
         served = running.call(running.supervisor.ensure("tiny"))
@@ -92,7 +92,7 @@ def test_the_sampling_gate_fails_where_parameters_are_ignored(context: Context, 
     from zhilu.serving.sampling_checks import prove_sampling
 
     registry: Registry[Any] = Registry(T("engine", "引擎"))
-    registry.add("zhilu", ScriptedEngine())
+    registry.add("scripted", ScriptedEngine())
     catalog = FixedCatalog(ServedModel("tiny", tmp_path))
     with run_gateway(tmp_path / "home", {"model": "tiny"}, catalog=catalog, registry=registry) as running:
         served = running.call(running.supervisor.ensure("tiny"))

@@ -119,7 +119,7 @@ class EngineFacts:
     """What is known of an engine, with where it is from and when it was checked.
 
     Attributes:
-        name: the word for ``--engine``.
+        name: the word for ``--engine``, and the name of the entry point.
         status: ``alive``; ``legacy`` (works, no longer developed); ``needs_gpu``.
         is_process: False for an engine that runs elsewhere and is only reached by its URL.
         source: where the facts can be checked; ``checked``: the day they were (ISO date).
@@ -129,7 +129,8 @@ class EngineFacts:
         install, install_gpu: how it is installed, and how where an NVIDIA GPU answers, if otherwise.
         install, memory: None where nothing is installed, or nothing is loaded here.
         metrics: its own name of a figure -> the name that the gateway and vLLM have for it.
-        rank: how much ``--engine auto`` prefers it, on a CPU and on a GPU; 0: never chosen by itself.
+        rank: how much ``--engine auto`` prefers it, on a CPU and on a GPU; 0, or only the other of the two given: never
+            chosen by itself there. Empty, as another package may leave it: chosen where no ranked engine can serve.
         start_seconds: a start on a slow machine may take so long.
         status_note: what the status means for a person, in a sentence.
     """

@@ -74,9 +74,9 @@ def memory(
     precision: str | None = None,
 ) -> MemoryOut | None:
     """What a start as wished would need; null where nothing is loaded here, or the files do not tell."""
-    registry = engine_registry()
-    model = StoreCatalog(context_of(request)).get(name)
-    options = LaunchOptions(max_len=context, concurrency=concurrency, precision=precision)
+    registry, ours = engine_registry(), context_of(request)
+    model = StoreCatalog(ours).get(name)
+    options = LaunchOptions(max_len=context, concurrency=concurrency, precision=precision, home=ours.home.path)
     chosen, _ = choose_engine(engine, model, registry, options)
     need = estimate(model, options, registry.get(chosen).facts)
     if need is None:

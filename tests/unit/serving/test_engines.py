@@ -20,6 +20,7 @@ from zhilu.serving.environment import NOTE, environment, installed_note, state_o
 from zhilu.serving.facts import Engine, LaunchOptions, ServedModel, refuse_untaken
 from zhilu.serving.memory import estimate, refuse_too_large
 from zhilu.serving.preflight import preflight
+from zhilu.serving.testing import ScriptedEngine
 
 NAMES = engine_registry().names()
 MODEL = ServedModel("m", Path("/models/m"))
@@ -52,7 +53,8 @@ def test_every_row_says_how_it_stands_and_since_when(name: str) -> None:
 
 def test_legacy_and_gpu_engines_are_never_chosen_on_a_cpu() -> None:
     for name in ("fastchat", "lmdeploy"):
-        assert "cpu" not in engine_registry().get(name).facts.rank
+        rank = engine_registry().get(name).facts.rank
+        assert rank and not rank.get("cpu")  # an empty one would be that of an engine nobody ranked
 
 
 @pytest.mark.parametrize(
@@ -192,6 +194,27 @@ def test_auto_goes_by_format_wishes_and_what_is_installed(tmp_path: Path, monkey
     # A wish that only another engine can grant: that one is taken, and it is said why not the usual one.
     name, reason = choose_engine("auto", ServedModel("m", folder), registry, replace(here, precision="q8_0"))
     assert name == "llamacpp" and "zhilu" in reason.en
+
+
+def test_an_engine_of_another_package_is_chosen_after_the_ranked_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "has_gpu", lambda: False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    theirs = ScriptedEngine()
+    both = ScriptedEngine(facts=replace(theirs.facts, formats=frozenset({"safetensors", "gguf"})))
+    here, folder = LaunchOptions(home=tmp_path), make_tiny_model(tmp_path / "m")
+    gguf = tmp_path / "q.gguf"
+    gguf.write_bytes(b"GGUF" + bytes(100))
+    registry = engine_registry()
+    registry.add("scripted", both)
+    assert choose_engine("auto", ServedModel("m", folder), registry, here)[0] == "zhilu"
+    name, reason = choose_engine("auto", ServedModel("q", gguf), registry, here)
+    assert name == "scripted" and "zhilu engine install llamacpp" in reason.en
+    assert choose_engine("auto", ServedModel("m", folder), registry_with(theirs), here)[0] == "scripted"
+    never = ScriptedEngine(facts=replace(theirs.facts, rank={"cpu": 0}))
+    with pytest.raises(MissingComponentError, match="none of those there are is chosen by itself"):
+        choose_engine("auto", ServedModel("m", folder), registry_with(never), here)
 
 
 def test_auto_prefers_vllm_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

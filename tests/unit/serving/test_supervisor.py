@@ -31,15 +31,19 @@ Test = Callable[..., Awaitable[None]]
 
 
 def supervised(*flags: str, limits: Limits | None = None) -> Callable[[Test], Callable[[Context], None]]:
-    """Run an async test with a supervisor whose only engine is the scripted one, started with ``flags``."""
+    """Run an async test with a supervisor whose only engines are scripted ones, started with ``flags``.
+
+    ``scripted`` is the one that is chosen by itself; ``another`` must be named.
+    """
 
     def decorate(test: Test) -> Callable[[Context], None]:
         @functools.wraps(test)
         def run(context: Context) -> None:
             async def main() -> None:
                 registry: Registry[Any] = Registry(T("engine", "引擎"))
-                for name in ("zhilu", "scripted"):
-                    registry.add(name, ScriptedEngine(flags))
+                registry.add("scripted", ScriptedEngine(flags))
+                other = replace(ScriptedEngine.facts, name="another", rank={"cpu": 0, "gpu": 0})
+                registry.add("another", ScriptedEngine(flags, other))
                 supervisor = Supervisor(context, FixedCatalog(*MODELS), registry=registry, limits=limits)
                 await supervisor.open()
                 try:
@@ -200,14 +204,16 @@ async def test_unknown_names_are_refused(supervisor: Supervisor) -> None:
 
 @supervised()
 async def test_another_engine_replaces_the_running_one(supervisor: Supervisor) -> None:
-    first = await supervisor.start("a", engine="zhilu")
-    same = await supervisor.start("a", engine="auto")
-    assert first is same
+    first = await supervisor.ensure("a")
+    assert first.engine == "scripted"
+    assert await supervisor.start("a", engine="auto") is first
+    second = await supervisor.start("a", engine="another")
+    assert (first.state, second.engine) == ("stopped", "another")
     await supervisor.ensure("a")
     await supervisor.stop("a")
-    again = await supervisor.ensure("a")
-    assert again is not first
-    assert again.state == "ready"
+    again = await supervisor.ensure("a")  # by the engine it had
+    assert again is not second
+    assert (again.state, again.engine) == ("ready", "another")
 
 
 def test_a_remote_server_is_checked_before_it_counts_as_ready(context: Context) -> None:

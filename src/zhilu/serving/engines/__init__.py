@@ -7,7 +7,7 @@ from typing import Literal
 from zhilu.errors import MissingComponentError
 from zhilu.messages import T
 from zhilu.registry import Registry
-from zhilu.serving.facts import Engine, LaunchOptions, ServedModel
+from zhilu.serving.facts import Engine, EngineFacts, LaunchOptions, ServedModel
 
 __all__ = ["choose_engine", "engine_registry"]
 
@@ -23,7 +23,7 @@ def choose_engine(
     """The engine's name and the reason for it.
 
     ``auto`` takes the first by rank, on this machine's CPU or GPU, that reads the model's format, heeds every option
-    that was given, is installed, and has the memory.
+    that was given, is installed, and has the memory. Engines of other packages that state no rank come last.
 
     Raises:
         NotFoundError: ``wanted`` is no engine; names those there are.
@@ -39,8 +39,8 @@ def choose_engine(
     from zhilu.serving.preflight import has_gpu, objection
 
     place: Literal["cpu", "gpu"] = "gpu" if has_gpu() else "cpu"
-    ranked = [engine for engine in engines if engine.facts.is_process and engine.facts.rank.get(place)]
-    ranked.sort(key=lambda engine: -engine.facts.rank[place])
+    ranked = [engine for engine in engines if engine.facts.is_process and _rank(engine.facts, place) > 0]
+    ranked.sort(key=lambda engine: -_rank(engine.facts, place))
     against: list[tuple[str, T]] = []
     for engine in ranked:
         why_not = objection(engine, model, options or LaunchOptions())
@@ -55,13 +55,21 @@ def choose_engine(
         ),
         "zhilu engine list",
     )
+    nobody = T("none of those there are is chosen by itself.", "已有的引擎都不会被自动选用。")
     raise MissingComponentError(
         T(
-            f"No engine here can serve {model.name!r}: " + " ".join(f"[{name}] {why.en}" for name, why in against),
-            f"这里没有引擎能运行 {model.name!r}：" + "".join(f"[{name}] {why.zh}" for name, why in against),
+            f"No engine here can serve {model.name!r}: "
+            + (" ".join(f"[{name}] {why.en}" for name, why in against) or nobody.en),
+            f"这里没有引擎能运行 {model.name!r}："
+            + ("".join(f"[{name}] {why.zh}" for name, why in against) or nobody.zh),
         ),
         fix=fix,
     )
+
+
+def _rank(facts: EngineFacts, place: Literal["cpu", "gpu"]) -> float:
+    """Below every stated rank where none is: whoever installed that package meant to use it."""
+    return facts.rank.get(place, 0) if facts.rank else 0.5
 
 
 def _reason(model: ServedModel, place: str, against: list[tuple[str, T]]) -> T:

@@ -55,7 +55,7 @@ class FastChatEngine:
         takes=frozenset({"precision"}),
         install=PLAN,
         memory=MemoryFacts(800_000_000, {"f32": 32, "bf16": 16, "f16": 16}),
-        rank={},
+        rank={"cpu": 0, "gpu": 0},
         start_seconds=300.0,
     )
 
