@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 import re
 from pathlib import Path
@@ -11,7 +12,9 @@ from zhilu.models.nano.data import Context, Question
 from zhilu.models.nano.rows import STAGES, Corpus, Mixer, encode
 from zhilu.models.nano.talk import chat_row, is_learnable, short_title, summary_row, tool_row
 from zhilu.models.nano.tasks import cloze_asks, find_asks, grounded, sentences, window
+from zhilu.models.nano.template import segments
 from zhilu.models.nano.tokenizer import IM_END_ID, train_tokenizer
+from zhilu.models.nano.toolbank import BANK, bank_record
 from zhilu.prompts import Passage, grounded_messages, is_refusal
 
 EN = "The market was founded in 1801 by three merchants. Its guild traded in amber, which came from Elsinore. Many stayed."
@@ -119,7 +122,8 @@ def test_blocks_repeat_and_differ(mixer: Mixer) -> None:
     first, again, other = (mixer.block(number, 0.7, rank, num_batches=2) for number, rank in ((3, 0), (3, 0), (4, 0)))
     assert [b.ids.tolist() for b in first] == [b.ids.tolist() for b in again]
     assert [b.ids.tolist() for b in first] != [b.ids.tolist() for b in other]
-    assert all(b.ids.shape == b.weights.shape == b.segments.shape == (2, 1024) for b in first)
+    assert all(b.ids.shape == b.weights.shape == b.segments.shape for b in first)
+    assert {b.ids.shape[1] for b in first} == {STAGES[-1].length}
     assert [b.ids.tolist() for b in mixer.block(3, 0.7, 1, num_batches=2)] != [b.ids.tolist() for b in first]
 
 
@@ -163,8 +167,9 @@ def test_small_talk_summaries_and_calls() -> None:
     spare = [{**tool, "name": name} for name in "bcd"]
     record = {"tools": [*spare, tool], "query": "q", "calls": [{"name": "a", "arguments": {"x": "1"}}], "lang": "en"}
     rows = [tool_row(record, random.Random(seed)) for seed in range(60)]
-    called = [(m[1], {t["function"]["name"] for t in tools}) for m, tools in rows if m[1].get("tool_calls")]
-    silent = [tools for m, tools in rows if not m[1].get("tool_calls")]
+    said = [(next(m for m in turns if m["role"] == "assistant"), tools) for turns, tools in rows]
+    called = [(reply, {t["function"]["name"] for t in tools}) for reply, tools in said if reply.get("tool_calls")]
+    silent = [tools for reply, tools in said if not reply.get("tool_calls")]
     assert 30 < len(called) < 60
     for reply, shown in called:
         assert "a" in shown
@@ -177,13 +182,13 @@ def test_small_talk_summaries_and_calls() -> None:
 def test_a_dialogue_too_long_for_its_row_loses_its_beginning_not_its_call(mixer: Mixer) -> None:
     history = [
         {"role": r, "content": f"{n} and more words of small talk " * 4}
-        for n in range(9)
+        for n in range(14)
         for r in ("user", "assistant")
     ]
     tool = {"name": "a", "description": "A", "parameters": {"type": "object", "properties": {}}}
     call = {"name": "a", "arguments": {}}
     record = {"tools": [tool], "query": "do it", "history": history, "calls": [call], "lang": "en", "source": "long"}
-    mixer._tools["en"].append([record])
+    mixer._tools["en"].append(([], [record]))
     try:
         rng, rows = random.Random(1), []
         while len(rows) < 5:
@@ -193,6 +198,51 @@ def test_a_dialogue_too_long_for_its_row_loses_its_beginning_not_its_call(mixer:
     finally:
         mixer._tools["en"].pop()
     assert all(any(weight > 1 for weight in row.weights) for row in rows)
+
+
+def test_guides_of_a_call_point_at_its_names_and_values(mixer: Mixer) -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}, "unit": {"enum": ["metric", "miles"]}}}
+    tools = [
+        {"type": "function", "function": {"name": name, "description": "city", "parameters": schema}}
+        for name in ("get_time", "get_weather")
+    ]
+    arguments = json.dumps({"city": "Springfield", "unit": "miles"})
+    call = {"type": "function", "function": {"name": "get_weather", "arguments": arguments}}
+    messages = [
+        {"role": "user", "content": "Springfield? No: how warm is it in Springfield?"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+    ]
+    row = encode(mixer.tokenizer, messages, tools, random.Random(1), "tool")
+    text = "".join(part for part, _ in segments(messages, tools))
+    starts = [start for start, _ in mixer.tokenizer.encode(text, add_special_tokens=False).offsets]
+    shown = [starts[to] for _, to in row.spans]
+    second = text.index('"name": "get_weather"')
+    wanted = [
+        second + len('"name": "'),
+        text.index('"city"', second) + 1,
+        text.rindex("Springfield?"),
+        text.index('"unit"', second) + 1,
+        text.index('"miles"', second) + 1,
+    ]
+    assert len(shown) == len(wanted)
+    for place, start in zip(wanted, shown, strict=True):
+        assert start <= place < start + 3  # a token may begin with the space before
+    assert all(row.weights[start + 1] == 1.0 for start, _ in row.spans)
+    assert all(row.ids[start + 1] == row.ids[to] for start, to in row.follows)
+
+
+def test_requests_of_the_bank_name_what_was_said() -> None:
+    rng = random.Random(4)
+    for number in range(300):
+        lang = ("en", "zh")[number % 2]
+        record = bank_record(lang, ["Ada Lovelace", "第三季度报告"], rng)
+        assert is_learnable(record)
+        assert {call["name"] for call in record["calls"]} <= {tool["name"] for tool in record["tools"]}
+        assert "{" not in record["query"]
+    for function in BANK:
+        for lang in ("en", "zh"):
+            named = {name for phrase in function.asked[lang] for name in re.findall(r"\{(\w+)\}", phrase)}
+            assert named == set(function.slots), function.name
 
 
 def test_an_argument_that_nobody_said_is_not_taught() -> None:

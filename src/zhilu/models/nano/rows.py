@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zhilu.models.nano import talk, tasks
+from zhilu.models.nano import guided, talk, tasks
 from zhilu.models.nano.data import (
     Context,
     DevGuard,
@@ -29,6 +28,7 @@ from zhilu.models.nano.data import (
 )
 from zhilu.models.nano.template import segments
 from zhilu.models.nano.tokenizer import END
+from zhilu.models.nano.toolbank import bank_record
 from zhilu.prompts import Passage, is_refusal
 
 if TYPE_CHECKING:
@@ -42,14 +42,11 @@ _AUX_SHARE, _AUX_WEIGHT = 0.04, 0.15
 # A reply's first token decides where copying starts and is by far the hardest: it weighs most.
 _FIRST_WEIGHT = 2.5
 # Answers begin in many ways, a refusal in one: with equal weight the one wins wherever the model is unsure.
-_REFUSAL_WEIGHT = 0.6
+_REFUSAL_WEIGHT = 1.2
 _FOLLOWED = 10  # tokens of a span that are guided
-GUIDES = 160  # places a batch can guide, of each kind
+GUIDES = 320  # places a batch can guide, of each kind
 _COPIED = ("copy", "qa", "summary")  # kinds whose later tokens follow from the first
 _TEXT_SHARE, _TEXT_WEIGHT = 0.5, 0.3
-
-
-_REPLY = re.compile(r"(.+) \[(\d)\]<\|im_end\|>", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -108,40 +105,40 @@ STAGES = (
     Stage(
         0.68,
         {
-            "copy": 0.12,
-            "qa": 0.48,
-            "text": 0.06,
-            "chat": 0.06,
-            "rewrite": 0.06,
-            "tool": 0.16,
+            "copy": 0.08,
+            "qa": 0.42,
+            "text": 0.04,
+            "chat": 0.05,
+            "rewrite": 0.05,
+            "tool": 0.30,
             "title": 0.03,
             "summary": 0.03,
         },
         (1, 2, 2, 3),
         {"zh": 160, "en": 560},
-        512,
+        1024,
         0.1,
         0.2,
-        0.2,
+        0.25,
     ),
     Stage(
         1.0,
         {
-            "copy": 0.08,
-            "qa": 0.52,
-            "text": 0.03,
-            "chat": 0.06,
-            "rewrite": 0.06,
-            "tool": 0.17,
-            "title": 0.04,
+            "copy": 0.05,
+            "qa": 0.46,
+            "text": 0.02,
+            "chat": 0.05,
+            "rewrite": 0.05,
+            "tool": 0.30,
+            "title": 0.03,
             "summary": 0.04,
         },
         (1, 2, 3, 4, 4, 5, 6),
         {"zh": 240, "en": 900},
-        1024,
+        1536,
         0.15,
         0.1,
-        0.25,
+        0.3,
     ),
 )
 
@@ -160,9 +157,19 @@ def encode(
     for text, learned in segments(messages, tools):
         encoded = tokenizer.encode(text, add_special_tokens=False)
         part = encoded.ids
+        begun: list[int] = []  # the reply's tokens at which copying begins
         if not shown[0]:
             shown = (text, [start for start, _ in encoded.offsets])
-        elif learned and (found := _locate(text, *shown)):
+        elif learned and kind == "tool":
+            starts = [start for start, _ in encoded.offsets]
+            for place in guided.call_places(text, shown[0]):
+                first, later = guided.copied_tokens(*place, starts, shown[1])
+                if first:
+                    begun.append(first[0])
+                    spans.append((len(ids) + first[0] - 1, first[1]))
+                    follows += [(len(ids) + i - 1, to) for i, to in later]
+        elif learned and (places := guided.span_place(text, shown[0])):
+            found = (bisect.bisect_right(shown[1], places[0]) - 1, bisect.bisect_right(shown[1], places[1]) - 1)
             spans.append((len(ids) - 1, found[0]))
             markers.append(found)
             length = len(part) - 4  # of the span: " [", number, "]" and the end mark follow it
@@ -172,29 +179,15 @@ def encode(
         ids += part
         if learned:
             each = min(1.0, (8 if kind in _COPIED else 24) / len(part))
-            first = _REFUSAL_WEIGHT if is_refusal(text) else _FIRST_WEIGHT
-            weights += [first, *[each] * (len(part) - 1)]
+            first_weight = _REFUSAL_WEIGHT if is_refusal(text) else _FIRST_WEIGHT
+            learned_weights = [first_weight, *[each] * (len(part) - 1)]
+            for number in begun:
+                learned_weights[number] = 1.0
+            weights += learned_weights
         else:
             weights += [_AUX_WEIGHT * (rng.random() < _AUX_SHARE) for _ in part]
     weights[0] = 0.0
     return Row(ids, weights, kind, tuple(spans), tuple(markers), tuple(citations), tuple(follows))
-
-
-def _locate(reply: str, prompt: str, starts: list[int]) -> tuple[int, int] | None:
-    """Token places of the reply's span and of its passage's number in the prompt; None unless the span stands there just once."""
-    cited = _REPLY.fullmatch(reply)
-    if not cited:
-        return None
-    span, number = cited.group(1), int(cited.group(2))
-    opening = re.search(rf"\n\[{number}\] ", prompt)
-    if not opening:
-        return None
-    closing = prompt.find(f"\n[{number + 1}] ", opening.end())
-    region = prompt[: closing if closing > 0 else prompt.rfind("\n\n")]
-    place = region.find(span, opening.end() - 1)
-    if place < 0 or region.find(span, place + 1) >= 0:
-        return None
-    return bisect.bisect_right(starts, place) - 1, bisect.bisect_right(starts, opening.start() + 2) - 1
 
 
 class Corpus:
@@ -243,11 +236,12 @@ class Mixer:
             stages,
         )
         self._rewrites = {lang: [r for r in corpus.rewrites if r["lang"] == lang] for lang in ("zh", "en")}
-        self._tools: dict[str, list[list[dict[str, Any]]]] = {"zh": [], "en": []}
-        sources: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for record in corpus.tools:
-            sources.setdefault((record["lang"], record["source"].split("_")[0]), []).append(record)
-        for (lang, _), mine in sorted(sources.items()):  # drawn alike: one is ten times the others
+        self._tools: dict[str, list[tuple[list[dict[str, Any]], list[dict[str, Any]]]]] = {"zh": [], "en": []}
+        sources: dict[tuple[str, str], tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
+        for record in corpus.tools:  # by source (one is ten times the others), without and with calls
+            both = sources.setdefault((record["lang"], record["source"].split("_")[0]), ([], []))
+            both[bool(record["calls"])].append(record)
+        for (lang, _), mine in sorted(sources.items()):
             self._tools[lang].append(mine)
 
     def block(self, number: int, progress: float, rank: int = 0, num_batches: int = 24) -> list[Batch]:
@@ -293,16 +287,31 @@ class Mixer:
         elif kind == "rewrite":
             messages = talk.rewrite_row(rng.choice(self._rewrites[lang]))
         else:
-            source = rng.choice(self._tools[lang])
-            messages, tools = talk.tool_row(rng.choice(source), rng, budget=stage.length)
+            messages, tools = talk.tool_row(self._request(lang, rng), rng, budget=stage.length)
         if not messages:
             return None
         row = encode(self.tokenizer, messages, tools, rng, kind)
         while len(row.ids) > stage.length and len(messages) > 3:
             # Leave out until the row fits: of a dialogue its beginning, of passages with several questions the last question.
-            messages = messages[2:] if kind == "tool" else messages[:-2]
+            head = messages[:1] if messages[0]["role"] == "system" else []
+            if kind == "tool" and len(messages) - len(head) < 4:
+                return None
+            messages = head + messages[len(head) + 2 :] if kind == "tool" else messages[:-2]
             row = encode(self.tokenizer, messages, tools, rng, kind)
         return row
+
+    def _request(self, lang: str, rng: random.Random) -> dict[str, Any]:
+        """A request for functions: every source of the sets and our own bank are drawn alike, one in six fits no function."""
+        own = self.corpus.contexts[lang]
+        if rng.random() < 1 / (1 + len(self._tools[lang])):
+            asked = [q for _ in range(6) for q in rng.choice(own).questions[:1]]
+            record = bank_record(lang, [q.answer for q in asked if 0 < len(q.answer) < 40] or ["7"], rng)
+            if rng.random() < 0.15:
+                return record | {"query": asked[0].text, "calls": []}
+            return record
+        source = rng.choice(self._tools[lang])
+        calls = rng.random() > 0.15
+        return rng.choice(source[calls] or source[not calls])
 
     def _text(self, lang: str, length: int, rng: random.Random) -> Row:
         tokens = self.corpus.tokens[lang]

@@ -224,6 +224,10 @@ def rewrite_row(record: dict[str, Any]) -> Conversation:
 
 
 _NO_TOOL = {"en": "None of my tools fits this.", "zh": "没有合适的工具。"}
+_SYSTEM = {
+    "en": ("You are a helpful assistant.", "You are an assistant that uses tools.", "Answer briefly. Use the tools."),
+    "zh": ("你是一个乐于助人的助手。", "你是会使用工具的助手。", "请简短回答，需要时调用工具。"),
+}
 _READ_BACK = {"en": "The {name} is {value}.", "zh": "{name}是{value}。"}
 
 
@@ -257,12 +261,12 @@ def tool_row(
     others = [t for t in record["tools"] if t["name"] not in wanted]
     rng.shuffle(others)
     chosen = [t for t in record["tools"] if t["name"] in wanted and calls]
-    most = rng.randint(1, 2 if budget <= 256 else 4 if budget <= 512 else 8)
+    most = rng.randint(1, 2) if budget <= 256 else rng.choice([1, 2, 2, 3, 3, 4, 4, 5, 7])
     chosen += others[: max(0 if chosen else 1, most - len(chosen))]
     rng.shuffle(chosen)
     if not chosen:
         return [], []
-    short = budget <= 256 or rng.random() < 0.4
+    short = budget <= 256 or rng.random() < 0.5
     tools = [_signature(tool, calls, short, rng) for tool in chosen]
     turns: Conversation = []
     if record.get("history"):
@@ -270,6 +274,8 @@ def tool_row(
         if budget <= 256:
             turns = turns[-2:]
     turns.append({"role": "user", "content": record["query"]})
+    if rng.random() < 0.3:
+        turns.insert(0, {"role": "system", "content": rng.choice(_SYSTEM[lang])})
     if not calls:
         return [*turns, {"role": "assistant", "content": _NO_TOOL[lang]}], tools
     made = [
