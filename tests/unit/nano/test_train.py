@@ -35,6 +35,7 @@ TINY = Recipe(
     max_chars=20_000,
     threads=1,
     compile=False,
+    dtype="float32",  # which is faster is a matter of the moment on a busy machine
 )
 
 

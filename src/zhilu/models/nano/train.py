@@ -53,6 +53,7 @@ class Recipe:
     device: str = "cpu"
     batch_tokens: int = 16384
     compile: bool = True
+    dtype: str | None = None  # of the arithmetic: float32 or bfloat16; None: the faster here (``choose_dtype``)
     matrix_lr: float = 0.02
     embed_lr: float = 0.0015
     warmup_steps: int = 60
@@ -170,6 +171,13 @@ def choose_dtype(device: str) -> torch.dtype:
     return torch.bfloat16 if times[torch.bfloat16] < 0.6 * times[torch.float32] else torch.float32
 
 
+def _dtype_of(recipe: Recipe, workers: Workers) -> torch.dtype:
+    """The recipe's, else the leader's choice: a timing on a busy machine may come out differently in each process."""
+    dtype = getattr(torch, recipe.dtype) if recipe.dtype else choose_dtype(recipe.device)
+    (is_low,) = workers.agree([float(dtype == torch.bfloat16)], recipe.device)
+    return torch.bfloat16 if is_low else torch.float32
+
+
 def initial_embedding(out: Path, corpus: Corpus, config: NanoConfig, workers: Workers) -> torch.Tensor:
     """``(vocab, hidden)``: words that keep like company start alike (``spectral.py``), with enough chance to tell them apart."""
     path = out / "embedding.pt"
@@ -207,6 +215,7 @@ def train(recipe: Recipe, data: Path, out: Path, report: Callable[[dict[str, Any
     if workers.leads:
         prepare_tokenizer(data, out, recipe.model.vocab_size)
     workers.agree([0.0], recipe.device)  # wait for the leader's tokenizer
+    dtype = _dtype_of(recipe, workers)
     tokenizer = load_tokenizer(out / "tokenizer.json")
     corpus = Corpus(data, tokenizer, recipe.max_chars)
     mixer = Mixer(corpus, tokenizer, recipe.batch_tokens // workers.count, recipe.seed)
@@ -214,10 +223,8 @@ def train(recipe: Recipe, data: Path, out: Path, report: Callable[[dict[str, Any
     with torch.no_grad():
         master.model.embed_tokens.weight.copy_(initial_embedding(out, corpus, recipe.model, workers))
     draw_copy_circuit(master)
-    optimizers = make_optimizers(
-        master.to(recipe.device), recipe.matrix_lr, recipe.embed_lr, choose_dtype(recipe.device)
-    )
-    run = _Run(master, optimizers, recipe, out, workers)
+    optimizers = make_optimizers(master.to(recipe.device), recipe.matrix_lr, recipe.embed_lr, dtype)
+    run = _Run(master, optimizers, recipe, out, workers, dtype)
     run.resume()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, run.stop)
@@ -289,10 +296,16 @@ class _Run:
     runs on a copy of them in the dtype that is fast here."""
 
     def __init__(
-        self, model: Nano, optimizers: list[torch.optim.Optimizer], recipe: Recipe, out: Path, workers: Workers
+        self,
+        model: Nano,
+        optimizers: list[torch.optim.Optimizer],
+        recipe: Recipe,
+        out: Path,
+        workers: Workers,
+        dtype: torch.dtype,
     ) -> None:
         self.workers = workers
-        self.working = copy.deepcopy(model).to(choose_dtype(recipe.device))
+        self.working = copy.deepcopy(model).to(dtype)
         self.loss = Loss(self.working, recipe)
         self.model, self.optimizers, self.recipe, self.path = model, optimizers, recipe, out / "checkpoint.pt"
         self.base = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
