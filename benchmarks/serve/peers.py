@@ -101,7 +101,10 @@ def vllm(name: str, *options: str) -> Peer:
 
     def command(job: Job, port: int, with_adapters: bool) -> list[str]:
         loras = [f"{n}={path}" for n, path in job.adapters.items()] if with_adapters else []
+        # vLLM's installation page asks for Intel's OpenMP on x86
+        openmp = Path(job.arguments.vllm_python).parent.parent / "lib" / "libiomp5.so"
         return [
+            *(["env", f"LD_PRELOAD={openmp}"] if openmp.exists() else []),
             *(job.arguments.vllm_python, "-m", "vllm.entrypoints.openai.api_server", "--model", str(job.model)),
             *("--served-model-name", "m", "--port", str(port), "--max-model-len", str(job.max_len)),
             *("--dtype", "bfloat16", "--max-num-seqs", str(job.concurrency), "--no-enable-prefix-caching"),

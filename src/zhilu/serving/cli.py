@@ -205,19 +205,11 @@ def list_engines(context: Context, as_json: bool) -> None:
         "legacy": T("legacy", "已停止开发"),
         "needs_gpu": T("needs a GPU", "需要 GPU"),
     }
-    table(
-        [T("name", "名字"), T("status", "状态"), T("checked", "核对于"), T("here", "本机"), T("what it is", "说明")],
-        [
-            [
-                row["name"],
-                words[row["status"]].say(),
-                row["checked"],
-                T.of(row["why"]).say(),
-                T.of(row["description"]).say() + (f" ({T.of(row['status_note']).say()})" if row["status_note"] else ""),
-            ]
-            for row in rows
-        ],
-    )
+    for row in rows:  # sentences do not fit into columns of a terminal 80 characters wide
+        note = f" ({T.of(row['status_note']).say()})" if row["status_note"] else ""
+        checked = T(f"checked {row['checked']}: {row['source']}", f"核对于 {row['checked']}：{row['source']}").say()
+        click.echo(f"{row['name']:<10}{words[row['status']].say()} · {T.of(row['why']).say()}")
+        click.echo(f"          {T.of(row['description']).say()}{note}\n          {checked}")
 
 
 @engine.command("install")
