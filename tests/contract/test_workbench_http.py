@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +17,12 @@ from zhilu.web.app import create_app
 
 
 @pytest.fixture(scope="module")
-def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    home = tmp_path_factory.mktemp("workbench")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("workbench")
+
+
+@pytest.fixture(scope="module")
+def http(home: Path) -> Iterator[TestClient]:
     (home / "models").mkdir()
     make_tiny_model(home / "models" / "tiny")
     context = open_context({"home": str(home), "threads": 1, "model": "tiny"})
@@ -62,3 +69,31 @@ def test_memory_of_what_is_not_there_or_not_loaded_here(http: TestClient) -> Non
     assert http.get("/zhilu/v1/models/nothing/memory").status_code == 404
     assert http.get("/zhilu/v1/models/tiny/memory", params={"engine": "none"}).status_code == 404
     assert http.get("/zhilu/v1/models/tiny/memory", params={"engine": "openai"}).json() is None
+
+
+def test_memory_that_nothing_here_has_is_told_too(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the dialog shows while one asks for too much: figures, not a refusal."""
+    free = http.get("/zhilu/v1/models/tiny/memory", params={"context": 64}).json()["total"] + 1
+    for module in ("memory", "workbench_routes"):
+        monkeypatch.setattr(f"zhilu.serving.{module}.available_memory", lambda: free)
+    need = http.get("/zhilu/v1/models/tiny/memory", params={"context": 64, "concurrency": 4096}).json()
+    assert (need["engine_name"], need["fits"], need["available"]) == ("zhilu", False, free)
+    assert need["total"] > free
+
+
+def remembered(home: Path) -> dict[str, Any]:
+    """What a start of the product would bring back."""
+    return dict(json.loads((home / "engines/served.json").read_text()))
+
+
+def test_a_url_tried_once_does_not_keep_a_model_that_runs_here_again(http: TestClient, home: Path) -> None:
+    """Else the next start of the product would ask that URL, not load the files."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound, and never listened at
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/v1"
+        assert http.post("/zhilu/v1/models/tiny/start", json={"engine": "openai", "base_url": url}).status_code == 202
+        assert [(one["name"], one["base_url"]) for one in remembered(home)["remote"]] == [("tiny", url)]
+        assert http.post("/zhilu/v1/models/tiny/start", json={"engine": "zhilu"}).status_code == 202
+    assert remembered(home)["remote"] == []
+    body = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}
+    assert http.post("/v1/chat/completions", json=body).status_code == 200

@@ -254,7 +254,7 @@ def test_a_model_is_started_with_options_and_watched(page: Page, product: Produc
     expect(card.get_by_text("Ready", exact=True)).to_be_visible(timeout=PATIENCE_MS)
     expect(card.get_by_test_id("live-zhilu-nano")).to_contain_text("Tokens/s")
     card.get_by_role("button", name=re.compile("Restart with options")).click()
-    dialog = page.get_by_role("dialog", name="Start zhilu-nano")
+    dialog = page.get_by_role("dialog", name="Restart zhilu-nano")
     need = dialog.get_by_test_id("memory")
     expect(need).to_contain_text("fits")
     before = need.inner_text()
@@ -264,7 +264,7 @@ def test_a_model_is_started_with_options_and_watched(page: Page, product: Produc
     assert need.inner_text() != before
     expect(dialog.get_by_role("radio", name=re.compile("Zhilu engine"))).to_be_enabled()
     dialog.get_by_role("spinbutton", name="Requests at the same time").fill("")
-    dialog.get_by_role("button", name="Restart with options").click()
+    dialog.get_by_role("button", name="Restart", exact=True).click()
     expect(dialog).to_have_count(0, timeout=PATIENCE_MS)
     expect(card.get_by_text("Ready", exact=True)).to_be_visible(timeout=PATIENCE_MS)
     models = {m["id"]: m for m in httpx.get(f"{product.url}/v1/models", trust_env=False).json()["data"]}

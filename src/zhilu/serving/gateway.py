@@ -157,8 +157,12 @@ class Gateway:
                 await self.supervisor.start(model.name, engine=model.engine, options=options)
 
     async def note_start(self, served: Served) -> None:
-        """Remember a model behind a URL: no file of the store tells of it."""
-        if served.facts.is_process or not served.options.base_url:
+        """Remember a model behind a URL: no file of the store tells of it. One that runs here again is forgotten."""
+        if served.facts.is_process:
+            if served.model.name in self.remembered.remote:
+                await asyncio.to_thread(self.remembered.forget, served.model.name)
+            return
+        if not served.options.base_url:
             return
         options = served.options
         model = RemoteModel(served.model.name, served.engine, str(options.base_url), options.remote_model)

@@ -268,7 +268,9 @@ class Supervisor:
             response = await self._http.get(f"{launch.url}{launch.ready_path}", headers=dict(launch.headers))
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
-            raise UnreachableError(T(f"{launch.url}: {reason}", f"{launch.url}：{reason}")) from error
+            raise UnreachableError(
+                T(f"The server at {launch.url} does not answer: {reason}", f"{launch.url} 的服务没有应答：{reason}")
+            ) from error
         if response.is_error:
             code = response.status_code
             raise UnreachableError(T(f"{launch.url} answered {code}", f"{launch.url} 返回 {code}"))

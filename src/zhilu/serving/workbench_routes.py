@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from zhilu.context import context_of
-from zhilu.errors import NotFoundError
+from zhilu.errors import MissingComponentError, NotFoundError
 from zhilu.messages import T
+from zhilu.registry import Registry
 from zhilu.serving.catalog import StoreCatalog
 from zhilu.serving.engines import choose_engine, engine_registry
-from zhilu.serving.facts import LaunchOptions
+from zhilu.serving.facts import Engine, LaunchOptions, ServedModel
 from zhilu.serving.gateway import Gateway
 from zhilu.serving.live import read_live
 from zhilu.serving.memory import available_memory, estimate
+from zhilu.serving.preflight import has_gpu
 
 __all__ = ["router"]
 
@@ -73,14 +76,32 @@ def memory(
     concurrency: Annotated[int, Query(ge=1, le=4096)] = 1,
     precision: str | None = None,
 ) -> MemoryOut | None:
-    """What a start as wished would need; null where nothing is loaded here, or the files do not tell."""
+    """What a start as wished would need; null where nothing is loaded here, or the files do not tell.
+
+    Where no engine has the memory, the figures are those of the one that would be chosen if there were more.
+    """
     registry, ours = engine_registry(), context_of(request)
     model = StoreCatalog(ours).get(name)
     options = LaunchOptions(max_len=context, concurrency=concurrency, precision=precision, home=ours.home.path)
-    chosen, _ = choose_engine(engine, model, registry, options)
+    try:
+        chosen, _ = choose_engine(engine, model, registry, options)
+    except MissingComponentError:
+        able = _able(model, registry, context_of(request).home.path)
+        if able is None:
+            raise
+        chosen = able
     need = estimate(model, options, registry.get(chosen).facts)
     if need is None:
         return None
     free = available_memory()
     figures = {k: v for k, v in asdict(need).items() if k != "per_token"}
     return MemoryOut(engine_name=chosen, **figures, total=need.total, available=free, fits=need.total <= free)
+
+
+def _able(model: ServedModel, registry: Registry[Engine], home: Path) -> str | None:
+    """The engine, of those installed here that read the model's files, that ranks first; whether it fits aside."""
+    place: Literal["cpu", "gpu"] = "gpu" if has_gpu() else "cpu"
+    engines = [registry.get(name) for name in registry.names()]
+    able = [one for one in engines if model.format in one.facts.formats and one.installed(home)[0]]
+    able.sort(key=lambda one: -(one.facts.rank or {}).get(place, 0))
+    return able[0].facts.name if able else None

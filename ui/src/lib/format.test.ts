@@ -3,7 +3,7 @@ import { ago, bytes, count, figure, seconds } from "./format";
 
 describe("format", () => {
   it("says sizes", () => {
-    expect([0, 1536, 10 * 1024 ** 2, null].map(bytes)).toEqual(["0 B", "1.5 KB", "10 MB", "–"]);
+    expect([0, 1500, 10_000_000, null].map(bytes)).toEqual(["0 B", "1.5 KB", "10 MB", "–"]);
     expect([900, 29_300_000, 7.6e9].map(count)).toEqual(["900", "29.3M", "7.6B"]);
   });
   it("says durations", () => {

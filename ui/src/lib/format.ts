@@ -3,14 +3,14 @@ import type { Lang } from "./i18n";
 
 const locale = (lang: Lang) => (lang === "zh" ? "zh-CN" : "en");
 
-/** 1536 -> "1.5 KB"; powers of 1024. */
+/** 1500 -> "1.5 KB"; powers of 1000, as the server and the command line say them. */
 export function bytes(size: number | null | undefined): string {
   if (size == null) return "–";
   const units = ["B", "KB", "MB", "GB", "TB"];
   let unit = 0;
   let value = size;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
     unit++;
   }
   return `${value >= 100 || unit === 0 ? Math.round(value) : Number(value.toFixed(1))} ${units[unit]}`;

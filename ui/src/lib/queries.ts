@@ -1,7 +1,7 @@
 /** Questions that more than one feature asks the server. */
 import { useMutation, useQuery, useQueryClient, type UseQueryResult } from "@tanstack/react-query";
 import { api } from "./api";
-import type { ConversationSummary, Job, KnowledgeBase, Model, ServerStatus } from "./types";
+import type { ConversationSummary, Engine, Job, KnowledgeBase, Model, ServerStatus } from "./types";
 
 export function useStatus(): UseQueryResult<ServerStatus> {
   return useQuery({
@@ -17,8 +17,14 @@ export function useModels(): UseQueryResult<Model[]> {
   return useQuery({
     queryKey: ["models"],
     queryFn: ({ signal }) => api.get<Model[]>("/models", signal),
-    refetchInterval: ({ state }) => (state.data?.some((model) => model.state === "starting") ? 1_500 : false),
+    // Elsewhere a request may start one, and an idle one may be stopped.
+    refetchInterval: ({ state }) => (state.data?.some((model) => model.state === "starting") ? 1_500 : 10_000),
   });
+}
+
+/** What can run a model, installed or not. */
+export function useEngines(): UseQueryResult<Engine[]> {
+  return useQuery({ queryKey: ["engines"], queryFn: ({ signal }) => api.get<Engine[]>("/engines", signal) });
 }
 
 export function useKbs(): UseQueryResult<KnowledgeBase[]> {

@@ -22,6 +22,7 @@ export function AdaptersPanel({ model }: { model: Model }) {
   if (error) return <ErrorPanel error={error} retry={() => void loaded.refetch()} />;
   if (!loaded.data || !here.data) return <Skeleton lines={3} />;
   const names = new Set(loaded.data.map(({ name }) => name));
+  const others = here.data.filter(({ name }) => !names.has(name));
   const busy = load.isPending || unload.isPending;
   return (
     <div className={css.adapters}>
@@ -32,7 +33,8 @@ export function AdaptersPanel({ model }: { model: Model }) {
         {loaded.data.map(({ name, path }) => (
           <li key={name} data-adapter={name}>
             <span className={css.words}>
-              <b>{name}</b> <Badge tone="ok">{t("models.loaded")}</Badge>
+              <b>{name}</b>
+              <Badge tone="ok">{t("models.loaded")}</Badge>
               {path && <small>{path}</small>}
             </span>
             <Button small icon={Unplug} disabled={busy} onClick={() => unload.mutate(name)}>
@@ -41,32 +43,31 @@ export function AdaptersPanel({ model }: { model: Model }) {
           </li>
         ))}
       </ul>
-      <h3>{t("models.adaptersHere")}</h3>
+      {(others.length > 0 || here.data.length === 0) && <h3>{t("models.adaptersHere")}</h3>}
       {here.data.length === 0 && <p className={css.hint}>{t("models.adaptersNone")}</p>}
       <ul className={css.list}>
-        {here.data
-          .filter(({ name }) => !names.has(name))
-          .map((adapter) => (
-            <li key={adapter.name} data-adapter={adapter.name}>
-              <span className={css.words}>
-                <b>{adapter.name}</b>
-                <small>
-                  {[
-                    adapter.kind,
-                    adapter.rank !== null && t("models.rank", { n: adapter.rank }),
-                    bytes(adapter.size_bytes),
-                    adapter.base_model,
-                  ]
-                    .filter(Boolean)
-                    .join(" · ")}
-                </small>
-              </span>
-              <Button small icon={Plug} disabled={!runs || busy} onClick={() => load.mutate(adapter)}>
-                {t("models.load")}
-              </Button>
-            </li>
-          ))}
+        {others.map((adapter) => (
+          <li key={adapter.name} data-adapter={adapter.name}>
+            <span className={css.words}>
+              <b>{adapter.name}</b>
+              <small>
+                {[
+                  adapter.kind,
+                  adapter.rank !== null && t("models.rank", { n: adapter.rank }),
+                  bytes(adapter.size_bytes),
+                  adapter.base_model,
+                ]
+                  .filter(Boolean)
+                  .join(" · ")}
+              </small>
+            </span>
+            <Button small icon={Plug} disabled={!runs || busy} onClick={() => load.mutate(adapter)}>
+              {t("models.load")}
+            </Button>
+          </li>
+        ))}
       </ul>
+      <h3>{t("models.adapterByPath")}</h3>
       <ByPath disabled={!runs || busy} onLoad={(name, path) => load.mutate({ name, path })} />
     </div>
   );

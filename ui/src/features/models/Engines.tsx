@@ -1,23 +1,20 @@
 /** What can run a model, each with an honest word about it: shown on the page, and chosen from when one is started. */
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Download } from "lucide-react";
 import { Badge, type BadgeTone } from "@/components/Badge";
 import { Button } from "@/components/Button";
 import { Progress } from "@/components/Progress";
 import { useErrorText } from "@/components/states";
 import { api } from "@/lib/api";
+import { usableFirst } from "@/lib/engines";
 import { useI18n } from "@/lib/i18n";
 import { acceptJob, isActive } from "@/lib/jobs";
-import { useJobs } from "@/lib/queries";
+import { useEngines, useJobs } from "@/lib/queries";
 import { toast } from "@/lib/toast";
 import type { Engine, Job } from "@/lib/types";
 import css from "./Engines.module.css";
 
 export const INSTALL_JOB = "engine-install";
-
-export function useEngines() {
-  return useQuery({ queryKey: ["engines"], queryFn: ({ signal }) => api.get<Engine[]>("/engines", signal) });
-}
 
 const TONES: Record<Engine["status"], BadgeTone> = { alive: "ok", legacy: "warn", needs_gpu: "warn" };
 
@@ -91,7 +88,7 @@ export function Engines() {
     <section className={css.section}>
       <h2>{t("models.engines")}</h2>
       <ul className={css.list}>
-        {data.map((engine) => (
+        {usableFirst(data).map((engine) => (
           <li key={engine.name} data-engine={engine.name}>
             <div className={css.words}>
               <span className={css.name}>
@@ -99,9 +96,16 @@ export function Engines() {
                 <EngineBadges engine={engine} />
               </span>
               <p>{say(engine.description)}</p>
-              {engine.status_note && <p>{say(engine.status_note)}</p>}
-              {!engine.installed && <p className={css.why}>{say(engine.why)}</p>}
-              <p className={css.can}>{engine.can.map(({ title }) => say(title)).join(" · ")}</p>
+              {engine.status_note && <p className={css.note}>{say(engine.status_note)}</p>}
+              {!engine.installed && <p className={css.note}>{say(engine.why)}</p>}
+              <details className={css.can}>
+                <summary>{t("models.canDo", { n: engine.can.length })}</summary>
+                <ul>
+                  {engine.can.map(({ name, title }) => (
+                    <li key={name}>{say(title)}</li>
+                  ))}
+                </ul>
+              </details>
               <EngineSource engine={engine} />
             </div>
             <InstallButton engine={engine} />

@@ -42,7 +42,7 @@ export function ImportDialog({ open, onClose }: { open: boolean; onClose: () => 
     >
       <Field
         label={t("models.folder")}
-        hint={t("models.folderHint")}
+        hint={t(take.isPending ? "models.importing" : "models.folderHint")}
         error={take.error ? errorText(take.error).text : null}
       >
         {(props) => (

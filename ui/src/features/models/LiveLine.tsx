@@ -28,6 +28,7 @@ export function LiveLine({ name }: { name: string }) {
   const now = readings.at(-1);
   if (!now) return null;
   const { generated, prompt } = speedOf(readings);
+  const curve = curveOf(readings);
   const rate = (value: number | null) => (value === null ? "–" : number(value, lang, value < 10 ? 1 : 0));
   const facts: [string, string | null][] = [
     [t("models.live.generated"), rate(generated)],
@@ -40,7 +41,7 @@ export function LiveLine({ name }: { name: string }) {
   ];
   return (
     <div className={css.live} data-testid={`live-${name}`} title={t(`models.live.source.${now.source}`)}>
-      <Curve values={curveOf(readings)} label={t("models.live.generated")} />
+      {curve.some((rate) => rate > 0) && <Curve values={curve} label={t("models.live.generated")} />}
       <dl>
         {facts.map(
           ([label, value]) =>
@@ -76,6 +77,7 @@ function Curve({ values, label }: { values: readonly number[]; label: string }) 
       role="img"
       aria-label={label}
     >
+      <line x1="0" x2={WIDTH} y1={HEIGHT - 1.5} y2={HEIGHT - 1.5} />
       <polyline points={points.join(" ")} />
     </svg>
   );

@@ -2,18 +2,21 @@ import { MessageCircle } from "lucide-react";
 import { Link } from "wouter";
 import { Badge } from "@/components/Badge";
 import { useErrorText } from "@/components/states";
-import { bytes, count } from "@/lib/format";
+import { bytes, count, number } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
 import type { Model } from "@/lib/types";
 import css from "./ModelsPage.module.css";
+import { useLoadedAdapters } from "./api";
+import { gistOf } from "./failure";
 import { LiveLine } from "./LiveLine";
 import { OptionsButton } from "./StartDialog";
-import { StateBadge, SwitchButton } from "./state";
+import { originOf, StateBadge, SwitchButton } from "./state";
 
 export function ModelCard({ model, isDefault }: { model: Model; isDefault: boolean }) {
-  const { t, say } = useI18n();
+  const { t, say, lang } = useI18n();
   const errorText = useErrorText();
-  const { name, embedded, source, parameters, size_bytes, context_length, state, supported } = model;
+  const { name, parameters, size_bytes, context_length, state, supported } = model;
+  const adapters = useLoadedAdapters(name).data ?? [];
   return (
     <article className={css.card} data-model={name}>
       <div className={css.words}>
@@ -22,19 +25,25 @@ export function ModelCard({ model, isDefault }: { model: Model; isDefault: boole
           {isDefault && <Badge tone="pine">{t("models.default")}</Badge>}
         </span>
         <p className={css.source}>
-          {[embedded ? t("models.embedded") : source, model.architecture].filter(Boolean).join(" · ")}
+          {[
+            t(originOf(model)),
+            model.architecture,
+            adapters.length > 0 && t("models.adaptersOn", { names: adapters.map((one) => one.name).join(", ") }),
+          ]
+            .filter(Boolean)
+            .join(" · ")}
         </p>
         {!supported && <p className={css.why}>{say(model.why_not) || t("models.cannot")}</p>}
         {state === "failed" && model.detail && (
           <p className={css.why} data-bad>
-            {errorText(model.detail).text}
+            {gistOf(errorText(model.detail).text)}
           </p>
         )}
       </div>
       <dl className={css.numbers}>
-        <Number name={t("models.parameters")} value={count(parameters || null)} />
-        <Number name={t("models.size")} value={bytes(size_bytes)} />
-        <Number name={t("models.context")} value={count(context_length)} />
+        <Figure name={t("models.parameters")} value={count(parameters || null)} />
+        <Figure name={t("models.size")} value={bytes(size_bytes)} />
+        <Figure name={t("models.context")} value={context_length ? number(context_length, lang) : "–"} />
       </dl>
       <div className={css.state}>
         {supported && <StateBadge state={state} />}
@@ -51,7 +60,7 @@ export function ModelCard({ model, isDefault }: { model: Model; isDefault: boole
   );
 }
 
-function Number({ name, value }: { name: string; value: string }) {
+function Figure({ name, value }: { name: string; value: string }) {
   return (
     <div>
       <dt>{name}</dt>

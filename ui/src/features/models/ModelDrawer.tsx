@@ -9,13 +9,15 @@ import { ErrorPanel, Skeleton } from "@/components/states";
 import { TabPanel, Tabs } from "@/components/Tabs";
 import { bytes, count, number } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
+import { useEngines } from "@/lib/queries";
 import type { ModelDetails } from "@/lib/types";
 import { useEngineReason, useModelDetails, useModelLog, useRemoveModel } from "./api";
 import { AdaptersPanel } from "./AdaptersPanel";
+import { gistOf } from "./failure";
 import { LiveLine } from "./LiveLine";
 import css from "./ModelsPage.module.css";
 import { OptionsButton } from "./StartDialog";
-import { StateBadge, SwitchButton, TryLink } from "./state";
+import { originOf, StateBadge, SwitchButton, TryLink } from "./state";
 
 export function ModelDrawer({ name, onClose }: { name: string; onClose: () => void }) {
   const { data, error, refetch } = useModelDetails(name);
@@ -43,9 +45,12 @@ function Details({ model, onGone }: { model: ModelDetails; onGone: () => void })
         {!model.embedded && <RemoveButton model={model} onGone={onGone} />}
       </div>
       {!model.supported && <p className={css.why}>{say(model.why_not)}</p>}
-      {model.state === "failed" && <ErrorPanel error={say(model.detail)} />}
+      {model.state === "failed" && (
+        <ErrorPanel title={t("chat.modelFailed", { model: model.name })} error={gistOf(say(model.detail))} />
+      )}
       {model.state === "ready" && <LiveLine name={model.name} />}
       <Tabs
+        className={css.tabs}
         label={model.name}
         value={tab}
         onChange={setTab}
@@ -82,6 +87,7 @@ function bodyOf(card: string): string {
 
 function About({ model }: { model: ModelDetails }) {
   const { t, say, lang } = useI18n();
+  const engine = useEngines().data?.find(({ name }) => name === model.engine);
   const reason = useEngineReason(model.name, model.state === "ready" || model.state === "starting");
   const memory = model.memory_estimate;
   return (
@@ -98,9 +104,9 @@ function About({ model }: { model: ModelDetails }) {
           [t("models.dtype"), model.dtype],
           [t("models.size"), bytes(model.size_bytes)],
           [t("models.license"), model.license],
-          [t("models.engine"), model.engine],
+          [t("models.engine"), engine ? say(engine.title) : model.engine],
           [t("models.reason"), say(reason)],
-          [t("models.source"), model.source],
+          [t("models.source"), t(originOf(model))],
           [t("models.path"), <code key="path">{model.path}</code>],
         ]}
       />

@@ -1,16 +1,18 @@
 import { Plus, SlidersHorizontal, X } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Badge } from "@/components/Badge";
 import { Button, IconButton } from "@/components/Button";
 import { Choice, Option } from "@/components/Choice";
 import { Dialog } from "@/components/Dialog";
 import { controlClass, Field } from "@/components/Field";
 import { ErrorPanel } from "@/components/states";
+import { usableFirst } from "@/lib/engines";
 import { bytes, number } from "@/lib/format";
 import { useI18n, type Key } from "@/lib/i18n";
+import { useEngines } from "@/lib/queries";
 import type { Engine, MemoryNeed, Model } from "@/lib/types";
 import { useAdapters, useMemoryNeed, useStartWith } from "./api";
-import { EngineBadges, EngineSource, InstallButton, useEngines } from "./Engines";
+import { EngineBadges, InstallButton } from "./Engines";
 import { AUTO, PLAIN, problemOf, type AdapterLine, type StartOptions } from "./options";
 import css from "./StartDialog.module.css";
 
@@ -60,8 +62,8 @@ function StartDialog({ model, onClose }: { model: Model; onClose: () => void }) 
       open
       shape="wide"
       onClose={onClose}
-      title={t("models.startTitle", { name: model.name })}
-      hint={t("models.startHint")}
+      title={t(runs ? "models.restartTitle" : "models.startTitle", { name: model.name })}
+      hint={t(runs ? "models.restartHint" : "models.startHint")}
       onSubmit={() => start.mutate({ options, isRemote, runs }, { onSuccess: onClose })}
       actions={
         <>
@@ -73,13 +75,12 @@ function StartDialog({ model, onClose }: { model: Model; onClose: () => void }) 
             busy={start.isPending}
             disabled={problem !== null || engine?.installed === false}
           >
-            {t(runs ? "models.restartOptions" : "models.start")}
+            {t(runs ? "models.restart" : "models.start")}
           </Button>
         </>
       }
     >
       <div className={css.body}>
-        {start.error && <ErrorPanel error={start.error} />}
         <EngineChoice
           engines={engines}
           value={options.engine}
@@ -123,8 +124,24 @@ function StartDialog({ model, onClose }: { model: Model; onClose: () => void }) 
             {need.data && <Memory need={need.data} />}
           </>
         )}
+        {start.error && <Refusal key={start.submittedAt} error={start.error} />}
       </div>
     </Dialog>
+  );
+}
+
+/** What was pressed stands at the bottom: the answer to it comes into sight there. */
+function Refusal({ error }: { error: unknown }) {
+  const { t } = useI18n();
+  const ref = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // Its promise, in newer browsers, is no cleanup.
+    void ref.current?.scrollIntoView({ block: "nearest" });
+  }, []);
+  return (
+    <div ref={ref}>
+      <ErrorPanel error={error} title={t("models.startFailed")} />
+    </div>
   );
 }
 
@@ -159,6 +176,8 @@ interface EngineChoiceProps {
 
 function EngineChoice({ engines, value, onChange }: EngineChoiceProps) {
   const { t, say } = useI18n();
+  const here = usableFirst(engines).filter(({ installed }) => installed);
+  const missing = usableFirst(engines).filter(({ installed }) => !installed);
   return (
     <div>
       <h3 className={css.title}>{t("models.engine")}</h3>
@@ -166,27 +185,28 @@ function EngineChoice({ engines, value, onChange }: EngineChoiceProps) {
         <Option value={AUTO} title={t("models.engineAuto")}>
           {t("models.engineAutoHint")}
         </Option>
-        {engines.map((engine) => (
-          <Option
-            key={engine.name}
-            value={engine.name}
-            disabled={!engine.installed}
-            title={
-              <>
-                {say(engine.title)} <EngineBadges engine={engine} />
-              </>
-            }
-            action={
-              <span className={css.action}>
-                <EngineSource engine={engine} />
-                <InstallButton engine={engine} />
-              </span>
-            }
-          >
-            {say(engine.installed ? engine.description : engine.why)}
+        {here.map((engine) => (
+          <Option key={engine.name} value={engine.name} title={say(engine.title)}>
+            {say(engine.description)}
           </Option>
         ))}
       </Choice>
+      {missing.length > 0 && (
+        <details className={css.missing}>
+          <summary>{t("models.enginesMore", { n: missing.length })}</summary>
+          <ul>
+            {missing.map((engine) => (
+              <li key={engine.name}>
+                <span>
+                  <b>{say(engine.title)}</b> <EngineBadges engine={engine} />
+                  <small>{say(engine.why)}</small>
+                </span>
+                <InstallButton engine={engine} />
+              </li>
+            ))}
+          </ul>
+        </details>
+      )}
     </div>
   );
 }
@@ -349,6 +369,7 @@ function Memory({ need }: { need: MemoryNeed }) {
           </div>
         ))}
       </dl>
+      {!fits && <p className={css.fitsHow}>{t("models.fitsHow")}</p>}
     </section>
   );
 }

@@ -3,13 +3,18 @@ import { useLocation } from "wouter";
 import { Badge, type BadgeTone } from "@/components/Badge";
 import { Button } from "@/components/Button";
 import { useErrorText } from "@/components/states";
-import { useI18n } from "@/lib/i18n";
+import { useI18n, type Key } from "@/lib/i18n";
 import { useStartModel } from "@/lib/queries";
 import { toast } from "@/lib/toast";
 import type { Model, ModelState } from "@/lib/types";
 import { useStopModel } from "./api";
 
 const TONES: Record<ModelState, BadgeTone> = { ready: "ok", starting: "info", failed: "bad", stopped: "neutral" };
+
+/** Where its files came from, as a key of the texts. */
+export function originOf({ embedded, source }: Model): Key {
+  return embedded ? "models.embedded" : (`models.from.${source}` as Key);
+}
 
 export function StateBadge({ state }: { state: ModelState }) {
   const { t } = useI18n();

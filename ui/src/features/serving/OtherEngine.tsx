@@ -1,14 +1,15 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Cpu } from "lucide-react";
 import { useState } from "react";
+import { Link } from "wouter";
 import { Button } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
 import { Field } from "@/components/Field";
 import { ErrorPanel } from "@/components/states";
 import { api, ApiError } from "@/lib/api";
+import { usableFirst } from "@/lib/engines";
 import { useI18n } from "@/lib/i18n";
-import { useModels } from "@/lib/queries";
-import type { Engine } from "@/lib/types";
+import { useEngines, useModels } from "@/lib/queries";
 import type { Offered } from "./offered";
 
 interface OtherEngineProps {
@@ -45,13 +46,11 @@ function EngineDialog({ offered, first, onClose, onMade }: OtherEngineProps & { 
   const { t, say } = useI18n();
   const queries = useQueryClient();
   const models = (useModels().data ?? []).filter(({ supported }) => supported);
-  const engines = useQuery({
-    queryKey: ["engines"],
-    queryFn: ({ signal }) => api.get<Engine[]>("/engines", signal),
-  }).data?.filter(({ is_process, installed }) => is_process && installed);
+  const engines = useEngines().data?.filter(({ is_process }) => is_process);
   const [model, setModel] = useState(first);
   const source = models.find(({ name }) => name === model) ?? models[0];
-  const other = engines?.find(({ name }) => name !== source?.engine) ?? engines?.[0];
+  const here = engines?.filter(({ installed }) => installed);
+  const other = here?.find(({ name }) => name !== source?.engine) ?? here?.[0];
   const [wanted, setWanted] = useState<string | null>(null);
   const engine = wanted ?? other?.name;
 
@@ -100,17 +99,18 @@ function EngineDialog({ offered, first, onClose, onMade }: OtherEngineProps & { 
           </select>
         )}
       </Field>
-      <Field label={t("models.engine")}>
+      <Field label={t("models.engine")} hint={here?.length === 1 ? t("play.oneEngine") : undefined}>
         {(props) => (
           <select {...props} value={engine ?? ""} onChange={(event) => setWanted(event.target.value)}>
-            {engines?.map(({ name, title }) => (
-              <option key={name} value={name}>
-                {say(title)}
+            {usableFirst(engines ?? []).map(({ name, title, installed }) => (
+              <option key={name} value={name} disabled={!installed}>
+                {installed ? say(title) : `${say(title)} · ${t("models.notInstalled")}`}
               </option>
             ))}
           </select>
         )}
       </Field>
+      {here?.length === 1 && <Link href="/models">{t("play.toEngines")}</Link>}
       {make.error && <ErrorPanel error={make.error} />}
     </Dialog>
   );

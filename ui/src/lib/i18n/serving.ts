@@ -24,6 +24,11 @@ export const serving = {
     en: "The same weights under a second name, served by another engine. The files are linked, not copied, where the disk allows it.",
     zh: "同一份权重用第二个名字，由另一个引擎提供服务。磁盘允许时只建链接，不复制文件。",
   },
+  "play.oneEngine": {
+    en: "No other engine is installed: it would be compared with itself.",
+    zh: "没有安装其他引擎：只能与它自己比较。",
+  },
+  "play.toEngines": { en: "Install another on the Models page", zh: "到模型页安装其他引擎" },
   "play.otherEngineOf": { en: "{model} on another engine", zh: "用另一个引擎运行 {model}" },
   "play.system": { en: "System message", zh: "系统消息 system" },
   "play.systemHint": { en: "Left empty, none is sent.", zh: "留空则不发送。" },
