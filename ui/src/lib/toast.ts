@@ -7,7 +7,8 @@ export interface Toast {
   text: string;
 }
 
-const LIFE_MS = 5_000;
+/** News of a failure has more to say, and wants to be read. */
+const LIFE_MS = { ok: 5_000, bad: 15_000 };
 let toasts: readonly Toast[] = [];
 let last = 0;
 const listeners = new Set<() => void>();
@@ -24,7 +25,7 @@ export function dismiss(id: number): void {
 export function toast(text: string, tone: Toast["tone"] = "ok"): void {
   const id = ++last;
   set([...toasts.slice(-2), { id, tone, text }]);
-  setTimeout(() => dismiss(id), LIFE_MS);
+  setTimeout(() => dismiss(id), LIFE_MS[tone]);
 }
 
 export function useToasts(): readonly Toast[] {

@@ -109,6 +109,7 @@ export function Answer({
         {spoken.answer && (
           <div className={refused ? css.refused : undefined}>
             <Markdown text={spoken.answer} streaming={live} citations={citations} />
+            {refused && <p className={css.refusedWhy}>{t("rag.refusedWhy", { n: citations.length })}</p>}
           </div>
         )}
         {live && !content && (
