@@ -42,10 +42,12 @@ class RunningGateway:
 
 
 @contextmanager
-def run_gateway(home: Path, settings: dict[str, Any] | None = None, **state: Any) -> Iterator[RunningGateway]:
+def run_gateway(
+    home: Path, settings: dict[str, Any] | None = None, only: tuple[str, ...] = ("serving",), **state: Any
+) -> Iterator[RunningGateway]:
     """Serve until the block ends. ``state``: what ``zhilu.serving.routes.lifespan`` reads from ``app.state``."""
     context = open_context({"home": str(home), "threads": 1, **(settings or {})})
-    app = create_app(context, only=("serving",), state=state)
+    app = create_app(context, only=only, state=state)
     server = uvicorn.Server(
         uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_config=None, access_log=False)
     )
