@@ -49,7 +49,9 @@ CASES = [(*one, "fits") for one in DETAILS] + [(*one, "does not") for one in DET
 
 @pytest.fixture(scope="module")
 def schema(gateway: RunningGateway) -> Any:
-    schemathesis = pytest.importorskip("schemathesis", reason="schemathesis needs Python 3.11 in the version pinned here")
+    schemathesis = pytest.importorskip(
+        "schemathesis", reason="schemathesis needs Python 3.11 in the version pinned here"
+    )
     return schemathesis.openapi.from_url(f"{gateway.url}/zhilu/v1/openapi.json")
 
 
