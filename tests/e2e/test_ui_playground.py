@@ -82,7 +82,7 @@ def done(page: Page) -> None:
 def body_of(page: Page) -> Any:
     """The request tab's JSON."""
     page.get_by_role("tab", name="Request").click()
-    return json.loads(page.get_by_label("Request", exact=True).inner_text())
+    return json.loads(page.locator("pre[aria-label=Request]").inner_text())
 
 
 # The playground
@@ -109,7 +109,7 @@ def test_what_is_shown_is_what_is_sent_and_is_there_after_a_reload(page: Page, p
     expect(figures).to_contain_text(re.compile(r"Prompt\s*10 tokens"))
     expect(figures).to_contain_text(re.compile(r"Ended by\s*stop"))
     page.get_by_role("tab", name="Response").click()
-    raw = page.get_by_label("Response", exact=True)
+    raw = page.locator("pre[aria-label=Response]")
     expect(raw).to_contain_text('data: {"id": "c"')
     expect(raw).to_contain_text("data: [DONE]")
 

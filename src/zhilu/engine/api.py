@@ -22,9 +22,14 @@ _DEFAULTED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
 
 def read_defaults(folder: Path) -> dict[str, float]:
-    """Sampling values that the model's author recommends; a request's own values go before them (as in vLLM)."""
+    """Sampling values that the model's author recommends; a request's own values go before them (as in vLLM).
+
+    ``"do_sample": false`` means the likeliest token, as in transformers: temperature 0 where none is stated.
+    """
     path = folder / "generation_config.json"
     stated = read_json(path) if path.is_file() else {}
+    if stated.get("do_sample") is False:
+        stated = {"temperature": 0.0, **stated}
     return {key: stated[key] for key in _DEFAULTED if isinstance(stated.get(key), int | float)}
 
 

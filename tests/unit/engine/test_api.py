@@ -150,6 +150,16 @@ def test_text_offsets_of_a_streamed_completion_go_on(tokenizer: Tokenizer) -> No
     assert [event["choices"][0]["logprobs"]["text_offset"] for event in events] == [[0], [1], [2]]
 
 
+def test_a_model_whose_author_wants_no_sampling_is_greedy_unless_asked(tmp_path: Path) -> None:
+    path = tmp_path / "generation_config.json"
+    path.write_text(json.dumps({"do_sample": False}))
+    assert api.read_defaults(tmp_path) == {"temperature": 0.0}
+    path.write_text(json.dumps({"do_sample": True}))
+    assert api.read_defaults(tmp_path) == {}
+    path.write_text(json.dumps({"do_sample": False, "temperature": 0.5}))
+    assert api.read_defaults(tmp_path) == {"temperature": 0.5}
+
+
 def test_the_models_defaults_stand_behind_the_requests_wishes(tmp_path: Path) -> None:
     model = make_tiny_model(tmp_path)
     stated = {"temperature": 0.6, "top_p": 0.95, "top_k": 20, "do_sample": True}
