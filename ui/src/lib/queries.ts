@@ -48,10 +48,13 @@ export function useStartModel() {
   const queries = useQueryClient();
   return useMutation({
     mutationFn: (name: string) => api.post(`/models/${encodeURIComponent(name)}/start`, {}),
-    onSettled: () =>
-      Promise.all([
+    onSettled: () => {
+      // The list of models hears of a start a moment after the start is accepted.
+      setTimeout(() => void queries.invalidateQueries({ queryKey: ["models"] }), 1_000);
+      return Promise.all([
         queries.invalidateQueries({ queryKey: ["models"] }),
         queries.invalidateQueries({ queryKey: ["status"] }),
-      ]),
+      ]);
+    },
   });
 }
