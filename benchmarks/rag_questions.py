@@ -54,15 +54,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from retrieval import build, records
+from retrieval import build
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def development_set(data: Path, name: str, num: int, context: Any, embedder: Any) -> tuple[Any, list[dict[str, Any]]]:
     """A knowledge base of the set's paragraphs but for a sixth; questions on both kinds, seeded."""
+    from zhilu.models.embed.data import set_records
+
     rng = random.Random(11)
-    found = list(records(data, name))
+    found = list(set_records(data, name))
     paragraphs = list(dict.fromkeys(r["context"] for r in found))
     absent = set(rng.sample(paragraphs, len(paragraphs) // 6))
     kb, _ = build(context, name, [p for p in paragraphs if p not in absent], embedder)

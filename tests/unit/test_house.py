@@ -90,7 +90,8 @@ sys.meta_path.insert(0, Block())
 import zhilu
 failed = {}
 # Modules that are about torch or about training may ask for it when imported; nothing else may import them at the top.
-needs_torch = ("zhilu.engine.runner.torch", "zhilu.models.nano.", "zhilu.migrations.env", "zhilu.migrations.versions", "zhilu.__main__")
+recipes = ("zhilu.models.nano.", "zhilu.models.embed.")
+needs_torch = (*recipes, "zhilu.engine.runner.torch", "zhilu.migrations.env", "zhilu.migrations.versions", "zhilu.__main__")
 for module in pkgutil.walk_packages(zhilu.__path__, "zhilu."):
     if module.name.startswith(needs_torch):
         continue

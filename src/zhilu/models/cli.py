@@ -60,15 +60,21 @@ def _row(info: ModelInfo) -> tuple[object, ...]:
 @json_option
 @pass_context_obj
 def show_model(context: Context, name: str, as_json: bool) -> None:
-    """What is in a model, and what it needs to run. 模型的内容与运行需求。"""
-    from zhilu.models.inspect import estimate_memory
+    """What is in a model, what it needs to run, and its card. 模型的内容、运行需求与模型卡。"""
+    from zhilu.models.inspect import card_markdown, estimate_memory
 
     store = ModelStore(context)
+    if name in _OURS and name not in {info.name for info in store.list()}:
+        name = _OURS[name]
+    if name == "zhilu-embed":
+        return _show_embedder(as_json)
     info = store.get(name)
     memory = estimate_memory(store.path_of(name)) if info.parameters else None
+    cards = card_markdown(store.path_of(name))
     if as_json:
-        echo_json({**info.model_dump(mode="json"), "memory_estimate": memory.model_dump() if memory else None})
-        return
+        said = {"memory_estimate": memory.model_dump() if memory else None, "card": cards or None}
+        echo_json({**info.model_dump(mode="json"), **said})
+        return None
     rows: list[tuple[T, object]] = [
         (T("architecture", "架构"), info.architecture),
         (T("parameters", "参数量"), f"{info.parameters:,} ({info.dtype})"),
@@ -89,6 +95,26 @@ def show_model(context: Context, name: str, as_json: bool) -> None:
     for title, value in rows:
         if value not in (None, ""):
             click.echo(f"  {title.say()}: {value}")
+    if cards:
+        click.echo("\n" + cards[T("en", "zh").say()].strip())
+    return None
+
+
+_OURS = {"nano": "zhilu-nano", "embed": "zhilu-embed"}  # what people call them
+
+
+def _show_embedder(as_json: bool) -> None:
+    """The embedder in the package: no chat model, so the store does not list it."""
+    from zhilu.models.embed import WEIGHTS
+    from zhilu.models.inspect import card_markdown
+
+    cards = card_markdown(WEIGHTS)
+    size = sum(path.stat().st_size for path in WEIGHTS.glob("*.safetensors"))
+    if as_json:
+        echo_json({"name": "zhilu-embed", "kind": "embedder", "path": str(WEIGHTS), "size_bytes": size, "card": cards})
+        return
+    click.echo(f"zhilu-embed ({_size(size)})\n  {T('folder', '目录').say()}: {WEIGHTS}")
+    click.echo("\n" + cards[T("en", "zh").say()].strip())
 
 
 @model.command("import")
@@ -133,18 +159,29 @@ def remove_model(context: Context, name: str, as_json: bool) -> None:
         click.echo(T(f"Removed {name}.", f"已删除 {name}。").say())
 
 
-@model.command(
-    "train-nano", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-)
+_PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+
+
+@model.command("train-nano", context_settings=_PASSED_ON)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[--preset cpu|gpu] [--data DIR] --out DIR …")
-@pass_context_obj
-def train_nano(context: Context, args: tuple[str, ...]) -> None:
+def train_nano(args: tuple[str, ...]) -> None:
     """Train the embedded model again from scratch; --help shows the recipe's options. 从零重新训练内置模型。"""
+    _run_recipe("zhilu.models.nano.train", args)
+
+
+@model.command("train-embed", context_settings=_PASSED_ON)
+@click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[--data DIR] --out DIR …")
+def train_embed(args: tuple[str, ...]) -> None:
+    """Train the embedder again from scratch; --help shows the recipe's options. 从零重新训练内置向量模型。"""
+    _run_recipe("zhilu.models.embed.train", args)
+
+
+def _run_recipe(module: str, args: tuple[str, ...]) -> None:
     if find_spec("torch") is None:
         raise MissingComponentError(
             T("Training needs PyTorch.", "训练需要 PyTorch。"), fix='pip install "zhilu[train]"'
         )
-    done = subprocess.run([sys.executable, "-m", "zhilu.models.nano.train", *args], check=False)
+    done = subprocess.run([sys.executable, "-m", module, *args], check=False)
     click.get_current_context().exit(done.returncode)
 
 

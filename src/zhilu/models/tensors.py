@@ -25,6 +25,8 @@ BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16,
     "I32": 32, "U32": 32, "F32": 32, "I64": 64, "U64": 64, "F64": 64,
 }  # fmt: skip
+# Those that NumPy has under one name or another; bfloat16 it has not.
+_VIEWED = {"F32": "<f4", "F16": "<f2", "I8": "i1", "U8": "u1"}
 _MAX_HEADER = 100_000_000  # bytes; the format's own limit
 
 
@@ -79,7 +81,7 @@ def _read(path: Path) -> tuple[dict[str, TensorInfo], int]:
 
 
 def map_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Every F32 tensor of a file as a view of the mapped file: no copy, and a page is read when it is first touched.
+    """Every tensor of a type in ``_VIEWED`` as a view of the mapped file: no copy, a page is read when first touched.
 
     The views are writable (a library wants them so) but private: nothing reaches the file.
     """
@@ -88,9 +90,9 @@ def map_tensors(path: Path) -> dict[str, np.ndarray]:
     tensors, offset = _read(path)
     mapped = np.memmap(path, dtype=np.uint8, mode="c")
     return {
-        name: mapped[offset + info.start : offset + info.end].view(np.float32).reshape(info.shape)
+        name: mapped[offset + info.start : offset + info.end].view(_VIEWED[info.dtype]).reshape(info.shape)
         for name, info in tensors.items()
-        if info.dtype == "F32"
+        if info.dtype in _VIEWED
     }
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from zhilu.messages import Lang, T
 from zhilu.rag.embedding import Embedder
+from zhilu.rag.fusion import worth_of
 from zhilu.rag.ground import Located, locate
 from zhilu.rag.lexical import content_terms, terms
 from zhilu.rag.split import sentences
@@ -24,7 +25,6 @@ __all__ = ["NEAR", "Evidence", "quotation"]
 
 NEAR = 0.8
 AROUND = 0.25  # of the question's words; the answer's own sentence has fewer in 9 % of XQuAD's questions
-NEAR_IN_MEANING = 0.5  # cosine of MiniLM; half of the answers' own sentences reach 0.6, one in ten others does
 _LONGEST = 400  # characters of a quotation; a longer sentence is a list or a table row
 _ASKS_NUMBER = re.compile(
     r"\b(?:how (?:many|much|long|old|far|tall|large|big|often)|what (?:year|percent\w*|number|date)|when)\b"
@@ -150,6 +150,7 @@ class Evidence:
         asks = [text.rstrip().endswith(("?", "？")) and share(bag) > 0.8 for text, bag in zip(texts, bags, strict=True)]
         repeats = [a or locate(self.question, text) is not None for a, text in zip(asks, texts, strict=True)]
         near = _similar(self.question, texts, embedder)
+        near_enough = worth_of(embedder).near_sentence if embedder is not None else 1.0
         valued = []
         for i, (place, bag) in enumerate(zip(places, bags, strict=True)):
             around = set(bag)
@@ -161,7 +162,7 @@ class Evidence:
             if i > 0 and places[i - 1].passage == place.passage and asks[i - 1]:
                 value += 0.6  # the answer in a list of questions and answers
             # what shares nothing answers nothing; nor does what only asks again
-            says = (around & asked or near[i] >= NEAR_IN_MEANING) and bag - asked and not repeats[i]
+            says = (around & asked or near[i] >= near_enough) and bag - asked and not repeats[i]
             valued.append(_Sentence(place, value if says else 0.0, max(share(around), near[i] - AROUND)))
         return valued
 
@@ -170,8 +171,8 @@ def _similar(question: str, texts: Sequence[str], embedder: Embedder | None) -> 
     """Cosine of each sentence with the question; 0 without an embedder."""
     if embedder is None or not texts:
         return [0.0] * len(texts)
-    vectors = embedder.embed([*texts, question], kind="passage")
-    return [float(x) for x in vectors[:-1] @ vectors[-1]]
+    asked = embedder.embed([question], kind="query")[0]
+    return [float(x) for x in embedder.embed(texts, kind="passage") @ asked]
 
 
 def quotation(text: str, number: int, lang: Lang) -> str:

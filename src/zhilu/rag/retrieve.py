@@ -9,7 +9,7 @@ from typing import Any
 
 from zhilu.prompts import language_of
 from zhilu.rag.embedding import Embedder
-from zhilu.rag.fusion import dense_weight, fuse
+from zhilu.rag.fusion import dense_weight, fuse, worth_of
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.lexical import match_query, query_terms
 from zhilu.rag.records import Hit
@@ -25,6 +25,7 @@ class Retrieved:
     """Passages for a question, best first, with the numbers that chose them (they go into the trace).
 
     ``coverage`` 0 to 1: how much of what the question asks about stands in the best-covering passage (see ``coverage``).
+    ``is_near``: a passage speaks of it by its meaning, whatever its words (``Worth.near_passage``).
     """
 
     hits: list[Hit]
@@ -32,6 +33,7 @@ class Retrieved:
     weight: float
     coverage: float = 0.0
     top_dense: float | None = None
+    is_near: bool = False
     num_lexical: int = 0
     num_dense: int = 0
     candidates: list[dict[str, Any]] = field(default_factory=list)
@@ -52,7 +54,7 @@ def retrieve(
     """
     lang = language_of(question)
     if weight is None:
-        weight = dense_weight(lang, embedder.languages if embedder is not None else ())
+        weight = dense_weight(lang, embedder)
     lexical = _lexical(kb, question, doc_ids)
     dense: dict[int, float] = {}
     if embedder is not None and weight > 0:
@@ -73,12 +75,14 @@ def retrieve(
     ]  # fmt: skip
     top = hits[:k]
     covered = coverage(kb, question, [h.chunk_id for h in top])
+    top_dense = max(dense.values(), default=None)
     return Retrieved(
         hits=_joined(top),
         lang=lang,
         weight=weight,
         coverage=max(covered.values(), default=0.0),
-        top_dense=max(dense.values(), default=None),
+        top_dense=top_dense,
+        is_near=embedder is not None and top_dense is not None and top_dense >= worth_of(embedder).near_passage,
         num_lexical=len(lexical),
         num_dense=len(dense),
         candidates=[

@@ -21,9 +21,6 @@ __all__ = ["MIN_COVERAGE", "Reply", "Settled", "evidence_of", "is_worth_asking",
 # figures stand.
 MIN_COVERAGE = 0.4
 MIN_COVERAGE_QUOTE = 0.5
-# A passage this near in meaning counts although it shares few words (cosine; 5 % of the questions that XQuAD's other
-# paragraphs do not answer come so near with MiniLM). Only in languages that the embedder knows.
-MIN_COSINE = 0.6
 
 # A model that copies a few words out of a sentence shows by its first tokens whether it knew which; below this the whole
 # sentence is quoted instead. The same of a refusal: zhilu-nano's are all below 0.4 on XQuAD and hit answerable questions
@@ -79,7 +76,7 @@ def is_worth_asking(found: Retrieved) -> bool:
 
 
 def _fits(found: Retrieved, min_coverage: float) -> bool:
-    return found.coverage >= min_coverage or (found.weight > 0 and (found.top_dense or 0.0) >= MIN_COSINE)
+    return found.coverage >= min_coverage or found.is_near
 
 
 def evidence_of(question: str, hits: Sequence[Hit], found: Retrieved, embedder: Embedder | None) -> Evidence:

@@ -6,6 +6,7 @@ import pytest
 
 from zhilu.rag.fusion import dense_weight, fuse
 from zhilu.rag.lexical import match_query, query_terms, segment, stem, terms
+from zhilu.rag.testing import HASH
 
 
 def test_chinese_becomes_characters_and_pairs() -> None:
@@ -48,7 +49,12 @@ def test_terms_of_mixed_text() -> None:
 def test_a_bad_list_cannot_spoil_a_good_one() -> None:
     lexical = {1: 9.0, 2: 5.0, 3: 1.0}
     dense = {7: 0.9, 8: 0.8, 1: 0.1}
-    assert fuse(lexical, dense, dense_weight("zh", ("en",)))[0][0] == 1
+
+    class English(type(HASH)):
+        languages = ("en",)
+
+    assert fuse(lexical, dense, dense_weight("zh", English()))[0][0] == 1
+    assert dense_weight("en", None) == 0.0 < dense_weight("en", English())
     assert [i for i, _ in fuse(lexical, dense, 0.0)][:2] == [1, 2]
     assert [i for i, _ in fuse({}, dense, 0.0)][:2] == [7, 8]
     assert fuse({}, {}, 0.5) == []

@@ -1,6 +1,6 @@
 """Text to vectors: ``load_embedder(name, context)``. Implementations register under the entry points ``zhilu.embedders``.
 
-File map: ``base`` the interface · ``bert`` a BERT encoder as an OpenVINO graph · ``minilm`` the default · ``testing``
+File map: ``base`` the interface · ``bert`` a BERT encoder as an OpenVINO graph · ``static`` zhilu-embed, the default · ``minilm`` · ``testing``
 a fake and the conformance suite every implementation passes.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT", "Embedder", "Kind", "embedder_names", "load_embedder"]
 
-DEFAULT = "minilm"
+DEFAULT = "zhilu-embed"
 
 _loaded: dict[tuple[str, int], Embedder] = {}
 _lock = threading.Lock()
