@@ -84,7 +84,16 @@ def llama(name: str, kind: str) -> Peer:
             loras += ["--lora", str(adapter)]
         return [
             *(str(binary(job)), "-m", str(file), "--port", str(port), "--threads", str(job.threads)),
-            *("-np", str(job.concurrency), "-c", str(job.concurrency * job.max_len), "--no-webui"),
+            *(
+                "-np",
+                str(job.concurrency),
+                "-c",
+                str(job.concurrency * job.max_len),
+                "--no-webui",
+                "--no-cache-prompt",
+                "-cram",
+                "0",
+            ),
             *(["--lora-init-without-apply", *loras] if loras else []),
         ]
 
@@ -120,6 +129,9 @@ PEERS: Mapping[str, Peer] = {
     for peer in (
         ours("ours f32", "--precision", "full", "--speculate", "0"),
         ours("ours int8", "--precision", "int8", "--speculate", "0"),
+        # as GenAI computes, where the processor has products of bfloat16
+        ours("ours bf16", "--precision", "full", "--dtype", "bfloat16", "--speculate", "0"),
+        ours("ours int8 bf16", "--precision", "int8", "--dtype", "bfloat16", "--speculate", "0"),
         ours("ours torch", "--runner", "torch", "--speculate", "0"),
         llama("llama.cpp bf16", "BF16"),
         llama("llama.cpp q8_0", "Q8_0"),
