@@ -29,7 +29,7 @@ def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
         (("--lora", "mine=/no/such/adapter"), "/no/such/adapter"),
         (("--engine", "fastchat", "--context", "64"), "cannot take --context"),
         (("--engine", "vllm"), "zhilu engine install vllm"),
-        (("--precision", "tiny", "--engine", "zhilu"), "auto, full, int8"),
+        (("--precision", "tiny", "--engine", "zhilu"), "auto, full, int8, bf16, int8-bf16"),
     ],
 )
 def test_what_cannot_be_served_is_refused_before_anything_starts(

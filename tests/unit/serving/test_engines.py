@@ -68,6 +68,7 @@ def test_legacy_and_gpu_engines_are_never_chosen_on_a_cpu() -> None:
         ("llamacpp", {"max_len": 512, "concurrency": 4}, "--parallel 4 --ctx-size 2048"),
         ("fastchat", {"precision": "bf16"}, "--dtype bfloat16 --device cpu"),
         ("ollama", {"max_len": 512}, "--context 512"),
+        ("zhilu", {"precision": "int8-bf16"}, "--precision int8 --dtype bfloat16"),
         ("zhilu", {"concurrency": 4, "precision": "int8", "speculate": 3, "loras": (("a", Path("/l/a")),)},
          "--max-num-seqs 4 --precision int8 --speculate 3 --lora a=/l/a"),
     ],
@@ -122,7 +123,7 @@ def test_a_flag_that_an_engine_cannot_take_is_refused_by_name(
 
 
 def test_an_unknown_precision_names_those_there_are() -> None:
-    with pytest.raises(UnsupportedError, match="auto, full, int8, given 'f16'"):
+    with pytest.raises(UnsupportedError, match="auto, full, int8, bf16, int8-bf16, given 'f16'"):
         refuse_untaken(ZHILU.facts, LaunchOptions(precision="f16"))
 
 

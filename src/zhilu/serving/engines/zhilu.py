@@ -32,7 +32,7 @@ class ZhiluEngine:
             }
         ),
         takes=frozenset({"max_len", "concurrency", "precision", "loras", "speculate"}),
-        memory=MemoryFacts(200_000_000, {"auto": 0, "full": 32, "int8": 8}),
+        memory=MemoryFacts(200_000_000, {"auto": 0, "full": 32, "int8": 8, "bf16": 32, "int8-bf16": 8}),
         rank={"cpu": 100, "gpu": 80},
     )  # fmt: skip
 
@@ -64,7 +64,7 @@ class ZhiluEngine:
         if options.concurrency is not None:
             argv += ["--max-num-seqs", str(options.concurrency)]
         if options.precision is not None:
-            argv += ["--precision", options.precision]
+            argv += _PRECISIONS.get(options.precision, ["--precision", options.precision])
         if options.speculate is not None:
             argv += ["--speculate", str(options.speculate)]
         for name, path in options.loras:
@@ -73,5 +73,11 @@ class ZhiluEngine:
         env = {"TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
         return Launch(url=f"http://127.0.0.1:{port}", ready_path="/health", model=model.name, argv=tuple(argv), env=env)
 
+
+# Words for the weights and the arithmetic at once: bfloat16 products are twice as fast where the processor has them.
+_PRECISIONS = {
+    "bf16": ["--precision", "full", "--dtype", "bfloat16"],
+    "int8-bf16": ["--precision", "int8", "--dtype", "bfloat16"],
+}
 
 ENGINE = ZhiluEngine()
