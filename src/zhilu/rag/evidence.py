@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from zhilu.messages import Lang, T
+from zhilu.prompts import language_of
 from zhilu.rag.embedding import Embedder
 from zhilu.rag.fusion import worth_of
 from zhilu.rag.ground import Located, locate
@@ -150,7 +151,7 @@ class Evidence:
         asks = [text.rstrip().endswith(("?", "？")) and share(bag) > 0.8 for text, bag in zip(texts, bags, strict=True)]
         repeats = [a or locate(self.question, text) is not None for a, text in zip(asks, texts, strict=True)]
         near = _similar(self.question, texts, embedder)
-        near_enough = worth_of(embedder).near_sentence if embedder is not None else 1.0
+        near_enough = worth_of(embedder, language_of(self.question)).near_sentence if embedder is not None else 1.0
         valued = []
         for i, (place, bag) in enumerate(zip(places, bags, strict=True)):
             around = set(bag)

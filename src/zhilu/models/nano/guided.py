@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-__all__ = ["call_places", "copied_tokens", "span_place"]
+__all__ = ["call_places", "copied_tokens", "quoted_place", "span_place"]
 
 _REPLY = re.compile(r"(.+) \[(\d)\]<\|im_end\|>", re.DOTALL)
 _LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?')
@@ -70,6 +70,14 @@ def call_places(reply: str, prompt: str) -> Iterator[tuple[int, int, int]]:
                     place += place >= 0
             if place >= 0:
                 yield at, place, len(text)
+
+
+def quoted_place(reply: str, prompt: str) -> Iterator[tuple[int, int, int]]:
+    """Of a reply that is a quotation as a whole (a summary): as ``call_places``; nothing where it stands nowhere."""
+    said = reply.removesuffix("<|im_end|>")
+    place = prompt.find(said)
+    if said and place >= 0:
+        yield 0, place, len(said)
 
 
 def copied_tokens(

@@ -42,7 +42,7 @@ _AUX_SHARE, _AUX_WEIGHT = 0.04, 0.15
 # A reply's first token decides where copying starts and is by far the hardest: it weighs most.
 _FIRST_WEIGHT = 2.5
 # Answers begin in many ways, a refusal in one: with equal weight the one wins wherever the model is unsure.
-_REFUSAL_WEIGHT = 1.2
+_REFUSAL_WEIGHT = 2.0
 _FOLLOWED = 10  # tokens of a span that are guided
 GUIDES = 320  # places a batch can guide, of each kind
 _COPIED = ("copy", "qa", "summary")  # kinds whose later tokens follow from the first
@@ -131,14 +131,14 @@ STAGES = (
             "rewrite": 0.05,
             "tool": 0.30,
             "title": 0.03,
-            "summary": 0.04,
+            "summary": 0.08,
         },
         (1, 2, 3, 4, 4, 5, 6),
         {"zh": 240, "en": 900},
         1536,
         0.15,
         0.1,
-        0.3,
+        0.35,
     ),
 )
 
@@ -160,9 +160,10 @@ def encode(
         begun: list[int] = []  # the reply's tokens at which copying begins
         if not shown[0]:
             shown = (text, [start for start, _ in encoded.offsets])
-        elif learned and kind == "tool":
+        elif learned and kind in ("tool", "summary"):
             starts = [start for start, _ in encoded.offsets]
-            for place in guided.call_places(text, shown[0]):
+            places_of = guided.call_places if kind == "tool" else guided.quoted_place
+            for place in places_of(text, shown[0]):
                 first, later = guided.copied_tokens(*place, starts, shown[1])
                 if first:
                     begun.append(first[0])
