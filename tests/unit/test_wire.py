@@ -260,3 +260,11 @@ def test_sse_frames() -> None:
     assert wire.sse({}, event="done") == b"event: done\ndata: {}\n\n"
     body = json.loads(wire.sse_error(InputError("broken"), "en").decode().removeprefix("data: "))
     assert body["error"]["message"] == "broken"
+
+
+def test_an_event_is_one_line_for_every_reader() -> None:
+    said = "a\x85b\u2028c\u2029d 中\n"
+    event = wire.sse({"content": said}).decode()
+    assert len(event.strip().splitlines()) == 1
+    assert "中" in event
+    assert json.loads(event.removeprefix("data: ")) == {"content": said}

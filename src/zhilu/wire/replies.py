@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -208,10 +209,17 @@ def model_list(models: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 SSE_DONE = b"data: [DONE]\n\n"
 
 
+# No line ends for an event stream, but clients that read with `splitlines` (httpx's `iter_lines`) cut events there.
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
+
+
 def sse(data: Mapping[str, Any], event: str | None = None) -> bytes:
     """One event. OpenAI's streams have no event name; the workbench's have."""
     head = f"event: {event}\n" if event else ""
-    return f"{head}data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    if not text.isascii():
+        text = _LINE_ENDS.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    return f"{head}data: {text}\n\n".encode()
 
 
 def sse_error(error: ZhiluError, lang: str | None = None, event: str | None = None) -> bytes:
