@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,14 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import uvicorn
 
+from zhilu.client import GATEWAY_FILE
 from zhilu.context import Context, open_context
+from zhilu.engine.testing import make_tiny_model
 from zhilu.serving.gateway import Gateway
 from zhilu.serving.supervisor import Supervisor
 from zhilu.web.app import create_app
 
-__all__ = ["RunningGateway", "run_gateway"]
+__all__ = ["RunningGateway", "run_gateway", "run_tiny_gateway"]
 
 
 @dataclass(frozen=True)
@@ -71,3 +76,15 @@ def run_gateway(
         loop.close()
         sock.close()
         context.close()
+
+
+@contextmanager
+def run_tiny_gateway(home: Path) -> Iterator[RunningGateway]:
+    """A gateway with a tiny model started, recorded in ``home`` as ``zhilu up`` would, so that gates find it."""
+    (home / "models").mkdir()
+    make_tiny_model(home / "models" / "tiny")
+    with run_gateway(home, {"model": "tiny"}) as running:
+        state = {"url": running.url, "pid": os.getpid(), "pid_started": psutil.Process().create_time()}
+        (home / "run" / GATEWAY_FILE).write_text(json.dumps(state))
+        running.call(running.supervisor.ensure("tiny"))
+        yield running

@@ -6,20 +6,16 @@ Java are run by ``tests/e2e/test_clients.py``.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
-from tests.contract.gateway_server import RunningGateway, run_gateway
+from tests.contract.gateway_server import RunningGateway, run_tiny_gateway
 
-from zhilu.client import GATEWAY_FILE
 from zhilu.context import Context, open_context
-from zhilu.engine.testing import make_tiny_model
 from zhilu.gate import Status
 from zhilu.messages import T
 from zhilu.serving.client_gates import GATES, check_clients
@@ -42,12 +38,7 @@ PROGRAMS = {"node": {"chat.mjs": STREAMED, "tools.mjs": STREAMED}, "java": {"Cha
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     home = tmp_path_factory.mktemp("clients")
-    (home / "models").mkdir()
-    make_tiny_model(home / "models" / "tiny")
-    with run_gateway(home, {"model": "tiny"}) as running:
-        state = {"url": running.url, "pid": os.getpid(), "pid_started": psutil.Process().create_time()}
-        (home / "run" / GATEWAY_FILE).write_text(json.dumps(state))
-        running.call(running.supervisor.ensure("tiny"))
+    with run_tiny_gateway(home) as running:
         yield running
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from tests.contract.gateway_server import RunningGateway, run_gateway
+from tests.contract.gateway_server import RunningGateway, run_gateway, run_tiny_gateway
 
-from zhilu.client import GATEWAY_FILE
 from zhilu.context import Context, open_context
 from zhilu.engine.testing import make_tiny_model
 from zhilu.gate import Status
@@ -35,12 +31,7 @@ from zhilu.serving.testing import ScriptedEngine
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     home = tmp_path_factory.mktemp("gates")
-    (home / "models").mkdir()
-    make_tiny_model(home / "models" / "tiny")
-    with run_gateway(home, {"model": "tiny"}) as running:
-        state = {"url": running.url, "pid": os.getpid(), "pid_started": psutil.Process().create_time()}
-        (home / "run" / GATEWAY_FILE).write_text(json.dumps(state))
-        running.call(running.supervisor.ensure("tiny"))
+    with run_tiny_gateway(home) as running:
         yield running
 
 

@@ -15,6 +15,7 @@ from zhilu.errors import ZhiluError
 from zhilu.gate import Artefact, Figure, Gate, Verdict
 from zhilu.messages import T
 from zhilu.rag.embedding import NONE, Embedder, embedder_of
+from zhilu.rag.fusion import worth_of
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.questions import MadeQuestion, questions_of
@@ -107,7 +108,7 @@ def check_embedder(context: Context) -> Verdict:
             Figure(T(f"load and embed, {lang}", f"加载并向量化，{lang}"), round(seconds, 2), "s"),
         ]
         if right < _PASS:
-            weak.append((name, lang, right, lang in getattr(embedder, "paraphrases", embedder.languages)))
+            weak.append((name, lang, right, lang in embedder.languages and worth_of(embedder, lang).paraphrases))
     if not weak:
         why = T(
             "Paraphrases are nearer than strangers in your documents' languages.",

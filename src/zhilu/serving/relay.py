@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 _PASSED_BACK = ("content-type", "retry-after", "cache-control")
 
 
-class _Answering(Response):
+class _Answering(Response, ABC):
     """An ASGI response that does the work while it watches the client: who leaves ends the request at the engine."""
 
     def __init__(self, gateway: Gateway, request: Request, path: str) -> None:
@@ -62,8 +63,9 @@ class _Answering(Response):
         finally:
             self.gateway.ledger.book(self.exchange)
 
+    @abstractmethod
     async def _answer(self, raw: bytes) -> None:
-        raise NotImplementedError
+        """Ask the engine and send what it says."""
 
     async def _send_to_engine(self, served: Served, endpoint: str, raw: bytes) -> httpx.Response:
         """Send, and return when the headers have come.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Annotated, Any, ClassVar, Literal
@@ -212,7 +213,7 @@ def check_options(options: Mapping[str, Any] | None) -> tuple[dict[str, Any], in
     return chosen, num_ctx
 
 
-class _Dialect:
+class _Dialect(ABC):
     """What chat and generate share: options, format, timing, lines of JSON."""
 
     path = ""
@@ -245,9 +246,9 @@ class _Dialect:
         self._calls: dict[int, dict[str, Any]] = {}
 
     @property
+    @abstractmethod
     def is_load_only(self) -> bool:
         """Nothing to answer: the client wants the model loaded, or unloaded."""
-        raise NotImplementedError
 
     @property
     def unloads(self) -> bool:
@@ -305,8 +306,9 @@ class _Dialect:
         said = self._said("", None, None)
         return {**said, "done": True, "done_reason": "unload" if self.unloads else "load"}
 
+    @abstractmethod
     def _said(self, text: str, calls: Sequence[Any] | None, logprobs: Any) -> dict[str, Any]:
-        raise NotImplementedError
+        """One line of the answer, as chat or generate writes it."""
 
     def _head(self, logprobs: Any) -> dict[str, Any]:
         return {"model": self._wish.model, "created_at": now(), **({"logprobs": logprobs} if logprobs else {})}

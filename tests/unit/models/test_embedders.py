@@ -111,7 +111,8 @@ def test_the_default_is_registered_and_loaded_once(own_home):
 
 
 def test_without_minilm_the_default_is_zhilu_embed_alone(monkeypatch, own_home):
-    monkeypatch.setattr(embedders, "find_spec", lambda name: None)
+    monkeypatch.setattr(embedders, "_loaded", {})
+    monkeypatch.setattr(minilm, "find_spec", lambda name: None)
     assert load_embedder("auto", open_context({"threads": 1})).name == "zhilu-embed"
 
 

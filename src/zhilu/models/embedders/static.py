@@ -46,7 +46,6 @@ class StaticEmbedder:
 
     name: str = "zhilu-embed"
     languages: tuple[str, ...] = ("en", "zh")
-    paraphrases: tuple[str, ...] = ()  # it hears words; what says the same without sharing one is mostly far
     max_tokens: int = MAX_TOKENS
 
     def __init__(self, folder: Path) -> None:
