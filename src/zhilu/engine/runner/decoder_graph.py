@@ -38,6 +38,7 @@ def build_decoder(
     tensors: Mapping[str, npt.NDArray[Any]],
     precision: Precision = "full",
     delta_kinds: Collection[str] = (),
+    is_lone: bool = False,
 ) -> openvino.Model:
     """The graph of one step. It shares memory with ``tensors`` (see ``weights.map_tensors``): keep them.
 
@@ -58,8 +59,10 @@ def build_decoder(
     Args:
         precision: ``full`` keeps the weights as stored; ``int8`` rounds them, with one scale per output channel.
         delta_kinds: projections that may carry LoRA deltas, such as ``q_proj``.
+        is_lone: for one token of one sequence only (T = B = num_wanted = 1). With fixed sizes the plugin settles every
+            node's shapes and memory when it compiles, not in each step.
     """
-    return _Builder(config, tensors, precision, delta_kinds).build()
+    return _Builder(config, tensors, precision, delta_kinds, is_lone).build()
 
 
 class _Builder:
@@ -69,20 +72,19 @@ class _Builder:
         tensors: Mapping[str, npt.NDArray[Any]],
         precision: Precision,
         delta_kinds: Collection[str],
+        is_lone: bool,
     ) -> None:
         self.config = config
         self.tensors = tensors
         self.precision = precision
         self.delta_kinds = delta_kinds
         self.inputs: list[Any] = []
-        dim = config.head_dim
-        self.hidden = self._input("hidden", [-1, config.hidden_size])
-        self.cos, self.sin = self._input("cos", [-1, 1, 1, dim]), self._input("sin", [-1, 1, 1, dim])
-        self.wanted = self._input("wanted", [-1], np.int32)
-        self.lists = [
-            self._input(name, [-1], np.int32)
-            for name in ("past_lens", "subsequence_begins", "block_indices", "block_indices_begins")
-        ]
+        dim, rows, ends = config.head_dim, *((1, 2) if is_lone else (-1, -1))
+        self.hidden = self._input("hidden", [rows, config.hidden_size])
+        self.cos, self.sin = self._input("cos", [rows, 1, 1, dim]), self._input("sin", [rows, 1, 1, dim])
+        self.wanted = self._input("wanted", [rows], np.int32)
+        sizes = {"past_lens": rows, "subsequence_begins": ends, "block_indices": -1, "block_indices_begins": ends}
+        self.lists = [self._input(name, [size], np.int32) for name, size in sizes.items()]
         self.max_context_len = self._input("max_context_len", [], np.int32)
         self.delta_mask = self._input("delta_mask", [-1, -1]) if delta_kinds else None
 
