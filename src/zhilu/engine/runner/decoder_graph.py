@@ -30,6 +30,9 @@ Precision = Literal["full", "int8"]
 
 BLOCK_SIZE = 32  # tokens; the only one that the CPU's PagedAttention knows
 
+# Weights up to this size are joined though they stay as stored; joining copies them, and the gain is in small products.
+_JOINED_BYTES = 8 * 2**20
+
 _TYPES = {np.dtype(np.float32): "f32", np.dtype(np.float16): "f16", np.dtype(np.uint16): "bf16"}
 
 
@@ -100,13 +103,15 @@ class _Builder:
 
     def _attention(self, x: Any, at: str, layer: int) -> Any:
         heads, kv_heads, dim = self.config.num_heads, self.config.num_kv_heads, self.config.head_dim
-        q, k, v = (self._linear(x, f"{at}.self_attn.{name}_proj") for name in "qkv")
+        q, k, v = self._linears(x, [f"{at}.self_attn.{name}_proj" for name in "qkv"])
         q = self._rotated_heads(q, heads, f"{at}.self_attn.q_norm")
         k = self._rotated_heads(k, kv_heads, f"{at}.self_attn.k_norm")
         caches = [self._input(f"{kind}_cache.{layer}", [-1, kv_heads, BLOCK_SIZE, dim]) for kind in ("key", "value")]
         scale = op.constant(np.float32(dim**-0.5))
-        inputs = [q, k, v, *caches, *self.lists, scale, _zero(), _nothing(np.float32), self.max_context_len]
-        attention = PagedAttention([node.output(0) for node in (*inputs, *_unused_inputs())])
+        inputs = [q, k, *caches, *self.lists, scale, _zero(), _nothing(np.float32), self.max_context_len]
+        ports = [node.output(0) for node in (*inputs, *_unused_inputs())]
+        ports.insert(2, v if isinstance(v, openvino.Output) else v.output(0))
+        attention = PagedAttention(ports)
         info = attention.get_rt_info()
         for kind in "kv":
             info[f"num_{kind}_heads"], info[f"{kind}_head_size"] = kv_heads, dim
@@ -135,13 +140,32 @@ class _Builder:
         normed = op.multiply(x, op.divide(op.constant(np.float32(1)), root))
         return op.multiply(normed, op.constant(as_float32(self.tensors[f"{name}.weight"])))
 
+    def _linears(self, x: Any, names: list[str]) -> list[Any]:
+        """Projections of the same ``x`` as one product: a small one costs more to start than to compute.
+
+        Measured on 26 million parameters, int8, two cores, joining q, k and v: a tenth to a quarter more tokens/s of one
+        stream, 4 to 8 % of 32.
+        """
+        weights = [self.tensors[f"{name}.weight"] for name in names]
+        size = sum(weight.nbytes for weight in weights)
+        if len({weight.dtype for weight in weights}) > 1 or (self.precision == "full" and size > _JOINED_BYTES):
+            return [self._linear(x, name) for name in names]
+        joined = op.matmul(x, self._constant(np.concatenate(weights), is_kept=False), False, True)
+        parts = op.variadic_split(joined, _ints(1), _ints(*map(len, weights))).outputs()
+        return [self._finished(part, x, name) for part, name in zip(parts, names, strict=True)]
+
     def _linear(self, x: Any, name: str) -> Any:
-        weight = self.tensors[f"{name}.weight"]  # (out, in)
-        node = _rounded(weight) if self.precision == "int8" else _as_stored(weight)
-        y = op.matmul(x, node, False, True)
+        weight = self._constant(self.tensors[f"{name}.weight"], is_kept=True)
+        return self._finished(op.matmul(x, weight, False, True), x, name)
+
+    def _constant(self, weight: npt.NDArray[Any], is_kept: bool) -> Any:
+        return _rounded(weight) if self.precision == "int8" else _as_stored(weight, is_kept)
+
+    def _finished(self, y: Any, x: Any, name: str) -> Any:
+        """A projection's product with its LoRA deltas and its bias."""
         if name.rpartition(".")[2] in self.delta_kinds:
-            a = self._input(f"{name}.a", [weight.shape[1], -1])
-            b = self._input(f"{name}.b", [-1, weight.shape[0]])
+            size_out, size_in = self.tensors[f"{name}.weight"].shape
+            a, b = self._input(f"{name}.a", [size_in, -1]), self._input(f"{name}.b", [-1, size_out])
             hidden = op.multiply(op.matmul(x, a, False, False), self.delta_mask)  # (T, n * rank)
             y = op.add(y, op.matmul(hidden, b, False, False))
         bias = self.tensors.get(f"{name}.bias")
@@ -154,11 +178,11 @@ class _Builder:
         return node
 
 
-def _as_stored(weight: npt.NDArray[Any]) -> Any:
-    """The weight without a copy; half precisions are widened by the plugin where it multiplies."""
+def _as_stored(weight: npt.NDArray[Any], is_kept: bool) -> Any:
+    """The weight, without a copy if somebody keeps it; half precisions are widened by the plugin where it multiplies."""
     kind = _TYPES[weight.dtype]
     tensor = openvino.Tensor(weight, list(weight.shape), getattr(openvino.Type, kind))
-    node = op.constant(tensor, shared_memory=True)
+    node = op.constant(tensor, shared_memory=is_kept)
     return node if kind == "f32" else op.convert(node, np.float32)
 
 

@@ -2,7 +2,8 @@
 
 The block tables are the engine's own: each step hands them to PagedAttention as flat lists. Compiling takes about a
 second, and again when the first adapter comes: without adapters the graph knows nothing of them. A small model has a
-second graph of fixed sizes, for the step of a single stream. Nothing here imports torch. With full precision its greedy tokens equal transformers' (tests/parity).
+second graph of fixed sizes, for the step of a single stream. Nothing here imports torch. With full precision its greedy
+tokens equal transformers' (tests/parity).
 """
 
 from __future__ import annotations
