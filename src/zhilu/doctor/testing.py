@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,7 +25,8 @@ class ScriptedRunner:
 
     Attributes:
         commands: command line -> stdout, or a Completed; None: the command does not exist. A command is looked up as
-            it is, by its program with its folder, with the folders left out, then by its first two words and last by its program alone.
+            it is, by its program with its folder, with the folders left out, then by its first two words and last by its
+            program alone. The interpreter that runs the test is ``python``, whatever its file is called.
         files: path -> content.
         paths: command name -> where it is.
         ports: (host, port) that accept connections.
@@ -40,6 +42,7 @@ class ScriptedRunner:
 
     def run(self, argv: Sequence[str], *, timeout: float = 3.0) -> Completed:
         bare = [word.rpartition("/")[2] if n == 0 or "/look/" in word else word for n, word in enumerate(argv)]
+        bare[0] = "python" if argv[0] == sys.executable else bare[0]
         for key in (shlex.join(argv), argv[0], " ".join(bare), " ".join(bare[:2]), bare[0]):
             if key in self.commands:
                 answer = self.commands[key]
