@@ -4,8 +4,9 @@
     python benchmarks/gateway_overhead.py --model PATH --requests 400 --parallel 1 8
 
 Starts `zhilu serve` and its engine as real processes. Time to first token: from the request to the first `data:` line of
-a streamed chat. Whole: a chat of one token, not streamed. Median (p50) and 95th percentile, in milliseconds; and the processor time that the
-gateway's own process spends on a request, which other work on the machine does not change.
+a streamed chat. Whole: a chat of one token, not streamed. Median (p50) and 95th percentile, in milliseconds; and the processor
+time that the gateway's own process spends on a request, which other work on the machine does not change. Throughput: tokens a
+second of streamed completions of 128 tokens, as many as are in parallel; the median of rounds that take turns.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 
 import httpx
 import psutil
+from serve.load import run_batch
 
 BODY = {"messages": [{"role": "user", "content": "Say something."}], "temperature": 0}
 
@@ -33,6 +35,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a model folder (default: a tiny random one)")
     parser.add_argument("--requests", type=int, default=200, help="of each kind, on each way")
     parser.add_argument("--parallel", type=int, nargs="+", default=[1])
+    parser.add_argument("--rounds", type=int, default=15, help="of the throughput, on each way")
     parser.add_argument("--json", action="store_true", dest="as_json")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -41,6 +44,8 @@ def main() -> None:
         try:
             gateway = psutil.Process(process.pid)
             rows = [asyncio.run(_measure(url, model.name, args.requests, count, gateway)) for count in args.parallel]
+            for row in rows:
+                row["throughput"] = _throughput(row["ports"], model.name, row["parallel"], args.rounds)
         finally:
             process.terminate()
             process.wait(30)
@@ -57,6 +62,10 @@ def main() -> None:
                 f"{row['parallel']:>8} {kind:<12} {direct['p50']:>10.2f} {through['p50']:>11.2f} "
                 f"{through['p50'] - direct['p50']:>9.2f} {through['p95'] - direct['p95']:>9.2f} {row[kind]['gateway_cpu_ms']:>8.2f}"
             )
+        direct, through = row["throughput"]["engine"], row["throughput"]["gateway"]
+        print(
+            f"{row['parallel']:>8} throughput   {direct:>10.0f} {through:>11.0f} tokens/s: {1 - through / direct:.1%} less"
+        )
 
 
 def _tiny(folder: Path) -> Path:
@@ -85,6 +94,7 @@ async def _measure(url: str, model: str, requests: int, parallel: int, gateway: 
         (row,) = (await http.get(f"{url}/zhilu/v1/engines/running")).json()
         ways = {"engine": f"http://127.0.0.1:{row['port']}", "gateway": url}
         result: dict[str, Any] = {"parallel": parallel, "requests": requests, "ready_seconds": row["ready_seconds"]}
+        result["ports"] = {name: int(base.rpartition(":")[2]) for name, base in ways.items()}
         for kind, work in (("first_token", _first_token), ("whole", _whole)):
             times: dict[str, list[float]] = {name: [] for name in ways}
             spent = 0.0
@@ -98,6 +108,16 @@ async def _measure(url: str, model: str, requests: int, parallel: int, gateway: 
             result[kind] = {name: _summary(values) for name, values in times.items()}
             result[kind]["gateway_cpu_ms"] = 1000 * spent / len(times["gateway"])
     return result
+
+
+def _throughput(ports: dict[str, int], model: str, parallel: int, rounds: int) -> dict[str, float]:
+    fixed = {"model": model, "max_tokens": 128, "temperature": 0, "ignore_eos": True}
+    bodies = [{"prompt": f"{number} says something.", **fixed} for number in range(parallel)]
+    found: dict[str, list[float]] = {name: [] for name in ports}
+    for _ in range(rounds + 1):
+        for name, port in ports.items():
+            found[name].append(run_batch(port, bodies).tokens_per_s)
+    return {name: statistics.median(values[1:]) for name, values in found.items()}
 
 
 async def _first_token(http: httpx.AsyncClient, url: str, model: str) -> float:

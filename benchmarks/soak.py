@@ -7,6 +7,7 @@ Starts `zhilu serve` and its engine as real processes. Every request must end in
 error with a message, or an error event and the end of the stream); whoever cancels must not leave work behind. At the end:
 no sequence is left at the engine and no block of its KV cache is held; the gateway's memory is within 5 % of what it was
 after the warm-up, and the engine's within 5 % of what it was after warming up from its last restart. Exit code 1 otherwise.
+``trace`` in the JSON: requests done, megabytes of the gateway and of the engine, and KV blocks that hold something, along the way.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +52,12 @@ def main() -> int:
         finally:
             process.terminate()
             process.wait(60)
-    print(json.dumps(report, indent=1) if args.as_json else "\n".join(f"{k:<28} {v}" for k, v in report.items()))
+    print(json.dumps(report, indent=1) if args.as_json else _table(report))
     return 1 if report["wrong"] else 0
+
+
+def _table(report: dict[str, Any]) -> str:
+    return "\n".join(f"{key:<28} {value}" for key, value in report.items() if key != "trace")
 
 
 def _tiny(folder: Path) -> Path:
@@ -81,6 +87,7 @@ class Soak:
         self.outcomes: Counter[str] = Counter()
         self.strange: list[str] = []
         self.num_done = 0
+        self.trace: list[dict[str, float]] = []
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=args.parallel)
         self.http = httpx.AsyncClient(base_url=url, timeout=300.0, trust_env=False, limits=limits)
 
@@ -108,6 +115,25 @@ class Soak:
             return self._report(memory, state, engine, time.monotonic() - started)
 
     async def _ask(self, count: int) -> None:
+        """In ten parts, each of which leaves a line in the trace."""
+        for part in range(10):
+            await self._ask_together(count * (part + 1) // 10 - count * part // 10)
+            with suppress(httpx.TransportError, psutil.NoSuchProcess):  # killed just now: a line is missing
+                await self._note_memory()
+
+    async def _note_memory(self) -> None:
+        engine = await self._engine()
+        blocks = (await self.http.get(f"http://127.0.0.1:{engine['port']}/state")).json()["blocks"]
+        self.trace.append(
+            {
+                "requests": self.num_done,
+                "gateway_mb": self._megabytes(self.gateway),
+                "engine_mb": self._megabytes(psutil.Process(engine["pid"])),
+                "blocks_cached": blocks["cached"],
+            }
+        )
+
+    async def _ask_together(self, count: int) -> None:
         left = iter(range(count))
 
         async def worker() -> None:
@@ -243,6 +269,7 @@ class Soak:
             "blocks_total": blocks["total"],
             "blocks_held": held,
             "seconds": round(seconds, 1),
+            "trace": self.trace,
             "wrong": wrong,
         }
 
