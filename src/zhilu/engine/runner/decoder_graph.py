@@ -108,10 +108,8 @@ class _Builder:
         k = self._rotated_heads(k, kv_heads, f"{at}.self_attn.k_norm")
         caches = [self._input(f"{kind}_cache.{layer}", [-1, kv_heads, BLOCK_SIZE, dim]) for kind in ("key", "value")]
         scale = op.constant(np.float32(dim**-0.5))
-        inputs = [q, k, *caches, *self.lists, scale, _zero(), _nothing(np.float32), self.max_context_len]
-        ports = [node.output(0) for node in (*inputs, *_unused_inputs())]
-        ports.insert(2, v if isinstance(v, openvino.Output) else v.output(0))
-        attention = PagedAttention(ports)
+        inputs = [q, k, v, *caches, *self.lists, scale, _zero(), _nothing(np.float32), self.max_context_len]
+        attention = PagedAttention([_output(value) for value in (*inputs, *_unused_inputs())])
         info = attention.get_rt_info()
         for kind in "kv":
             info[f"num_{kind}_heads"], info[f"{kind}_head_size"] = kv_heads, dim
@@ -210,6 +208,11 @@ def _unused_inputs() -> list[Any]:
         _nothing(),  # token types
         *(_nothing(np.uint8), _nothing()),  # masks within a step
     ]
+
+
+def _output(value: Any) -> Any:
+    """Of a node its only output; a node of several, such as a split, hands its outputs out themselves."""
+    return value if isinstance(value, openvino.Output) else value.output(0)
 
 
 def _ints(*values: int) -> Any:
