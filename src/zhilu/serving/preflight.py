@@ -37,12 +37,12 @@ def preflight(engine: Engine, model: ServedModel, options: LaunchOptions) -> Mem
     return refuse_too_large(model, options, facts) if facts.is_process else None
 
 
-def objection(engine: Engine, model: ServedModel, options: LaunchOptions) -> T | None:
-    """What ``preflight`` would say, or None."""
+def objection(engine: Engine, model: ServedModel, options: LaunchOptions) -> ZhiluError | None:
+    """What ``preflight`` would raise, or None."""
     try:
         preflight(engine, model, options)
     except ZhiluError as error:
-        return error.message
+        return error
     return None
 
 

@@ -190,6 +190,14 @@ def test_auto_goes_by_format_wishes_and_what_is_installed(tmp_path: Path, monkey
         choose_engine("auto", ServedModel("q", gguf), registry, here)
     assert caught.value.fix == "zhilu engine install llamacpp"
     assert "[zhilu]" in caught.value.message.en and "[ollama]" in caught.value.message.en
+    # What would not help is not advised: another engine knows no such precision either, nor has the machine more memory.
+    with pytest.raises(MissingComponentError) as caught:
+        choose_engine("auto", ServedModel("m", folder), registry, replace(here, precision="int5"))
+    assert caught.value.fix == "zhilu serve MODEL --engine zhilu --precision auto"
+    with monkeypatch.context() as patch, pytest.raises(MissingComponentError) as caught:
+        patch.setattr("zhilu.serving.memory.available_memory", lambda: 1_000_000)
+        choose_engine("auto", ServedModel("m", folder), registry, here)
+    assert caught.value.fix and "install" not in caught.value.fix
     note(tmp_path, "llamacpp")
     assert choose_engine("auto", ServedModel("q", gguf), registry, here)[0] == "llamacpp"
     # A wish that only another engine can grant: that one is taken, and it is said why not the usual one.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
-from zhilu.errors import MissingComponentError
+from zhilu.errors import InputError, MissingComponentError, UnsupportedError, ZhiluError
 from zhilu.messages import T
 from zhilu.registry import Registry
 from zhilu.serving.facts import Engine, EngineFacts, LaunchOptions, ServedModel
@@ -41,30 +42,29 @@ def choose_engine(
     place: Literal["cpu", "gpu"] = "gpu" if has_gpu() else "cpu"
     ranked = [engine for engine in engines if engine.facts.is_process and _rank(engine.facts, place) > 0]
     ranked.sort(key=lambda engine: -_rank(engine.facts, place))
-    against: list[tuple[str, T]] = []
+    against: dict[str, ZhiluError] = {}
     for engine in ranked:
         why_not = objection(engine, model, options or LaunchOptions())
         if why_not is None:
             return engine.facts.name, _reason(model, place, against)
-        against.append((engine.facts.name, why_not))
-    fix = next(
-        (
-            f"zhilu engine install {engine.facts.name}"
-            for engine in ranked
-            if engine.facts.install and model.format in engine.facts.formats
-        ),
-        "zhilu engine list",
-    )
+        against[engine.facts.name] = why_not
     nobody = T("none of those there are is chosen by itself.", "已有的引擎都不会被自动选用。")
     raise MissingComponentError(
         T(
             f"No engine here can serve {model.name!r}: "
-            + (" ".join(f"[{name}] {why.en}" for name, why in against) or nobody.en),
+            + (" ".join(f"[{name}] {why.message.en}" for name, why in against.items()) or nobody.en),
             f"这里没有引擎能运行 {model.name!r}："
-            + ("".join(f"[{name}] {why.zh}" for name, why in against) or nobody.zh),
+            + ("".join(f"[{name}] {why.message.zh}" for name, why in against.items()) or nobody.zh),
         ),
-        fix=fix,
+        fix=_fix(list(against.values())),
     )
+
+
+def _fix(objections: list[ZhiluError]) -> str:
+    """What helps soonest: less memory for an engine that is there, else installing one that would do, else other options."""
+    too_large = [e for e in objections if isinstance(e, InputError) and not isinstance(e, UnsupportedError)]
+    missing = [e for e in objections if isinstance(e, MissingComponentError) and "install" in str(e.fix)]
+    return next((str(error.fix) for error in (*too_large, *missing, *objections) if error.fix), "zhilu engine list")
 
 
 def _rank(facts: EngineFacts, place: Literal["cpu", "gpu"]) -> float:
@@ -72,11 +72,11 @@ def _rank(facts: EngineFacts, place: Literal["cpu", "gpu"]) -> float:
     return facts.rank.get(place, 0) if facts.rank else 0.5
 
 
-def _reason(model: ServedModel, place: str, against: list[tuple[str, T]]) -> T:
+def _reason(model: ServedModel, place: str, against: Mapping[str, ZhiluError]) -> T:
     where = T("a GPU", "GPU") if place == "gpu" else T("a CPU", "CPU")
     en = f"the first choice on {where.en} of those that read {model.format} and take what was asked"
     zh = f"在 {where.zh} 上，它是能读 {model.format} 并满足要求的首选"
     if against:
-        en += "; passed over: " + " ".join(f"{name} ({why.en})" for name, why in against)
-        zh += "；略过：" + "".join(f"{name}（{why.zh}）" for name, why in against)
+        en += "; passed over: " + " ".join(f"{name} ({why.message.en})" for name, why in against.items())
+        zh += "；略过：" + "".join(f"{name}（{why.message.zh}）" for name, why in against.items())
     return T(en, zh)
