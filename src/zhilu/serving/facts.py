@@ -107,11 +107,13 @@ class MemoryFacts:
         precisions: the word for ``--precision`` -> bits a weight has in memory; the first is the default. The word
             ``stored`` stands for the bits that the file has.
         kv_bits: of one value in the cache.
+        twice_up_to: weights of at most so many bytes in memory are held twice.
     """
 
     base_bytes: int
     precisions: Mapping[str, float] = field(default_factory=lambda: {"stored": 0})
     kv_bits: int = 16
+    twice_up_to: int = 0
 
 
 @dataclass(frozen=True)

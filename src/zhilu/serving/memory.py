@@ -59,10 +59,11 @@ def estimate(model: ServedModel, options: LaunchOptions, facts: EngineFacts) -> 
     word = options.precision or next(iter(facts.memory.precisions))
     bits = facts.memory.precisions.get(word, 0)
     weights = round(anatomy.parameters * bits / 8) if bits else anatomy.size_bytes
+    engine = facts.memory.base_bytes + (weights if weights <= facts.memory.twice_up_to else 0)
     per_token = _per_token(model.path, facts.memory.kv_bits)
     own = anatomy.context_length or _USUAL_CONTEXT
     context = min(options.max_len or min(own, _USUAL_CONTEXT), own)
-    return MemoryNeed(weights, per_token * context * requests, facts.memory.base_bytes, context, requests, per_token)
+    return MemoryNeed(weights, per_token * context * requests, engine, context, requests, per_token)
 
 
 def cache_bytes(folder: Path, max_len: int | None, requests: int) -> int | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from zhilu.engine.runner.openvino import LONE_BYTES
 from zhilu.engine.testing import make_tiny_model
 from zhilu.errors import InputError, MissingComponentError, UnsupportedError
 from zhilu.messages import T
@@ -249,6 +250,22 @@ def test_memory_is_weights_and_cache_and_engine(tmp_path: Path) -> None:
     half = estimate(model, LaunchOptions(precision="int8"), ZHILU.facts)
     full = estimate(model, LaunchOptions(precision="full"), ZHILU.facts)
     assert half is not None and full is not None and full.weights == half.weights * 4
+
+
+def test_small_weights_are_counted_twice_as_the_runner_holds_them(tmp_path: Path) -> None:
+    folder = make_tiny_model(tmp_path / "m")
+    memory = ZHILU.facts.memory
+    assert memory is not None and memory.twice_up_to == LONE_BYTES
+
+    def beside_weights(limit: int) -> int:
+        facts = replace(ZHILU.facts, memory=replace(memory, twice_up_to=limit))
+        need = estimate(ServedModel("m", folder), LaunchOptions(), facts)
+        assert need is not None
+        return need.engine
+
+    size = (folder / "model.safetensors").stat().st_size
+    assert beside_weights(size) == memory.base_bytes + size
+    assert beside_weights(size - 1) == memory.base_bytes
 
 
 def test_what_cannot_fit_is_refused_with_figures_and_a_start_that_fits(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from zhilu.engine.weights import as_float32, release_pages
 from zhilu.errors import InputError, UnsupportedError
 from zhilu.messages import T
 
-__all__ = ["OpenVINORunner", "choose_arithmetic"]
+__all__ = ["LONE_BYTES", "OpenVINORunner", "choose_arithmetic"]
 
 _KINDS = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -39,7 +39,7 @@ _KEPT_ADAPTERS = 4
 
 # One stream's step is mostly the plugin's work around small products, and a graph of fixed sizes saves a fifth of it: 26
 # million random parameters, int8, two cores: 1.34 ms to 1.01 ms. It holds the weights once more, so only where they are small.
-_LONE_BYTES = 128 * 2**20
+LONE_BYTES = 128 * 2**20
 
 
 class OpenVINORunner(Runner):
@@ -87,7 +87,7 @@ class OpenVINORunner(Runner):
             compiled = self._compile(self._delta_kinds)
             self._caches = self._make_caches(compiled)
             self._use(compiled)
-            if self._weight_bytes() <= _LONE_BYTES:
+            if self._weight_bytes() <= LONE_BYTES:
                 self._lone = self._request_of(self._compile(frozenset(), is_lone=True))
             release_pages(tensors)
         except RuntimeError as error:

@@ -32,7 +32,11 @@ class ZhiluEngine:
             }
         ),
         takes=frozenset({"max_len", "concurrency", "precision", "loras", "speculate"}),
-        memory=MemoryFacts(200_000_000, {"auto": 0, "full": 32, "int8": 8, "bf16": 32, "int8-bf16": 8}),
+        memory=MemoryFacts(
+            200_000_000,
+            {"auto": 0, "full": 32, "int8": 8, "bf16": 32, "int8-bf16": 8},
+            twice_up_to=128 * 2**20,  # the runner's second graph, for the step of a single stream
+        ),
         rank={"cpu": 100, "gpu": 80},
     )  # fmt: skip
 
