@@ -271,6 +271,30 @@ def test_a_model_is_started_with_options_and_watched(page: Page, product: Produc
     assert models["zhilu-nano"]["max_model_len"] == 256
 
 
+def test_a_restart_with_a_bad_adapter_is_refused_and_the_model_runs_on(
+    page: Page, product: Product, watch: Watch
+) -> None:
+    def pid() -> Any:
+        rows = httpx.get(f"{product.url}/zhilu/v1/engines/running", trust_env=False).json()
+        return next((row["pid"] for row in rows if row["model"] == "zhilu-nano" and row["state"] == "ready"), None)
+
+    httpx.post(f"{product.url}/zhilu/v1/models/zhilu-nano/start", json={}, trust_env=False).raise_for_status()
+    page.goto("/models")
+    card = page.locator("article[data-model=zhilu-nano]")
+    expect(card.get_by_text("Ready", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+    before = pid()
+    card.get_by_role("button", name=re.compile("Restart with options")).click()
+    dialog = page.get_by_role("dialog", name="Restart zhilu-nano")
+    dialog.get_by_role("button", name="Add an adapter").click()
+    dialog.get_by_label("Name 1").fill("mine")
+    dialog.get_by_label("Folder with adapter_config.json 1").fill("/nowhere")
+    dialog.get_by_role("button", name="Restart", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("there is no folder '/nowhere'", timeout=PATIENCE_MS)
+    expect(dialog.get_by_role("alert")).to_contain_text("zhilu serve zhilu-nano --lora mine=FOLDER")
+    assert before is not None and pid() == before
+    watch.errors.clear()  # the refused request itself
+
+
 def test_adapters_are_listed_and_a_bad_folder_is_refused(page: Page, watch: Watch) -> None:
     page.goto("/models/zhilu-nano")
     drawer = page.get_by_role("dialog", name="zhilu-nano")

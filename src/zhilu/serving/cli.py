@@ -134,8 +134,10 @@ def read_loras(context: Context, words: tuple[str, ...]) -> tuple[tuple[str, Pat
     """``NAME=PATH`` words as pairs; a PATH that is only a name is looked for in the home's ``adapters/`` too.
 
     Raises:
-        InputError: no ``NAME=PATH``, a name given twice. NotFoundError: no adapter there.
+        InputError: no ``NAME=PATH``, a name given twice. What the folders hold is ``preflight``'s to check.
     """
+    from zhilu.serving.adapter_check import adapter_folder
+
     pairs: dict[str, Path] = {}
     for word in words:
         name, _, path = word.partition("=")
@@ -148,19 +150,7 @@ def read_loras(context: Context, words: tuple[str, ...]) -> tuple[tuple[str, Pat
                 param="lora",
                 fix="zhilu serve MODEL --lora mine=FOLDER",
             )
-        folder = Path(path).expanduser()
-        if not folder.is_dir() and "/" not in path:
-            folder = context.home.adapters / path
-        if not (folder / "adapter_config.json").is_file():
-            raise NotFoundError(
-                T(
-                    f"{path!r} is no LoRA adapter: it has no adapter_config.json.",
-                    f"{path!r} 不是 LoRA 适配器：没有 adapter_config.json。",
-                ),
-                param="lora",
-                fix="zhilu serve MODEL --lora mine=FOLDER",
-            )
-        pairs[name] = folder.resolve()
+        pairs[name] = adapter_folder(context.home.adapters, path).resolve()
     return tuple(pairs.items())
 
 

@@ -9,9 +9,9 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import httpx
@@ -24,9 +24,10 @@ from zhilu.errors import NotFoundError, UnsupportedError, ZhiluError, error_body
 from zhilu.messages import T
 from zhilu.serving.catalog import no_such_model
 from zhilu.serving.embeddings import Embeddings
+from zhilu.serving.facts import LaunchOptions
 from zhilu.serving.ledger import Exchange, Ledger
 from zhilu.serving.loopback import LoopbackTransport
-from zhilu.serving.lora import Adapters, LoadLoraRequest, UnloadLoraRequest
+from zhilu.serving.lora import Adapters, LoadLoraRequest, LoraLine, UnloadLoraRequest
 from zhilu.serving.metrics import merge, with_label
 from zhilu.serving.relay import Relay, TranslatingRelay, read_body
 from zhilu.serving.remembered import Remembered, RemoteModel
@@ -149,14 +150,28 @@ class Gateway:
 
     async def start_remote(self) -> None:
         """Bring back the models behind a URL that an earlier gateway was given; one that does not answer says so."""
-        from zhilu.serving.facts import LaunchOptions
-
         for model in self.remembered.remote.values():
             options = LaunchOptions(base_url=model.base_url, remote_model=model.remote_model)
             with suppress(ZhiluError):  # its engine is no longer registered; the next start says so
                 await self.supervisor.start(model.name, engine=model.engine, options=options)
 
-    async def note_start(self, served: Served) -> None:
+    async def start(
+        self,
+        name: str,
+        engine: str | None,
+        options: LaunchOptions,
+        loras: Sequence[LoraLine] = (),
+        restart: bool = False,
+    ) -> Served:
+        """Start a model, with adapters, and remember what a restart of the gateway could not know; what ``start`` raises."""
+        if loras:
+            options = replace(options, loras=await self.adapters.to_start_with(self, name, loras))
+        served = await self.supervisor.start(name, engine=engine, options=options, restart=restart)
+        await self._note_start(served)
+        await self.adapters.note_start(served)
+        return served
+
+    async def _note_start(self, served: Served) -> None:
         """Remember a model behind a URL: no file of the store tells of it. One that runs here again is forgotten."""
         if served.facts.is_process:
             if served.model.name in self.remembered.remote:
@@ -200,6 +215,8 @@ class Gateway:
         """The running engine for a model or an adapter, with the adapter loaded; raises what ``lease`` raises."""
         adapter = self.adapters.get(name)
         parent = adapter.parent if adapter else self._started_with(name)
+        if adapter:
+            await self.adapters.refuse_gone(self, adapter)
         async with self.lease(parent or name) as served:
             assert served.launch is not None
             if adapter:
@@ -217,21 +234,31 @@ class Gateway:
     async def lease(self, name: str) -> AsyncIterator[Served]:
         """The running engine of ``name``, started first if it is only in the store; an unknown name is told the others."""
         async with AsyncExitStack() as stack:
-            try:
+            async with self._naming_others(name):
                 served = await stack.enter_async_context(self.supervisor.lease(name))
-            except NotFoundError as error:
-                if error.param != "model":
-                    raise
-                if name in self.embeddings.names():
-                    raise UnsupportedError(
-                        T(
-                            f"{name!r} turns text into vectors; it does not answer.",
-                            f"{name!r} 只把文本变成向量，不能回答。",
-                        ),
-                        param="model",
-                    ) from None
-                raise no_such_model(name, [entry["id"] for entry in await self.models()]) from None
             yield served
+
+    async def plan(self, name: str) -> Served:
+        """What ``lease`` would give, without starting anything; raises what it raises before a start."""
+        async with self._naming_others(name):
+            return await self.supervisor.plan(name)
+
+    @asynccontextmanager
+    async def _naming_others(self, name: str) -> AsyncIterator[None]:
+        try:
+            yield
+        except NotFoundError as error:
+            if error.param != "model":
+                raise
+            if name in self.embeddings.names():
+                raise UnsupportedError(
+                    T(
+                        f"{name!r} turns text into vectors; it does not answer.",
+                        f"{name!r} 只把文本变成向量，不能回答。",
+                    ),
+                    param="model",
+                ) from None
+            raise no_such_model(name, [entry["id"] for entry in await self.models()]) from None
 
     async def post(
         self, served: Served, endpoint: str, raw: bytes, headers: Mapping[str, str] | None = None

@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu import wire
 from zhilu.errors import InputError, NotFoundError, UnreachableError, UpstreamError
 from zhilu.home import Home
 from zhilu.messages import T
+from zhilu.serving.adapter_check import KnowsAdapters, adapter_config, adapter_folder
 from zhilu.serving.needs import refuse_endpoint
 from zhilu.serving.remembered import Adapter, Remembered
 
@@ -25,18 +28,29 @@ if TYPE_CHECKING:
     from zhilu.serving.gateway import Gateway
     from zhilu.serving.served import Served
 
-__all__ = ["Adapters", "LoadLoraRequest", "UnloadLoraRequest"]
+__all__ = ["Adapters", "LoadLoraRequest", "LoraLine", "UnloadLoraRequest"]
 
 _LOAD = "/v1/load_lora_adapter"
 _UNLOAD = "/v1/unload_lora_adapter"
 
 
+AdapterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
+
+
 class LoadLoraRequest(wire.Request):
     """vLLM's ``POST /v1/load_lora_adapter``; ``model`` (ours) says which model it changes where several run."""
 
-    lora_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
+    lora_name: AdapterName
     lora_path: Annotated[str, Field(min_length=1)]
     load_inplace: bool = False
+
+
+class LoraLine(BaseModel):
+    """An adapter to start a model with: its name as a model, and its folder, or its name in ``adapters/``."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: AdapterName
+    path: Annotated[str, Field(min_length=1)]
 
 
 class UnloadLoraRequest(wire.Request):
@@ -66,11 +80,12 @@ class Adapters:
 
         Raises:
             InputError: the name is taken, or it is not clear which model is meant.
-            NotFoundError: the folder is no adapter. UnsupportedError: the engine takes none.
+            NotFoundError: the folder is no adapter. UnsupportedError: the engine takes none. Neither starts nor stops anything.
             UpstreamError: the engine refuses it, with its own words.
         """
         name = request.lora_name
-        config = await asyncio.to_thread(self._read_config, request.lora_path)
+        folder = adapter_folder(self._home.adapters, request.lora_path)
+        config = await asyncio.to_thread(_config_of, request, folder)
         taken = [entry["id"] for entry in await gateway.models()]
         if name in taken and not (request.load_inplace and self.get(name)):
             raise InputError(
@@ -79,12 +94,41 @@ class Adapters:
                 fix=f'POST /v1/unload_lora_adapter {{"lora_name": "{name}"}}',
             )
         parent = await self._parent(gateway, request.model, str(config.get("base_model_name_or_path") or ""))
-        adapter = Adapter(name, str(self._folder(request.lora_path)), parent)
+        adapter = Adapter(name, str(folder), parent)
+        # Leasing its model may start it, and stop another to make room: not for an adapter that cannot be loaded.
+        planned = await gateway.plan(parent)
+        refuse_endpoint(planned.facts, _LOAD)
+        await asyncio.to_thread(_refuse_misfit, planned, request, folder)
         async with gateway.lease(parent) as served, self._locks[name]:
             refuse_endpoint(served.facts, _LOAD)
             await self._tell(gateway, served, adapter, inplace=request.load_inplace)
         await asyncio.to_thread(self._remembered.keep, adapter)
         return f"Success: LoRA adapter '{name}' added successfully."
+
+    async def to_start_with(
+        self, gateway: Gateway, model: str, lines: Sequence[LoraLine]
+    ) -> tuple[tuple[str, Path], ...]:
+        """The adapters that a start of ``model`` is asked for, as names and folders; whether they fit is ``preflight``'s.
+
+        Raises:
+            InputError: a name is given twice, or is that of a model or of another model's adapter.
+        """
+        taken = {str(entry["id"]) for entry in await gateway.models() if entry.get("parent") != model} - {model}
+        pairs: dict[str, Path] = {}
+        for line in lines:
+            if line.name in taken or line.name in pairs:
+                raise InputError(
+                    T(f"The name {line.name!r} is taken.", f"名字 {line.name!r} 已被占用。"),
+                    param="loras",
+                    fix=f'POST {_UNLOAD} {{"lora_name": "{line.name}"}}',
+                )
+            pairs[line.name] = adapter_folder(self._home.adapters, line.path)
+        return tuple(pairs.items())
+
+    async def note_start(self, served: Served) -> None:
+        """Remember what a model was started with: the next start of the gateway knows nothing of this one's options."""
+        for name, folder in served.options.loras:
+            await asyncio.to_thread(self._remembered.keep, Adapter(name, str(folder), served.model.name))
 
     async def unload(self, gateway: Gateway, name: str) -> str:
         """Forget an adapter, here and at its engine; returns vLLM's sentence. NotFoundError where there is none."""
@@ -106,9 +150,22 @@ class Adapters:
                 if response.is_error and response.status_code != 404:  # 404: it does not know it any more
                     raise _refused(content, response.status_code)
                 served.adapters.pop(name, None)
+                left = tuple(pair for pair in served.options.loras if pair[0] != name)
+                served.options = replace(served.options, loras=left)  # else a restart would bring it back
             self._told.pop(name, None)
             await asyncio.to_thread(self._remembered.forget, name)
         return f"Success: LoRA adapter '{name}' removed successfully."
+
+    async def refuse_gone(self, gateway: Gateway, adapter: Adapter) -> None:
+        """Raise InputError where its folder is no adapter any more, before its model is started for it."""
+        served = gateway.supervisor.states().get(adapter.parent)
+        if served is not None and served.state == "ready" and self._told.get(adapter.name) is _engine_of(served):
+            return  # the engine has it in memory
+        try:
+            await asyncio.to_thread(adapter_config, adapter.name, Path(adapter.path))
+        except InputError as error:
+            error.param, error.fix = "model", f'POST {_UNLOAD} {{"lora_name": "{adapter.name}"}}'
+            raise
 
     async def ensure(self, gateway: Gateway, served: Served, adapter: Adapter) -> None:
         """Load it into an engine that was started since; what ``load`` raises."""
@@ -152,27 +209,28 @@ class Adapters:
             param="model",
         )
 
-    def _folder(self, path: str) -> Path:
-        """A folder by its path, or by its name in ``adapters/``."""
-        folder = Path(path).expanduser()
-        if folder.name == path and not folder.is_dir():
-            folder = self._home.adapters / path
-        return folder.absolute()
 
-    def _read_config(self, path: str) -> dict[str, Any]:
-        try:
-            config = json.loads((self._folder(path) / "adapter_config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            config = None
-        if not isinstance(config, dict):
-            raise NotFoundError(
-                T(
-                    f"The folder {path!r} is no LoRA adapter: it has no readable adapter_config.json.",
-                    f"目录 {path!r} 不是 LoRA 适配器：没有可读的 adapter_config.json。",
-                ),
-                param="lora_path",
-            )
-        return config
+def _config_of(request: LoadLoraRequest, folder: Path) -> dict[str, Any]:
+    try:
+        return adapter_config(request.lora_name, folder)
+    except InputError as error:
+        error.fix = _again(request)
+        raise
+
+
+def _refuse_misfit(planned: Served, request: LoadLoraRequest, folder: Path) -> None:
+    """Raise what the engine would say of the adapter, where that can be told without it."""
+    if not isinstance(planned.adapter, KnowsAdapters):
+        return
+    try:
+        planned.adapter.check_adapter(planned.model, request.lora_name, folder)
+    except InputError as error:
+        error.param, error.fix = "lora_path", error.fix or _again(request)
+        raise
+
+
+def _again(request: LoadLoraRequest) -> str:
+    return f'POST {_LOAD} {{"lora_name": "{request.lora_name}", "lora_path": "FOLDER"}}'
 
 
 def _engine_of(served: Served) -> object:

@@ -86,9 +86,13 @@ def available_memory() -> int:
 
 
 def refuse_too_large(
-    model: ServedModel, options: LaunchOptions, facts: EngineFacts, available: int | None = None
+    model: ServedModel,
+    options: LaunchOptions,
+    facts: EngineFacts,
+    available: int | None = None,
+    freed: int = 0,
 ) -> MemoryNeed | None:
-    """The estimate, where it fits into ``available`` bytes (None: asked from the machine).
+    """The estimate, where it fits into ``available`` bytes (None: asked from the machine) and the ``freed`` ones.
 
     Raises:
         InputError: it cannot fit; names the figures and the context that would.
@@ -96,7 +100,7 @@ def refuse_too_large(
     need = estimate(model, options, facts)
     if need is None:
         return None
-    free = available_memory() if available is None else available
+    free = (available_memory() if available is None else available) + freed
     if need.total <= free:
         return need
     raise InputError(

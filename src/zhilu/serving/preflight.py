@@ -1,4 +1,4 @@
-"""Everything that can be refused before an engine is started: options, what is installed, the model's format, memory."""
+"""Everything that can be refused before an engine is started: options, what is installed, the model's format, adapters, memory."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from functools import cache
 
 from zhilu.errors import MissingComponentError, UnsupportedError, ZhiluError
 from zhilu.messages import T
+from zhilu.serving.adapter_check import refuse_bad_adapters
 from zhilu.serving.facts import Engine, LaunchOptions, ServedModel, refuse_untaken
 from zhilu.serving.memory import MemoryNeed, refuse_too_large
 
 __all__ = ["has_gpu", "objection", "preflight"]
 
 
-def preflight(engine: Engine, model: ServedModel, options: LaunchOptions) -> MemoryNeed | None:
+def preflight(engine: Engine, model: ServedModel, options: LaunchOptions, freed: int = 0) -> MemoryNeed | None:
     """Return the memory that the start will take (None: not known), or raise what speaks against it.
+
+    Args:
+        freed: bytes that an engine holds which ends before this one starts.
 
     Raises:
         UnsupportedError: an option, or the model, is nothing for this engine.
-        MissingComponentError: it is not installed. InputError: it does not fit into memory, or ``launch`` refuses.
+        MissingComponentError: it is not installed. InputError: it does not fit into memory, an adapter does not fit the model, or ``launch`` refuses.
     """
     facts = engine.facts
     refuse_untaken(facts, options)
@@ -34,13 +38,14 @@ def preflight(engine: Engine, model: ServedModel, options: LaunchOptions) -> Mem
             fix=f"zhilu engine install {facts.name}" if facts.install else "zhilu engine list",
         )
     engine.launch(model, options, 1)
-    return refuse_too_large(model, options, facts) if facts.is_process else None
+    refuse_bad_adapters(engine, model, options)
+    return refuse_too_large(model, options, facts, freed=freed) if facts.is_process else None
 
 
-def objection(engine: Engine, model: ServedModel, options: LaunchOptions) -> ZhiluError | None:
+def objection(engine: Engine, model: ServedModel, options: LaunchOptions, freed: int = 0) -> ZhiluError | None:
     """What ``preflight`` would raise, or None."""
     try:
-        preflight(engine, model, options)
+        preflight(engine, model, options, freed)
     except ZhiluError as error:
         return error
     return None

@@ -27,7 +27,7 @@ from zhilu.serving.facts import FEATURES, LaunchOptions
 from zhilu.serving.gateway import Gateway
 from zhilu.serving.install import remove_engine, submit_install
 from zhilu.serving.ledger import Ledger
-from zhilu.serving.lora import LoadLoraRequest, UnloadLoraRequest
+from zhilu.serving.lora import LoadLoraRequest, LoraLine, UnloadLoraRequest
 from zhilu.serving.metrics import CONTENT_TYPE
 from zhilu.serving.process import log_path, tail
 from zhilu.serving.served import Served
@@ -206,7 +206,10 @@ class LogOut(BaseModel):
 
 
 class StartIn(BaseModel):
-    """How to start a model; all of it may be left out. ``base_url`` and its companions are for engines behind a URL."""
+    """How to start a model; all of it may be left out. ``base_url`` and its companions are for engines behind a URL.
+
+    ``restart``: end it first where it runs, once nothing speaks against the new start; else a running model goes on as it is.
+    """
 
     model_config = ConfigDict(extra="forbid")
     engine: str | None = None
@@ -214,6 +217,8 @@ class StartIn(BaseModel):
     concurrency: int | None = Field(None, ge=1)
     precision: str | None = None
     speculate: int | None = Field(None, ge=0)
+    loras: list[LoraLine] = []
+    restart: bool = False
     base_url: str | None = Field(None, pattern=r"^https?://")
     api_key: str | None = None
     remote_model: str | None = None
@@ -278,12 +283,10 @@ def engine_log(model: str, request: Request) -> LogOut:
 async def start_model(name: str, request: Request, body: StartIn | None = None) -> RunningOut:
     body = body or StartIn()
     options = LaunchOptions(
-        threads=context_of(request).settings.threads, **body.model_dump(exclude={"engine"}, exclude_none=True)
+        threads=context_of(request).settings.threads,
+        **body.model_dump(exclude={"engine", "loras", "restart"}, exclude_none=True),
     )
-    gateway = _gateway(request)
-    served = await gateway.supervisor.start(name, engine=body.engine, options=options)
-    await gateway.note_start(served)
-    return _running(served)
+    return _running(await _gateway(request).start(name, body.engine, options, body.loras, body.restart))
 
 
 @router.post("/zhilu/v1/models/{name:path}/stop", tags=_ENGINES)

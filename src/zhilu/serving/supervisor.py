@@ -73,17 +73,23 @@ class Supervisor:
         """Every model that was started since the gateway runs, by name."""
         return dict(self._served)
 
-    async def start(self, name: str, *, engine: str | None = None, options: LaunchOptions | None = None) -> Served:
-        """Start ``name`` and return at once; ``ensure`` waits for it. Starting a running model changes nothing.
+    async def start(
+        self, name: str, *, engine: str | None = None, options: LaunchOptions | None = None, restart: bool = False
+    ) -> Served:
+        """Start ``name`` and return at once; ``ensure`` waits for it.
+
+        Starting a running model changes nothing, unless ``restart``: then it is ended first, once nothing speaks
+        against the new start.
 
         Raises:
             NotFoundError: no such model or engine.
-            MissingComponentError, InputError: the engine cannot serve it here.
+            MissingComponentError, InputError: the engine cannot serve it here. What runs goes on.
             BusyError: as many models as allowed are running, and all are in use.
         """
         async with self._starting:
             served = self._served.get(name)
-            if served and served.state in ("starting", "ready") and engine in (None, "auto", served.engine):
+            is_up = served is not None and served.state in ("starting", "ready")
+            if served and is_up and not restart and engine in (None, "auto", served.engine):
                 return served
             served = await self._prepare(name, engine, options)
             await self._make_room(served)
@@ -160,6 +166,14 @@ class Supervisor:
         await self._record()
         return served
 
+    async def plan(self, name: str) -> Served:
+        """What serves ``name``, or would once it is asked for; starts and stops nothing. Raises what ``start`` raises."""
+        served = self._served.get(name)
+        if served is not None and served.state in ("starting", "ready"):
+            return served
+        before = (served.engine, served.options) if served else (None, None)
+        return await self._prepare(name, *before)
+
     async def _prepare(self, name: str, engine: str | None, options: LaunchOptions | None) -> Served:
         settings = self.context.settings
         options = options or LaunchOptions(threads=settings.threads)
@@ -170,10 +184,12 @@ class Supervisor:
         else:
             model = await asyncio.to_thread(self.catalog.get, name)
         options = replace(options, home=self.context.home.path)
-        chosen, reason = await asyncio.to_thread(choose_engine, wanted, model, self.registry, options)
+        old = self._served.get(name)
+        freed = await asyncio.to_thread(old.process.memory) if old and old.process else 0
+        chosen, reason = await asyncio.to_thread(choose_engine, wanted, model, self.registry, options, freed)
         adapter = self.registry.get(chosen)
         # Refuses what it cannot do before anything is stopped to make room.
-        await asyncio.to_thread(preflight, adapter, model, options)
+        await asyncio.to_thread(preflight, adapter, model, options, freed)
         return Served(model=model, adapter=adapter, options=options, reason=reason)
 
     async def _make_room(self, newcomer: Served) -> None:

@@ -1743,6 +1743,16 @@ export interface components {
             text: string;
         };
         /**
+         * LoraLine
+         * @description An adapter to start a model with: its name as a model, and its folder, or its name in ``adapters/``.
+         */
+        LoraLine: {
+            /** Name */
+            name: string;
+            /** Path */
+            path: string;
+        };
+        /**
          * MachineOut
          * @description A part that could not be read in time is null.
          */
@@ -2213,6 +2223,8 @@ export interface components {
         /**
          * StartIn
          * @description How to start a model; all of it may be left out. ``base_url`` and its companions are for engines behind a URL.
+         *
+         *     ``restart``: end it first where it runs, once nothing speaks against the new start; else a running model goes on as it is.
          */
         StartIn: {
             /** Engine */
@@ -2225,6 +2237,16 @@ export interface components {
             precision?: string | null;
             /** Speculate */
             speculate?: number | null;
+            /**
+             * Loras
+             * @default []
+             */
+            loras: components["schemas"]["LoraLine"][];
+            /**
+             * Restart
+             * @default false
+             */
+            restart: boolean;
             /** Base Url */
             base_url?: string | null;
             /** Api Key */

@@ -19,16 +19,21 @@ def engine_registry() -> Registry[Engine]:
 
 
 def choose_engine(
-    wanted: str, model: ServedModel, registry: Registry[Engine], options: LaunchOptions | None = None
+    wanted: str,
+    model: ServedModel,
+    registry: Registry[Engine],
+    options: LaunchOptions | None = None,
+    freed: int = 0,
 ) -> tuple[str, T]:
     """The engine's name and the reason for it.
 
     ``auto`` takes the first by rank, on this machine's CPU or GPU, that reads the model's format, heeds every option
     that was given, is installed, and has the memory. Engines of other packages that state no rank come last.
+    ``freed``: bytes that an engine holds which ends before this one starts.
 
     Raises:
         NotFoundError: ``wanted`` is no engine; names those there are.
-        MissingComponentError: none can; says of each why.
+        MissingComponentError: none can; says of each why. InputError: an adapter that no engine could load.
     """
     if wanted != "auto":
         registry.get(wanted)
@@ -37,6 +42,7 @@ def choose_engine(
     if model.path is None:
         remote = next(engine.facts.name for engine in engines if not engine.facts.is_process)
         return remote, T("the model lives behind a URL", "模型在一个 URL 后面")
+    from zhilu.serving.adapter_check import BAD_ADAPTER
     from zhilu.serving.preflight import has_gpu, objection
 
     place: Literal["cpu", "gpu"] = "gpu" if has_gpu() else "cpu"
@@ -44,9 +50,11 @@ def choose_engine(
     ranked.sort(key=lambda engine: -_rank(engine.facts, place))
     against: dict[str, ZhiluError] = {}
     for engine in ranked:
-        why_not = objection(engine, model, options or LaunchOptions())
+        why_not = objection(engine, model, options or LaunchOptions(), freed)
         if why_not is None:
             return engine.facts.name, _reason(model, place, against)
+        if why_not.code == BAD_ADAPTER:
+            raise why_not  # true of every engine: looking on would only bury it
         against[engine.facts.name] = why_not
     nobody = T("none of those there are is chosen by itself.", "已有的引擎都不会被自动选用。")
     raise MissingComponentError(

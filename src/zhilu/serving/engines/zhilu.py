@@ -77,6 +77,15 @@ class ZhiluEngine:
         env = {"TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
         return Launch(url=f"http://127.0.0.1:{port}", ready_path="/health", model=model.name, argv=tuple(argv), env=env)
 
+    def check_adapter(self, model: ServedModel, name: str, folder: Path) -> None:
+        """As the engine itself reads it; a model that it cannot run is ``launch``'s to refuse."""
+        if model.path is None or model.not_ours is not None:
+            return
+        from zhilu.engine.adapters import read_adapter
+        from zhilu.engine.config import read_config
+
+        read_adapter(name, folder, read_config(model.path))
+
 
 # Words for the weights and the arithmetic at once: bfloat16 products are twice as fast where the processor has them.
 _PRECISIONS = {

@@ -119,7 +119,10 @@ function StartDialog({ model, onClose }: { model: Model; onClose: () => void }) 
                 onChange={(precision) => change({ precision })}
               />
             )}
-            <AdapterFields lines={options.adapters} onChange={(adapters) => change({ adapters })} />
+            {/* Lines already written stay in sight: the server says that this engine takes none. */}
+            {(takes("loras") || options.adapters.length > 0) && (
+              <AdapterFields lines={options.adapters} onChange={(adapters) => change({ adapters })} />
+            )}
             {need.error && <ErrorPanel error={need.error} title={t("models.memory")} />}
             {need.data && <Memory need={need.data} />}
           </>

@@ -2,7 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, ApiError, openaiGet, openaiPost, refusal } from "@/lib/api";
 import { acceptJob } from "@/lib/jobs";
 import type { Adapter, Job, MemoryNeed, Model, ModelDetails, Text } from "@/lib/types";
-import { adaptersOf, startBody, type AdapterLine, type StartOptions } from "./options";
+import { startBody, type AdapterLine, type StartOptions } from "./options";
 
 const at = (name: string) => `/models/${encodeURIComponent(name)}`;
 
@@ -133,18 +133,12 @@ export function useUnloadAdapter() {
   return useMutation({ mutationFn: (name: string) => adapterCall("unload", { lora_name: name }), onSuccess: refresh });
 }
 
-/** Starts a model as chosen; one that runs is stopped first, for its options cannot change under way. */
+/** Starts a model as chosen; one that runs is ended for it, by the server, once nothing speaks against the new start. */
 export function useStartWith(model: string) {
   const refresh = useRefresh();
   return useMutation({
     mutationFn: async ({ options, isRemote, runs }: { options: StartOptions; isRemote: boolean; runs: boolean }) => {
-      if (runs) await api.post(`${at(model)}/stop`);
-      await api.post(`${at(model)}/start`, startBody(options, isRemote));
-      await refresh();
-      if (isRemote) return;
-      const { data } = await openaiGet<{ data: { id: string }[] }>("/models", new AbortController().signal);
-      const there = new Set(data.map(({ id }) => id));
-      for (const line of adaptersOf(options)) if (!there.has(line.name)) await load(model, line);
+      await api.post(`${at(model)}/start`, startBody(options, isRemote, runs));
     },
     onSettled: refresh,
   });

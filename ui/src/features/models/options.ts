@@ -31,9 +31,9 @@ export const PLAIN: StartOptions = {
 };
 
 /** The body of `POST /models/{name}/start`: only what was chosen. `isRemote`: the engine is reached by its URL. */
-export function startBody(options: StartOptions, isRemote: boolean): Record<string, unknown> {
+export function startBody(options: StartOptions, isRemote: boolean, runs: boolean): Record<string, unknown> {
   const { engine, context, concurrency, precision, baseUrl, apiKey, remoteModel } = options;
-  const chosen = engine === AUTO ? {} : { engine };
+  const chosen = { ...(engine === AUTO ? {} : { engine }), ...(runs ? { restart: true } : {}) };
   if (isRemote) {
     return {
       ...chosen,
@@ -42,11 +42,13 @@ export function startBody(options: StartOptions, isRemote: boolean): Record<stri
       ...(remoteModel.trim() ? { remote_model: remoteModel.trim() } : {}),
     };
   }
+  const loras = adaptersOf(options);
   return {
     ...chosen,
     ...(context ? { max_len: context } : {}),
     ...(concurrency ? { concurrency } : {}),
     ...(precision ? { precision } : {}),
+    ...(loras.length ? { loras } : {}),
   };
 }
 
