@@ -103,9 +103,9 @@ def test_logits_are_close(folder: Path, reference: Any, runner: str) -> None:
     prompt = PROMPTS[1]
     table = [19, *range(9)]  # blocks in no order
     # In three pieces, so that the second and third read the cache.
-    first = computing.run([Chunk(prompt[:50], 0, table, True)])
-    second = computing.run([Chunk(prompt[50:149], 50, table, True)])
-    third = computing.run([Chunk(prompt[149:], 149, table, True)])
+    first = computing.run([Chunk(prompt[:50], 0, table, True)]).copy()
+    second = computing.run([Chunk(prompt[50:149], 50, table, True)]).copy()
+    third = computing.run([Chunk(prompt[149:], 149, table, True)]).copy()
     with torch.inference_mode():
         expected = reference(torch.tensor([prompt])).logits[0].numpy()
     assert computing.run([Chunk(prompt[:50], 0, table, False)]).shape == (0, reference.config.vocab_size)

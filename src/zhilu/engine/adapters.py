@@ -203,22 +203,32 @@ def _rank_and_scaling(module: str, raw: Mapping[str, Any]) -> tuple[int, float]:
 
 
 def stack_deltas(
-    adapters: Iterable[Adapter], module: str, sizes: tuple[int, int], rank: int
+    adapters: Iterable[Adapter], modules: Mapping[str, tuple[int, int]], rank: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Several adapters' deltas for one projection side by side: ``(in, n * rank)`` and ``(n * rank, out)``.
+    """The deltas of n adapters for k projections of the same input, as two matrices for the whole batch.
 
-    ``(x @ a * mask) @ b`` then is every token's own delta, if ``mask`` is one in the columns of its adapter and zero in the
-    others: two matrix products for the whole batch, whoever is in it. Smaller ranks are padded with zeros.
+    Args:
+        modules: name -> ``(in, out)``; ``in`` is the same in all of them.
+        rank: of the two matrices; smaller ones are padded with zeros.
+
+    Returns:
+        ``a (in, k * n * rank)`` and ``b (k * n * rank, sum of out)``, which is zero but for the blocks of the diagonal.
+        ``(x @ a * mask) @ b`` then is every token's own delta in every projection, side by side, if ``mask`` is one in the
+        columns of its adapter and zero in the others: two products, whoever is in the batch.
     """
     chosen = list(adapters)
-    a = np.zeros((sizes[0], len(chosen), rank), np.float32)
-    b = np.zeros((len(chosen), rank, sizes[1]), np.float32)
-    for place, adapter in enumerate(chosen):
-        delta = adapter.deltas.get(module)
-        if delta is not None:
-            a[:, place, : len(delta.b)] = delta.a
-            b[place, : len(delta.b)] = delta.b
-    return a.reshape(sizes[0], -1), b.reshape(-1, sizes[1])
+    size_in = next(iter(modules.values()))[0]
+    a = np.zeros((size_in, len(modules), len(chosen), rank), np.float32)
+    b = np.zeros((len(modules), len(chosen), rank, sum(out for _, out in modules.values())), np.float32)
+    start = 0
+    for number, (module, (_, size_out)) in enumerate(modules.items()):
+        for place, adapter in enumerate(chosen):
+            delta = adapter.deltas.get(module)
+            if delta is not None:
+                a[:, number, place, : len(delta.b)] = delta.a
+                b[number, place, : len(delta.b), start : start + size_out] = delta.b
+        start += size_out
+    return a.reshape(size_in, -1), b.reshape(-1, start)
 
 
 @dataclass

@@ -13,6 +13,8 @@ from zhilu.engine.tokenizer import Tokenizer
 
 __all__ = ["IncrementalText", "StopWatch", "overlap"]
 
+_UTF8 = codecs.getincrementaldecoder("utf-8")
+
 
 class IncrementalText:
     """Decodes one token at a time. ``push`` returns the characters that this token completes, often none or several."""
@@ -22,10 +24,14 @@ class IncrementalText:
         self._skip = skip_special_tokens
         self._window: list[int] = []  # tokens whose text may still depend on what follows
         self._shown = 0  # how many of the window's tokens have been shown
+        # Where a text is its tokens' bytes, one after the other, there is nothing to look back for.
+        self._utf8 = _UTF8("replace") if tokenizer.is_byte_level else None
 
     def push(self, token_id: int) -> str:
         if self._skip and token_id in self._tokenizer.special_ids:
             return ""
+        if self._utf8:
+            return self._utf8.decode(self._tokenizer.token_bytes(token_id))
         self._window.append(token_id)
         # Some decoders strip a leading space, so text is the difference of two decodes that share their beginning.
         before = self._tokenizer.decode(self._window[: self._shown], self._skip)
@@ -37,7 +43,7 @@ class IncrementalText:
 
     def _ends_inside_character(self) -> bool:
         """More bytes can still complete the last character; bytes that are broken for good are not waited for."""
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        decoder = _UTF8("replace")
         decoder.decode(b"".join(map(self._tokenizer.token_bytes, self._window[self._shown :])))
         return bool(decoder.getstate()[0])
 

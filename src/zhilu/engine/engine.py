@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence as SequenceOf
 from itertools import accumulate
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -190,14 +191,17 @@ class Engine:
 
     def _take_token(self, sequence: Sequence, logits: npt.NDArray[np.float32]) -> Output:
         """Sample one token, append it and see whether the sequence ends with it."""
-        if not np.isfinite(logits.max()):
+        likeliest = int(logits.argmax())  # of NaN the first
+        if not isfinite(logits[likeliest]):
             raise UpstreamError(T("the model produced no finite logits", "模型输出的 logits 不是有限数"))
         params = sequence.params
         ends = params.stop_token_ids if params.ignore_eos else params.stop_token_ids | self.eos_ids
         forbidden = ends if sequence.num_output < params.min_tokens else ()
         guide = sequence.guide
         allowed = guide.allowed() if guide else None
-        token = sample(logits, params, sequence.generator, sequence.prompt_set, sequence.counts, forbidden, allowed)
+        token = sample(
+            logits, params, sequence.generator, sequence.prompt_set, sequence.counts, forbidden, allowed, likeliest
+        )
         if guide:
             guide.take(token.id)
         sequence.token_ids.append(token.id)

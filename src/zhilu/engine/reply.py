@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -95,9 +95,13 @@ class Reply:
         self._prompts = prompts
         self._cached = [0] * len(prompts)
         self._prompt_tokens: list[Sequence[SampledToken]] = [()] * len(prompts)
-        self._choices = [_new_choice(request) for _ in range(len(prompts) * request.n)]
         # max_tokens=0 asks for the prompt alone; the engine always draws one token.
         self._only_prompt = isinstance(request, wire.CompletionRequest) and request.max_tokens == 0
+        shows_more = request.return_token_ids or request.continuous_usage or request.num_top_logprobs is not None
+        # Its events hold nothing but text, except for the first and the last.
+        self._is_plain = not (shows_more or self._only_prompt)
+        self._frames: dict[int, Callable[[str], bytes]] = {}  # of a choice's events that hold nothing but text
+        self._choices = [_new_choice(request) for _ in range(len(prompts) * request.n)]
 
     async def whole(self) -> dict[str, Any]:
         async for index, output in self.answer:
@@ -159,6 +163,9 @@ class Reply:
 
     def _pieces(self, index: int, choice: _Choice, output: Output) -> list[bytes]:
         """The events of one output: mostly one; none where a token completes no text."""
+        if choice.num_tokens and output.finish_reason is None and self._is_plain and not choice.parser:
+            text, _ = choice.take(output)
+            return [self._frame(index)(text)] if text else []
         is_first = choice.num_tokens == 0
         text, deltas = ("", []) if self._only_prompt else choice.take(output)
         if self._only_prompt:
@@ -179,6 +186,15 @@ class Reply:
         events = [self._chunk(index, body) for body in bodies[:-1]]
         return [*events, self._chunk(index, bodies[-1], choice.finish_reason, shown, extras)]
 
+    def _frame(self, index: int) -> Callable[[str], bytes]:
+        if index not in self._frames:
+            if self.is_chat:
+                data = self._chunk_data(index, {"content": wire.HOLE})
+            else:
+                data = self._text_data({"index": index, "text": wire.HOLE, "finish_reason": None})
+            self._frames[index] = wire.sse_frame(data)
+        return self._frames[index]
+
     def _text_pieces(
         self, index: int, choice: _Choice, text: str, logprobs: list[wire.TokenLogprob], ids: list[int], is_first: bool
     ) -> list[bytes]:
@@ -194,14 +210,18 @@ class Reply:
             piece |= {"token_ids": ids, **({"prompt_token_ids": list(self._prompts[prompt])} if is_first else {})}
         if choice.finish_reason:
             piece["stop_reason"] = choice.stop_reason
+        return [wire.sse(self._text_data(piece))]
+
+    def _text_data(self, piece: Mapping[str, Any]) -> dict[str, Any]:
         used = self._usage() if self.request.continuous_usage else None
         fingerprint = {"system_fingerprint": self._fingerprint}
         include = self.request.include_usage
-        return [
-            wire.sse(wire.text_completion(self.id, self.model, self.created, [piece], used, include, **fingerprint))
-        ]
+        return wire.text_completion(self.id, self.model, self.created, [piece], used, include, **fingerprint)
 
-    def _chunk(
+    def _chunk(self, *of: Any, **extras: Any) -> bytes:
+        return wire.sse(self._chunk_data(*of, **extras))
+
+    def _chunk_data(
         self,
         index: int | None,
         delta: Mapping[str, Any] | None = None,
@@ -209,23 +229,21 @@ class Reply:
         logprobs: Mapping[str, Any] | None = None,
         choice_extras: Mapping[str, Any] | None = None,
         **extras: Any,
-    ) -> bytes:
+    ) -> dict[str, Any]:
         shows_usage = index is None or self.request.continuous_usage
-        return wire.sse(
-            wire.chat_chunk(
-                self.id,
-                self.model,
-                self.created,
-                index=index,
-                delta=delta,
-                finish_reason=finish_reason,
-                logprobs=logprobs,
-                used=self._usage() if shows_usage else None,
-                include_usage=self.request.include_usage,
-                choice_extras=choice_extras,
-                system_fingerprint=self._fingerprint,
-                **extras,
-            )
+        return wire.chat_chunk(
+            self.id,
+            self.model,
+            self.created,
+            index=index,
+            delta=delta,
+            finish_reason=finish_reason,
+            logprobs=logprobs,
+            used=self._usage() if shows_usage else None,
+            include_usage=self.request.include_usage,
+            choice_extras=choice_extras,
+            system_fingerprint=self._fingerprint,
+            **extras,
         )
 
     def _last_event(self) -> bytes:

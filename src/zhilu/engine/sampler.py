@@ -6,8 +6,8 @@ shares its batch. The order of the filters is vLLM's: bias and penalties, temper
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,11 +31,10 @@ _GREEDY_BELOW = 1e-5
 Row = npt.NDArray[np.float32]  # (vocab_size,)
 
 
-@dataclass(frozen=True)
-class SampledToken:
+class SampledToken(NamedTuple):
     id: int
     logprob: float | None = None
-    top: list[tuple[int, float]] = field(default_factory=list)  # (token id, logprob), likeliest first
+    top: Sequence[tuple[int, float]] = ()  # (token id, logprob), likeliest first
     rank: int | None = None  # 1 for the likeliest
 
 
@@ -54,6 +53,7 @@ def sample(
     counts: Mapping[int, int],
     forbidden: Collection[int] = (),
     allowed: npt.NDArray[np.bool_] | None = None,
+    likeliest: int | None = None,
 ) -> SampledToken:
     """Choose the next token. Pure but for ``generator``: several positions of a draft can be verified one by one.
 
@@ -64,13 +64,14 @@ def sample(
         forbidden: tokens that must not come yet (the end, before ``min_tokens``).
         allowed: ``(vocab_size,)``, the tokens that fit the sequence's grammar; at least one is true. Where all of them
             are forbidden as well, the grammar wins: there is no other way on.
+        likeliest: ``logits.argmax()``, from a caller who knows it.
     """
     row = penalize(logits, params, prompt_ids, counts)
     mask = _mask(len(row), params, forbidden, allowed)
     if mask is not None:
         row = np.where(mask, row, np.float32(-np.inf))
     if params.temperature < _GREEDY_BELOW:
-        chosen = int(row.argmax())
+        chosen = int(row.argmax()) if row is not logits or likeliest is None else likeliest
     elif not params.top_k and params.top_p >= 1 and params.min_p <= 0:
         chosen = draw_from_all(row, params.temperature, generator.random())
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
@@ -37,15 +38,20 @@ class Answer:
         self._service = service
         self._first_choice = {id: position * n for position, id in enumerate(ids)}
         self._num_open = len(ids) * n
-        self._outputs: asyncio.Queue[Output] = asyncio.Queue()
+        # Not an asyncio.Queue: with one reader and no limit, half of what it does for each token is for nobody.
+        self._outputs: deque[Output] = deque()
+        self._reader: asyncio.Future[None] | None = None  # where it waits
 
     def put(self, output: Output) -> None:
-        self._outputs.put_nowait(output)
+        """To be called in the event loop."""
+        self._outputs.append(output)
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
     @property
     def has_more(self) -> bool:
         """The next output is there already: who writes may wait for it and write once."""
-        return not self._outputs.empty()
+        return bool(self._outputs)
 
     def __aiter__(self) -> Answer:
         return self
@@ -53,7 +59,10 @@ class Answer:
     async def __anext__(self) -> tuple[int, Output]:
         if not self._num_open:
             raise StopAsyncIteration
-        output = await self._outputs.get()
+        if not self._outputs:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        output = self._outputs.popleft()
         if output.error is not None:
             self.abort()
             raise output.error

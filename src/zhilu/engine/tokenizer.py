@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Tokenizer:
         added = self._tokenizer.get_added_tokens_decoder()
         self._added: dict[int, str] = {id: token.content for id, token in added.items()}
         self.special_ids = frozenset(id for id, t in added.items() if t.special and t.content not in _KEPT)
+        self.token_bytes = lru_cache(maxsize=2**15)(self._token_bytes)  # each token that is generated asks
         self.vocab_size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
         self.chat_template = self._read_chat_template(folder)
 
@@ -94,7 +95,12 @@ class Tokenizer:
         kept = [id for id in ids if not (skip_special_tokens and id in self.special_ids)]
         return str(self._tokenizer.decode(kept, skip_special_tokens=False))
 
-    def token_bytes(self, id: int) -> bytes:
+    @property
+    def is_byte_level(self) -> bool:
+        """A text is nothing but its tokens' bytes."""
+        return bool(self._decoder_kind == "ByteLevel")
+
+    def _token_bytes(self, id: int) -> bytes:
         """The bytes that one token stands for: half a character is possible, which text cannot show."""
         if id in self._added:
             return self._added[id].encode()

@@ -23,7 +23,7 @@ from zhilu.messages import T
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["as_float32", "load_tensors", "map_file", "map_tensors", "release_pages", "weight_files"]
+__all__ = ["as_bfloat16", "as_float32", "load_tensors", "map_file", "map_tensors", "release_pages", "weight_files"]
 
 # Derived values that old checkpoints store and nobody reads back.
 _DERIVED = (".rotary_emb.inv_freq",)
@@ -109,6 +109,13 @@ def release_pages(tensors: Mapping[str, npt.NDArray[Any]]) -> None:
         return
     for mapping in {id(m): m for t in tensors.values() if (m := getattr(t, "_mmap", None))}.values():
         mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def as_bfloat16(array: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
+    """The bits of finite numbers rounded to bfloat16, to the nearest and of two equally near to the even one."""
+    bits = array.view(np.uint32)
+    rounded: npt.NDArray[np.uint16] = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+    return rounded
 
 
 def as_float32(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

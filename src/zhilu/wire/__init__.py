@@ -8,6 +8,7 @@ honour it?). The gateway needs only the first one for foreign engines.
 from zhilu.wire.constraints import Constraint
 from zhilu.wire.doors import HARMLESS, OWN_ENGINE, parse_json, parse_request, refuse_unsupported
 from zhilu.wire.replies import (
+    HOLE,
     SSE_DONE,
     FinishReason,
     TokenLogprob,
@@ -19,6 +20,7 @@ from zhilu.wire.replies import (
     new_id,
     sse,
     sse_error,
+    sse_frame,
     text_completion,
     text_logprobs,
     usage,
@@ -40,6 +42,7 @@ from zhilu.wire.requests import (
 
 __all__ = [
     "HARMLESS",
+    "HOLE",
     "OWN_ENGINE",
     "SSE_DONE",
     "ChatRequest",
@@ -68,6 +71,7 @@ __all__ = [
     "refuse_unsupported",
     "sse",
     "sse_error",
+    "sse_frame",
     "text_completion",
     "text_logprobs",
     "usage",

@@ -42,12 +42,27 @@ def test_deltas_are_scaled_and_padded(tiny: Path, tmp_path: Path) -> None:
     delta = large.deltas[module]
     stored = raw[f"base_model.model.{module}.lora_B.weight"] @ raw[f"base_model.model.{module}.lora_A.weight"]
     np.testing.assert_allclose(delta.a @ delta.b, 4 * stored.T, rtol=1e-5, atol=1e-5)
-    a, b = stack_deltas([small, large], module, (64, 64), 3)
+    a, b = stack_deltas([small, large], {module: (64, 64)}, 3)
     assert a.shape == (64, 6) and b.shape == (6, 64)
     np.testing.assert_allclose(a[:, :3] @ b[:3], small.deltas[module].a @ small.deltas[module].b, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(a[:, 3:] @ b[3:], delta.a @ delta.b, rtol=1e-5, atol=1e-5)
-    assert not stack_deltas([small], "model.layers.0.self_attn.v_proj", (64, 32), 3)[1].any()
+    assert not stack_deltas([small], {"model.layers.0.self_attn.v_proj": (64, 32)}, 3)[1].any()
     assert small.kinds == {"q_proj"} and (small.rank, large.rank) == (2, 3)
+
+
+def test_deltas_of_several_projections_lie_side_by_side(tiny: Path, tmp_path: Path) -> None:
+    config = read_config(tiny)
+    small = read_adapter("s", make_tiny_adapter(tmp_path / "s", tiny, 1, rank=2, modules=("q_proj",)), config)
+    large = read_adapter("l", make_tiny_adapter(tmp_path / "l", tiny, 2, rank=3), config)
+    sizes = {f"model.layers.0.self_attn.{kind}_proj": (64, out) for kind, out in (("q", 64), ("k", 32), ("v", 32))}
+    a, b = stack_deltas([small, large], sizes, 3)
+    assert a.shape == (64, 3 * 2 * 3) and b.shape == (3 * 2 * 3, 128)
+    x = np.random.default_rng(0).standard_normal((5, 64)).astype(np.float32)
+    for place, adapter in enumerate([small, large]):
+        mask = np.tile(np.repeat(np.arange(2) == place, 3), 3)
+        own = [adapter.deltas.get(name) for name in sizes]
+        expected = [x @ d.a @ d.b if d else np.zeros((5, sizes[name][1])) for d, name in zip(own, sizes, strict=True)]
+        np.testing.assert_allclose((x @ a * mask) @ b, np.concatenate(expected, axis=1), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def test_logprobs_are_the_models(make_engine: MakeEngine) -> None:
     engine = make_engine()
     rows: list[np.ndarray] = []
     run = engine.runner.run
-    engine.runner.run = lambda chunks: (rows.append(run(chunks)), rows[-1])[1]  # type: ignore[method-assign]
+    engine.runner.run = lambda chunks: (rows.append(run(chunks).copy()), rows[-1])[1]  # type: ignore[method-assign]
     outputs = one(engine, greedy(num_top_logprobs=3))
     for output, row in zip(outputs, rows, strict=True):
         assert output.token is not None

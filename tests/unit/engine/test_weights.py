@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 from zhilu.engine.config import read_config
 from zhilu.engine.testing import make_tiny_model
-from zhilu.engine.weights import as_float32, load_tensors, map_tensors, release_pages
+from zhilu.engine.weights import as_bfloat16, as_float32, load_tensors, map_tensors, release_pages
 from zhilu.errors import InputError, NotFoundError
 
 
@@ -100,3 +100,12 @@ def test_pickles_and_damaged_files_are_refused(tmp_path: Path) -> None:
     (path / "model.safetensors").rename(path / "pytorch_model.bin")
     with pytest.raises(NotFoundError, match="pickle"):
         load(path)
+
+
+def test_bfloat16_is_rounded_as_torch_rounds() -> None:
+    import torch
+
+    values = np.random.default_rng(0).standard_normal(10_000).astype(np.float32)
+    values[:4] = [0.0, -0.0, 1 + 2**-8, 1 + 3 * 2**-8]  # ties go to the even one
+    expected = torch.from_numpy(values).to(torch.bfloat16)
+    np.testing.assert_array_equal(as_float32(as_bfloat16(values)), expected.float().numpy())

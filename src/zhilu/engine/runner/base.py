@@ -48,7 +48,10 @@ class Runner(ABC):
 
     @abstractmethod
     def run(self, chunks: Sequence[Chunk]) -> npt.NDArray[np.float32]:
-        """Compute one step. Returns ``(sum of num_logits, vocab_size)``: the rows in the order of chunks and tokens."""
+        """Compute one step. Returns ``(sum of num_logits, vocab_size)``: the rows in the order of chunks and tokens.
+
+        They lie in the runner's memory: they are to be read only, and before the next ``run``.
+        """
 
     def prepare_adapter(self, adapter: Adapter) -> None:  # noqa: B027 (nothing to prepare is a fine answer)
         """Do what is slow about ``add_adapter``. May be called in another thread, and need not be called at all."""

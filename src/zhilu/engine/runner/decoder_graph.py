@@ -41,6 +41,7 @@ def build_decoder(
     tensors: Mapping[str, npt.NDArray[Any]],
     precision: Precision = "full",
     delta_kinds: Collection[str] = (),
+    half_deltas: bool = False,
     is_lone: bool = False,
 ) -> openvino.Model:
     """The graph of one step. It shares memory with ``tensors`` (see ``weights.map_tensors``): keep them.
@@ -53,19 +54,21 @@ def build_decoder(
         block_indices: i32, all block tables, of which block_indices_begins (B + 1,) tells the beginnings.
         max_context_len: i32 (), length of the longest sequence after this step.
         key_cache.N, value_cache.N: (num_blocks, kv_heads, 32, head_dim) of layer N, written in place.
-        Where there are delta_kinds, delta_mask: f32 (T, n * rank), and for each such projection PROJECTION.a:
-        f32 (in, n * rank) and PROJECTION.b: f32 (n * rank, out), the deltas of n adapters (see ``adapters.stack_deltas``).
-        They are inputs, so that adapters come and go without a new compilation.
+        Where there are delta_kinds, for groups of k projections, named PROJECTION+PROJECTION…: GROUP.a
+        (in, k * n * rank) and GROUP.b (k * n * rank, sum of out), the deltas of n adapters (see ``adapters.stack_deltas``),
+        f32 or, with ``half_deltas``, bf16; and for each k delta_mask.k: f32 (T, k * n * rank). They are inputs, so that
+        adapters come and go without a new compilation.
 
     Output: f32 (num_wanted, vocab_size).
 
     Args:
         precision: ``full`` keeps the weights as stored; ``int8`` rounds them, with one scale per output channel.
         delta_kinds: projections that may carry LoRA deltas, such as ``q_proj``.
+        half_deltas: they come in the precision of the arithmetic, or the plugin would convert them in every step.
         is_lone: for one token of one sequence only (T = B = num_wanted = 1). With fixed sizes the plugin settles every
             node's shapes and memory when it compiles, not in each step.
     """
-    return _Builder(config, tensors, precision, delta_kinds, is_lone).build()
+    return _Builder(config, tensors, precision, delta_kinds, half_deltas, is_lone).build()
 
 
 class _Builder:
@@ -75,12 +78,15 @@ class _Builder:
         tensors: Mapping[str, npt.NDArray[Any]],
         precision: Precision,
         delta_kinds: Collection[str],
+        half_deltas: bool,
         is_lone: bool,
     ) -> None:
         self.config = config
         self.tensors = tensors
         self.precision = precision
         self.delta_kinds = delta_kinds
+        self.half_deltas = half_deltas
+        self.delta_masks: dict[int, Any] = {}  # by the number of projections side by side
         self.inputs: list[Any] = []
         dim, rows, ends = config.head_dim, *((1, 2) if is_lone else (-1, -1))
         self.hidden = self._input("hidden", [rows, config.hidden_size])
@@ -89,7 +95,6 @@ class _Builder:
         sizes = {"past_lens": rows, "subsequence_begins": ends, "block_indices": -1, "block_indices_begins": ends}
         self.lists = [self._input(name, [size], np.int32) for name, size in sizes.items()]
         self.max_context_len = self._input("max_context_len", [], np.int32)
-        self.delta_mask = self._input("delta_mask", [-1, -1]) if delta_kinds else None
 
     def build(self) -> openvino.Model:
         x = self.hidden
@@ -128,7 +133,7 @@ class _Builder:
         return op.reshape(x, _ints(-1, num_heads * dim), False)
 
     def _mlp(self, x: Any, at: str) -> Any:
-        gate, up = self._linear(x, f"{at}.gate_proj"), self._linear(x, f"{at}.up_proj")
+        gate, up = self._linears(x, [f"{at}.gate_proj", f"{at}.up_proj"], joins=False)
         return self._linear(op.multiply(op.swish(gate), up), f"{at}.down_proj")
 
     def _norm(self, x: Any, name: str) -> Any:
@@ -138,34 +143,59 @@ class _Builder:
         normed = op.multiply(x, op.divide(op.constant(np.float32(1)), root))
         return op.multiply(normed, op.constant(as_float32(self.tensors[f"{name}.weight"])))
 
-    def _linears(self, x: Any, names: list[str]) -> list[Any]:
-        """Projections of the same ``x`` as one product: a small one costs more to start than to compute.
+    def _linears(self, x: Any, names: list[str], joins: bool = True) -> list[Any]:
+        """Projections of the same ``x``, with ``joins`` as one product: a small one costs more to start than to compute.
 
         Measured on 26 million parameters, int8, two cores, joining q, k and v: 17 % more tokens/s of one stream, 5 % of 32
         (medians of five pairs of runs).
         """
         weights = [self.tensors[f"{name}.weight"] for name in names]
-        size = sum(weight.nbytes for weight in weights)
-        if len({weight.dtype for weight in weights}) > 1 or (self.precision == "full" and size > _JOINED_BYTES):
-            return [self._linear(x, name) for name in names]
-        joined = op.matmul(x, self._constant(np.concatenate(weights), is_kept=False), False, True)
-        parts = op.variadic_split(joined, _ints(1), _ints(*map(len, weights))).outputs()
-        return [self._finished(part, x, name) for part, name in zip(parts, names, strict=True)]
+        hidden = self._delta_hidden(x, names)
+        if joins and self._may_join(weights):
+            y = op.matmul(x, self._constant(np.concatenate(weights), is_kept=False), False, True)
+            if hidden is not None:
+                y = op.add(y, self._delta(hidden, names))
+            parts = _split(y, list(map(len, weights)))
+        else:
+            parts = [op.matmul(x, self._constant(weight, is_kept=True), False, True) for weight in weights]
+            if hidden is not None:
+                own = _split(hidden, len(names))
+                parts = [
+                    op.add(part, self._delta(one, [name])) for part, one, name in zip(parts, own, names, strict=True)
+                ]
+        return [self._biased(part, name) for part, name in zip(parts, names, strict=True)]
+
+    def _may_join(self, weights: list[npt.NDArray[Any]]) -> bool:
+        fits = self.precision == "int8" or sum(weight.nbytes for weight in weights) <= _JOINED_BYTES
+        return fits and len({weight.dtype for weight in weights}) == 1
 
     def _linear(self, x: Any, name: str) -> Any:
-        weight = self._constant(self.tensors[f"{name}.weight"], is_kept=True)
-        return self._finished(op.matmul(x, weight, False, True), x, name)
+        return self._linears(x, [name], joins=False)[0]
+
+    def _delta_hidden(self, x: Any, names: list[str]) -> Any:
+        """``(T, k * n * rank)``, each token's own columns of ``x @ a``; None where no adapter may change these projections."""
+        if not any(name.rpartition(".")[2] in self.delta_kinds for name in names):
+            return None
+        count = len(names)
+        if count not in self.delta_masks:
+            self.delta_masks[count] = self._input(f"delta_mask.{count}", [-1, -1])
+        a = self._delta_input(f"{'+'.join(names)}.a", [self.tensors[f"{names[0]}.weight"].shape[1], -1])
+        return op.multiply(op.matmul(x, a, False, False), self.delta_masks[count])
+
+    def _delta(self, hidden: Any, names: list[str]) -> Any:
+        """What the adapters add to these projections, side by side ``(T, sum of out)``."""
+        size_out = sum(len(self.tensors[f"{name}.weight"]) for name in names)
+        return op.matmul(hidden, self._delta_input(f"{'+'.join(names)}.b", [-1, size_out]), False, False)
+
+    def _delta_input(self, name: str, shape: list[int]) -> Any:
+        if not self.half_deltas:
+            return self._input(name, shape)
+        return op.convert(self._input(name, shape, openvino.Type.bf16), np.float32)
 
     def _constant(self, weight: npt.NDArray[Any], is_kept: bool) -> Any:
         return _rounded(weight) if self.precision == "int8" else _as_stored(weight, is_kept)
 
-    def _finished(self, y: Any, x: Any, name: str) -> Any:
-        """A projection's product with its LoRA deltas and its bias."""
-        if name.rpartition(".")[2] in self.delta_kinds:
-            size_out, size_in = self.tensors[f"{name}.weight"].shape
-            a, b = self._input(f"{name}.a", [size_in, -1]), self._input(f"{name}.b", [-1, size_out])
-            hidden = op.multiply(op.matmul(x, a, False, False), self.delta_mask)  # (T, n * rank)
-            y = op.add(y, op.matmul(hidden, b, False, False))
+    def _biased(self, y: Any, name: str) -> Any:
         bias = self.tensors.get(f"{name}.bias")
         return y if bias is None else op.add(y, op.constant(as_float32(bias)))
 
@@ -174,6 +204,19 @@ class _Builder:
         node.output(0).get_tensor().set_names({name})
         self.inputs.append(node)
         return node
+
+
+def _split(y: Any, sizes: list[int] | int) -> list[Any]:
+    """The columns of ``y`` in parts of these sizes, or in so many equal ones."""
+    if sizes == 1:
+        return [y]
+    parts = (
+        op.split(y, op.constant(np.int64(1)), sizes)
+        if isinstance(sizes, int)
+        else op.variadic_split(y, _ints(1), _ints(*sizes))
+    )
+    outputs: list[Any] = parts.outputs()
+    return outputs
 
 
 def _as_stored(weight: npt.NDArray[Any], is_kept: bool) -> Any:

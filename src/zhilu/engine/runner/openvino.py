@@ -21,7 +21,7 @@ from zhilu.engine.config import ModelConfig
 from zhilu.engine.runner.base import Chunk, Runner
 from zhilu.engine.runner.decoder_graph import BLOCK_SIZE, Precision, build_decoder
 from zhilu.engine.runner.rope import inverse_frequencies
-from zhilu.engine.weights import as_float32, release_pages
+from zhilu.engine.weights import as_bfloat16, as_float32, release_pages
 from zhilu.errors import InputError, UnsupportedError
 from zhilu.messages import T
 
@@ -80,6 +80,8 @@ class OpenVINORunner(Runner):
         self._adapters: dict[int, Adapter] = {}
         self._resident: list[int] = []  # adapters whose deltas lie in the graph's inputs, most recently used first
         self._resident_rank = 0
+        self._stacked: list[npt.NDArray[Any]] = []  # the memory of the deltas in the graph's inputs
+        self._mask_widths: list[int] = []  # how many projections side by side the graph's masks are for
         self._prepared: dict[frozenset[str], Any] = {}  # compiled graphs by the projections that carry deltas
         self._delta_kinds: frozenset[str] = frozenset()
         self._lone: Any = None  # the request for one token of one sequence, without an adapter
@@ -113,7 +115,7 @@ class OpenVINORunner(Runner):
             # Several engines may share the machine: pinned, they would sit on the same cores.
             "ENABLE_CPU_PINNING": False,
         }
-        model = build_decoder(self.config, self._tensors, self.precision, delta_kinds, is_lone)
+        model = build_decoder(self.config, self._tensors, self.precision, delta_kinds, self.dtype != "float32", is_lone)
         return openvino.Core().compile_model(model, "CPU", properties)
 
     def _make_caches(self, compiled: Any) -> dict[str, tuple[Any, Any]]:
@@ -131,6 +133,8 @@ class OpenVINORunner(Runner):
         """Compute with this graph from now on, over the same cache."""
         self._compiled = compiled
         self._request = self._request_of(compiled)
+        names = [port.any_name for port in compiled.inputs]
+        self._mask_widths = [int(name.removeprefix("delta_mask.")) for name in names if name.startswith("delta_mask.")]
 
     def _request_of(self, compiled: Any) -> Any:
         request = compiled.create_infer_request()
@@ -173,23 +177,24 @@ class OpenVINORunner(Runner):
         self._resident = [*sorted(used), *others][: max(len(used), _KEPT_ADAPTERS)] or list(self._adapters)[:1]
         chosen = [self._adapters[number] for number in self._resident]
         self._resident_rank = max(adapter.rank for adapter in chosen)
+        self._stacked = []
         for port in self._compiled.inputs:
-            name = port.any_name
-            if name.endswith("_proj.a"):
-                module = name.removesuffix(".a")
-                size_out, size_in = self._tensors[f"{module}.weight"].shape
-                for half, array in zip(
-                    "ab", stack_deltas(chosen, module, (size_in, size_out), self._resident_rank), strict=True
-                ):
-                    self._request.set_tensor(f"{module}.{half}", openvino.Tensor(array))
+            group, _, half = port.any_name.rpartition(".")
+            if half in ("a", "b"):
+                modules = {name: self._tensors[f"{name}.weight"].shape[::-1] for name in group.split("+")}
+                array = stack_deltas(chosen, modules, self._resident_rank)[half == "b"]
+                kept = array if self.dtype == "float32" else as_bfloat16(array)
+                self._stacked.append(kept)
+                self._request.set_tensor(port, openvino.Tensor(kept, kept.shape, port.element_type))
 
-    def _mask(self, chunks: Sequence[Chunk]) -> npt.NDArray[np.float32]:
-        """``(num_tokens, n * rank)``: one in the columns of the token's own adapter."""
+    def _masks(self, chunks: Sequence[Chunk]) -> dict[str, npt.NDArray[np.float32]]:
+        """``delta_mask.k``: ``(num_tokens, k * n * rank)``, one in the columns of the token's own adapter."""
         self._make_resident({chunk.adapter for chunk in chunks if chunk.adapter})
         places = {number: place for place, number in enumerate(self._resident)}
         rows = [places.get(chunk.adapter, -1) for chunk in chunks for _ in chunk.token_ids]
         one_hot = np.array(rows)[:, None] == np.arange(len(self._resident))
-        return one_hot.repeat(self._resident_rank, axis=1).astype(np.float32)
+        mask = one_hot.repeat(self._resident_rank, axis=1).astype(np.float32)
+        return {f"delta_mask.{count}": np.tile(mask, (1, count)) for count in self._mask_widths}
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -208,12 +213,11 @@ class OpenVINORunner(Runner):
         if self._lone and len(chunks) == 1 and _is_lone(chunks[0]):
             request = self._lone
         elif self._adapters:
-            inputs["delta_mask"] = self._mask(chunks)
+            inputs.update(self._masks(chunks))
         for name, array in inputs.items():
             request.set_tensor(name, openvino.Tensor(array))
         request.infer()
-        # A copy: the next step writes into the same memory.
-        logits: npt.NDArray[np.float32] = request.get_output_tensor(0).data.copy()
+        logits: npt.NDArray[np.float32] = request.get_output_tensor(0).data
         return logits
 
     def _lay_out(self, chunks: Sequence[Chunk]) -> dict[str, npt.NDArray[Any]]:

@@ -308,7 +308,7 @@ class TorchRunner(Runner):
         halves = {}
         for module in {module for adapter in chosen for module in adapter.deltas}:
             size_out, size_in = self._shapes[f"{module}.weight"]
-            a, b = stack_deltas(chosen, module, (size_in, size_out), rank)
+            a, b = stack_deltas(chosen, {module: (size_in, size_out)}, rank)
             halves[module] = (
                 torch.from_numpy(a).to(self.device, self.dtype),
                 torch.from_numpy(b).to(self.device, self.dtype),
