@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,3 +106,17 @@ def test_template_extras(tmp_path: Path) -> None:
     (path / "chat_template.jinja").write_text(source)
     text = Tokenizer(path).render_chat([{"role": "user", "content": "<好>"}] * 2, x=1)
     assert text == '{"role": "user", "content": "<好>"}<|im_end|>1'
+
+
+def test_a_vocabulary_of_words_and_bytes_streams_too(tmp_path: Path) -> None:
+    """As Llama 2's: a space is part of the next word, and only the first one's is dropped; unknown characters are bytes."""
+    tokens = ["<unk>", "<0xE5>", "<0xA5>", "<0xBD>", "\u2581Hello", "\u2581world", "!"]
+    rust = tokenizers.Tokenizer(tokenizers.models.BPE({token: id for id, token in enumerate(tokens)}, []))
+    decoders = tokenizers.decoders
+    rust.decoder = decoders.Sequence(
+        [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    rust.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = Tokenizer(tmp_path)
+    stream = IncrementalText(tokenizer)
+    assert [stream.push(id) for id in (4, 5, 6, 1, 2, 3, 5)] == ["Hello", " world", "!", "", "", "好", " world"]
