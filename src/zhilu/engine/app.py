@@ -276,10 +276,6 @@ def _fingerprint(engine: Engine, model: Path) -> str:
     return "fp_" + hashlib.sha256(repr((__version__, files, config, arithmetic)).encode()).hexdigest()[:12]
 
 
-class _NotJson(InputError):
-    http_status = 415
-
-
 class _EventStream(StreamingResponse):
     """Server-sent events of an answer, which ends with its connection: a reader who leaves frees the blocks."""
 
@@ -314,16 +310,7 @@ async def _unless_disconnected(request: Request, reply: Reply, answer: Answer) -
 
 
 async def _json(request: Request) -> dict[str, Any]:
-    """The body. A type that is not JSON's is refused: a browser's form can be sent across origins without asking."""
-    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
-        raise _NotJson(
-            T(
-                f"the Content-Type must be application/json, given {media_type!r}",
-                f"Content-Type 必须是 application/json，给出的是 {media_type!r}",
-            ),
-            fix="-H 'Content-Type: application/json'",
-        )
+    wire.check_media_type(request.headers.get("content-type"))
     body = bytearray()
     async for part in request.stream():
         body += part

@@ -14,9 +14,10 @@ from zhilu.messages import T
 if TYPE_CHECKING:
     from zhilu.models.embedders import Embedder
 
-__all__ = ["MAX_INPUTS", "Embeddings", "refuse_long"]
+__all__ = ["MAX_INPUTS", "Embeddings", "cut", "refuse_long"]
 
 MAX_INPUTS = 2048  # OpenAI's own bound
+_CUT = "truncate_prompt_tokens"
 # Names of the product's embedders that are not those of the registry.
 _DEFAULT_NAMES = ("zhilu-embed", "default")
 
@@ -24,6 +25,11 @@ _DEFAULT_NAMES = ("zhilu-embed", "default")
 @runtime_checkable
 class _CountsTokens(Protocol):
     def count_tokens(self, texts: list[str]) -> list[int]: ...
+
+
+@runtime_checkable
+class _Cuts(Protocol):
+    def truncate(self, texts: list[str], num_tokens: int) -> list[str]: ...
 
 
 class Embeddings:
@@ -70,6 +76,7 @@ class Embeddings:
         texts = _texts(body)
         embedder = self.load(name)
         dim = _dimensions(embedder, name, body.dimensions)
+        texts = cut(embedder, name, texts, body.truncate_prompt_tokens)
         num_tokens = refuse_long(embedder, name, texts, "input")
         vectors = np.asarray(embedder.embed(texts, kind=body.input_type), dtype=np.float32)[:, :dim]
         if dim < embedder.dim:  # the first dimensions of a vector trained to be cut are a shorter one, once scaled
@@ -96,6 +103,28 @@ def _dimensions(embedder: Embedder, name: str, wanted: int | None) -> int:
     return wanted or embedder.dim
 
 
+def cut(embedder: Embedder, name: str, texts: list[str], num_tokens: int | None, param: str = _CUT) -> list[str]:
+    """The beginnings of ``texts``, for those who asked for that; -1 stands for all that the embedder reads.
+
+    Raises:
+        InputError: it does not read so much. UnsupportedError: it cannot cut.
+    """
+    if num_tokens is None:
+        return texts
+    if num_tokens > embedder.max_tokens:
+        raise InputError(
+            T(
+                f"{param} {num_tokens} is more than the {embedder.max_tokens} tokens that {name!r} reads. "
+                "Please request a smaller truncation size.",
+                f"{param} {num_tokens} 大于 {name!r} 能读的 {embedder.max_tokens} 个 token，请改小。",
+            ),
+            param=param,
+        )
+    if not isinstance(embedder, _Cuts):
+        raise UnsupportedError(T(f"{name!r} cannot cut texts.", f"{name!r} 不能截断文本。"), param=param)
+    return embedder.truncate(texts, embedder.max_tokens if num_tokens < 0 else num_tokens)
+
+
 def refuse_long(embedder: Embedder, name: str, texts: list[str], param: str) -> int:
     """The number of tokens, 0 where the embedder does not count; InputError for a text that it would have to cut."""
     counts = embedder.count_tokens(texts) if isinstance(embedder, _CountsTokens) else [0] * len(texts)
@@ -104,8 +133,10 @@ def refuse_long(embedder: Embedder, name: str, texts: list[str], param: str) -> 
             over = count - embedder.max_tokens
             raise InputError(
                 T(
-                    f"{param} {index} has {count} tokens, {over} more than the {embedder.max_tokens} {name!r} reads.",
-                    f"{param} {index} 有 {count} 个 token，比 {name!r} 能读的 {embedder.max_tokens} 多 {over} 个。",
+                    f"{param} {index} has {count} tokens, {over} more than the {embedder.max_tokens} {name!r} reads. "
+                    "Please reduce the length of the input prompt, or have it cut by truncate_prompt_tokens.",
+                    f"{param} {index} 有 {count} 个 token，比 {name!r} 能读的 {embedder.max_tokens} 多 {over} 个。"
+                    "请缩短输入，或用 truncate_prompt_tokens 截断。",
                 ),
                 param=param,
                 code="context_length_exceeded",

@@ -29,13 +29,14 @@ from zhilu.serving.ledger import Exchange, Ledger
 from zhilu.serving.loopback import LoopbackTransport
 from zhilu.serving.lora import Adapters, LoadLoraRequest, LoraLine, UnloadLoraRequest
 from zhilu.serving.metrics import merge, with_label
-from zhilu.serving.relay import Relay, TranslatingRelay, read_body
+from zhilu.serving.needs import refuse_endpoint
+from zhilu.serving.relay import Relay, TranslatingRelay, broken_off, read_body
 from zhilu.serving.remembered import Remembered, RemoteModel
-from zhilu.serving.rerank import rerank
+from zhilu.serving.rerank import rerank, score
 from zhilu.serving.served import Served
 from zhilu.serving.supervisor import Supervisor
 from zhilu.wire.dialect import Dialect
-from zhilu.wire.rerank import RerankRequest
+from zhilu.wire.rerank import RerankRequest, ScoreRequest
 
 __all__ = ["Gateway", "Route"]
 
@@ -101,6 +102,30 @@ class Gateway:
             return JSONResponse(reply)
 
         return await self.answer(request, "/v1/rerank", RerankRequest, work)
+
+    async def score(self, request: Request) -> Response:
+        """``/v1/score``, answered in this process."""
+
+        async def work(body: ScoreRequest, exchange: Exchange) -> Response:
+            exchange.model = name = self.find_embedder(body.model)
+            reply = await score(self.embeddings, name, body)
+            exchange.usage = reply["usage"]
+            return JSONResponse(reply)
+
+        return await self.answer(request, "/v1/score", ScoreRequest, work)
+
+    async def ask(self, request: Request, endpoint: str, model: str | None) -> Response:
+        """What the engine of a model says at ``GET endpoint``."""
+        async with self.route(model or self.context.settings.model) as route:
+            assert route.served.launch is not None
+            refuse_endpoint(route.served.facts, endpoint)
+            asked = httpx.Request("GET", f"{route.served.launch.url}{endpoint}", headers=route.served.launch.headers)
+            try:
+                response = await self._transport(route.served).handle_async_request(asked)
+                content = await response.aread()
+            except httpx.HTTPError as error:
+                raise broken_off(route.served, error) from error
+            return Response(content, response.status_code, media_type=response.headers.get("content-type"))
 
     async def load_lora(self, request: Request) -> Response:
         """vLLM's ``/v1/load_lora_adapter``."""
@@ -184,7 +209,7 @@ class Gateway:
         await asyncio.to_thread(self.remembered.keep, model)
 
     async def models(self) -> list[dict[str, Any]]:
-        """Every name that a request may give, with the state of its engine; embedders last."""
+        """Every name that a request may give, with the state of its engine: the default first, embedders last."""
         entries = {entry["id"]: entry for entry in await asyncio.to_thread(self.supervisor.catalog.list)}
         states = self.supervisor.states()
         for name, served in states.items():
@@ -196,11 +221,17 @@ class Gateway:
             for name, root in served.adapters.items():
                 entries.setdefault(name, {"id": name, "root": root, "parent": parent})
         for name, entry in entries.items():
+            entry.setdefault("root", name)
+            entry.setdefault("parent", None)
             running = states.get(entry.get("parent") or name)
             entry["state"] = running.state if running else "stopped"
             if running and running.max_len:
                 entry["max_model_len"] = running.max_len
-        return [*entries.values(), *({"id": name, "state": "ready"} for name in self.embeddings.names())]
+        first = [
+            entries.pop(name) for name in (self.context.settings.model,) if name in entries
+        ]  # of a request without one
+        embedders = [{"id": name, "root": name, "parent": None, "state": "ready"} for name in self.embeddings.names()]
+        return [*first, *entries.values(), *embedders]
 
     async def model(self, name: str) -> dict[str, Any]:
         """Raises NotFoundError."""
@@ -273,8 +304,10 @@ class Gateway:
             headers={**sent, **served.launch.headers},
             extensions={"timeout": {"connect": 10.0}},
         )
-        transport = self.loopback if served.facts.is_process else self.remote
-        return await transport.handle_async_request(request)
+        return await self._transport(served).handle_async_request(request)
+
+    def _transport(self, served: Served) -> httpx.AsyncBaseTransport:
+        return self.loopback if served.facts.is_process else self.remote
 
     async def metrics(self) -> str:
         """Our figures and those of every engine that has any; one that does not answer in a second is left out."""

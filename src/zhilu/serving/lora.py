@@ -89,7 +89,10 @@ class Adapters:
         taken = [entry["id"] for entry in await gateway.models()]
         if name in taken and not (request.load_inplace and self.get(name)):
             raise InputError(
-                T(f"The name {name!r} is taken.", f"名字 {name!r} 已被占用。"),
+                T(
+                    f"The name {name!r} is taken: a model, or an adapter that has already been loaded.",
+                    f"名字 {name!r} 已被占用：是一个模型，或已经加载的适配器。",
+                ),
                 param="lora_name",
                 fix=f'POST /v1/unload_lora_adapter {{"lora_name": "{name}"}}',
             )

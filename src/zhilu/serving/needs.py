@@ -32,6 +32,7 @@ _ENDPOINTS = {
     "/v1/completions": "completions",
     "/tokenize": "tokenize",
     "/detokenize": "tokenize",
+    "/tokenizer_info": "tokenize",
     "/v1/load_lora_adapter": "lora",
     "/v1/unload_lora_adapter": "lora",
 }

@@ -166,7 +166,9 @@ class Relay(_Answering):
             changes["model"] = route.model
         wants_stream = getattr(body, "stream", False)
         if wants_stream and not getattr(body, "include_usage", True) and "stream_usage" in route.served.facts.can:
-            changes["stream_options"] = {**(data.get("stream_options") or {}), "include_usage": True}
+            # For the log alone: counts in every event are for those who asked for counts.
+            theirs = {k: v for k, v in (data.get("stream_options") or {}).items() if k != "continuous_usage_stats"}
+            changes["stream_options"] = {**theirs, "include_usage": True}
         return changes
 
     async def _exchange_bytes(self, route: Route, data: Mapping[str, Any], body: wire.Request, raw: bytes) -> None:

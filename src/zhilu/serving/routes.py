@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Literal
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,7 +19,7 @@ from zhilu.errors import NotFoundError, ZhiluError
 from zhilu.jobs import Job
 from zhilu.logs import get_logger
 from zhilu.messages import T
-from zhilu.serving import ollama
+from zhilu.serving import ollama, vllm_routes
 from zhilu.serving.catalog import Catalog, StoreCatalog
 from zhilu.serving.embeddings import Embeddings
 from zhilu.serving.engines import engine_registry
@@ -32,6 +32,7 @@ from zhilu.serving.metrics import CONTENT_TYPE
 from zhilu.serving.process import log_path, tail
 from zhilu.serving.served import Served
 from zhilu.serving.supervisor import Supervisor
+from zhilu.serving.vllm_routes import body_of, gateway_of, json_only
 from zhilu.wire.rerank import RerankRequest
 from zhilu.wire.responses import ResponsesDialect, ResponsesRequest
 
@@ -40,6 +41,7 @@ __all__ = ["lifespan", "router"]
 log = get_logger(__name__)
 router = APIRouter()
 router.include_router(ollama.router)
+router.include_router(vllm_routes.router)
 
 
 @asynccontextmanager
@@ -76,81 +78,70 @@ async def _start_first(supervisor: Supervisor, name: str, engine: str | None, op
         log.warning("default_model_not_started", model=name, error=error.message.en)
 
 
-def _gateway(request: Request) -> Gateway:
-    gateway = request.app.state.gateway
-    assert isinstance(gateway, Gateway)
-    return gateway
-
-
-def _body_of(kind: type[wire.Request]) -> dict[str, Any]:
-    """OpenAPI's description of a body that we parse ourselves."""
-    schema = {"type": "object", "title": kind.__name__, "description": kind.__doc__}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
 # ---------------------------------------------------------------- OpenAI's API
 
 _OPENAI: list[str | Enum] = ["openai"]
+_JSON = [Depends(json_only)]
 
 
 @router.get("/v1/models", tags=_OPENAI)
 async def list_models(request: Request) -> dict[str, Any]:
-    return wire.model_list(await _gateway(request).models())
+    return wire.model_list(await gateway_of(request).models())
 
 
 @router.get("/v1/models/{name:path}", tags=_OPENAI)
 async def show_model(name: str, request: Request) -> dict[str, Any]:
-    return await _gateway(request).model(name)
+    return await gateway_of(request).model(name)
 
 
-@router.post("/v1/chat/completions", tags=_OPENAI, openapi_extra=_body_of(wire.ChatRequest))
+@router.post("/v1/chat/completions", tags=_OPENAI, dependencies=_JSON, openapi_extra=body_of(wire.ChatRequest))
 async def chat_completions(request: Request) -> Response:
-    return await _gateway(request).pass_on(request, "/v1/chat/completions", wire.ChatRequest)
+    return await gateway_of(request).pass_on(request, "/v1/chat/completions", wire.ChatRequest)
 
 
-@router.post("/v1/completions", tags=_OPENAI, openapi_extra=_body_of(wire.CompletionRequest))
+@router.post("/v1/completions", tags=_OPENAI, dependencies=_JSON, openapi_extra=body_of(wire.CompletionRequest))
 async def completions(request: Request) -> Response:
-    return await _gateway(request).pass_on(request, "/v1/completions", wire.CompletionRequest)
+    return await gateway_of(request).pass_on(request, "/v1/completions", wire.CompletionRequest)
 
 
-@router.post("/v1/embeddings", tags=_OPENAI, openapi_extra=_body_of(wire.EmbeddingRequest))
+@router.post("/v1/embeddings", tags=_OPENAI, dependencies=_JSON, openapi_extra=body_of(wire.EmbeddingRequest))
 async def embeddings(request: Request) -> Response:
-    return await _gateway(request).embed(request)
+    return await gateway_of(request).embed(request)
 
 
-@router.post("/v1/responses", tags=_OPENAI, openapi_extra=_body_of(ResponsesRequest))
+@router.post("/v1/responses", tags=_OPENAI, dependencies=_JSON, openapi_extra=body_of(ResponsesRequest))
 async def responses(request: Request) -> Response:
-    return await _gateway(request).translate(request, ResponsesDialect)
+    return await gateway_of(request).translate(request, ResponsesDialect)
 
 
-@router.post("/v1/rerank", tags=_OPENAI, openapi_extra=_body_of(RerankRequest))
+@router.post("/v1/rerank", tags=_OPENAI, dependencies=_JSON, openapi_extra=body_of(RerankRequest))
 async def rerank(request: Request) -> Response:
-    return await _gateway(request).rerank(request)
+    return await gateway_of(request).rerank(request)
 
 
-@router.post("/v1/load_lora_adapter", tags=_OPENAI, openapi_extra=_body_of(LoadLoraRequest))
+@router.post("/v1/load_lora_adapter", tags=_OPENAI, dependencies=_JSON, openapi_extra=body_of(LoadLoraRequest))
 async def load_lora_adapter(request: Request) -> Response:
-    return await _gateway(request).load_lora(request)
+    return await gateway_of(request).load_lora(request)
 
 
-@router.post("/v1/unload_lora_adapter", tags=_OPENAI, openapi_extra=_body_of(UnloadLoraRequest))
+@router.post("/v1/unload_lora_adapter", tags=_OPENAI, dependencies=_JSON, openapi_extra=body_of(UnloadLoraRequest))
 async def unload_lora_adapter(request: Request) -> Response:
-    return await _gateway(request).unload_lora(request)
+    return await gateway_of(request).unload_lora(request)
 
 
-@router.post("/tokenize", tags=_OPENAI, openapi_extra=_body_of(wire.TokenizeRequest))
+@router.post("/tokenize", tags=_OPENAI, dependencies=_JSON, openapi_extra=body_of(wire.TokenizeRequest))
 async def tokenize(request: Request) -> Response:
-    return await _gateway(request).pass_on(request, "/tokenize", wire.TokenizeRequest)
+    return await gateway_of(request).pass_on(request, "/tokenize", wire.TokenizeRequest)
 
 
-@router.post("/detokenize", tags=_OPENAI, openapi_extra=_body_of(wire.DetokenizeRequest))
+@router.post("/detokenize", tags=_OPENAI, dependencies=_JSON, openapi_extra=body_of(wire.DetokenizeRequest))
 async def detokenize(request: Request) -> Response:
-    return await _gateway(request).pass_on(request, "/detokenize", wire.DetokenizeRequest)
+    return await gateway_of(request).pass_on(request, "/detokenize", wire.DetokenizeRequest)
 
 
 @router.get("/metrics", tags=["house"], response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
-    return Response(await _gateway(request).metrics(), media_type=CONTENT_TYPE)
+    return Response(await gateway_of(request).metrics(), media_type=CONTENT_TYPE)
 
 
 # ---------------------------------------------------------------- the workbench's engine pages
@@ -268,7 +259,7 @@ def uninstall_engine(name: str, request: Request) -> None:
 
 @router.get("/zhilu/v1/engines/running", tags=_ENGINES)
 async def running_engines(request: Request) -> list[RunningOut]:
-    return [_running(served) for served in _gateway(request).supervisor.states().values()]
+    return [_running(served) for served in gateway_of(request).supervisor.states().values()]
 
 
 @router.get("/zhilu/v1/engines/running/{model:path}/log", tags=_ENGINES)
@@ -286,12 +277,12 @@ async def start_model(name: str, request: Request, body: StartIn | None = None) 
         threads=context_of(request).settings.threads,
         **body.model_dump(exclude={"engine", "loras", "restart"}, exclude_none=True),
     )
-    return _running(await _gateway(request).start(name, body.engine, options, body.loras, body.restart))
+    return _running(await gateway_of(request).start(name, body.engine, options, body.loras, body.restart))
 
 
 @router.post("/zhilu/v1/models/{name:path}/stop", tags=_ENGINES)
 async def stop_model(name: str, request: Request) -> RunningOut:
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
     served = await gateway.supervisor.stop(name)
     if not served.facts.is_process:  # stopped on purpose: it is not to come back with the next start
         await asyncio.to_thread(gateway.remembered.forget, name)

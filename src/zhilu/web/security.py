@@ -38,7 +38,10 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 # Answer without a key: the page itself (it asks for the key) and the liveness check; neither shows anything of a person's.
-_GUARDED = ("/v1/", "/zhilu/", "/api/", "/metrics", "/tokenize", "/detokenize")
+_GUARDED = (
+    *("/v1/", "/v2/", "/zhilu/", "/api/", "/metrics", "/tokenize", "/detokenize"),
+    *("/invocations", "/load", "/rerank", "/score"),
+)
 
 
 def is_loopback(host: str) -> bool:

@@ -6,7 +6,15 @@ honour it?). The gateway needs only the first one for foreign engines.
 """
 
 from zhilu.wire.constraints import Constraint
-from zhilu.wire.doors import HARMLESS, OWN_ENGINE, parse_json, parse_request, refuse_unsupported
+from zhilu.wire.doors import (
+    HARMLESS,
+    OWN_ENGINE,
+    NotJsonError,
+    check_media_type,
+    parse_json,
+    parse_request,
+    refuse_unsupported,
+)
 from zhilu.wire.replies import (
     HOLE,
     SSE_DONE,
@@ -53,6 +61,7 @@ __all__ = [
     "FinishReason",
     "LoadAdapterRequest",
     "Message",
+    "NotJsonError",
     "Request",
     "StreamOptions",
     "TokenLogprob",
@@ -63,6 +72,7 @@ __all__ = [
     "chat_chunk",
     "chat_completion",
     "chat_logprobs",
+    "check_media_type",
     "embedding_list",
     "model_list",
     "new_id",

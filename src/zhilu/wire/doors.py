@@ -13,7 +13,15 @@ from zhilu.messages import T
 from zhilu.wire.constraints import Refusal
 from zhilu.wire.requests import Request
 
-__all__ = ["HARMLESS", "OWN_ENGINE", "parse_json", "parse_request", "refuse_unsupported"]
+__all__ = [
+    "HARMLESS",
+    "OWN_ENGINE",
+    "NotJsonError",
+    "check_media_type",
+    "parse_json",
+    "parse_request",
+    "refuse_unsupported",
+]
 
 R = TypeVar("R", bound=Request)
 
@@ -73,6 +81,23 @@ OWN_ENGINE: frozenset[str] = frozenset(
         *("guided_choice", "guided_grammar", "guided_whitespace_pattern", "add_special_tokens"),
     }
 )
+
+
+class NotJsonError(InputError):
+    http_status = 415
+
+
+def check_media_type(content_type: str | None) -> None:
+    """NotJsonError for a type that is not JSON's: a browser's form can be sent across origins without asking."""
+    media_type = (content_type or "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise NotJsonError(
+            T(
+                f"the Content-Type must be application/json, given {media_type!r}",
+                f"Content-Type 必须是 application/json，给出的是 {media_type!r}",
+            ),
+            fix="-H 'Content-Type: application/json'",
+        )
 
 
 def parse_json(body: bytes) -> dict[str, Any]:

@@ -193,10 +193,12 @@ def _by_text(tokens: Iterable[tuple[str, bytes, float]]) -> dict[str, float]:
 def embedding_list(model: str, data: Sequence[Any], num_tokens: int) -> dict[str, Any]:
     """``data``: one vector (list of floats, or base64 text of little-endian float32) per input."""
     return {
+        "id": new_id("embd"),
         "object": "list",
+        "created": int(time.time()),
         "model": model,
         "data": [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(data)],
-        "usage": {"prompt_tokens": num_tokens, "total_tokens": num_tokens},
+        "usage": {"prompt_tokens": num_tokens, "completion_tokens": 0, "total_tokens": num_tokens},
     }
 
 

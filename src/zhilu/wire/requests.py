@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from zhilu.messages import T
 from zhilu.wire.constraints import Constraint, Refusal, read_guided, read_response_format
@@ -23,6 +23,7 @@ __all__ = [
     "TokenizeRequest",
     "Tool",
     "ToolCall",
+    "Truncation",
     "UnloadAdapterRequest",
 ]
 
@@ -151,6 +152,16 @@ class Request(_Strict):
     user: str | None = None
 
 
+def _is_truncation(value: int) -> int:
+    if value < 1 and value != -1:
+        raise Refusal("", T(f"must be at least 1, or -1, given {value}", f"至少为 1，或为 -1，给出的是 {value}"))
+    return value
+
+
+# -1, vLLM's word for it: as much as the model can read.
+Truncation = Annotated[int, AfterValidator(_is_truncation)] | None
+
+
 class _Sampled(Request):
     """Fields of both kinds of generation. ``None`` means: the model's generation_config, else the API's default."""
 
@@ -180,7 +191,7 @@ class _Sampled(Request):
     # refused by name unless the engine says that it can (see HARMLESS)
     response_format: dict[str, Any] | None = None
     prompt_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    truncate_prompt_tokens: Annotated[int, Field(ge=1)] | None = None
+    truncate_prompt_tokens: Truncation = None
     truncation_side: Literal["left", "right"] = "left"
     add_special_tokens: bool | None = None
     guided_json: Any = None
@@ -385,6 +396,7 @@ class EmbeddingRequest(Request):
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: Annotated[int, Field(ge=1)] | None = None
     input_type: Literal["query", "passage"] = "passage"
+    truncate_prompt_tokens: Truncation = None
 
 
 class TokenizeRequest(Request):

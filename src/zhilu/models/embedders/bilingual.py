@@ -55,6 +55,10 @@ class BilingualEmbedder:
         """Tokens of each text, by its language's embedder."""
         return [self._parts[language_of(text)].count_tokens([text])[0] for text in texts]
 
+    def truncate(self, texts: Sequence[str], num_tokens: int) -> list[str]:
+        """The beginning of each text, as its language's embedder counts."""
+        return [self._parts[language_of(text)].truncate([text], num_tokens)[0] for text in texts]
+
     def embed(self, texts: Sequence[str], kind: Kind = "passage") -> np.ndarray:
         import numpy as np
 

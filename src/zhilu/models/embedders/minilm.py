@@ -96,6 +96,20 @@ class MiniLM:
         """Tokens of each text as if nothing were cut, the two special ones included: for usage and for refusing."""
         return [len(encoding.ids) for encoding in self._whole.encode_batch_fast(list(texts))]
 
+    def truncate(self, texts: Sequence[str], num_tokens: int) -> list[str]:
+        """Each text up to its ``num_tokens``-th token, the two special ones counted."""
+        found = []
+        for text, encoding in zip(texts, self._whole.encode_batch(list(texts)), strict=True):
+            ends = [
+                end
+                for (_, end), special in zip(encoding.offsets, encoding.special_tokens_mask, strict=True)
+                if not special
+            ]
+            room = max(0, num_tokens - (len(encoding.ids) - len(ends)))
+            # WordPiece takes the longest piece first, so that a word cut between two pieces is cut up alike.
+            found.append(text if len(ends) <= room else text[: ends[room - 1] if room else 0])
+        return found
+
     def embed(self, texts: Sequence[str], kind: Kind = "passage") -> np.ndarray:
         import numpy as np
 

@@ -79,6 +79,10 @@ class StaticEmbedder:
         """Words and Chinese characters of each text, as if nothing were cut."""
         return [count_tokens(text) for text in texts]
 
+    def truncate(self, texts: Sequence[str], num_tokens: int) -> list[str]:
+        """Each text up to its ``num_tokens``-th word or Chinese character."""
+        return [_beginning(text, num_tokens) for text in texts]
+
     def rows_of(self, text: str) -> tuple[list[int], list[float]]:
         """The table's rows that make up ``text``, and how much each counts before its learned weight."""
         rows: list[int] = []
@@ -103,3 +107,11 @@ class StaticEmbedder:
             weights = self._weights[kind][rows].astype(np.float32) * np.asarray(counts, np.float32)
             np.matmul(weights, self._table[rows].astype(np.float32), out=vector)
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def _beginning(text: str, num_tokens: int) -> str:
+    low, high = 0, len(text)  # the longest beginning that is short enough: tokens only become more
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if count_tokens(text[:middle]) <= num_tokens else (low, middle - 1)
+    return text[:low]

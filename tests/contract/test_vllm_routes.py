@@ -1,0 +1,182 @@
+"""What clients and probes of vLLM's server find beside OpenAI's endpoints: small routes, scores, cut texts, one door for all."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from tests.contract.gateway_server import RunningGateway, run_gateway, run_tiny_gateway
+
+from zhilu import __version__
+from zhilu.serving.adapter_proof import make_adapter
+
+FRANCE, GERMANY = "The capital of France is Paris.", "The capital of Germany is Berlin."
+QUERIES = ["What is the capital of France?", "What is the capital of Germany?"]
+CHAT = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 4, "temperature": 0}
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    with run_tiny_gateway(tmp_path_factory.mktemp("home")) as running:
+        yield running
+
+
+@pytest.fixture
+def http(gateway: RunningGateway) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=gateway.url, timeout=120, trust_env=False) as client:
+        yield client
+
+
+def test_probes_find_what_they_look_for(http: httpx.Client) -> None:
+    assert http.get("/version").json() == {"version": __version__}
+    for reply in (http.get("/health"), http.get("/ping"), http.post("/ping")):
+        assert reply.status_code == 200
+    info = http.get("/tokenizer_info").json()
+    assert info["tokenizer_class"] and "<|im_start|>" in info["chat_template"]
+    assert http.get("/tokenizer_info", params={"model": "nope"}).status_code == 404
+
+
+def test_the_load_is_the_number_of_open_requests(http: httpx.Client, gateway: RunningGateway) -> None:
+    assert http.get("/load").json() == {"server_load": 0}
+    body = {"prompt": "x", "max_tokens": 3000, "temperature": 1, "ignore_eos": True}
+    worker = threading.Thread(target=lambda: httpx.post(f"{gateway.url}/v1/completions", json=body, timeout=120))
+    worker.start()
+    seen = set()
+    while worker.is_alive():
+        seen.add(http.get("/load").json()["server_load"])
+        time.sleep(0.01)
+    worker.join()
+    assert 1 in seen
+    assert http.get("/load").json() == {"server_load": 0}
+
+
+def test_one_door_for_all_kinds_of_requests(http: httpx.Client) -> None:
+    through, direct = (http.post(path, json=CHAT).json() for path in ("/invocations", "/v1/chat/completions"))
+    assert through["choices"] == direct["choices"] and through.keys() == direct.keys()
+    assert http.post("/invocations", json={"prompt": "x", "max_tokens": 1}).json()["object"] == "text_completion"
+    assert http.post("/invocations", json={"model": "minilm", "input": "x"}).json()["data"][0]["embedding"]
+    assert http.post("/invocations", json={"model": "minilm", "query": "x", "documents": ["y"]}).json()["results"]
+    assert http.post("/invocations", json={"model": "minilm", "text_1": "x", "text_2": "y"}).json()["data"]
+    assert http.post("/invocations", json={"stream": True}).status_code == 400
+
+
+def test_the_small_routes_ask_for_the_key_too(tmp_path: Any) -> None:
+    with run_gateway(tmp_path, {"api_key": "secret-of-the-test"}) as running, httpx.Client(base_url=running.url) as client:
+        for path in ("/invocations", "/rerank", "/v2/rerank", "/score", "/v1/score"):
+            assert client.post(path, json={}).status_code == 401, path
+        for path in ("/load", "/tokenizer_info"):
+            assert client.get(path).status_code == 401, path
+        assert client.get("/ping").status_code == client.get("/version").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/invocations", "/score"]
+)
+def test_a_body_that_is_a_form_is_refused(http: httpx.Client, path: str) -> None:
+    reply = http.post(path, content=json.dumps(CHAT), headers={"content-type": "application/x-www-form-urlencoded"})
+    assert reply.status_code == 415
+    assert "application/json" in reply.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+def test_no_counts_where_they_were_refused(http: httpx.Client, path: str) -> None:
+    """The gateway counts for its log; the client that says no sees none, whatever it says of every event."""
+    options = {"include_usage": False, "continuous_usage_stats": True}
+    body = {"max_tokens": 3, "stream": True, "stream_options": options}
+    body |= {"prompt": "x"} if path.endswith("/v1/completions") else {"messages": CHAT["messages"]}
+    events = [line[6:] for line in http.post(path, json=body).text.split("\n\n") if line]
+    assert len(events) > 2
+    assert all(json.loads(event).get("usage") is None for event in events[:-1])
+
+
+def test_models_have_a_root_and_the_default_comes_first(http: httpx.Client) -> None:
+    first, *others = http.get("/v1/models").json()["data"]
+    assert (first["id"], first["root"], first["parent"]) == ("tiny", "tiny", None)
+    assert all("root" in entry and "parent" in entry for entry in others)
+
+
+def test_an_adapter_of_the_same_name_has_already_been_loaded(gateway: RunningGateway) -> None:
+    home = gateway.context.home
+    folder = str(make_adapter(home.models / "tiny", home.adapters / "fits"))
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0) as client:
+        body = {"lora_name": "mine", "lora_path": folder}
+        assert "success" in client.post("load_lora_adapter", cast_to=str, body=body)
+        with pytest.raises(openai.BadRequestError, match="already been loaded"):
+            client.post("load_lora_adapter", cast_to=str, body=body)
+        assert "success" in client.post("load_lora_adapter", cast_to=str, body={**body, "load_inplace": True})
+        assert "success" in client.post("unload_lora_adapter", cast_to=str, body={"lora_name": "mine"})
+
+
+# -- scores and cut texts --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/rerank", "/v1/rerank", "/v2/rerank"])
+def test_rerank_stands_at_all_its_addresses(http: httpx.Client, path: str) -> None:
+    body = {"model": "minilm", "query": QUERIES[0], "documents": [GERMANY, FRANCE, "a cat"], "top_n": 2}
+    results = http.post(path, json=body).json()["results"]
+    assert [result["index"] for result in results] == [1, 0]
+
+
+@pytest.mark.parametrize("path", ["/score", "/v1/score"])
+@pytest.mark.parametrize(
+    "names", [("queries", "documents"), ("queries", "items"), ("text_1", "text_2"), ("data_1", "data_2")]
+)
+def test_pairs_are_scored_under_all_their_names(http: httpx.Client, path: str, names: tuple[str, str]) -> None:
+    def scores(left: Any, right: Any) -> list[float]:
+        reply = http.post(path, json={"model": "minilm", names[0]: left, names[1]: right})
+        assert reply.status_code == 200, reply.text
+        assert [entry["index"] for entry in reply.json()["data"]] == list(range(len(reply.json()["data"])))
+        return [entry["score"] for entry in reply.json()["data"]]
+
+    right, wrong = scores(QUERIES[0], [FRANCE, GERMANY])
+    assert right > wrong
+    assert scores(QUERIES, [FRANCE, GERMANY]) == pytest.approx([right, scores(QUERIES[1], GERMANY)[0]], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"queries": QUERIES, "documents": ["a", "b", "c"]}, "documents"),
+        ({"queries": "a", "text_1": "b", "documents": "c"}, "text_1"),
+        ({"queries": "a"}, "documents"),
+        ({"queries": "a", "documents": " "}, "documents"),
+        ({"queries": "a", "documents": "b", "truncate_prompt_tokens": 0}, "truncate_prompt_tokens"),
+        ({"queries": "a", "documents": "b", "use_activation": False}, "use_activation"),
+    ],
+)
+def test_scores_that_cannot_be_are_refused_by_name(http: httpx.Client, body: dict[str, Any], param: str) -> None:
+    reply = http.post("/score", json={"model": "minilm", **body})
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize("model", ["minilm", "zhilu-embed", "bilingual"])
+def test_texts_are_cut_where_that_is_asked_for_and_nowhere_else(http: httpx.Client, model: str) -> None:
+    long = "Como o Brasil pode fomentar o desenvolvimento de modelos de IA? " * 3
+
+    def embed(text: str, **fields: Any) -> Any:
+        return http.post("/v1/embeddings", json={"model": model, "input": text, **fields})
+
+    for count in (4, 9, 10):
+        cut = embed(long, truncate_prompt_tokens=count).json()
+        assert cut["usage"] == {"prompt_tokens": count, "completion_tokens": 0, "total_tokens": count}
+    assert embed("短文本", truncate_prompt_tokens=100).json()["data"] == embed("短文本").json()["data"]
+    assert embed("word " * 20_000, truncate_prompt_tokens=-1).status_code == 200
+    refused = embed(long, truncate_prompt_tokens=100_000)
+    assert refused.status_code == 400 and "request a smaller truncation size" in refused.text
+    refused = embed("word " * 20_000)
+    assert refused.status_code == 400 and "reduce the length of the input prompt" in refused.text
+
+
+def test_documents_are_cut_where_that_is_asked_for(http: httpx.Client) -> None:
+    body = {"model": "minilm", "query": QUERIES[0], "documents": [FRANCE * 100, "short"]}
+    assert http.post("/rerank", json=body).status_code == 400
+    per_doc = http.post("/rerank", json={**body, "max_tokens_per_doc": 10}).json()["usage"]["prompt_tokens"]
+    both = http.post("/rerank", json={**body, "truncate_prompt_tokens": 5}).json()["usage"]["prompt_tokens"]
+    query, short = 9, 3  # [CLS] and [SEP] counted
+    assert (per_doc, both) == (query + 10 + short, 5 + 5 + short)
