@@ -67,7 +67,10 @@ def test_one_door_for_all_kinds_of_requests(http: httpx.Client) -> None:
 
 
 def test_the_small_routes_ask_for_the_key_too(tmp_path: Any) -> None:
-    with run_gateway(tmp_path, {"api_key": "secret-of-the-test"}) as running, httpx.Client(base_url=running.url) as client:
+    with (
+        run_gateway(tmp_path, {"api_key": "secret-of-the-test"}) as running,
+        httpx.Client(base_url=running.url) as client,
+    ):
         for path in ("/invocations", "/rerank", "/v2/rerank", "/score", "/v1/score"):
             assert client.post(path, json={}).status_code == 401, path
         for path in ("/load", "/tokenizer_info"):

@@ -45,7 +45,7 @@ def test_unknown_field_is_named_with_the_nearest_known_one() -> None:
         ({"top_p": 0}, "top_p", "greater than 0"),
         ({"n": 0}, "n", "at least 1"),
         ({"max_tokens": True}, "max_tokens", "integer"),
-        ({"messages": []}, "messages", "fewer than 1"),
+        ({"messages": []}, "messages", "must not be empty"),
         ({"messages": [{"role": "assistent", "content": "x"}]}, "messages.0.role", "did you mean 'assistant'"),
         ({"messages": [{"role": "", "content": "x"}]}, "messages.0.role", "at least 1"),
         ({"messages": [{"role": "user"}]}, "messages.0.content", "needs content"),
@@ -63,7 +63,7 @@ def test_unknown_field_is_named_with_the_nearest_known_one() -> None:
         ),
         ({"tools": [TOOL], "tool_choice": NAMED, "guided_regex": "a"}, "guided_regex", "not both"),
         ({"response_format": {"type": "xml"}}, "response_format.type", "given 'xml'"),
-        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "required"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "must be provided"),
         (
             {"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
             "response_format.json_schema.schema",

@@ -14,10 +14,19 @@ from zhilu.engine.tokenizer import Tokenizer
 from zhilu.errors import InputError
 from zhilu.messages import T
 
-__all__ = ["Defaults", "Generation", "chat_prompt", "completion_prompts", "read_defaults", "sampling_params"]
+__all__ = [
+    "Defaults",
+    "Generation",
+    "bad_words",
+    "chat_prompt",
+    "completion_prompts",
+    "read_defaults",
+    "sampling_params",
+]
 
 Generation = wire.ChatRequest | wire.CompletionRequest
 Defaults = Mapping[str, float]
+Words = tuple[tuple[int, ...], ...]
 _DEFAULTED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
 
@@ -34,7 +43,11 @@ def read_defaults(folder: Path) -> dict[str, float]:
 
 
 def sampling_params(
-    request: Generation, defaults: Defaults, room: int, grammar: Grammar | None = None
+    request: Generation,
+    defaults: Defaults,
+    room: int,
+    grammar: Grammar | None = None,
+    bad_words: Words = (),
 ) -> SamplingParams:
     """``room``: tokens that the context still holds behind the prompt; the limit where the request has none."""
     wanted = {key: getattr(request, key) for key in _DEFAULTED if getattr(request, key) is not None}
@@ -60,6 +73,10 @@ def sampling_params(
         logit_bias={int(id): bias for id, bias in (request.logit_bias or {}).items()},
         seed=request.seed,
         min_tokens=request.min_tokens,
+        min_characters=request.min_characters,
+        bad_words=bad_words,
+        logprob_token_ids=tuple(request.logprob_token_ids or ()),
+        cache_salt=request.cache_salt,
         stop_strings=tuple(request.stop_strings),
         stop_token_ids=frozenset(request.stop_token_ids or ()),
         ignore_eos=request.ignore_eos,
@@ -80,8 +97,20 @@ def _num_prompt_logprobs(request: Generation) -> int | None:
     return max((number for number in asked if number is not None), default=None)
 
 
-def chat_prompt(tokenizer: Tokenizer, request: wire.ChatRequest | wire.TokenizeRequest) -> list[int]:
-    """The conversation through the model's chat template, as token ids."""
+def bad_words(tokenizer: Tokenizer, request: Generation) -> Words:
+    """The words as token ids, at the beginning of a line and behind a blank: mostly these are other tokens."""
+    found = {
+        tuple(tokenizer.encode(blank + word.lstrip(), add_special_tokens=False))
+        for word in request.bad_words or ()
+        for blank in ("", " ")
+    }
+    return tuple(sorted(ids for ids in found if ids))
+
+
+def chat_prompt(tokenizer: Tokenizer, request: wire.ChatRequest | wire.TokenizeRequest, max_len: int = 0) -> list[int]:
+    """The conversation through the model's chat template, as token ids; ``max_len``: of the context, for -1."""
+    if isinstance(request, wire.ChatRequest) and request.prompt_token_ids is not None:
+        return _truncated(list(request.prompt_token_ids), request, max_len)
     messages = []
     for message in request.messages or ():
         data = message.model_dump(exclude_none=True, exclude={"content"})
@@ -102,7 +131,7 @@ def chat_prompt(tokenizer: Tokenizer, request: wire.ChatRequest | wire.TokenizeR
         text = _without_end(text, str(messages[-1]["content"] or ""))
     # The template writes its own beginning-of-text token.
     ids = tokenizer.encode(text, add_special_tokens=bool(request.add_special_tokens))
-    return _truncated(ids, request)
+    return _truncated(ids, request, max_len)
 
 
 def _without_end(text: str, last: str) -> str:
@@ -120,15 +149,17 @@ def _without_end(text: str, last: str) -> str:
     return text[: whole + len(last)] if whole >= 0 else text[: at + len(last.strip())]
 
 
-def completion_prompts(tokenizer: Tokenizer, request: wire.CompletionRequest) -> list[list[int]]:
+def completion_prompts(tokenizer: Tokenizer, request: wire.CompletionRequest, max_len: int = 0) -> list[list[int]]:
     special = request.add_special_tokens is not False
     prompts = [tokenizer.encode(p, special) if isinstance(p, str) else list(p) for p in request.prompts]
-    return [_truncated(ids, request) for ids in prompts]
+    return [_truncated(ids, request, max_len) for ids in prompts]
 
 
-def _truncated(ids: list[int], request: Any) -> list[int]:
-    """Only where it was asked for: a prompt that is too long is an error otherwise."""
+def _truncated(ids: list[int], request: Any, max_len: int) -> list[int]:
+    """Only where it was asked for: a prompt that is too long is an error otherwise. -1: what leaves room for the answer."""
     length = getattr(request, "truncate_prompt_tokens", None)
+    if length == -1:
+        length = max(1, max_len - (request.token_limit or 1))
     if length is None or len(ids) <= length:
         return ids
     return ids[:length] if request.truncation_side == "right" else ids[-length:]

@@ -129,14 +129,16 @@ class _Server:
     async def _chat(self, request: Request, data: dict[str, Any]) -> Response:
         body = wire.parse_request(wire.ChatRequest, data)
         self._accept(body)
-        tokenizer = self.loaded().engine.tokenizer
-        return await self._generate(request, body, [await asyncio.to_thread(api.chat_prompt, tokenizer, body)])
+        engine = self.loaded().engine
+        prompt = await asyncio.to_thread(api.chat_prompt, engine.tokenizer, body, engine.max_len)
+        return await self._generate(request, body, [prompt])
 
     async def _complete(self, request: Request, data: dict[str, Any]) -> Response:
         body = wire.parse_request(wire.CompletionRequest, data)
         self._accept(body)
-        tokenizer = self.loaded().engine.tokenizer
-        return await self._generate(request, body, await asyncio.to_thread(api.completion_prompts, tokenizer, body))
+        engine = self.loaded().engine
+        prompts = await asyncio.to_thread(api.completion_prompts, engine.tokenizer, body, engine.max_len)
+        return await self._generate(request, body, prompts)
 
     def _accept(self, body: wire.Request) -> None:
         wire.refuse_unsupported(body)
@@ -158,7 +160,8 @@ class _Server:
         service = self.loaded()
         grammar = await asyncio.to_thread(grammar_of, body) if wants_grammar(body) else None
         max_len = service.engine.max_len
-        params = [api.sampling_params(body, self.defaults, max_len - len(prompt), grammar) for prompt in prompts]
+        words = api.bad_words(service.engine.tokenizer, body)
+        params = [api.sampling_params(body, self.defaults, max_len - len(prompt), grammar, words) for prompt in prompts]
         adapter = body.model if body.model in self.adapters else None
         answer = await service.submit(wire.new_id("req"), prompts, params, body.n, adapter)
         model = adapter or self.name

@@ -15,16 +15,22 @@ from dataclasses import dataclass
 __all__ = ["BlockPool"]
 
 
-def _root(adapter: int) -> int:
-    """The identity that stands before a sequence's first block: the same tokens have other values under each adapter."""
-    return -adapter
+_Identity = int | tuple[int, str]
+
+
+def _root(adapter: int, salt: str | None) -> _Identity:
+    """The identity that stands before a sequence's first block: the same tokens have other values under each adapter.
+
+    A salt keeps those who do not know it from finding out, by how fast an answer comes, what was asked with it.
+    """
+    return -adapter if salt is None else (-adapter, salt)
 
 
 @dataclass
 class _Block:
     references: int = 0
     identity: int | None = None  # unique per cached content; None while the content is private or incomplete
-    key: tuple[int, tuple[int, ...]] | None = None  # (identity of the block before, token ids)
+    key: tuple[_Identity, tuple[int, ...]] | None = None  # (identity of the block before, token ids)
 
 
 class BlockPool:
@@ -39,7 +45,7 @@ class BlockPool:
         self.prefix_caching = prefix_caching
         self._blocks = [_Block() for _ in range(num_blocks)]
         self._free: OrderedDict[int, None] = OrderedDict((number, None) for number in range(num_blocks))
-        self._cached: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._cached: dict[tuple[_Identity, tuple[int, ...]], int] = {}
         self._last_identity = 0
 
     @property
@@ -56,15 +62,15 @@ class BlockPool:
     def blocks_for(self, num_tokens: int) -> int:
         return -(-num_tokens // self.block_size)
 
-    def match(self, token_ids: Sequence[int], adapter: int = 0) -> list[int]:
-        """Take a reference on the cached blocks that ``token_ids`` begins with, computed with the same adapter.
+    def match(self, token_ids: Sequence[int], adapter: int = 0, salt: str | None = None) -> list[int]:
+        """Take a reference on the cached blocks that ``token_ids`` begins with, computed with the same adapter and salt.
 
         Never the whole of it: the last token must be computed, since its logits choose the next one.
         """
         table: list[int] = []
         if not self.prefix_caching:
             return table
-        before = _root(adapter)
+        before = _root(adapter, salt)
         for start in range(0, len(token_ids) - self.block_size, self.block_size):
             number = self._cached.get((before, tuple(token_ids[start : start + self.block_size])))
             if number is None:
@@ -90,7 +96,13 @@ class BlockPool:
         return True
 
     def publish(
-        self, table: Sequence[int], token_ids: Sequence[int], num_computed: int, num_published: int, adapter: int = 0
+        self,
+        table: Sequence[int],
+        token_ids: Sequence[int],
+        num_computed: int,
+        num_published: int,
+        adapter: int = 0,
+        salt: str | None = None,
     ) -> int:
         """Make the full blocks of a sequence findable, from block ``num_published`` on; returns the new count.
 
@@ -100,7 +112,7 @@ class BlockPool:
             return num_published
         while (num_published + 1) * self.block_size <= num_computed:
             start = num_published * self.block_size
-            before = self._blocks[table[num_published - 1]].identity if num_published else _root(adapter)
+            before = self._blocks[table[num_published - 1]].identity if num_published else _root(adapter, salt)
             if before is None:
                 return num_published  # the chain is broken by a duplicate: the rest stays private
             block = self._blocks[table[num_published]]

@@ -120,6 +120,7 @@ class Engine:
             ("logit_bias", params.logit_bias),
             ("stop_token_ids", params.stop_token_ids),
             ("allowed_token_ids", params.allowed_token_ids),
+            ("logprob_token_ids", params.logprob_token_ids),
         ):
             strange = next((id for id in ids if not 0 <= id < vocab_size), None)
             if strange is not None:
@@ -196,7 +197,7 @@ class Engine:
             raise UpstreamError(T("the model produced no finite logits", "模型输出的 logits 不是有限数"))
         params = sequence.params
         ends = params.stop_token_ids if params.ignore_eos else params.stop_token_ids | self.eos_ids
-        forbidden = ends if sequence.num_output < params.min_tokens else ()
+        forbidden = sequence.forbidden if sequence.may_end else sequence.forbidden | ends
         guide = sequence.guide
         allowed = guide.allowed() if guide else None
         token = sample(
@@ -213,7 +214,9 @@ class Engine:
         if token.id in ends:
             text, finish_reason, stop_reason = sequence.stops.flush(), "stop", token.id
         else:
-            text, stop_reason = sequence.stops.push(sequence.text.push(token.id))
+            piece = sequence.text.push(token.id)
+            sequence.num_characters += len(piece)
+            text, stop_reason = sequence.stops.push(piece)
             if stop_reason is not None:
                 finish_reason = "stop"
             elif guide and guide.is_finished:  # nothing can follow: no need to draw an end token

@@ -88,7 +88,8 @@ class Reply:
         self.model = model
         self.lang = lang  # of errors in the stream
         self.is_chat = isinstance(request, wire.ChatRequest)
-        self.id = wire.new_id("chatcmpl" if self.is_chat else "cmpl")
+        kind = "chatcmpl" if self.is_chat else "cmpl"
+        self.id = f"{kind}-{request.request_id}" if request.request_id else wire.new_id(kind)
         self.created = int(time.time())
         self._fingerprint = fingerprint
         self._tokenizer = tokenizer
@@ -373,5 +374,5 @@ def _new_choice(request: Generation) -> _Choice:
 
 def _echoed(request: wire.ChatRequest) -> str:
     """With ``echo`` an answer begins with the last message, if that is the assistant's own."""
-    last = request.messages[-1]
-    return (last.text or "") if request.echo and last.role == "assistant" else ""
+    last = request.messages[-1] if request.messages else None
+    return (last.text or "") if request.echo and last and last.role == "assistant" else ""

@@ -80,7 +80,7 @@ def sample(
         cumulative = probabilities.cumsum()
         position = int(cumulative.searchsorted(generator.random() * cumulative[-1], side="right"))
         chosen = int(ids[min(position, len(ids) - 1)])
-    return _with_logprobs(logits, chosen, params.num_top_logprobs)
+    return _with_logprobs(logits, chosen, params.num_top_logprobs, params.logprob_token_ids)
 
 
 def draw_from_all(row: Row, temperature: float, uniform: float, width: int = 256) -> int:
@@ -182,12 +182,15 @@ def log_softmax(logits: Row) -> npt.NDArray[np.float64]:
     return shifted - np.log(np.exp(shifted).sum())
 
 
-def _with_logprobs(logits: Row, chosen: int, num_top: int | None) -> SampledToken:
+def _with_logprobs(logits: Row, chosen: int, num_top: int | None, wanted: Collection[int] = ()) -> SampledToken:
+    """``wanted``: report these, and the chosen one, instead of the ``num_top`` likeliest."""
     if num_top is None:
         return SampledToken(chosen)
     logprobs = log_softmax(logits)
     top: list[tuple[int, float]] = []
-    if num_top:
+    if wanted:
+        top = sorted(((id, float(logprobs[id])) for id in {*wanted, chosen}), key=lambda pair: -pair[1])
+    elif num_top:
         best = np.argpartition(logprobs, -num_top)[-num_top:] if num_top < len(logprobs) else np.arange(len(logprobs))
         best = best[np.argsort(-logprobs[best], kind="stable")]
         top = [(int(id), float(logprobs[id])) for id in best]

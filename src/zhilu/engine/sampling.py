@@ -25,6 +25,10 @@ class SamplingParams:
         grammar: what the answer must look like (``guided_grammars.py`` writes it); None for anything.
         allowed_token_ids: only these may be drawn; empty for all.
         num_prompt_logprobs: also report log-probabilities of the prompt's tokens, with so many alternatives.
+        min_characters: the answer does not end by itself before it has so many.
+        bad_words: token ids of words that must not come; the last token of each is forbidden behind the others.
+        logprob_token_ids: report the log-probabilities of these instead of the likeliest.
+        cache_salt: the prompt's computation is shared only with requests of the same salt.
         num_top_logprobs: report log-probabilities of the unchanged distribution, with so many alternatives.
     """
 
@@ -39,6 +43,10 @@ class SamplingParams:
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     seed: int | None = None
     min_tokens: int = 0
+    min_characters: int = 0
+    bad_words: tuple[tuple[int, ...], ...] = ()
+    logprob_token_ids: tuple[int, ...] = ()
+    cache_salt: str | None = None
     stop_strings: tuple[str, ...] = ()
     stop_token_ids: frozenset[int] = frozenset()
     ignore_eos: bool = False

@@ -106,7 +106,7 @@ class Scheduler:
         """Reuse what is cached and take blocks for all of the rest, so that no prompt is preempted half-way."""
         sequence.table = []
         if not sequence.wants_prompt_logits:
-            sequence.table = self.pool.match(sequence.token_ids, sequence.adapter)
+            sequence.table = self.pool.match(sequence.token_ids, sequence.adapter, sequence.params.cache_salt)
         cached = len(sequence.table) * self.pool.block_size
         if not self.pool.grow(sequence.table, len(sequence.token_ids)):
             self.pool.release(sequence.table)
@@ -143,7 +143,12 @@ class Scheduler:
         sequence = work.sequence
         sequence.num_computed += work.num_tokens
         sequence.num_published = self.pool.publish(
-            sequence.table, sequence.token_ids, sequence.num_computed, sequence.num_published, sequence.adapter
+            sequence.table,
+            sequence.token_ids,
+            sequence.num_computed,
+            sequence.num_published,
+            sequence.adapter,
+            sequence.params.cache_salt,
         )
 
     def finish(self, sequence: Sequence) -> None:

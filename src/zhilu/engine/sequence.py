@@ -79,6 +79,7 @@ class Sequence:
         self.stops = StopWatch(request.params.stop_strings, request.params.include_stop)
         self.guide: Guide | None = None  # where it stands in its grammar, if it has one
         self.drafter: Drafter | None = None  # where the engine speculates
+        self.num_characters = 0
         self.first_token_at: float | None = None
 
     @property
@@ -94,6 +95,18 @@ class Sequence:
     def wants_prompt_logits(self) -> bool:
         """Log-probabilities of the prompt are asked for, so all of its logits are needed and none of it may be cached."""
         return self.params.num_prompt_logprobs is not None and self.index == 0 and self.num_output == 0
+
+    @property
+    def forbidden(self) -> set[int]:
+        """Tokens that would complete a word that must not come."""
+        output = self.token_ids[self.num_prompt :]
+        words = self.params.bad_words
+        return {ids[-1] for ids in words if len(ids) == 1 or tuple(output[-len(ids) + 1 :]) == ids[:-1]}
+
+    @property
+    def may_end(self) -> bool:
+        """It has the length that was asked for at least."""
+        return self.num_output >= self.params.min_tokens and self.num_characters >= self.params.min_characters
 
     @property
     def adapter(self) -> int:

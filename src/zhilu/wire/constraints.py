@@ -63,7 +63,7 @@ def read_response_format(given: Mapping[str, Any] | None) -> Constraint | None:
     wrapper = given.get("json_schema")
     if not isinstance(wrapper, Mapping):
         raise Refusal(
-            f"{field}.json_schema", T("is required with type 'json_schema'", "在 type 为 'json_schema' 时不能缺少")
+            f"{field}.json_schema", T("must be provided with type 'json_schema'", "在 type 为 'json_schema' 时不能缺少")
         )
     _no_others(f"{field}.json_schema", wrapper, {"name", "description", "schema", "strict"})
     if wrapper.get("schema") is None:

@@ -72,7 +72,10 @@ def chat_completion(
                     "role": "assistant",
                     "content": choice["content"],
                     "refusal": None,
-                    **({"tool_calls": choice["tool_calls"]} if choice.get("tool_calls") else {}),
+                    "annotations": None,
+                    "audio": None,
+                    "function_call": None,
+                    "tool_calls": choice.get("tool_calls") or None,
                 },
                 "logprobs": choice.get("logprobs"),
                 "finish_reason": choice["finish_reason"],
@@ -81,6 +84,7 @@ def chat_completion(
             for index, choice in enumerate(choices)
         ],
         "usage": dict(used),
+        "service_tier": None,
         **extras,
     }
 

@@ -181,6 +181,10 @@ class _Sampled(Request):
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = None
     min_tokens: Annotated[int, Field(ge=0)] = 0
+    min_characters: Annotated[int, Field(ge=0)] = 0  # of the answer's text, like min_tokens
+    bad_words: Annotated[list[str], Field(max_length=128)] | None = None
+    logprob_token_ids: Annotated[list[int], Field(max_length=128)] | None = None  # in place of the likeliest
+    request_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")] | None = None
     stop_token_ids: list[int] | None = None
     allowed_token_ids: Annotated[list[int], Field(min_length=1)] | None = None
     ignore_eos: bool = False
@@ -206,9 +210,16 @@ class _Sampled(Request):
     length_penalty: float | None = None
     priority: int | None = None
     echo: bool | None = None
+    cache_salt: str | None = None  # prompts share their computation only with those of the same salt
+    spaces_between_special_tokens: bool | None = None
 
     @model_validator(mode="after")
     def _belongs_together(self) -> _Sampled:
+        if self.cache_salt == "":
+            raise Refusal("cache_salt", T("must not be empty", "不能为空"))
+        if any(not word.strip() for word in self.bad_words or ()):
+            raise Refusal("bad_words", T("a word must not be empty", "词不能为空"))
+        self._check_logprob_token_ids()
         if self.stream_options is not None and not self.stream:
             raise Refusal("stream_options", T("only with stream=true", "只能与 stream=true 一起使用"))
         if any(not text for text in self.stop_strings):
@@ -223,6 +234,25 @@ class _Sampled(Request):
         if self.guided and self.response_format and self.response_format.get("type") != "text":
             raise Refusal(self.guided.field, T("not together with response_format", "不能与 response_format 一起使用"))
         return self
+
+    def _check_logprob_token_ids(self) -> None:
+        if self.logprob_token_ids is None:
+            return
+        if not self.logprob_token_ids:
+            raise Refusal("logprob_token_ids", T("must not be an empty list", "不能是空列表"))
+        if self.num_top_logprobs is None:
+            raise Refusal(
+                "logprob_token_ids",
+                T(
+                    "logprobs is needed when using `logprob_token_ids`",
+                    "使用 logprob_token_ids 时需要同时给出 logprobs",
+                ),
+            )
+
+    @property
+    def num_top_logprobs(self) -> int | None:
+        """How many alternatives to report per token; ``None``: no log-probabilities at all."""
+        raise NotImplementedError
 
     @property
     def guided(self) -> Constraint | None:
@@ -252,7 +282,8 @@ class _Sampled(Request):
 class ChatRequest(_Sampled):
     """``POST /v1/chat/completions``."""
 
-    messages: Annotated[list[Message], Field(min_length=1)]
+    messages: list[Message]
+    prompt_token_ids: Annotated[list[int], Field(min_length=1)] | None = None  # in place of messages and template
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool | None = False
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
@@ -275,6 +306,7 @@ class ChatRequest(_Sampled):
     prompt_cache_key: str | None = None
     prompt_cache_options: Any = None
     prompt_cache_retention: str | None = None
+    include_reasoning: bool | None = None
     reasoning_effort: str | None = None
     safety_identifier: str | None = None
     service_tier: str | None = None
@@ -289,6 +321,7 @@ class ChatRequest(_Sampled):
         both = (self.max_tokens, self.max_completion_tokens)
         if None not in both and both[0] != both[1]:
             raise Refusal("max_tokens", T("differs from max_completion_tokens", "与 max_completion_tokens 不一致"))
+        _check_prompt_token_ids(self)
         _check_continuation(self)
         _check_tool_choice(self)
         return self
@@ -311,8 +344,31 @@ class ChatRequest(_Sampled):
 
     @property
     def num_top_logprobs(self) -> int | None:
-        """How many alternatives to report per token; ``None``: no log-probabilities at all."""
         return (self.top_logprobs or 0) if self.logprobs else None
+
+
+def _check_prompt_token_ids(request: ChatRequest) -> None:
+    """Either messages, which the template makes a prompt of, or the prompt itself."""
+    if request.prompt_token_ids is None:
+        if not request.messages:
+            raise Refusal("messages", T("must not be empty", "不能为空"))
+        return
+    others = (
+        "messages",
+        "add_generation_prompt",
+        "continue_final_message",
+        "chat_template_kwargs",
+        "add_special_tokens",
+    )
+    given = [name for name in others if name in request.model_fields_set and getattr(request, name) != []]
+    if given:
+        raise Refusal(
+            "prompt_token_ids",
+            T(
+                f"takes the place of the conversation and its template: not together with {', '.join(given)}",
+                f"代替对话与模板：不能与 {'、'.join(given)} 一起使用",
+            ),
+        )
 
 
 def _check_continuation(request: ChatRequest | TokenizeRequest) -> None:
@@ -359,15 +415,18 @@ def _check_tool_choice(request: ChatRequest) -> None:
 class CompletionRequest(_Sampled):
     """``POST /v1/completions``. The prompt is text, token ids, or a list of either."""
 
-    prompt: str | list[int] | list[str] | list[list[int]]
+    prompt: str | list[int] | list[str] | list[list[int]] = ""
+    prompt_embeds: Any = None  # known, refused by name
     max_tokens: Annotated[int, Field(ge=0)] | None = None  # 0 with echo: only the prompt's log-probabilities
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     suffix: str | None = None
 
     @model_validator(mode="after")
     def _has_a_prompt(self) -> CompletionRequest:
-        if not self.prompt:
-            raise Refusal("prompt", T("must not be empty", "不能为空"))
+        if not self.prompt and not self.prompt_embeds:
+            # The sentence that clients of vLLM know.
+            words = "Either prompt or prompt_embeds must be provided and non-empty."
+            raise Refusal("prompt", T(words, "必须给出非空的 prompt 或 prompt_embeds。"))
         if self.max_tokens == 0 and not self.echo:
             raise Refusal(
                 "max_tokens", T("must be at least 1, or 0 with echo=true", "至少为 1；与 echo=true 一起可为 0")

@@ -161,7 +161,7 @@ def test_completions(client: openai.OpenAI) -> None:
         ({"temperature": 9}, 400, "temperature", "at most 2"),
         ({"max_tokens": 9000}, 400, "messages", "too many"),
         ({"model": "gpt-4"}, 404, "model", "'tiny' is"),
-        ({"messages": []}, 400, "messages", "fewer than 1"),
+        ({"messages": []}, 400, "messages", "must not be empty"),
     ],
 )
 def test_errors_name_what_is_wrong(
