@@ -104,7 +104,7 @@ def test_missing_messages() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"logit_bias": {}, "store": True}, {"best_of": 2}, {"use_beam_search": True}, {"reasoning_effort": "high"}],
+    [{"logit_bias": {}, "store": True}, {"best_of": 2}, {"spaces_between_special_tokens": False}, {"reasoning_effort": "high"}],
 )
 def test_what_this_engine_cannot_do_is_refused_by_name(fields: dict[str, Any]) -> None:
     name = list(fields)[-1]

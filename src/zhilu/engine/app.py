@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from zhilu import __version__, wire
 from zhilu.engine import api
+from zhilu.engine.beam import BeamAnswer, refuse_beyond_beams
 from zhilu.engine.guard import NoBrowsers
 from zhilu.engine.guided_grammars import grammar_of, wants_grammar
 from zhilu.engine.options import EngineOptions
@@ -142,6 +143,8 @@ class _Server:
 
     def _accept(self, body: wire.Request) -> None:
         wire.refuse_unsupported(body)
+        if isinstance(body, api.Generation):
+            refuse_beyond_beams(body)
         if body.model not in (None, self.name, *self.adapters):
             raise self._no_such_model(body.model or "")
 
@@ -163,7 +166,11 @@ class _Server:
         words = api.bad_words(service.engine.tokenizer, body)
         params = [api.sampling_params(body, self.defaults, max_len - len(prompt), grammar, words) for prompt in prompts]
         adapter = body.model if body.model in self.adapters else None
-        answer = await service.submit(wire.new_id("req"), prompts, params, body.n, adapter)
+        answer: Answer | BeamAnswer
+        if body.use_beam_search:
+            answer = BeamAnswer(service, prompts, params, body.n, body.length_penalty, adapter)
+        else:
+            answer = await service.submit(wire.new_id("req"), prompts, params, body.n, adapter)
         model = adapter or self.name
         reply = Reply(body, answer, service.engine.tokenizer, model, prompts, _lang(request), self.fingerprint)
         self.num_open += 1
@@ -282,7 +289,7 @@ def _fingerprint(engine: Engine, model: Path) -> str:
 class _EventStream(StreamingResponse):
     """Server-sent events of an answer, which ends with its connection: a reader who leaves frees the blocks."""
 
-    def __init__(self, events: AsyncIterator[bytes], answer: Answer, closed: Callable[[], None]) -> None:
+    def __init__(self, events: AsyncIterator[bytes], answer: Answer | BeamAnswer, closed: Callable[[], None]) -> None:
         super().__init__(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
         self._answer = answer
         self._closed = closed
@@ -295,7 +302,7 @@ class _EventStream(StreamingResponse):
             self._closed()
 
 
-async def _unless_disconnected(request: Request, reply: Reply, answer: Answer) -> Response:
+async def _unless_disconnected(request: Request, reply: Reply, answer: Answer | BeamAnswer) -> Response:
     """Collect the whole reply, or stop computing it when nobody waits any more."""
 
     async def disconnected() -> None:

@@ -17,6 +17,7 @@ from zhilu.errors import UpstreamError, ZhiluError
 from zhilu.messages import T
 
 if TYPE_CHECKING:
+    from zhilu.engine.beam import BeamAnswer
     from zhilu.engine.service import Answer
 
 __all__ = ["Reply"]
@@ -76,7 +77,7 @@ class Reply:
     def __init__(
         self,
         request: Generation,
-        answer: Answer,
+        answer: Answer | BeamAnswer,
         tokenizer: Tokenizer,
         model: str,
         prompts: Sequence[Sequence[int]],

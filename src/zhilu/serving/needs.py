@@ -25,6 +25,7 @@ NEEDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("seed", "seed", lambda r: getattr(r, "seed", None) is not None),
     ("logit_bias", "logit_bias", lambda r: bool(getattr(r, "logit_bias", None))),
     ("n", "n", lambda r: getattr(r, "n", 1) > 1),
+    ("beam_search", "use_beam_search", lambda r: bool(getattr(r, "use_beam_search", None))),
     ("echo", "echo", lambda r: bool(getattr(r, "echo", None))),
 )
 _ENDPOINTS = {

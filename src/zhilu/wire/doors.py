@@ -88,6 +88,7 @@ OWN_ENGINE: frozenset[str] = frozenset(
         *("response_format", "structured_outputs", "guided_json", "guided_json_object", "guided_regex"),
         *("guided_choice", "guided_grammar", "guided_whitespace_pattern", "add_special_tokens"),
         *("bad_words", "cache_salt", "logprob_token_ids", "min_characters", "prompt_token_ids"),
+        *("length_penalty", "use_beam_search"),
     }
 )
 

@@ -156,7 +156,7 @@ def test_completions(client: openai.OpenAI) -> None:
         ({"extra_body": {"temprature": 1}}, 400, "temprature", "did you mean 'temperature'"),
         ({"response_format": {"type": "xml"}}, 400, "response_format.type", "given 'xml'"),
         ({"extra_body": {"guided_regex": "["}}, 400, "guided_regex", "unclosed"),
-        ({"extra_body": {"use_beam_search": True}}, 400, "use_beam_search", "not supported by this engine"),
+        ({"extra_body": {"reasoning_effort": "high"}}, 400, "reasoning_effort", "not supported by this engine"),
         ({"tool_choice": "required"}, 400, "tool_choice", "needs tools"),
         ({"temperature": 9}, 400, "temperature", "at most 2"),
         ({"max_tokens": 9000}, 400, "messages", "too many"),

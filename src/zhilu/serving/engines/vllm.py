@@ -74,7 +74,7 @@ class VllmEngine:
         can=frozenset(
             {
                 "chat", "completions", "stream", "stream_usage", "tokenize", "metrics", "logprobs", "seed",
-                "tools", "json_schema", "n", "echo", "logit_bias", "lora",
+                "tools", "json_schema", "n", "echo", "logit_bias", "beam_search", "lora",
             }
         ),
         takes=frozenset({"max_len", "concurrency", "precision", "loras"}),
