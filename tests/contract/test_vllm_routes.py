@@ -183,3 +183,47 @@ def test_documents_are_cut_where_that_is_asked_for(http: httpx.Client) -> None:
     both = http.post("/rerank", json={**body, "truncate_prompt_tokens": 5}).json()["usage"]["prompt_tokens"]
     query, short = 9, 3  # [CLS] and [SEP] counted
     assert (per_doc, both) == (query + 10 + short, 5 + 5 + short)
+
+
+# -- several conversations -------------------------------------------------------------------------------------------
+
+TALKS = [[{"role": "user", "content": word}] for word in ("alpha", "beta", "gamma")]
+
+
+def test_several_conversations_are_answered_as_each_alone(http: httpx.Client) -> None:
+    wish = {"max_tokens": 8, "temperature": 0, "n": 2, "logprobs": True, "return_token_ids": True}
+    together = http.post("/v1/chat/completions/batch", json={**wish, "messages": TALKS}).json()
+    alone = [http.post("/v1/chat/completions", json={**wish, "messages": talk}).json() for talk in TALKS]
+    assert [choice["index"] for choice in together["choices"]] == list(range(6))
+    assert [c["message"] for c in together["choices"]] == [c["message"] for one in alone for c in one["choices"]]
+    prompts = [choice["prompt_token_ids"] for choice in together["choices"][::2]]
+    assert prompts == [one["prompt_token_ids"] for one in alone]
+    assert together["usage"]["prompt_tokens"] == sum(one["usage"]["prompt_tokens"] for one in alone)
+
+
+def test_a_format_holds_for_each_conversation(http: httpx.Client) -> None:
+    schema = {"type": "object", "properties": {"answer": {"enum": ["yes", "no"]}}, "required": ["answer"]}
+    format = {"type": "json_schema", "json_schema": {"name": "a", "schema": {**schema, "additionalProperties": False}}}
+    body = {"messages": TALKS, "max_tokens": 60, "response_format": format}
+    for choice in http.post("/v1/chat/completions/batch", json=body).json()["choices"]:
+        assert json.loads(choice["message"]["content"])["answer"] in ("yes", "no")
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"messages": []}, "messages"),
+        ({"messages": TALKS[0]}, "messages"),
+        ({"messages": [TALKS[0], []]}, "messages.1"),
+        ({"messages": [TALKS[0], [{"role": "user"}]]}, "messages.1.0.content"),
+        ({"stream": True}, "stream"),
+        ({"prompt_token_ids": [1]}, "prompt_token_ids"),
+        ({"temprature": 1}, "temprature"),
+    ],
+)
+def test_conversations_that_cannot_be_are_refused_by_name(
+    http: httpx.Client, fields: dict[str, Any], param: str
+) -> None:
+    reply = http.post("/v1/chat/completions/batch", json={"messages": TALKS, **fields})
+    assert reply.status_code == 400, reply.text
+    assert reply.json()["error"]["param"].startswith(param)

@@ -104,7 +104,12 @@ def test_missing_messages() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"logit_bias": {}, "store": True}, {"best_of": 2}, {"spaces_between_special_tokens": False}, {"reasoning_effort": "high"}],
+    [
+        {"logit_bias": {}, "store": True},
+        {"best_of": 2},
+        {"spaces_between_special_tokens": False},
+        {"reasoning_effort": "high"},
+    ],
 )
 def test_what_this_engine_cannot_do_is_refused_by_name(fields: dict[str, Any]) -> None:
     name = list(fields)[-1]

@@ -37,6 +37,7 @@ from zhilu.errors import (
 )
 from zhilu.logs import get_logger
 from zhilu.messages import T, pick_lang
+from zhilu.wire.batch import BatchChatRequest
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -133,6 +134,16 @@ class _Server:
         engine = self.loaded().engine
         prompt = await asyncio.to_thread(api.chat_prompt, engine.tokenizer, body, engine.max_len)
         return await self._generate(request, body, [prompt])
+
+    async def chat_batch(self, request: Request) -> Response:
+        """Several conversations at once: the parameters are those of each."""
+        body = wire.parse_request(BatchChatRequest, await _json(request))
+        self._accept(body.chats[0])
+        engine = self.loaded().engine
+        prompts = [
+            await asyncio.to_thread(api.chat_prompt, engine.tokenizer, chat, engine.max_len) for chat in body.chats
+        ]
+        return await self._generate(request, body.chats[0], prompts)
 
     async def _complete(self, request: Request, data: dict[str, Any]) -> Response:
         body = wire.parse_request(wire.CompletionRequest, data)
@@ -393,6 +404,7 @@ def create_app(
             Route("/v1/models", server.models),
             Route("/v1/models/{name:path}", server.model),
             Route("/v1/chat/completions", server.chat, methods=["POST"]),
+            Route("/v1/chat/completions/batch", server.chat_batch, methods=["POST"]),
             Route("/v1/completions", server.completions, methods=["POST"]),
             Route("/v1/load_lora_adapter", server.load_adapter, methods=["POST"]),
             Route("/v1/unload_lora_adapter", server.unload_adapter, methods=["POST"]),

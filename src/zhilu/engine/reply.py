@@ -117,7 +117,7 @@ class Reply:
             return wire.chat_completion(
                 self.id,
                 self.model,
-                [self._chat_choice(c) for c in self._choices],
+                [self._chat_choice(i, c) for i, c in enumerate(self._choices)],
                 self._usage(),
                 self.created,
                 system_fingerprint=self._fingerprint,
@@ -256,7 +256,7 @@ class Reply:
             wire.text_completion(self.id, self.model, self.created, [], used, system_fingerprint=fingerprint)
         )
 
-    def _chat_choice(self, choice: _Choice) -> dict[str, Any]:
+    def _chat_choice(self, index: int, choice: _Choice) -> dict[str, Any]:
         assert isinstance(self.request, wire.ChatRequest)
         text = _echoed(self.request) + choice.text
         return {
@@ -266,7 +266,14 @@ class Reply:
             "logprobs": wire.chat_logprobs(choice.logprobs) if self.request.num_top_logprobs is not None else None,
             "stop_reason": choice.stop_reason,
             "token_ids": choice.token_ids if self.request.return_token_ids else None,
+            **self._own_prompt(index),
         }
+
+    def _own_prompt(self, index: int) -> dict[str, Any]:
+        """Of a choice, where there are several conversations: the reply's own field holds only one."""
+        if len(self._prompts) == 1 or not self.request.return_token_ids:
+            return {}
+        return {"prompt_token_ids": list(self._prompts[index // self.request.n])}
 
     def _whole_text(self, index: int, choice: _Choice) -> dict[str, Any]:
         prompt = index // self.request.n

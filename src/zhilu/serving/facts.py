@@ -45,6 +45,7 @@ FEATURES: Mapping[str, T] = {
     "n": T("several answers to one request", "一次请求给出多个回答"),
     "echo": T("the prompt repeated in the answer", "在回答中重复提示"),
     "logit_bias": T("bias on single tokens", "对单个 token 的偏置"),
+    "batch": T("several conversations in one request", "一次请求多个对话"),
     "beam_search": T("beam search", "束搜索"),
     "embeddings": T("embeddings", "向量"),
     "lora": T("LoRA adapters loaded and unloaded while it runs", "运行中加载和卸载 LoRA 适配器"),

@@ -30,6 +30,7 @@ NEEDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
 )
 _ENDPOINTS = {
     "/v1/chat/completions": "chat",
+    "/v1/chat/completions/batch": "batch",
     "/v1/completions": "completions",
     "/tokenize": "tokenize",
     "/detokenize": "tokenize",

@@ -17,6 +17,7 @@ from zhilu.errors import InputError
 from zhilu.messages import T
 from zhilu.serving.gateway import Gateway
 from zhilu.serving.relay import read_body
+from zhilu.wire.batch import BatchChatRequest
 from zhilu.wire.rerank import RerankRequest, ScoreRequest
 
 __all__ = ["gateway_of", "json_only", "router"]
@@ -82,6 +83,13 @@ for _path in ("/rerank", "/v2/rerank"):
     router.post(_path, openapi_extra=body_of(RerankRequest))(rerank)
 for _path in ("/score", "/v1/score"):
     router.post(_path, openapi_extra=body_of(ScoreRequest))(score)
+
+
+@router.post("/v1/chat/completions/batch", openapi_extra=body_of(BatchChatRequest))
+async def chat_batch(request: Request) -> Response:
+    """Several conversations in one request."""
+    return await gateway_of(request).pass_on(request, "/v1/chat/completions/batch", BatchChatRequest)
+
 
 _KINDS = (wire.ChatRequest, wire.CompletionRequest, wire.EmbeddingRequest, RerankRequest, ScoreRequest)
 

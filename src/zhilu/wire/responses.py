@@ -68,16 +68,31 @@ class _CallOutput(_Strict):
     status: str | None = None
 
 
+class _Reasoning(_Strict):
+    """An empty one, as clients send it back with a history; what says something is refused before (``_refuse_tools_of_openai``)."""
+
+    type: Literal["reasoning"]
+    id: str | None = None
+    status: str | None = None
+    summary: list[Any] = []
+    content: list[Any] | None = None
+    encrypted_content: str | None = None
+
+
+_ITEM_KINDS = ("message", "function_call", "function_call_output", "reasoning")
+
+
 def _item_kind(value: Any) -> str:
-    """Which of the three an item is; anything else fails as a message and is then named by its ``type``."""
+    """Which of them an item is; anything else fails as a message and is then named by its ``type``."""
     kind = value.get("type") if isinstance(value, dict) else None
-    return f"<{kind}>" if kind in ("function_call", "function_call_output") else "<message>"
+    return f"<{kind}>" if kind in _ITEM_KINDS else "<message>"
 
 
 _Item = Annotated[
     Annotated[_Message, Tag("<message>")]
     | Annotated[_Call, Tag("<function_call>")]
-    | Annotated[_CallOutput, Tag("<function_call_output>")],
+    | Annotated[_CallOutput, Tag("<function_call_output>")]
+    | Annotated[_Reasoning, Tag("<reasoning>")],
     Discriminator(_item_kind),
 ]
 _Input = Annotated[Annotated[str, Tag("<str>")] | Annotated[list[_Item], Tag("<list>")], Discriminator(_text_kind)]
@@ -136,6 +151,18 @@ class ResponsesRequest(Request):
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
     safety_identifier: str | None = None
+    # vLLM's extras, checked as those of a chat
+    cache_salt: Any = None
+    frequency_penalty: Any = None
+    ignore_eos: Any = None
+    logit_bias: Any = None
+    min_p: Any = None
+    min_tokens: Any = None
+    presence_penalty: Any = None
+    repetition_penalty: Any = None
+    seed: Any = None
+    stop: Any = None
+    top_k: Any = None
     # known, refused by name with other values than these
     store: bool | None = None
     previous_response_id: str | None = None
@@ -149,13 +176,26 @@ class ResponsesRequest(Request):
     context_management: Any = None
 
 
+_PASSED_ON = (
+    *(
+        "temperature",
+        "top_p",
+        "parallel_tool_calls",
+        "user",
+        "cache_salt",
+        "frequency_penalty",
+        "ignore_eos",
+        "logit_bias",
+    ),
+    *("min_p", "min_tokens", "presence_penalty", "repetition_penalty", "seed", "stop", "top_k"),
+)
 # Known fields with the values that ask for nothing we lack.
 _HARMLESS: Mapping[str, tuple[Any, ...]] = {
     "store": (None, False),
     "previous_response_id": (None,),
     "conversation": (None,),
     "background": (None, False),
-    "reasoning": (None, {}, {"effort": None, "summary": None}),
+    "reasoning": (None, {}, {"effort": None, "summary": None}, {"effort": "none"}),
     "truncation": (None, "disabled"),
     "service_tier": (None, "auto", "default"),
     "max_tool_calls": (None,),
@@ -190,11 +230,8 @@ class ResponsesDialect:
         format = wish.text.format if wish.text else None
         chosen = {
             "max_completion_tokens": wish.max_output_tokens,
-            "temperature": wish.temperature,
-            "top_p": wish.top_p,
-            "parallel_tool_calls": wish.parallel_tool_calls,
             "response_format": _response_format(format),
-            "user": wish.user,
+            **{name: getattr(wish, name) for name in _PASSED_ON},
         }
         body: dict[str, Any] = {
             "messages": list(_messages(wish)),
@@ -416,7 +453,10 @@ def _refuse_tools_of_openai(data: Mapping[str, Any]) -> None:
     items = data.get("input")
     for number, item in enumerate(items if isinstance(items, list) else []):
         kind = item.get("type", "message") if isinstance(item, dict) else "message"
-        if kind not in ("message", "function_call", "function_call_output"):
+        is_empty = kind != "reasoning" or not any(
+            item.get(name) for name in ("summary", "content", "encrypted_content")
+        )
+        if kind not in _ITEM_KINDS or not is_empty:
             raise UnsupportedError(
                 T(
                     f"input.{number}: items of type {kind!r} are not supported.",
@@ -457,6 +497,8 @@ def _messages(request: ResponsesRequest) -> Iterator[dict[str, Any]]:
         return
     waiting: dict[str, Any] | None = None
     for item in request.input:
+        if isinstance(item, _Reasoning):
+            continue
         if isinstance(item, _Call):
             waiting = waiting or {"role": "assistant", "content": None}
             function = {"name": item.name, "arguments": item.arguments}

@@ -67,6 +67,19 @@ def test_wishes_keep_their_meaning() -> None:
     assert body["stream_options"] == {"include_usage": True}
 
 
+def test_what_vllm_takes_beside_it_reaches_the_chat() -> None:
+    extras = {"top_k": 40, "min_p": 0.1, "repetition_penalty": 1.2, "seed": 42, "stop": ["x"], "cache_salt": "s"}
+    body = ResponsesDialect({"model": "m", "input": "hi", "reasoning": {"effort": "none"}, **extras}).body()
+    assert extras.items() <= body.items()
+
+
+def test_reasoning_that_says_nothing_is_left_out_of_the_history() -> None:
+    empty = {"type": "reasoning", "id": "rs_1", "status": "completed", "summary": [], "encrypted_content": None}
+    items = [{"role": "assistant", "content": "a"}, empty, {"role": "user", "content": "b"}]
+    messages = ResponsesDialect({"model": "m", "input": items}).body()["messages"]
+    assert [message["content"] for message in messages] == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("extra", "param"),
     [
@@ -78,7 +91,7 @@ def test_wishes_keep_their_meaning() -> None:
         ({"reasoning": {"effort": "high"}}, "reasoning"),
         ({"include": ["file_search_call.results"]}, "include"),
         ({"tools": [{"type": "web_search"}]}, "tools.0.type"),
-        ({"input": [{"type": "reasoning", "summary": []}]}, "input.0.type"),
+        ({"input": [{"type": "reasoning", "summary": [], "content": [{"text": "hm"}]}]}, "input.0.type"),
         ({"input": []}, "input"),
         ({"inpt": "x"}, "inpt"),
         ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format.schema"),
