@@ -88,13 +88,16 @@ class Engine:
         work = self.scheduler.schedule()
         if not work:
             return []
+        self.metrics.note_start(work)
         logits = self.runner.run([self._chunk(item) for item in work])
         ends = accumulate(item.num_logits for item in work)
         shares = [logits[end - item.num_logits : end] for item, end in zip(work, ends, strict=True)]
+        num_read = sum(item.num_prompt_tokens for item in work)
         for item in work:
             self.scheduler.computed(item)
-        self.metrics.count_step(work)
-        return [output for item, rows in zip(work, shares, strict=True) for output in self._take_tokens(item, rows)]
+        outputs = [output for item, rows in zip(work, shares, strict=True) for output in self._take_tokens(item, rows)]
+        self.metrics.count_step(work, num_read + len(outputs))
+        return outputs
 
     def abort(self, id: str) -> None:
         """Forget a request and free its blocks; unknown and finished ids are fine."""

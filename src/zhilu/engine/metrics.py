@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Metrics", "prometheus_text"]
 
+_STEP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_COUNTS = tuple(digit * 10**power for power in range(6) for digit in (1, 2, 5))
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -58,9 +60,29 @@ class Metrics:
         self.finished: Counter[str] = Counter()
         self.first_token_seconds = Histogram()
         self.request_seconds = Histogram()
+        self.token_gap_seconds = Histogram(_STEP_SECONDS)
+        self.queue_seconds = Histogram()
+        self.prefill_seconds = Histogram()
+        self.decode_seconds = Histogram()
+        self.inference_seconds = Histogram()
+        self.step_tokens = Histogram(_COUNTS)
+        self.request_prompt_tokens = Histogram(_COUNTS)
+        self.request_generated_tokens = Histogram(_COUNTS)
+        self.request_n = Histogram(_COUNTS)
+        self.request_max_tokens = Histogram(_COUNTS)
+        self.request_preemptions = Histogram((0, *_COUNTS))
 
-    def count_step(self, work: SequenceOf[Work]) -> None:
+    def note_start(self, work: SequenceOf[Work]) -> None:
+        """A step begins: those who are in one for the first time have waited until now."""
+        for item in work:
+            if item.sequence.admitted_at is None:
+                item.sequence.admitted_at = time.monotonic()
+                self.queue_seconds.add(item.sequence.admitted_at - item.sequence.request.arrived)
+
+    def count_step(self, work: SequenceOf[Work], num_tokens: int) -> None:
+        """``num_tokens``: of prompts that were read, and those generated."""
         self.num_steps += 1
+        self.step_tokens.add(num_tokens)
         self.num_computed_tokens += sum(item.num_tokens + len(item.draft) for item in work)
 
     def count_draft(self, num_drafted: int, num_accepted: int) -> None:
@@ -70,15 +92,29 @@ class Metrics:
 
     def count_token(self, sequence: Sequence) -> None:
         self.num_generated_tokens += 1
-        if sequence.first_token_at is None:
-            sequence.first_token_at = time.monotonic()
-            self.first_token_seconds.add(sequence.first_token_at - sequence.request.arrived)
+        now = time.monotonic()
+        if sequence.last_token_at is None:
+            sequence.first_token_at = now
+            self.first_token_seconds.add(now - sequence.request.arrived)
+            self.prefill_seconds.add(now - (sequence.admitted_at or now))
             self.num_prefix_queries += sequence.num_prompt
             self.num_prefix_hits += sequence.num_cached
+        else:
+            self.token_gap_seconds.add(now - sequence.last_token_at)
+        sequence.last_token_at = now
 
     def count_finish(self, sequence: Sequence, reason: str) -> None:
         self.finished[reason] += 1
-        self.request_seconds.add(time.monotonic() - sequence.request.arrived)
+        now, request = time.monotonic(), sequence.request
+        self.request_seconds.add(now - request.arrived)
+        self.decode_seconds.add(now - (sequence.first_token_at or now))
+        self.inference_seconds.add(now - (sequence.admitted_at or now))
+        self.request_generated_tokens.add(sequence.num_output)
+        self.request_preemptions.add(sequence.num_preemptions)
+        if sequence.index == 0:  # what is the request's own counts once
+            self.request_prompt_tokens.add(sequence.num_prompt)
+            self.request_n.add(request.n)
+            self.request_max_tokens.add(request.params.max_tokens)
 
 
 def prometheus_text(engine: Engine, model: str) -> str:
@@ -113,12 +149,46 @@ def prometheus_text(engine: Engine, model: str) -> str:
         lines.append(
             f'vllm:request_success_total{{{labels},finished_reason="{reason}"}} {metrics.finished[reason]}'
         )  # fmt: skip
+    lines += _cache_info(engine, labels)
     for name, histogram, help in (
         ("vllm:time_to_first_token_seconds", metrics.first_token_seconds, "From arrival to the first token."),
         ("vllm:e2e_request_latency_seconds", metrics.request_seconds, "From arrival to the last token."),
+        ("vllm:inter_token_latency_seconds", metrics.token_gap_seconds, "From one token to the next."),
+        ("vllm:request_queue_time_seconds", metrics.queue_seconds, "From arrival to the first step."),
+        ("vllm:request_prefill_time_seconds", metrics.prefill_seconds, "From the first step to the first token."),
+        ("vllm:request_decode_time_seconds", metrics.decode_seconds, "From the first token to the last."),
+        ("vllm:request_inference_time_seconds", metrics.inference_seconds, "From the first step to the last token."),
+        ("vllm:iteration_tokens_total", metrics.step_tokens, "Prompt tokens read and tokens generated in a step."),
+        ("vllm:request_prompt_tokens", metrics.request_prompt_tokens, "Prompt tokens of a request."),
+        ("vllm:request_generation_tokens", metrics.request_generated_tokens, "Tokens of an answer."),
+        ("vllm:request_params_n", metrics.request_n, "Answers asked for."),
+        ("vllm:request_params_max_tokens", metrics.request_max_tokens, "The limit of tokens of a request."),
+        ("vllm:request_num_preemptions", metrics.request_preemptions, "How often an answer had to wait again."),
     ):
         lines += [f"# HELP {name} {help}", f"# TYPE {name} histogram", *histogram.lines(name, labels)]
     return "\n".join(lines) + "\n"
+
+
+def _cache_info(engine: Engine, labels: str) -> list[str]:
+    """Why sequences wait, and the size of the key-value memory, as labels: that is how vLLM tells it."""
+    scheduler, pool = engine.scheduler, engine.scheduler.pool
+    num_tokens = pool.num_blocks * pool.block_size
+    size = {
+        "block_size": pool.block_size,
+        "num_gpu_blocks": pool.num_blocks,
+        "kv_cache_size_tokens": num_tokens,
+        "kv_cache_max_concurrency": round(num_tokens / engine.max_len, 2),
+        "enable_prefix_caching": pool.prefix_caching,
+    }
+    waiting, config = "vllm:num_requests_waiting_by_reason", "vllm:cache_config_info"
+    return [
+        f"# HELP {waiting} Sequences waiting, by what they wait for.",
+        f"# TYPE {waiting} gauge",
+        f'{waiting}{{{labels},reason="capacity"}} {len(scheduler.waiting)}',
+        f"# HELP {config} The key-value memory.",
+        f"# TYPE {config} gauge",
+        f"{config}{{{labels}," + ",".join(f'{key}="{value}"' for key, value in size.items()) + "} 1.0",
+    ]
 
 
 def kv_usage(scheduler: Scheduler) -> float:

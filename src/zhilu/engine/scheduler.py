@@ -28,6 +28,11 @@ class Work:
     draft: SequenceOf[int] = ()
 
     @property
+    def num_prompt_tokens(self) -> int:
+        """How many of them belong to the prompt."""
+        return max(0, min(self.num_tokens, self.sequence.num_prompt - self.sequence.num_computed))
+
+    @property
     def completes(self) -> bool:
         """After this the sequence has logits for its next token."""
         return self.num_tokens == self.sequence.num_pending

@@ -80,7 +80,9 @@ class Sequence:
         self.guide: Guide | None = None  # where it stands in its grammar, if it has one
         self.drafter: Drafter | None = None  # where the engine speculates
         self.num_characters = 0
+        self.admitted_at: float | None = None  # when it first began to be computed
         self.first_token_at: float | None = None
+        self.last_token_at: float | None = None
 
     @property
     def num_output(self) -> int:
