@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -71,7 +73,7 @@ def test_the_small_routes_ask_for_the_key_too(tmp_path: Any) -> None:
         run_gateway(tmp_path, {"api_key": "secret-of-the-test"}) as running,
         httpx.Client(base_url=running.url) as client,
     ):
-        for path in ("/invocations", "/rerank", "/v2/rerank", "/score", "/v1/score"):
+        for path in ("/invocations", "/rerank", "/v2/rerank", "/score", "/v1/score", "/abort_requests"):
             assert client.post(path, json={}).status_code == 401, path
         for path in ("/load", "/tokenizer_info"):
             assert client.get(path).status_code == 401, path
@@ -185,6 +187,29 @@ def test_documents_are_cut_where_that_is_asked_for(http: httpx.Client) -> None:
     assert (per_doc, both) == (query + 10 + short, 5 + 5 + short)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "order", "code"), [("float16", "big", ">e"), ("float32", "little", "<f"), (None, None, "<f")]
+)
+def test_vectors_as_bytes_in_the_form_asked_for(
+    http: httpx.Client, dtype: str | None, order: str | None, code: str
+) -> None:
+    wish = {"model": "minilm", "input": "a cat", "encoding_format": "base64", "embed_dtype": dtype, "endianness": order}
+    (entry,) = http.post("/v1/embeddings", json=wish).json()["data"]
+    values = [value for (value,) in struct.iter_unpack(code, base64.b64decode(entry["embedding"]))]
+    (plain,) = http.post("/v1/embeddings", json={"model": "minilm", "input": "a cat"}).json()["data"]
+    assert values == pytest.approx(plain["embedding"], abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["encoding_format", "embed_dtype", "endianness"])
+def test_another_form_of_bytes_is_refused_by_name(http: httpx.Client, name: str) -> None:
+    body = {"model": "minilm", "input": "x", "encoding_format": "base64", name: f"bad_{name}"}
+    reply = http.post("/v1/embeddings", json=body)
+    assert reply.status_code == 400 and reply.json()["error"]["param"] == name
+    assert "literal_error" in reply.text and f"bad_{name}" in reply.text
+    if name != "encoding_format":
+        assert http.post("/v1/embeddings", json={"model": "minilm", "input": "x", name: "native"}).status_code == 400
+
+
 # -- several conversations -------------------------------------------------------------------------------------------
 
 TALKS = [[{"role": "user", "content": word}] for word in ("alpha", "beta", "gamma")]
@@ -227,3 +252,44 @@ def test_conversations_that_cannot_be_are_refused_by_name(
     reply = http.post("/v1/chat/completions/batch", json={"messages": TALKS, **fields})
     assert reply.status_code == 400, reply.text
     assert reply.json()["error"]["param"].startswith(param)
+
+
+# -- ended by somebody else ------------------------------------------------------------------------------------------
+
+ENDLESS = {"prompt": "x", "max_tokens": 4000, "temperature": 1, "ignore_eos": True}
+
+
+def test_a_stream_is_cancelled_by_its_id(http: httpx.Client) -> None:
+    with http.stream("POST", "/v1/completions", json={**ENDLESS, "stream": True}) as stream:
+        lines = (line for line in stream.iter_lines() if line)
+        id = json.loads(next(lines)[6:])["id"]
+        with httpx.Client(base_url=http.base_url, timeout=60) as other:
+            assert other.post("/v1/requests/cancel", json={"request_ids": [id, "no"]}).json() == {
+                "status": "cancelled",
+                "cancelled_request_ids": [id],
+            }
+        *_, error, done = lines
+        assert (json.loads(error[6:])["error"]["code"], done) == ("cancelled", "data: [DONE]")
+
+
+@pytest.mark.parametrize("fields", [{}, {"temperature": 0, "n": 4, "use_beam_search": True}])
+def test_a_whole_answer_is_cancelled_by_an_id_of_its_own(http: httpx.Client, fields: dict[str, Any]) -> None:
+    replies: list[httpx.Response] = []
+    body = {**ENDLESS, "request_id": "mine", **fields}
+    worker = threading.Thread(
+        target=lambda: replies.append(httpx.post(f"{http.base_url}/v1/completions", json=body, timeout=60))
+    )
+    worker.start()
+    deadline = time.monotonic() + 30
+    while http.delete("/v1/requests/cmpl-mine").status_code == 404:
+        assert time.monotonic() < deadline and worker.is_alive()
+    worker.join()
+    assert (replies[0].status_code, replies[0].json()["error"]["code"]) == (499, "cancelled")
+    assert http.get("/load").json() == {"server_load": 0}
+
+
+def test_an_id_that_nobody_has_is_not_found(http: httpx.Client) -> None:
+    reply = http.post("/v1/requests/cmpl-none/cancel")
+    assert reply.status_code == 404 and "cmpl-none" in reply.json()["error"]["message"]
+    for body in ({}, {"request_ids": []}):
+        assert http.post("/abort_requests", json=body).json() == {"status": "cancelled", "cancelled_request_ids": []}

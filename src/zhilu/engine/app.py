@@ -38,6 +38,7 @@ from zhilu.errors import (
 from zhilu.logs import get_logger
 from zhilu.messages import T, pick_lang
 from zhilu.wire.batch import BatchChatRequest
+from zhilu.wire.cancel import CancelRequest, cancelled
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -63,7 +64,7 @@ class _Server:
         self.created = int(time.time())
         self.fingerprint: str | None = None
         self.adapters: dict[str, Path] = {}
-        self.num_open = 0
+        self.open: dict[str, Answer | BeamAnswer] = {}  # by the id of the reply
         self.service: EngineService | None = None
         self.failure: ZhiluError | None = None
 
@@ -184,16 +185,28 @@ class _Server:
             answer = await service.submit(wire.new_id("req"), prompts, params, body.n, adapter)
         model = adapter or self.name
         reply = Reply(body, answer, service.engine.tokenizer, model, prompts, _lang(request), self.fingerprint)
-        self.num_open += 1
+        if reply.id in self.open:
+            answer.abort()
+            taken = T(f"a request {body.request_id!r} is being answered", f"请求 {body.request_id!r} 正在回答中")
+            raise InputError(taken, param="request_id")
+        self.open[reply.id] = answer
         if body.stream:
-            return _EventStream(reply.events(), answer, self._closed)
+            return _EventStream(reply.events(), answer, lambda: self._closed(reply.id))
         try:
             return await _unless_disconnected(request, reply, answer)
         finally:
-            self._closed()
+            self._closed(reply.id)
 
-    def _closed(self) -> None:
-        self.num_open -= 1
+    def _closed(self, id: str) -> None:
+        self.open.pop(id, None)
+
+    async def cancel(self, request: Request) -> Response:
+        """End the answers of these ids; those that are none are left out of the reply."""
+        body = wire.parse_request(CancelRequest, await _json(request))
+        found = [id for id in body.request_ids if id in self.open]
+        for id in found:
+            self.open[id].cancel()
+        return JSONResponse(cancelled(found))
 
     async def tokenize(self, request: Request) -> Response:
         body = wire.parse_request(wire.TokenizeRequest, await _json(request))
@@ -228,7 +241,7 @@ class _Server:
 
     async def load_now(self, request: Request) -> Response:
         """Generations that are being answered, under vLLM's name for it."""
-        return JSONResponse({"server_load": self.num_open})
+        return JSONResponse({"server_load": len(self.open)})
 
     async def load_adapter(self, request: Request) -> Response:
         body = wire.parse_request(wire.LoadAdapterRequest, await _json(request))
@@ -408,6 +421,7 @@ def create_app(
             Route("/v1/completions", server.completions, methods=["POST"]),
             Route("/v1/load_lora_adapter", server.load_adapter, methods=["POST"]),
             Route("/v1/unload_lora_adapter", server.unload_adapter, methods=["POST"]),
+            Route("/v1/requests/cancel", server.cancel, methods=["POST"]),
             Route("/invocations", server.invocations, methods=["POST"]),
             Route("/tokenize", server.tokenize, methods=["POST"]),
             Route("/detokenize", server.detokenize, methods=["POST"]),

@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zhilu import wire
 from zhilu.engine.detokenizer import IncrementalText
 from zhilu.engine.sampler import SampledToken
 from zhilu.engine.sampling import SamplingParams
 from zhilu.engine.sequence import Output
-from zhilu.errors import UnsupportedError
+from zhilu.errors import CancelledByUser, UnsupportedError
 from zhilu.messages import T
 
 if TYPE_CHECKING:
@@ -95,12 +95,26 @@ class BeamAnswer:
         self._width = width
         self._penalty = 1.0 if length_penalty is None else length_penalty
         self._adapter = adapter
+        self._cancelled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def __aiter__(self) -> AsyncIterator[tuple[int, Output]]:
-        found = await asyncio.gather(*(self._outputs(prompt, params) for prompt, params in self._wishes))
+        work = asyncio.gather(*(self._outputs(prompt, params) for prompt, params in self._wishes))
+        try:
+            both: set[asyncio.Future[Any]] = {work, self._cancelled}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise CancelledByUser(T("the request was cancelled", "请求已被取消"))
+            found = work.result()
+        finally:
+            work.cancel()
         for position, outputs in enumerate(found):
             for output in outputs:
                 yield position * self._width + output.index, output
+
+    def cancel(self) -> None:
+        """See ``service.Answer``."""
+        if not self._cancelled.done():
+            self._cancelled.set_result(None)
 
     def abort(self) -> None:
         """Nothing to do: a step that is cancelled aborts its own requests."""

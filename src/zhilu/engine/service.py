@@ -17,7 +17,7 @@ from typing import TypeVar
 from zhilu.engine.engine import Engine
 from zhilu.engine.sampling import SamplingParams
 from zhilu.engine.sequence import Output
-from zhilu.errors import BusyError, InputError, UpstreamError, ZhiluError
+from zhilu.errors import BusyError, CancelledByUser, InputError, UpstreamError, ZhiluError
 from zhilu.logs import get_logger
 from zhilu.messages import T
 
@@ -68,6 +68,11 @@ class Answer:
             raise output.error
         self._num_open -= output.finish_reason is not None
         return self._first_choice[output.request_id] + output.index, output
+
+    def cancel(self) -> None:
+        """Somebody else wants it to end: who reads it gets CancelledByUser next, and aborts."""
+        first = next(iter(self._first_choice))
+        self.put(Output(first, 0, error=CancelledByUser(T("the request was cancelled", "请求已被取消"))))
 
     def abort(self) -> None:
         """Stop what still runs and free its blocks. Call it in a ``finally``: nothing happens to a finished answer."""

@@ -81,10 +81,10 @@ class Embeddings:
         vectors = np.asarray(embedder.embed(texts, kind=body.input_type), dtype=np.float32)[:, :dim]
         if dim < embedder.dim:  # the first dimensions of a vector trained to be cut are a shorter one, once scaled
             vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        vectors = np.ascontiguousarray(vectors, dtype="<f4")
         data: list[Any] = cast("list[Any]", vectors.tolist())
         if body.encoding_format == "base64":
-            data = [base64.b64encode(vector.tobytes()).decode() for vector in vectors]
+            order, size = (">" if body.endianness == "big" else "<"), (2 if body.embed_dtype == "float16" else 4)
+            data = [base64.b64encode(vector.astype(f"{order}f{size}").tobytes()).decode() for vector in vectors]
         return wire.embedding_list(name, data, num_tokens)
 
 

@@ -47,6 +47,7 @@ FEATURES: Mapping[str, T] = {
     "logit_bias": T("bias on single tokens", "对单个 token 的偏置"),
     "batch": T("several conversations in one request", "一次请求多个对话"),
     "beam_search": T("beam search", "束搜索"),
+    "cancel": T("answers ended by their ids", "按编号取消回答"),
     "embeddings": T("embeddings", "向量"),
     "lora": T("LoRA adapters loaded and unloaded while it runs", "运行中加载和卸载 LoRA 适配器"),
 }

@@ -6,6 +6,7 @@ What needs no engine is answered here: the list of models, embeddings, reranking
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 import uuid
@@ -126,6 +127,20 @@ class Gateway:
             except httpx.HTTPError as error:
                 raise broken_off(route.served, error) from error
             return Response(content, response.status_code, media_type=response.headers.get("content-type"))
+
+    async def cancel(self, ids: Sequence[str]) -> list[str]:
+        """End the answers of these ids, whichever engine gives them; returns those that there were."""
+        raw = json.dumps({"request_ids": list(ids)}).encode()
+        ready = [s for s in self.supervisor.states().values() if s.state == "ready" and "cancel" in s.facts.can]
+
+        async def tell(served: Served) -> list[str]:
+            with suppress(httpx.HTTPError, ValueError, KeyError):
+                response = await self.post(served, "/v1/requests/cancel", raw)
+                return list(json.loads(await response.aread())["cancelled_request_ids"])
+            return []
+
+        found = {id for some in await asyncio.gather(*map(tell, ready)) for id in some}
+        return [id for id in ids if id in found]
 
     async def load_lora(self, request: Request) -> Response:
         """vLLM's ``/v1/load_lora_adapter``."""

@@ -13,11 +13,12 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from zhilu import __version__, wire
-from zhilu.errors import InputError
+from zhilu.errors import InputError, NotFoundError
 from zhilu.messages import T
 from zhilu.serving.gateway import Gateway
 from zhilu.serving.relay import read_body
 from zhilu.wire.batch import BatchChatRequest
+from zhilu.wire.cancel import CancelRequest, cancelled
 from zhilu.wire.rerank import RerankRequest, ScoreRequest
 
 __all__ = ["gateway_of", "json_only", "router"]
@@ -89,6 +90,23 @@ for _path in ("/score", "/v1/score"):
 async def chat_batch(request: Request) -> Response:
     """Several conversations in one request."""
     return await gateway_of(request).pass_on(request, "/v1/chat/completions/batch", BatchChatRequest)
+
+
+@router.post("/v1/requests/cancel", openapi_extra=body_of(CancelRequest))
+@router.post("/abort_requests", openapi_extra=body_of(CancelRequest))
+async def cancel_requests(request: Request) -> dict[str, Any]:
+    """End answers by the ids of their replies; ids that are none are left out."""
+    body = wire.parse_request(CancelRequest, wire.parse_json(await read_body(request)))
+    return cancelled(await gateway_of(request).cancel(body.request_ids))
+
+
+@router.post("/v1/requests/{id}/cancel")
+@router.delete("/v1/requests/{id}")
+async def cancel_request(id: str, request: Request) -> dict[str, str]:
+    """End one answer by the id of its reply."""
+    if not await gateway_of(request).cancel([id]):
+        raise NotFoundError(T(f"No request {id!r} is being answered.", f"没有正在回答的请求 {id!r}。"), param="id")
+    return {"status": "cancelled", "request_id": id}
 
 
 _KINDS = (wire.ChatRequest, wire.CompletionRequest, wire.EmbeddingRequest, RerankRequest, ScoreRequest)

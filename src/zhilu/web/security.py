@@ -40,7 +40,7 @@ _HEADERS = {
 # Answer without a key: the page itself (it asks for the key) and the liveness check; neither shows anything of a person's.
 _GUARDED = (
     *("/v1/", "/v2/", "/zhilu/", "/api/", "/metrics", "/tokenize", "/detokenize"),
-    *("/invocations", "/load", "/rerank", "/score"),
+    *("/abort_requests", "/invocations", "/load", "/rerank", "/score"),
 )
 
 

@@ -197,7 +197,9 @@ def _as_input_error(model: type[BaseModel], failure: ValidationError) -> InputEr
     if worst["type"] == "missing":
         return InputError(T(f"{path} {en}", f"{path} {zh}"), param=path, code="missing")
     given = _short(worst["input"])
-    if worst["type"].endswith("_equal"):  # clients of vLLM look for these names in the message
+    if (
+        worst["type"].endswith("_equal") or worst["type"] == "literal_error"
+    ):  # clients of vLLM look for these names in the message
         given = f"{given} [{worst['type']}]"
     message = T(f"{path} {en}, given {given}", f"{path} {zh}，给出的是 {given}")
     return InputError(message, param=path, code=worst["type"])

@@ -28,7 +28,7 @@ class ZhiluEngine:
         can=frozenset(
             {
                 "chat", "completions", "stream", "stream_usage", "tokenize", "metrics", "state", "logprobs", "seed",
-                "tools", "json_schema", "n", "echo", "logit_bias", "beam_search", "batch", "lora",
+                "tools", "json_schema", "n", "echo", "logit_bias", "beam_search", "batch", "cancel", "lora",
             }
         ),
         takes=frozenset({"max_len", "concurrency", "precision", "loras", "speculate"}),
