@@ -336,7 +336,7 @@ def test_a_prompt_is_cut_where_that_is_asked_for(client: openai.OpenAI) -> None:
         ({"prompt": "a", "max_tokens": 0}, "max_tokens"),
         ({"prompt": [999_999]}, "out of vocabulary"),
         ({"prompt": "a", "logit_bias": {"999999": 1}}, "999999"),
-        ({"prompt": "a", "extra_body": {"use_beam_search": True}}, "use_beam_search"),
+        ({"prompt": "a", "stream": True, "extra_body": {"use_beam_search": True}}, "use_beam_search"),
         ({"prompt": "a", "extra_body": {"min_character": 1}}, "min_character"),
         ({"prompt": "a", "seed": 2**63}, "less_than_equal"),
         ({"prompt": "a", "seed": -(2**63) - 1}, "greater_than_equal"),

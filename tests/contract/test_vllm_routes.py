@@ -112,6 +112,8 @@ def test_an_adapter_of_the_same_name_has_already_been_loaded(gateway: RunningGat
     with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0) as client:
         body = {"lora_name": "mine", "lora_path": folder}
         assert "success" in client.post("load_lora_adapter", cast_to=str, body=body)
+        *_, last = client.models.list().data
+        assert (last.id, last.parent, last.root) == ("mine", "tiny", folder)  # type: ignore[attr-defined]
         with pytest.raises(openai.BadRequestError, match="already been loaded"):
             client.post("load_lora_adapter", cast_to=str, body=body)
         assert "success" in client.post("load_lora_adapter", cast_to=str, body={**body, "load_inplace": True})

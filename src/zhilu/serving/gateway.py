@@ -224,7 +224,7 @@ class Gateway:
         await asyncio.to_thread(self.remembered.keep, model)
 
     async def models(self) -> list[dict[str, Any]]:
-        """Every name that a request may give, with the state of its engine: the default first, embedders last."""
+        """Every name that a request may give, with the state of its engine: the default first, adapters last."""
         entries = {entry["id"]: entry for entry in await asyncio.to_thread(self.supervisor.catalog.list)}
         states = self.supervisor.states()
         for name, served in states.items():
@@ -246,7 +246,9 @@ class Gateway:
             entries.pop(name) for name in (self.context.settings.model,) if name in entries
         ]  # of a request without one
         embedders = [{"id": name, "root": name, "parent": None, "state": "ready"} for name in self.embeddings.names()]
-        return [*first, *entries.values(), *embedders]
+        adapters = [entry for entry in entries.values() if entry["parent"]]
+        models = [entry for entry in entries.values() if not entry["parent"]]
+        return [*first, *models, *embedders, *adapters]
 
     async def model(self, name: str) -> dict[str, Any]:
         """Raises NotFoundError."""
