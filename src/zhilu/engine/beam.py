@@ -141,7 +141,7 @@ class BeamAnswer:
             outputs = await self._step(rows, own)
             first += outputs[: not length]
             grown = [
-                beam.grown(replace(output.token, id=id, logprob=logprob, rank=rank))
+                beam.grown(output.token._replace(id=id, logprob=logprob, rank=rank))
                 for beam, output in zip(live, outputs, strict=True)
                 if output.token is not None
                 for rank, (id, logprob) in enumerate(output.token.top, start=1)
@@ -180,7 +180,7 @@ class BeamAnswer:
         outputs = []
         for place, token in enumerate(beam.tokens, start=1):
             shown = token if params.num_top_logprobs is not None else SampledToken(token.id)
-            shown = replace(shown, top=shown.top[: params.num_top_logprobs])
+            shown = shown._replace(top=shown.top[: params.num_top_logprobs])
             if token.id in ends:
                 outputs.append(Output("", index, "", shown, "stop", token.id))
             else:

@@ -21,6 +21,7 @@ from zhilu.engine.app import create_app
 from zhilu.engine.drain import DrainingServer, Gate
 from zhilu.engine.options import SPECULATE, EngineOptions, check_speculate
 from zhilu.errors import InputError, ZhiluError
+from zhilu.heap import giving_back_freed
 from zhilu.logs import configure_logs
 from zhilu.messages import T, set_lang
 
@@ -116,7 +117,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     if args.parent_watch:
         threading.Thread(target=_exit_with_parent, args=(server,), name="parent-watch", daemon=True).start()
-    server.run()
+    with giving_back_freed():
+        server.run()
     for failure in failures:
         print(failure.message.say(), failure.fix or "", file=sys.stderr)
     return failures[0].exit_code if failures else 0

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from zhilu import wire
 from zhilu.context import Context, context_of
 from zhilu.errors import NotFoundError, ZhiluError
+from zhilu.heap import giving_back_freed
 from zhilu.jobs import Job
 from zhilu.logs import get_logger
 from zhilu.messages import T
@@ -64,7 +65,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     if given["catalog"] is None:  # `zhilu serve` serves the one model that it was given
         await gateway.start_remote()
     try:
-        yield
+        with giving_back_freed():
+            yield
     finally:
         starting.cancel()
         await supervisor.aclose()
