@@ -33,6 +33,10 @@ _KINDS = {"float32": "f32", "bfloat16": "bf16"}
 # parameters, 8 sequences, one core: 901 tokens/s without, 1,681 with 32; a logit's largest error grew from 0.17 to 0.22.
 _ACTIVATION_GROUP = {"full": 0, "int8": 32}
 
+# Kernels kept for shapes that were seen, where every length of a step is a shape of its own: 5,000 by default. Measured on
+# 26 million random parameters, 199 steps of mixed lengths: 431 MB by default, 408 MB with 100, at the same speed.
+_KEPT_KERNELS = 100
+
 # Deltas of so many recently used adapters stay stacked: each one costs its columns in every product, and stacking anew
 # costs a copy of them all.
 _KEPT_ADAPTERS = 4
@@ -112,6 +116,7 @@ class OpenVINORunner(Runner):
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": _ACTIVATION_GROUP[self.precision],
             "INFERENCE_NUM_THREADS": self.threads,
             "PERFORMANCE_HINT": "LATENCY",
+            "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_KERNELS,
             # Several engines may share the machine: pinned, they would sit on the same cores.
             "ENABLE_CPU_PINNING": False,
         }
