@@ -60,16 +60,42 @@ async def _stream(port: int, body: dict[str, Any]) -> Answer:
         f"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(data)}\r\nConnection: close\r\n\r\n"
     )
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**22)
-    answer, begin = Answer(), time.perf_counter()
+    loop = asyncio.get_running_loop()
+    transport, received = await loop.create_connection(_Received, "127.0.0.1", port)
+    begin = time.perf_counter()
     try:
-        writer.write(head.encode() + data)
-        status = await reader.readline()
-        if b" 200 " not in status:
-            raise RuntimeError((status + await reader.read()).decode("utf-8", "replace")[:2000])
-        usage: dict[str, Any] = {}
-        texts = []
-        while line := await reader.readline():
+        transport.write(head.encode() + data)
+        await received.whole
+    finally:
+        transport.close()
+    return _read(received.parts, begin)
+
+
+class _Received(asyncio.Protocol):
+    """Keeps what comes and when. It is read once all is over: on two cores the engine pays for what a client does meanwhile."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[float, bytes]] = []
+        self.whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        self.parts.append((time.perf_counter(), data))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.whole.done():
+            self.whole.set_exception(exc) if exc else self.whole.set_result(None)
+
+
+def _read(parts: Sequence[tuple[float, bytes]], begin: float) -> Answer:
+    raw = b"".join(data for _, data in parts)
+    status, _, _ = raw.partition(b"\r\n")
+    if b" 200 " not in status:
+        raise RuntimeError(raw.decode("utf-8", "replace")[:2000])
+    answer, usage, texts = Answer(), {}, []
+    rest = b""
+    for moment, data in parts:
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
             if not line.startswith(b"data: {"):
                 continue
             event = json.loads(line[6:])
@@ -77,13 +103,11 @@ async def _stream(port: int, body: dict[str, Any]) -> Answer:
                 raise RuntimeError(str(event["error"]))
             usage = event.get("usage") or usage
             if event.get("choices"):
-                answer.last = time.perf_counter() - begin
+                answer.last = moment - begin
                 answer.first = answer.first or answer.last
                 answer.num_events += 1
                 texts.append(event["choices"][0].get("text") or "")
-        if "completion_tokens" not in usage:
-            raise RuntimeError(f"no usage at the end of the stream; the answer: {''.join(texts)[:200]!r}")
-        answer.num_tokens, answer.text = int(usage["completion_tokens"]), "".join(texts)
-        return answer
-    finally:
-        writer.close()
+    if "completion_tokens" not in usage:
+        raise RuntimeError(f"no usage at the end of the stream; the answer: {''.join(texts)[:200]!r}")
+    answer.num_tokens, answer.text = int(usage["completion_tokens"]), "".join(texts)
+    return answer

@@ -33,7 +33,7 @@ _SAID = (501, 503)
 def document() -> dict[str, Any]:
     """The routes' own, before anything listens: each operation is a test of its own."""
     app = FastAPI()
-    for router in (routes.router, workbench_routes.router):
+    for router in (routes.first_router, routes.router, workbench_routes.router):
         app.include_router(router)
     return app.openapi()
 

@@ -32,7 +32,7 @@ def gateway_of(request: Request) -> Gateway:
     return gateway
 
 
-def json_only(request: Request) -> None:
+async def json_only(request: Request) -> None:  # not a plain function: FastAPI would hand each call to a thread
     """NotJsonError for a body that is said to be something else, a form for example."""
     wire.check_media_type(request.headers.get("content-type"))
 

@@ -66,6 +66,9 @@ def create_app(
     app.state.ephemeral = ephemeral
     for name, value in (state or {}).items():
         setattr(app.state, name, value)
+    for group in groups.values():
+        if hasattr(group, "first_router"):
+            app.include_router(group.first_router)
     app.include_router(routes.router)
     for group in groups.values():
         app.include_router(group.router)

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
 from zhilu.errors import AuthError, ForbiddenError, ZhiluError, error_body
@@ -37,6 +37,10 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_RAW = [
+    (name.lower().encode(), value.encode())
+    for name, value in {**_HEADERS, "Content-Security-Policy": CONTENT_SECURITY_POLICY}.items()
+]
 # Answer without a key: the page itself (it asks for the key) and the liveness check; neither shows anything of a person's.
 _GUARDED = (
     *("/v1/", "/v2/", "/zhilu/", "/api/", "/metrics", "/tokenize", "/detokenize"),
@@ -92,10 +96,8 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                out = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    out.setdefault(name, value)
-                out.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+                given = {name.lower() for name, _ in message["headers"]}
+                message = {**message, "headers": [*message["headers"], *(h for h in _RAW if h[0] not in given)]}
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
