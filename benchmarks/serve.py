@@ -8,8 +8,10 @@ By default a random Qwen3 of 26 million parameters (``--model DIR`` for another)
 tokens, tokens of it a second), ``single`` (one stream, without its prompt), ``8`` and ``32`` (all tokens over the wall time),
 ``lora`` (8 requests over 4 adapters in one batch), and for our engine ``copy``: zhilu-nano quotes from passages with and
 without guessing (``--speculate``), the answers being equal. All prompts are token ids, greedy, and never repeat within an
-engine's prefix cache. Each engine is a process of its own and runs alone; the best of ``--rounds`` counts. GenAI has no
-server: it runs in process, which is to its advantage. A peer that is not there is skipped with the reason.
+engine's prefix cache. Each engine is a process of its own. All of them are up, and take turns workload by workload, one
+working while the others wait: the machine's speed changes within minutes, and this way for all alike. The best of
+``--rounds`` counts. GenAI has no server: it runs without HTTP, which is to its advantage. A peer that is not there is
+skipped with the reason.
 """
 
 from __future__ import annotations
@@ -19,18 +21,20 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from serve import formats
 from serve.load import Figures, run_batch
-from serve.peers import PEERS, Job, Peer, megabytes, ours, serving
+from serve.peers import PEERS, Job, megabytes, ours, serving
 
 from zhilu.engine.config import read_config
 
 Row = dict[str, float | str]
+Running = Callable[[str], float]  # one round of a workload -> tokens a second
 COLUMNS = ("prefill", "single", "8", "32", "lora", "start_s", "mb", "mb_after")
 
 
@@ -53,7 +57,6 @@ def main() -> None:
     if args.tiny:
         args.tokens, args.rounds = 8, 1
 
-    rows: dict[str, Row] = {}
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         shape = {"num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 128} if args.tiny else {}
@@ -61,14 +64,10 @@ def main() -> None:
         adapters = formats.make_adapters(folder, model, 4, args.rank)
         job = Job(model, adapters, folder, args.threads, max_len=1536, concurrency=32, arguments=args)
         work = _workloads(args, read_config(model).vocab_size)
-        for name in args.peers:
-            if name in PEERS:
-                rows[name] = _measure(PEERS[name], job, work)
-                _tell(name, rows[name])
+        rows = {name: Row() for name in args.peers if name in PEERS}
         if "genai" in args.peers:
-            for kind in args.genai_formats:
-                rows[f"genai {kind}"] = _measure_genai(job, work, kind)
-                _tell(f"genai {kind}", rows[f"genai {kind}"])
+            rows |= {f"genai {kind}": Row() for kind in args.genai_formats}
+        _measure(rows, job, work)
         copy = _measure_copying(job) if "copy" in args.peers else {}
     print(_table(rows))
     ratios = _ratios(rows)
@@ -100,68 +99,115 @@ def _bodies(work: Mapping[str, Any], extra: Mapping[str, Any]) -> list[dict[str,
     return [{"prompt": prompt, **fixed} for prompt in work["prompts"]]
 
 
-def _measure(peer: Peer, job: Job, work: Mapping[str, Any]) -> Row:
-    reason = peer.missing(job)
-    if reason:
-        return {"skipped": reason}
-    args, row = job.arguments, Row()
+def _measure(rows: Mapping[str, Row], job: Job, work: Mapping[str, Any]) -> None:
+    """Add to ``rows`` what the engines do, taking turns; one that fails keeps its reason, and the others their figures."""
+    with ExitStack() as stack:
+        running: dict[tuple[str, bool], Running] = {}  # with adapters it is a process of its own
+        for name, row in rows.items():
+            if reason := _missing(name, job):
+                row["skipped"] = reason
+                continue
+            # GenAI's continuous batching has no adapters by request.
+            for with_adapters in (False, True) if name in PEERS else (False,):
+                with _noting_failure(name, row):
+                    running[name, with_adapters] = stack.enter_context(_start(name, row, job, work, with_adapters))
+        for number in range(job.arguments.rounds):
+            for column in (*work, "lora"):
+                for name, row in rows.items():
+                    if run := running.get((name, column == "lora")):
+                        with _noting_failure(name, row):
+                            row[column] = max(round(run(column), 1), float(row.get(column, 0.0)))
+            print(f"round {number + 1} of {job.arguments.rounds} done", file=sys.stderr, flush=True)
+
+
+def _missing(name: str, job: Job) -> str | None:
+    if name in PEERS:
+        return PEERS[name].missing(job)
+    if not job.arguments.genai_python:
+        return "no Python with openvino-genai was given (--genai-python FILE)"
+    return None
+
+
+@contextmanager
+def _noting_failure(name: str, row: Row) -> Iterator[None]:
     try:
-        with serving(peer, job, False, args.start_seconds) as (port, seconds, process):
+        yield
+    except Exception as error:
+        text = getattr(error, "stderr", None) or f"{type(error).__name__}: {error}"
+        row["failed"] = " ".join(str(text).split())[-600:]
+        print(f"{name} failed: {row['failed']}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _start(name: str, row: Row, job: Job, work: Mapping[str, Any], with_adapters: bool) -> Iterator[Running]:
+    """The engine, started and warm: a function from a workload to its tokens a second."""
+    if name not in PEERS:
+        with _genai(name.partition(" ")[2], row, job, work) as run:
+            yield run
+        return
+    peer = PEERS[name]
+    with serving(peer, job, with_adapters, job.arguments.start_seconds) as (port, seconds, process):
+        if not with_adapters:
             row["start_s"], row["mb"] = round(seconds, 2), megabytes(process)
-            run_batch(port, _bodies({**work["8"], "num_tokens": 4}, {}))  # first products are slow everywhere
-            for name, item in work.items():
-                runs = [run_batch(port, _bodies(item, {"seed": 1})) for _ in range(args.rounds)]
-                row[name] = round(max(_figure(name, item, run) for run in runs), 1)
-            row["mb_after"] = megabytes(process)
-        with serving(peer, job, True, args.start_seconds) as (port, _, _):
-            bodies = _bodies(work["8"], {})
-            names = list(job.adapters)
-            for number, body in enumerate(bodies):
-                body.update(peer.name_adapter(names[number % 4], number % 4))
-            run_batch(port, [{**body, "max_tokens": 4} for body in bodies])
-            row["lora"] = round(max(run_batch(port, bodies).tokens_per_s for _ in range(args.rounds)), 1)
-    except Exception as error:  # one engine's failure must not lose the others' figures
-        row["failed"] = " ".join(f"{type(error).__name__}: {error}".split())[-600:]
-    return row
+
+        def bodies(column: str) -> list[dict[str, Any]]:
+            if column != "lora":
+                return _bodies(work[column], {"seed": 1})
+            some, names = _bodies(work["8"], {}), list(job.adapters)
+            return [b | peer.name_adapter(names[i % 4], i % 4) for i, b in enumerate(some)]
+
+        def run(column: str) -> float:
+            figures = run_batch(port, bodies(column))
+            if not with_adapters:
+                row["mb_after"] = megabytes(process)
+            return _figure(column, work, figures)
+
+        # First products are slow everywhere.
+        run_batch(port, [{**b, "max_tokens": 4} for b in bodies("lora" if with_adapters else "8")])
+        yield run
 
 
 def _figure(name: str, work: Mapping[str, Any], run: Figures) -> float:
     if name == "prefill":
-        return len(work["prompts"][0]) / run.answers[0].first
+        return len(work[name]["prompts"][0]) / run.answers[0].first
     return run.decode_per_s if name == "single" else run.tokens_per_s
 
 
-def _measure_genai(job: Job, work: Mapping[str, Any], kind: str) -> Row:
+@contextmanager
+def _genai(kind: str, row: Row, job: Job, work: Mapping[str, Any]) -> Iterator[Running]:
     args = job.arguments
-    if not args.genai_python:
-        return {"skipped": "no Python with openvino-genai was given (--genai-python FILE)"}
     ir = job.folder / f"ir-{kind}"
     export = [args.genai_python, "-m", "optimum.commands.optimum_cli", "export", "openvino", "--model", str(job.model)]
     export += ["--task", "text-generation-with-past", "--weight-format", kind, str(ir)]
-    task = {"model": str(ir), "work": work, "threads": args.threads, "rounds": args.rounds, "concurrency": 32}
-    try:
-        subprocess.run(export, check=True, capture_output=True, text=True, timeout=1200)
-        script = Path(__file__).parent / "serve" / "genai.py"
-        done = subprocess.run(
-            [args.genai_python, str(script)],
-            input=json.dumps(task),
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=3600,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        return {"failed": " ".join((getattr(error, "stderr", None) or str(error)).split())[-600:]}
-    told = json.loads(done.stdout.splitlines()[-1])
-    row: Row = {"start_s": round(told["start"], 2)}
-    for name, item in work.items():
-        wall, first = told[name]["wall"], told[name]["first"]
+    subprocess.run(export, check=True, capture_output=True, text=True, timeout=1200)
+    task = {"model": str(ir), "work": work, "threads": args.threads, "concurrency": 32}
+    script = Path(__file__).parent / "serve" / "genai.py"
+    process = subprocess.Popen(
+        [args.genai_python, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None and process.stdout is not None
+
+    def ask(line: str) -> dict[str, float]:
+        print(line, file=process.stdin, flush=True)
+        for said in process.stdout or ():
+            if said.startswith("{"):
+                return dict(json.loads(said))
+        raise RuntimeError(f"GenAI ended with {process.wait()}")
+
+    def run(column: str) -> float:
+        told, item = ask(column), work[column]
         count = item["num_tokens"] * len(item["prompts"])
-        if name == "prefill":
-            row[name] = round(len(item["prompts"][0]) / wall, 1)
-        else:
-            row[name] = round((count - 1) / (wall - first) if name == "single" else count / wall, 1)
-    return row
+        if column == "prefill":
+            return float(len(item["prompts"][0]) / told["wall"])
+        return float((count - 1) / (told["wall"] - told["first"]) if column == "single" else count / told["wall"])
+
+    try:
+        row["start_s"] = round(ask(json.dumps(task))["start"], 2)
+        run("8")  # first products are slow everywhere
+        yield run
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _measure_copying(job: Job) -> dict[str, Any]:
@@ -207,10 +253,6 @@ _PASSAGES = {
     "the garden": "The botanical garden keeps about four thousand kinds of plants from every continent. In the glass houses "
     "orchids, coffee and cocoa grow all year round; the rose beds in front of them are at their best in the second half of June.",
 }
-
-
-def _tell(name: str, row: Row) -> None:
-    print(json.dumps({"engine": name, **row}, ensure_ascii=False), flush=True)
 
 
 def _table(rows: Mapping[str, Row]) -> str:

@@ -2,9 +2,10 @@
 
     GENAI_PYTHON benchmarks/serve/genai.py < job.json
 
-Started by ``benchmarks/serve.py``. Its figures hold no HTTP, which is to its advantage. Standard input: ``{"model", "work"
-(workload -> {"prompts", "num_tokens"}), "threads", "rounds", "max_len", "concurrency"}``; the last line of the output is JSON:
-workload -> the best round's ``{"wall", "first"}`` in seconds. The IR is made by optimum-intel's exporter beforehand.
+Started by ``benchmarks/serve.py``. Its figures hold no HTTP, which is to its advantage. The first line of standard input is
+``{"model", "work" (workload -> {"prompts", "num_tokens"}), "threads", "concurrency"}``, answered with ``{"start"}``; every
+other one names a workload, answered with its ``{"wall", "first"}``; all in seconds, JSON, a line each. The IR is made by
+optimum-intel's exporter beforehand.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 
 def main() -> None:
-    job = json.load(sys.stdin)
+    job = json.loads(sys.stdin.readline())
     import numpy as np
     import openvino
     import openvino_genai as genai
@@ -29,7 +30,7 @@ def main() -> None:
     schedule.enable_prefix_caching = False
     properties = {"INFERENCE_NUM_THREADS": job["threads"]}
     pipeline = genai.ContinuousBatchingPipeline(job["model"], schedule, "CPU", properties)
-    result: dict[str, Any] = {"start": time.perf_counter() - started}
+    _say({"start": time.perf_counter() - started})
 
     def run(prompts: list[list[int]], num_tokens: int) -> tuple[float, float]:
         config = genai.GenerationConfig(max_new_tokens=num_tokens, min_new_tokens=num_tokens, ignore_eos=True)
@@ -45,10 +46,14 @@ def main() -> None:
                 first = time.perf_counter() - begin
         return time.perf_counter() - begin, first
 
-    for name, work in job["work"].items():
-        best = min(run(work["prompts"], work["num_tokens"]) for _ in range(job["rounds"]))
-        result[name] = {"wall": best[0], "first": best[1]}
-    print(json.dumps(result))
+    for line in sys.stdin:
+        work = job["work"][line.strip()]
+        wall, first = run(work["prompts"], work["num_tokens"])
+        _say({"wall": wall, "first": first})
+
+
+def _say(told: dict[str, Any]) -> None:
+    print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":
