@@ -56,4 +56,4 @@ wheel: ui  ## the distributable, with the built workbench inside
 	$(BIN)/python -m pip wheel --no-deps -w dist .
 
 clean:
-	rm -rf .venv build dist htmlcov .coverage* ui/node_modules src/zhilu/web/static
+	rm -rf .venv build dist htmlcov .coverage* ui/node_modules src/zhilu/host/static

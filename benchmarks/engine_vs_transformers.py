@@ -1,7 +1,7 @@
 """Our runners against ``transformers.generate``: same weights, same machine, same run, same tokens.
 
     python benchmarks/engine_vs_transformers.py --threads 1 --tokens 128
-    python benchmarks/engine_vs_transformers.py --model src/zhilu/models/nano/weights --no-servers
+    python benchmarks/engine_vs_transformers.py --model src/zhilu/models/shipped/nano --no-servers
 
 First each runner as a server process: seconds from its start to a healthy ``/health``, and resident memory then and after
 one request. Then greedy decoding of random prompts at several batch sizes; all take turns and the best of ``--rounds``
@@ -124,9 +124,9 @@ def _first_difference(
 
 
 def _our_engine(model: Path, choices: dict[str, str], args: argparse.Namespace) -> Generate:
+    from zhilu.engine.choose.sampling import SamplingParams
     from zhilu.engine.engine import load_engine
     from zhilu.engine.options import EngineOptions
-    from zhilu.engine.sampling import SamplingParams
 
     # Without the prefix cache, or later rounds would skip the prompts.
     options = EngineOptions(model, threads=args.threads, max_len=1024, prefix_caching=False, device="cpu", **choices)  # type: ignore[arg-type]

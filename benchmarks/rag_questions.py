@@ -61,7 +61,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def development_set(data: Path, name: str, num: int, context: Any, embedder: Any) -> tuple[Any, list[dict[str, Any]]]:
     """A knowledge base of the set's paragraphs but for a sixth; questions on both kinds, seeded."""
-    from zhilu.models.embed.data import set_records
+    from zhilu.training.embed.data import set_records
 
     rng = random.Random(11)
     found = list(set_records(data, name))
@@ -80,7 +80,7 @@ def own_set(context: Any, embedder: Any) -> tuple[Any, list[dict[str, Any]]]:
     import io
 
     from zhilu.rag.evaluate import read_questions
-    from zhilu.rag.ingest import ingest_document
+    from zhilu.rag.index.ingest import ingest_document
     from zhilu.rag.library import Library
 
     kb = Library(context).create("own", embedder=embedder.name if embedder is not None else "none")
@@ -119,8 +119,8 @@ async def client_of(context: Any, base_url: str | None, model: str) -> Any:
 
 
 async def run(kb: Any, questions: list[dict[str, Any]], client: Any, model: str, embedder: Any) -> list[dict[str, Any]]:
-    from zhilu.rag.ground import locate
-    from zhilu.rag.pipeline import answer
+    from zhilu.rag.answer.ground import locate
+    from zhilu.rag.answer.pipeline import answer
 
     rows = []
     for item in questions:
@@ -193,8 +193,8 @@ async def main() -> int:
     options = parser.parse_args()
 
     from zhilu.context import Context
-    from zhilu.rag import settle
-    from zhilu.rag.embedding import embedder_of
+    from zhilu.rag.answer import settle
+    from zhilu.rag.index.embedding import embedder_of
     from zhilu.settings import load_settings
 
     if options.calibrate:

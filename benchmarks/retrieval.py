@@ -41,7 +41,7 @@ from typing import Any
 
 def build(context: Any, name: str, passages: list[str], embedder: Any) -> tuple[Any, list[str]]:
     """A knowledge base with a document a passage; the documents' ids in the passages' order."""
-    from zhilu.rag.ingest import ingest_document
+    from zhilu.rag.index.ingest import ingest_document
     from zhilu.rag.library import Library
     from zhilu.rag.load import Loaded
 
@@ -71,7 +71,7 @@ def score(search: Callable[[str], list[str]], questions: list[tuple[str, str]]) 
 
 def ranked(kb: Any, embedder: Any, weight: float | None, question: str) -> list[str]:
     """The documents of the ten best passages; ``weight`` is the dense list's share, None the product's own."""
-    from zhilu.rag.retrieve import retrieve
+    from zhilu.rag.retrieve.search import retrieve
 
     return [h.doc_id for h in retrieve(kb, question, embedder, k=10, weight=weight).hits]
 
@@ -90,9 +90,9 @@ def main() -> int:
     options = parser.parse_args()
 
     from zhilu.context import Context
-    from zhilu.models.embed.data import retrieval_set
-    from zhilu.rag.embedding import embedder_of
+    from zhilu.rag.index.embedding import embedder_of
     from zhilu.settings import load_settings
+    from zhilu.training.embed.data import retrieval_set
 
     with tempfile.TemporaryDirectory() as home:
         context = Context(load_settings({"home": home}, env={}))

@@ -31,7 +31,7 @@ from serve import formats
 from serve.load import Figures, run_batch
 from serve.peers import PEERS, Job, megabytes, ours, serving
 
-from zhilu.engine.config import read_config
+from zhilu.engine.model.config import read_config
 
 Row = dict[str, float | str]
 Running = Callable[[str], float]  # one round of a workload -> tokens a second
@@ -212,7 +212,7 @@ def _genai(kind: str, row: Row, job: Job, work: Mapping[str, Any]) -> Iterator[R
 
 def _measure_copying(job: Job) -> dict[str, Any]:
     """zhilu-nano quotes from its passages, with and without guessing: tokens a second of one stream, and the answers."""
-    from zhilu.engine.tokenizer import Tokenizer
+    from zhilu.engine.text.tokenizer import Tokenizer
     from zhilu.prompts import Passage, grounded_messages
 
     tokenizer = Tokenizer(formats.NANO)

@@ -29,7 +29,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMPS = VENV / "zhilu-stamps"
 UI = ROOT / "ui"
-BUILT = ROOT / "src/zhilu/web/static/index.html"
+BUILT = ROOT / "src/zhilu/host/static/index.html"
 TORCH = "torch==2.13.0"
 # The CPU builds' own index, for a Linux machine without an NVIDIA GPU; PyPI's build brings several GB of CUDA there.
 TORCH_CPU_INDEX = os.environ.get("ZHILU_TORCH_INDEX", "https://download.pytorch.org/whl/cpu")

@@ -41,7 +41,7 @@ const server = process.env.ZHILU_URL ?? "http://127.0.0.1:8642";
 export default defineConfig({
   plugins: [react(), budget()],
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
-  build: { outDir: "../src/zhilu/web/static", emptyOutDir: true, assetsInlineLimit: 0, reportCompressedSize: false },
+  build: { outDir: "../src/zhilu/host/static", emptyOutDir: true, assetsInlineLimit: 0, reportCompressedSize: false },
   server: { port: 5173, proxy: { "/zhilu": server, "/v1": server, "/health": server } },
   test: { include: ["src/**/*.test.ts"] },
 });

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 import zhilu
-from zhilu.engine.adapters import read_adapter
-from zhilu.engine.config import read_config
+from zhilu.engine.model.adapters import read_adapter
+from zhilu.engine.model.config import read_config
+from zhilu.engine.model.weights import as_float32, map_tensors
 from zhilu.engine.testing import make_tiny_adapter, make_tiny_model
-from zhilu.engine.weights import as_float32, map_tensors
 
 NANO = Path(zhilu.__file__).parent / "models" / "nano" / "weights"
 

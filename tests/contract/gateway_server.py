@@ -19,9 +19,9 @@ import uvicorn
 from zhilu.client import GATEWAY_FILE
 from zhilu.context import Context, open_context
 from zhilu.engine.testing import make_tiny_model
-from zhilu.serving.gateway import Gateway
-from zhilu.serving.supervisor import Supervisor
-from zhilu.web.app import create_app
+from zhilu.host.app import create_app
+from zhilu.serving.gateway.gateway import Gateway
+from zhilu.serving.supervise.supervisor import Supervisor
 
 __all__ = ["RunningGateway", "run_gateway", "run_tiny_gateway"]
 

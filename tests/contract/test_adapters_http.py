@@ -13,7 +13,7 @@ import pytest
 from tests.contract.gateway_server import RunningGateway, run_gateway
 
 from zhilu.engine.testing import make_tiny_model
-from zhilu.serving.adapter_proof import make_adapter
+from zhilu.serving.proofs.adapter_proof import make_adapter
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from zhilu.context import Context, open_context
 from zhilu.gate import Status
 from zhilu.messages import T
 from zhilu.serving.client_gates import GATES, check_clients
-from zhilu.serving.client_tools import Java, Missing, Node, Runtime, samples_folder
+from zhilu.serving.proofs.client_tools import Java, Missing, Node, Runtime, samples_folder
 
 ASK = """
 import json, os, sys, urllib.request
@@ -155,7 +155,7 @@ def test_packages_that_cannot_be_fetched_are_named(
 ) -> None:
     samples = tmp_path / "clients"
     shutil.copytree(samples_folder() / "node", samples / "node", ignore=shutil.ignore_patterns("node_modules"))
-    monkeypatch.setattr("zhilu.serving.client_tools.samples_folder", lambda: samples)
+    monkeypatch.setattr("zhilu.serving.proofs.client_tools.samples_folder", lambda: samples)
     program(path, "node", "echo v22.1.0")
     without_npm = Node.find(context)
     assert isinstance(without_npm, Missing) and "no npm" in without_npm.why.en

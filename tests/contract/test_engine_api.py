@@ -13,7 +13,7 @@ import openai
 import pytest
 from tests.contract.engine_server import run_engine
 
-from zhilu.models.nano import WEIGHTS
+from zhilu.models.shipped import NANO
 
 MODEL = "zhilu-nano"
 USER: Any = [{"role": "system", "content": "you are helpful"}, {"role": "user", "content": "北京今天天气怎么样？"}]
@@ -48,7 +48,7 @@ IP = r"((25[0-5]|(2[0-4]|1\d|[1-9]|)\d)\.){3}(25[0-5]|(2[0-4]|1\d|[1-9]|)\d)"
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with run_engine(WEIGHTS, MODEL) as url:
+    with run_engine(NANO, MODEL) as url:
         yield url
 
 

@@ -17,8 +17,8 @@ from tests.contract.gateway_server import RunningGateway, run_gateway
 from zhilu.messages import T
 from zhilu.registry import Registry
 from zhilu.serving.catalog import FixedCatalog
-from zhilu.serving.conformance import connect_openai
 from zhilu.serving.facts import ServedModel
+from zhilu.serving.proofs.conformance import connect_openai
 from zhilu.serving.served import Limits
 from zhilu.serving.testing import ScriptedEngine
 

@@ -80,7 +80,7 @@ def test_every_sampling_parameter_is_connected(context: Context) -> None:
 
 def test_the_sampling_gate_fails_where_parameters_are_ignored(context: Context, tmp_path: Path) -> None:
     """The scripted engine answers the same whatever it is asked."""
-    from zhilu.serving.sampling_checks import prove_sampling
+    from zhilu.serving.proofs.sampling_checks import prove_sampling
 
     registry: Registry[Any] = Registry(T("engine", "引擎"))
     registry.add("scripted", ScriptedEngine())
@@ -146,7 +146,7 @@ def test_the_first_difference_is_found(ours: list[str], theirs: list[str], place
 @pytest.mark.slow
 def test_reference_answers_need_a_model(tmp_path: Path) -> None:
     from zhilu.gate import Verdict
-    from zhilu.serving.greedy import reference_of
+    from zhilu.serving.proofs.greedy import reference_of
 
     verdict = reference_of(tmp_path / "nothing", [[1, 2]], 4)
     assert isinstance(verdict, Verdict)

@@ -15,7 +15,7 @@ import pytest
 from tests.contract.gateway_server import RunningGateway, run_gateway
 
 from zhilu.engine.testing import make_tiny_model
-from zhilu.serving.stream import EventStream
+from zhilu.serving.gateway.stream import EventStream
 
 ENDLESS = {
     "model": "tiny",

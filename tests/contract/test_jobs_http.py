@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from zhilu.context import open_context
+from zhilu.host.app import create_app
 from zhilu.jobs import JobStore, routes
 from zhilu.messages import T
-from zhilu.web.app import create_app
 
 
 @pytest.fixture

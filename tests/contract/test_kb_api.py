@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from starlette.testclient import TestClient
 
 from zhilu.context import Context, open_context
+from zhilu.host.app import create_app
 from zhilu.jobs import JobStore
 from zhilu.jobs.process import kill_marked
 from zhilu.rag.cli import kb as kb_command
 from zhilu.rag.testing import HASH
-from zhilu.web.app import create_app
 
 HANDBOOK = "# 员工手册\n\n## 年假\n\n入职满一年的员工每年有十五天年假。😀 年假须提前两周申请。\n"
 GUIDE = "# Guide\n\n## Install\n\nThe installer needs 300 MB of disk space and administrator rights.\n"

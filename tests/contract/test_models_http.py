@@ -7,9 +7,9 @@ from fastapi.testclient import TestClient
 
 from zhilu.context import open_context
 from zhilu.engine.testing import make_tiny_model
+from zhilu.host.app import create_app
 from zhilu.jobs import JobStore
 from zhilu.models.testing import serve_hub
-from zhilu.web.app import create_app
 
 
 @pytest.fixture

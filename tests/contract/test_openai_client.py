@@ -8,7 +8,14 @@ import pytest
 from tests.contract.gateway_server import RunningGateway, run_gateway
 
 from zhilu.engine.testing import make_tiny_model
-from zhilu.serving.conformance import CHECKS, Check, Subject, connect_openai, measure_first_token, run_conformance
+from zhilu.serving.proofs.conformance import (
+    CHECKS,
+    Check,
+    Subject,
+    connect_openai,
+    measure_first_token,
+    run_conformance,
+)
 
 
 @pytest.fixture(scope="module")

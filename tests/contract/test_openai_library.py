@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from tests.contract.gateway_server import RunningGateway, run_gateway
 
 from zhilu.engine.testing import make_tiny_model
-from zhilu.serving.conformance import connect_openai
+from zhilu.serving.proofs.conformance import connect_openai
 
 QUESTION: list[Any] = [{"role": "user", "content": "Count from one to twenty."}]
 WEATHER: Any = {

@@ -16,7 +16,7 @@ import pytest
 from tests.contract.gateway_server import RunningGateway, run_gateway, run_tiny_gateway
 
 from zhilu import __version__
-from zhilu.serving.adapter_proof import make_adapter
+from zhilu.serving.proofs.adapter_proof import make_adapter
 
 FRANCE, GERMANY = "The capital of France is Paris.", "The capital of Germany is Berlin."
 QUERIES = ["What is the capital of France?", "What is the capital of Germany?"]

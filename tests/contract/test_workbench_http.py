@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from zhilu.context import open_context
 from zhilu.engine.testing import make_tiny_model
-from zhilu.web.app import create_app
+from zhilu.host.app import create_app
 
 
 @pytest.fixture(scope="module")

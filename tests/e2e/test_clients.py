@@ -23,7 +23,7 @@ from tests.e2e.scripted_tools import CITY, run_tool_caller
 from zhilu.context import open_context
 from zhilu.gate import Status
 from zhilu.serving.client_gates import check_clients, logged_requests
-from zhilu.serving.ports import reserve_port
+from zhilu.serving.supervise.ports import reserve_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

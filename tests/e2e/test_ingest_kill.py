@@ -22,10 +22,10 @@ from zhilu.context import Context, open_context
 from zhilu.database import JobRow
 from zhilu.jobs import JobStore
 from zhilu.jobs.process import kill_marked
-from zhilu.rag.ingest import settle
+from zhilu.rag.index.ingest import settle
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
-from zhilu.rag.retrieve import retrieve
+from zhilu.rag.retrieve.search import retrieve
 from zhilu.rag.testing import HASH
 
 KILLS = int(os.environ.get("ZHILU_KILLS", "5"))
@@ -34,7 +34,7 @@ NUM_DOCUMENTS = 12
 UPLOAD = """
 import io, sys
 from zhilu.context import open_context
-from zhilu.rag.ingest import start_ingestion
+from zhilu.rag.index.ingest import start_ingestion
 from zhilu.rag.library import Library
 context = open_context()
 kb = Library(context).open(sys.argv[1])

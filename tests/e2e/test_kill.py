@@ -25,7 +25,7 @@ import psutil
 import pytest
 
 from zhilu.engine.testing import make_tiny_model
-from zhilu.serving.ports import reserve_port
+from zhilu.serving.supervise.ports import reserve_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e.workbench import Watch, browser_at, chromium, run_product, run_scripted_model
 
 ROOT = Path(__file__).parents[2]
-STATIC = ROOT / "src/zhilu/web/static/index.html"
+STATIC = ROOT / "src/zhilu/host/static/index.html"
 UI = ROOT / "ui"
 pytestmark = [
     pytest.mark.browser,

@@ -10,14 +10,14 @@ import pytest
 from playwright.sync_api import Page, expect
 from tests.e2e.workbench import Watch, browser_at, chromium, run_product
 
-from zhilu.models.nano import WEIGHTS
+from zhilu.models.shipped import NANO
 
-STATIC = Path(__file__).parents[2] / "src/zhilu/web/static/index.html"
+STATIC = Path(__file__).parents[2] / "src/zhilu/host/static/index.html"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine"),
     pytest.mark.skipif(not STATIC.exists(), reason="the workbench is not built: make ui"),
-    pytest.mark.skipif(not (WEIGHTS / "model.safetensors").exists(), reason="this checkout has no embedded weights"),
+    pytest.mark.skipif(not (NANO / "model.safetensors").exists(), reason="this checkout has no embedded weights"),
 ]
 LEAVE = "# Leave\n\nEvery employee has 25 days of annual leave. Leave must be requested two weeks in advance.\n"
 WARRANTY = "# 路由器手册\n\n本产品自购买之日起提供三年保修服务。人为损坏不在保修范围之内。\n"

@@ -20,7 +20,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.e2e.workbench import Watch, browser_at, chromium, run_product, run_scripted_model
 
-STATIC = Path(__file__).parents[2] / "src/zhilu/web/static/index.html"
+STATIC = Path(__file__).parents[2] / "src/zhilu/host/static/index.html"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine"),

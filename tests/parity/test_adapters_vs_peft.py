@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zhilu.engine.adapters import read_adapter
-from zhilu.engine.config import read_config
+from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.engine import Engine, load_engine
+from zhilu.engine.model.adapters import read_adapter
+from zhilu.engine.model.config import read_config
 from zhilu.engine.options import EngineOptions
 from zhilu.engine.runner.load import RUNNERS
-from zhilu.engine.sampling import SamplingParams
 from zhilu.engine.testing import make_tiny_adapter, make_tiny_model
 
 ALL = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import zhilu
+from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.engine import Engine, load_engine
 from zhilu.engine.options import EngineOptions
 from zhilu.engine.runner.base import Chunk
-from zhilu.engine.sampling import SamplingParams
 from zhilu.engine.testing import make_tiny_model
 
 NANO = Path(zhilu.__file__).parent / "models" / "nano" / "weights"

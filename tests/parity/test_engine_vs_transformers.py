@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.engine import load_engine
 from zhilu.engine.options import EngineOptions
 from zhilu.engine.runner.base import Chunk
 from zhilu.engine.runner.load import RUNNERS
-from zhilu.engine.sampling import SamplingParams
 from zhilu.engine.testing import make_tiny_model
 
 LLAMA3_ROPE = {
@@ -136,7 +136,7 @@ def test_the_engine_needs_no_transformers(folder: Path) -> None:
 
     code = (
         "import sys; from pathlib import Path; from zhilu.engine.engine import load_engine; "
-        "from zhilu.engine.options import EngineOptions; import zhilu.engine.server; "
+        "from zhilu.engine.options import EngineOptions; import zhilu.engine.server.main; "
         f"load_engine(EngineOptions(Path({str(folder)!r}), max_len=64)); "
         "sys.exit('transformers' in sys.modules)"
     )

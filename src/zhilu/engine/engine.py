@@ -13,19 +13,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from zhilu.engine.adapters import AdapterTable, read_adapter
 from zhilu.engine.blocks import BlockPool
-from zhilu.engine.config import ModelConfig, read_config, read_json
-from zhilu.engine.guided import Guides
+from zhilu.engine.choose.guided import Guides
+from zhilu.engine.choose.sampler import report, sample
+from zhilu.engine.choose.sampling import SamplingParams
+from zhilu.engine.choose.speculate import Drafter
 from zhilu.engine.metrics import Metrics
+from zhilu.engine.model.adapters import AdapterTable, read_adapter
+from zhilu.engine.model.config import ModelConfig, read_config, read_json
 from zhilu.engine.options import EngineOptions, choose_max_len
 from zhilu.engine.runner.base import Chunk, Runner
-from zhilu.engine.sampler import report, sample
-from zhilu.engine.sampling import SamplingParams
 from zhilu.engine.scheduler import Scheduler, Work
 from zhilu.engine.sequence import Output, Request, Sequence, Status
-from zhilu.engine.speculate import Drafter
-from zhilu.engine.tokenizer import Tokenizer
+from zhilu.engine.text.tokenizer import Tokenizer
 from zhilu.errors import InputError, UpstreamError, ZhiluError
 from zhilu.messages import T
 from zhilu.wire import FinishReason

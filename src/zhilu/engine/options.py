@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zhilu.engine.config import ModelConfig
+from zhilu.engine.model.config import ModelConfig
 from zhilu.errors import InputError
 from zhilu.messages import T
 

@@ -31,7 +31,7 @@ def reference_answers(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from zhilu.engine.tokenizer import Tokenizer
+    from zhilu.engine.text.tokenizer import Tokenizer
 
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
     tokenizer = Tokenizer(folder)

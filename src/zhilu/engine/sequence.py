@@ -8,12 +8,12 @@ from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, field
 from enum import Enum
 
-from zhilu.engine.detokenizer import IncrementalText, StopWatch
-from zhilu.engine.guided import Guide
-from zhilu.engine.sampler import SampledToken, make_generator
-from zhilu.engine.sampling import SamplingParams
-from zhilu.engine.speculate import Drafter
-from zhilu.engine.tokenizer import Tokenizer
+from zhilu.engine.choose.guided import Guide
+from zhilu.engine.choose.sampler import SampledToken, make_generator
+from zhilu.engine.choose.sampling import SamplingParams
+from zhilu.engine.choose.speculate import Drafter
+from zhilu.engine.text.detokenizer import IncrementalText, StopWatch
+from zhilu.engine.text.tokenizer import Tokenizer
 from zhilu.wire import FinishReason
 
 __all__ = ["Output", "Request", "Sequence", "Status"]

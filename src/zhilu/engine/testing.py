@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zhilu.engine.config import read_config, tensor_shapes
+from zhilu.engine.model.config import read_config, tensor_shapes
 
 __all__ = ["CHAT_TEMPLATE", "make_tiny_adapter", "make_tiny_model", "make_tokenizer"]
 

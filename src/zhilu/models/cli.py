@@ -105,15 +105,15 @@ _OURS = {"nano": "zhilu-nano", "embed": "zhilu-embed"}  # what people call them
 
 def _show_embedder(as_json: bool) -> None:
     """The embedder in the package: no chat model, so the store does not list it."""
-    from zhilu.models.embed import WEIGHTS
     from zhilu.models.inspect import card_markdown
+    from zhilu.models.shipped import EMBED
 
-    cards = card_markdown(WEIGHTS)
-    size = sum(path.stat().st_size for path in WEIGHTS.glob("*.safetensors"))
+    cards = card_markdown(EMBED)
+    size = sum(path.stat().st_size for path in EMBED.glob("*.safetensors"))
     if as_json:
-        echo_json({"name": "zhilu-embed", "kind": "embedder", "path": str(WEIGHTS), "size_bytes": size, "card": cards})
+        echo_json({"name": "zhilu-embed", "kind": "embedder", "path": str(EMBED), "size_bytes": size, "card": cards})
         return
-    click.echo(f"zhilu-embed ({_size(size)})\n  {T('folder', '目录').say()}: {WEIGHTS}")
+    click.echo(f"zhilu-embed ({_size(size)})\n  {T('folder', '目录').say()}: {EMBED}")
     click.echo("\n" + cards[T("en", "zh").say()].strip())
 
 
@@ -166,14 +166,14 @@ _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_op
 @click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[--preset cpu|gpu] [--data DIR] --out DIR …")
 def train_nano(args: tuple[str, ...]) -> None:
     """Train the embedded model again from scratch; --help shows the recipe's options. 从零重新训练内置模型。"""
-    _run_recipe("zhilu.models.nano.train", args)
+    _run_recipe("zhilu.training.nano.train", args)
 
 
 @model.command("train-embed", context_settings=_PASSED_ON)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[--data DIR] --out DIR …")
 def train_embed(args: tuple[str, ...]) -> None:
     """Train the embedder again from scratch; --help shows the recipe's options. 从零重新训练内置向量模型。"""
-    _run_recipe("zhilu.models.embed.train", args)
+    _run_recipe("zhilu.training.embed.train", args)
 
 
 def _run_recipe(module: str, args: tuple[str, ...]) -> None:

@@ -19,8 +19,8 @@ from zhilu.home import atomic_write, file_lock
 from zhilu.messages import T
 from zhilu.models.check import check_folder, is_model_file
 from zhilu.models.inspect import Anatomy, inspect_folder, why_not
-from zhilu.models.nano import WEIGHTS
 from zhilu.models.running import engine_states
+from zhilu.models.shipped import NANO
 
 if TYPE_CHECKING:
     from zhilu.context import Context
@@ -67,7 +67,7 @@ class ModelStore:
         """The embedded model first, then the others by name."""
         states = engine_states(self.context.home)
         folders = sorted(path for path in self.folder.iterdir() if path.is_dir() and _NAME.fullmatch(path.name))
-        return [self._describe(EMBEDDED, WEIGHTS, states)] + [self._describe(p.name, p, states) for p in folders]
+        return [self._describe(EMBEDDED, NANO, states)] + [self._describe(p.name, p, states) for p in folders]
 
     def get(self, name: str) -> ModelInfo:
         """
@@ -83,7 +83,7 @@ class ModelStore:
             NotFoundError: no such model.
         """
         if name == EMBEDDED:
-            return WEIGHTS
+            return NANO
         if _NAME.fullmatch(name) and (self.folder / name).is_dir():
             return self.folder / name
         there = [EMBEDDED, *sorted(path.name for path in self.folder.iterdir() if _NAME.fullmatch(path.name))]

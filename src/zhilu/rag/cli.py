@@ -79,7 +79,7 @@ def list_kbs(context: Context, as_json: bool) -> None:
 @pass_context_obj
 def show(context: Context, name: str, as_json: bool) -> None:
     """A knowledge base and its documents. 知识库及其文档。"""
-    from zhilu.rag.ingest import settle
+    from zhilu.rag.index.ingest import settle
     from zhilu.rag.library import Library
 
     found = Library(context).open(name)
@@ -102,7 +102,7 @@ def add(context: Context, name: str, files: tuple[Path, ...], no_wait: bool, as_
     """Add files, or all files of folders, and read them. 添加文件（或目录中的全部文件）并读取。"""
     from zhilu.jobs import JobStore
     from zhilu.jobs.follow import follow, raise_unless_done
-    from zhilu.rag.ingest import start_ingestion
+    from zhilu.rag.index.ingest import start_ingestion
     from zhilu.rag.library import Library
 
     found = Library(context).open(name)
@@ -143,9 +143,9 @@ def add(context: Context, name: str, files: tuple[Path, ...], no_wait: bool, as_
 @pass_context_obj
 def search(context: Context, name: str, query: str, k: int, as_json: bool) -> None:
     """The passages that fit a question best. 与问题最相关的段落。"""
-    from zhilu.rag.embedding import embedder_of
+    from zhilu.rag.index.embedding import embedder_of
     from zhilu.rag.library import Library
-    from zhilu.rag.retrieve import retrieve
+    from zhilu.rag.retrieve.search import retrieve
 
     found = Library(context).open(name)
     hits = retrieve(found, query, embedder_of(context, found.embedder), k=k).hits
@@ -184,7 +184,7 @@ async def _ask(
     context: Context, name: str, question: str, model: str | None, k: int | None, show: bool
 ) -> dict[str, Any]:
     from zhilu.client import connect
-    from zhilu.rag import answer
+    from zhilu.rag.answer import answer
     from zhilu.rag.library import Library
 
     Library(context).open(name)  # before a model is started for it
@@ -207,7 +207,7 @@ async def _ask(
 def evaluate(context: Context, name: str, file: Path, retrieval_only: bool, model: str | None, as_json: bool) -> None:
     """Measure on a question file (JSON lines: question, answer, doc). 用问题文件评测（JSONL：question、answer、doc）。"""
     from zhilu.rag import evaluate as measure
-    from zhilu.rag.embedding import embedder_of
+    from zhilu.rag.index.embedding import embedder_of
     from zhilu.rag.library import Library
 
     found = Library(context).open(name)

@@ -21,11 +21,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from zhilu.client import ModelClient
 from zhilu.errors import InputError
 from zhilu.messages import T
-from zhilu.rag.embedding import Embedder
-from zhilu.rag.ground import locate
+from zhilu.rag.answer.ground import locate
+from zhilu.rag.answer.pipeline import answer as ask
+from zhilu.rag.index.embedding import Embedder
 from zhilu.rag.kb import KnowledgeBase
-from zhilu.rag.pipeline import answer as ask
-from zhilu.rag.retrieve import retrieve
+from zhilu.rag.retrieve.search import retrieve
 
 __all__ = ["Question", "answer_scores", "answers", "ndcg", "rankings", "read_questions", "scores"]
 

@@ -14,11 +14,11 @@ from zhilu.context import Context
 from zhilu.errors import ZhiluError
 from zhilu.gate import Artefact, Figure, Gate, Verdict
 from zhilu.messages import T
-from zhilu.rag.embedding import NONE, Embedder, embedder_of
-from zhilu.rag.fusion import worth_of
+from zhilu.rag.index.embedding import NONE, Embedder, embedder_of
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.questions import MadeQuestion, questions_of
+from zhilu.rag.retrieve.fusion import worth_of
 
 __all__ = ["GATES", "PARAPHRASES", "nearest_is_paraphrase", "paraphrase_beats_strangers"]
 
@@ -213,7 +213,7 @@ def check_flow(context: Context) -> Verdict:
 async def _ask_all(context: Context, kb: KnowledgeBase, questions: list[MadeQuestion]) -> tuple[int, str]:
     """How many answers cite a passage with the sentence that the question was made from; and the first of them."""
     from zhilu.client import connect
-    from zhilu.rag import answer
+    from zhilu.rag.answer import answer
 
     right, example = 0, ""
     async with connect(context) as client:

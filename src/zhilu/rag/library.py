@@ -14,7 +14,7 @@ from zhilu.errors import ConflictError, InputError, NotFoundError, nearest
 from zhilu.home import file_lock
 from zhilu.messages import T
 from zhilu.rag.database import KbDatabase
-from zhilu.rag.embedding import choose_embedder
+from zhilu.rag.index.embedding import choose_embedder
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import KbInfo, utc_now
 

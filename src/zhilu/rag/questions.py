@@ -13,9 +13,9 @@ import sqlite3
 from dataclasses import dataclass
 
 from zhilu.prompts import language_of
+from zhilu.rag.index.lexical import content_terms
+from zhilu.rag.index.split import sentences
 from zhilu.rag.kb import KnowledgeBase
-from zhilu.rag.lexical import content_terms
-from zhilu.rag.split import sentences
 
 __all__ = ["MadeQuestion", "questions_of"]
 

@@ -17,14 +17,14 @@ from zhilu.context import Context, context_of
 from zhilu.errors import ConflictError, ZhiluError, error_body
 from zhilu.jobs import Job
 from zhilu.messages import T
-from zhilu.rag import answer
-from zhilu.rag.embedding import embedder_of
-from zhilu.rag.ingest import settle, start_ingestion
+from zhilu.rag.answer import answer
+from zhilu.rag.answer.pipeline import PASSAGES
+from zhilu.rag.index.embedding import embedder_of
+from zhilu.rag.index.ingest import settle, start_ingestion
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
-from zhilu.rag.pipeline import PASSAGES
 from zhilu.rag.records import Document, DocumentText, Hit, KbInfo
-from zhilu.rag.retrieve import retrieve
+from zhilu.rag.retrieve.search import retrieve
 
 __all__ = ["lifespan", "router"]
 

@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from zhilu.rag.lexical import terms
+from zhilu.rag.index.lexical import terms
 from zhilu.rag.stores import Filter, VectorRow, VectorStore
 
 __all__ = ["HASH", "HashEmbedder", "VectorStoreContract", "check_store", "write_until_killed"]

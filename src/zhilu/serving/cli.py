@@ -65,7 +65,7 @@ def serve(
     from zhilu.serving.catalog import FixedCatalog
     from zhilu.serving.engines import choose_engine, engine_registry
     from zhilu.serving.facts import LaunchOptions, ServedModel
-    from zhilu.serving.preflight import preflight
+    from zhilu.serving.supervise.preflight import preflight
 
     flags = {"host": host, "port": port}
     context.flags.update({key: value for key, value in flags.items() if value is not None})
@@ -81,8 +81,8 @@ def serve(
     need = preflight(registry.get(chosen), served, options)  # refuse now what would fail once the server is up
 
     # `serve` is the composing kind of command, like `up`: a whole application with one group of routes.
-    from zhilu.web.app import create_app
-    from zhilu.web.server import run_app
+    from zhilu.host.app import create_app
+    from zhilu.host.server import run_app
 
     def say(url: str) -> None:
         if as_json:
@@ -136,7 +136,7 @@ def read_loras(context: Context, words: tuple[str, ...]) -> tuple[tuple[str, Pat
     Raises:
         InputError: no ``NAME=PATH``, a name given twice. What the folders hold is ``preflight``'s to check.
     """
-    from zhilu.serving.adapter_check import adapter_folder
+    from zhilu.serving.supervise.adapter_check import adapter_folder
 
     pairs: dict[str, Path] = {}
     for word in words:
@@ -210,7 +210,7 @@ def install_engine(context: Context, name: str, as_json: bool) -> None:
     """Give the engine NAME an environment of its own. 为引擎安装独立的环境。"""
     from zhilu.jobs import JobStore
     from zhilu.jobs.follow import follow, raise_unless_done
-    from zhilu.serving.install import submit_install
+    from zhilu.serving.install.job import submit_install
 
     job = follow(JobStore(context), submit_install(context, name).id, quiet=as_json)
     if job.ended:
@@ -228,7 +228,7 @@ def install_engine(context: Context, name: str, as_json: bool) -> None:
 @pass_context_obj
 def remove(context: Context, name: str, as_json: bool) -> None:
     """Delete the environment of the engine NAME. 删除引擎的环境。"""
-    from zhilu.serving.install import remove_engine
+    from zhilu.serving.install.job import remove_engine
 
     place = remove_engine(context, name)
     if as_json:
@@ -267,7 +267,7 @@ def list_running(context: Context, as_json: bool) -> None:
 @pass_context_obj
 def show_log(context: Context, model: str, lines: int, as_json: bool) -> None:
     """What the engine of MODEL wrote. 查看某个模型的引擎日志。"""
-    from zhilu.serving.process import log_path, tail
+    from zhilu.serving.supervise.engine_process import log_path, tail
 
     path = log_path(context.home.logs, model)
     if not path.exists():

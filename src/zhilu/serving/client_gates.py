@@ -22,7 +22,7 @@ from zhilu.context import Context
 from zhilu.errors import ZhiluError
 from zhilu.gate import Artefact, Figure, Gate, Verdict
 from zhilu.messages import T
-from zhilu.serving.client_tools import Java, Missing, Node, Runtime, samples_folder
+from zhilu.serving.proofs.client_tools import Java, Missing, Node, Runtime, samples_folder
 
 __all__ = ["GATES", "check_clients", "logged_requests"]
 

@@ -14,7 +14,7 @@ from zhilu.context import Context
 from zhilu.errors import ZhiluError
 from zhilu.gate import Artefact, Figure, Gate, Verdict
 from zhilu.messages import T
-from zhilu.serving.greedy import MAX_TOKENS, PROMPTS, greedy_chats, reference_of
+from zhilu.serving.proofs.greedy import MAX_TOKENS, PROMPTS, greedy_chats, reference_of
 
 __all__ = [
     "GATES",
@@ -33,7 +33,7 @@ R = TypeVar("R")
 
 def check_protocol(context: Context) -> Verdict:
     """2.2: the official OpenAI Python client passes the conformance run against this machine's gateway."""
-    from zhilu.serving.conformance import measure_first_token, run_conformance
+    from zhilu.serving.proofs.conformance import measure_first_token, run_conformance
 
     model, key = context.settings.model, context.settings.api_key
     remote = context.settings.base_url is not None
@@ -148,7 +148,7 @@ def _spelled(tokens: list[str], place: int) -> str:
 
 def check_sampling(context: Context) -> Verdict:
     """2.3: every sampling parameter changes or bounds the output at the served endpoint, or is refused by name."""
-    from zhilu.serving.sampling_checks import prove_sampling
+    from zhilu.serving.proofs.sampling_checks import prove_sampling
 
     model, key = context.settings.model, context.settings.api_key
 
@@ -185,7 +185,7 @@ def check_sampling(context: Context) -> Verdict:
 def check_adapter_applied(context: Context) -> Verdict:
     """2.4: with an adapter the endpoint answers otherwise than without it, and as transformers with PEFT does."""
     from zhilu.models import ModelStore
-    from zhilu.serving.adapter_proof import prove_adapter
+    from zhilu.serving.proofs.adapter_proof import prove_adapter
 
     if context.settings.base_url:
         return _files_elsewhere(context.settings.base_url)

@@ -20,20 +20,21 @@ from zhilu.heap import giving_back_freed
 from zhilu.jobs import Job
 from zhilu.logs import get_logger
 from zhilu.messages import T
-from zhilu.serving import ollama, vllm_routes
+from zhilu.serving.api import ollama
+from zhilu.serving.api import vllm as vllm_routes
+from zhilu.serving.api.embeddings import Embeddings
+from zhilu.serving.api.vllm import body_of, gateway_of, json_only
 from zhilu.serving.catalog import Catalog, StoreCatalog
-from zhilu.serving.embeddings import Embeddings
 from zhilu.serving.engines import engine_registry
 from zhilu.serving.facts import FEATURES, LaunchOptions
-from zhilu.serving.gateway import Gateway
-from zhilu.serving.install import remove_engine, submit_install
-from zhilu.serving.ledger import Ledger
-from zhilu.serving.lora import LoadLoraRequest, LoraLine, UnloadLoraRequest
-from zhilu.serving.metrics import CONTENT_TYPE
-from zhilu.serving.process import log_path, tail
+from zhilu.serving.gateway.gateway import Gateway
+from zhilu.serving.gateway.ledger import Ledger
+from zhilu.serving.gateway.lora import LoadLoraRequest, LoraLine, UnloadLoraRequest
+from zhilu.serving.gateway.metrics import CONTENT_TYPE
+from zhilu.serving.install.job import remove_engine, submit_install
 from zhilu.serving.served import Served
-from zhilu.serving.supervisor import Supervisor
-from zhilu.serving.vllm_routes import body_of, gateway_of, json_only
+from zhilu.serving.supervise.engine_process import log_path, tail
+from zhilu.serving.supervise.supervisor import Supervisor
 from zhilu.wire.rerank import RerankRequest
 from zhilu.wire.responses import ResponsesDialect, ResponsesRequest
 

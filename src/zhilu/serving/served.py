@@ -16,7 +16,7 @@ from zhilu.errors import BusyError
 from zhilu.logs import get_logger
 from zhilu.messages import T
 from zhilu.serving.facts import Engine, EngineFacts, Launch, LaunchOptions, ServedModel
-from zhilu.serving.process import EngineProcess
+from zhilu.serving.supervise.engine_process import EngineProcess
 
 __all__ = ["Limits", "Served", "State", "queue_full"]
 

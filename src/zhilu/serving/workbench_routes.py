@@ -16,10 +16,10 @@ from zhilu.registry import Registry
 from zhilu.serving.catalog import StoreCatalog
 from zhilu.serving.engines import choose_engine, engine_registry
 from zhilu.serving.facts import Engine, LaunchOptions, ServedModel
-from zhilu.serving.gateway import Gateway
+from zhilu.serving.gateway.gateway import Gateway
 from zhilu.serving.live import read_live
-from zhilu.serving.memory import available_memory, estimate
-from zhilu.serving.preflight import has_gpu
+from zhilu.serving.supervise.memory import available_memory, estimate
+from zhilu.serving.supervise.preflight import has_gpu
 
 __all__ = ["router"]
 

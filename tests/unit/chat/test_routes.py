@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from zhilu.apps.chat.store import ConversationStore
 from zhilu.context import Context
-from zhilu.web.app import create_app
+from zhilu.host.app import create_app
 
 
 @pytest.fixture

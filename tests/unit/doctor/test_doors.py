@@ -15,7 +15,7 @@ from zhilu.cli import cli
 from zhilu.context import open_context
 from zhilu.doctor import checkup
 from zhilu.doctor.testing import ScriptedRunner
-from zhilu.web.app import create_app
+from zhilu.host.app import create_app
 
 
 @pytest.fixture

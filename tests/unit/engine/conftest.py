@@ -12,7 +12,7 @@ from zhilu.engine.engine import Engine, load_engine
 from zhilu.engine.options import EngineOptions
 from zhilu.engine.runner.load import RUNNERS
 from zhilu.engine.testing import make_tiny_model
-from zhilu.engine.tokenizer import Tokenizer
+from zhilu.engine.text.tokenizer import Tokenizer
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from zhilu.engine.adapters import Adapter, read_adapter, stack_deltas
-from zhilu.engine.config import read_config
+from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.engine import Engine
-from zhilu.engine.sampling import SamplingParams
+from zhilu.engine.model.adapters import Adapter, read_adapter, stack_deltas
+from zhilu.engine.model.config import read_config
 from zhilu.engine.testing import make_tiny_adapter, make_tiny_model
 from zhilu.errors import ConflictError, InputError, NotFoundError, UnsupportedError, ZhiluError
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from zhilu import wire
-from zhilu.engine import api
-from zhilu.engine.reply import Reply
-from zhilu.engine.sampler import SampledToken
+from zhilu.engine.choose.sampler import SampledToken
 from zhilu.engine.sequence import Output
+from zhilu.engine.server import api
+from zhilu.engine.server.reply import Reply
 from zhilu.engine.testing import make_tiny_model
-from zhilu.engine.tokenizer import Tokenizer
+from zhilu.engine.text.tokenizer import Tokenizer
 from zhilu.errors import InputError, UpstreamError
 
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}]

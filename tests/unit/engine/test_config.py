@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from zhilu.engine.config import read_config, tensor_shapes
+from zhilu.engine.model.config import read_config, tensor_shapes
 from zhilu.engine.testing import make_tiny_model
 from zhilu.errors import InputError, NotFoundError, UnsupportedError
 

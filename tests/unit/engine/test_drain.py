@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from zhilu.engine.drain import Gate
-from zhilu.engine.server import main
+from zhilu.engine.server.drain import Gate
+from zhilu.engine.server.main import main
 from zhilu.engine.testing import make_tiny_adapter, make_tiny_model
 
 

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zhilu import wire
-from zhilu.engine.api import sampling_params
+from zhilu.engine.choose.sampler import log_softmax
+from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.engine import Engine, load_engine
 from zhilu.engine.options import EngineOptions
-from zhilu.engine.sampler import log_softmax
-from zhilu.engine.sampling import SamplingParams
 from zhilu.engine.sequence import Output
+from zhilu.engine.server.api import sampling_params
 from zhilu.errors import InputError
 
 MakeEngine = Callable[..., Engine]

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from llguidance import LLMatcher
 
+from zhilu.engine.choose.guided import Guide, Guides
+from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.engine import Engine
-from zhilu.engine.guided import Guide, Guides
-from zhilu.engine.sampling import SamplingParams
 from zhilu.engine.sequence import Output
-from zhilu.engine.tokenizer import Tokenizer
+from zhilu.engine.text.tokenizer import Tokenizer
 from zhilu.errors import InputError, UpstreamError
-from zhilu.models.nano import WEIGHTS
+from zhilu.models.shipped import NANO
 
 regex = LLMatcher.grammar_from_regex
 PERSON = {
@@ -29,7 +29,7 @@ PERSON = {
 
 @pytest.fixture(scope="module")
 def nano() -> Tokenizer:
-    return Tokenizer(WEIGHTS)
+    return Tokenizer(NANO)
 
 
 def guides(tokenizer: Tokenizer, padding: int = 0) -> Guides:

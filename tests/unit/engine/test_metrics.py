@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.engine import Engine
 from zhilu.engine.metrics import prometheus_text
-from zhilu.engine.sampling import SamplingParams
 
 
 def figures(engine: Engine) -> dict[str, float]:

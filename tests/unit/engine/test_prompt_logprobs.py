@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from zhilu.engine.choose.sampler import SampledToken
+from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.engine import Engine
-from zhilu.engine.sampler import SampledToken
-from zhilu.engine.sampling import SamplingParams
 from zhilu.engine.sequence import Output
 
 GREEDY = SamplingParams(20, temperature=0, ignore_eos=True, num_top_logprobs=2)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from zhilu.engine.config import read_config
 from zhilu.engine.engine import load_engine
+from zhilu.engine.model.config import read_config
 from zhilu.engine.options import EngineOptions
 from zhilu.engine.runner import decoder_graph, load
 from zhilu.engine.runner.load import choose_precision, choose_runner

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zhilu.engine.sampler import candidates, draw_from_all, log_softmax, make_generator, penalize, sample
-from zhilu.engine.sampling import SamplingParams
+from zhilu.engine.choose.sampler import candidates, draw_from_all, log_softmax, make_generator, penalize, sample
+from zhilu.engine.choose.sampling import SamplingParams
 
 LOGITS = np.random.default_rng(0).standard_normal(1000).astype(np.float32) * 3
 

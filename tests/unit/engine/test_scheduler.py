@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from zhilu.engine.blocks import BlockPool
-from zhilu.engine.sampling import SamplingParams
+from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.scheduler import Scheduler, Work
 from zhilu.engine.sequence import Request, Sequence, Status
-from zhilu.engine.tokenizer import Tokenizer
+from zhilu.engine.text.tokenizer import Tokenizer
 
 BUDGET = 64
 

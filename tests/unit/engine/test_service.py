@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.engine import Engine
-from zhilu.engine.sampling import SamplingParams
-from zhilu.engine.service import EngineService
+from zhilu.engine.server.service import EngineService
 from zhilu.errors import BusyError, InputError, UpstreamError
 
 LONG = SamplingParams(200, temperature=0, ignore_eos=True)

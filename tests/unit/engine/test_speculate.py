@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from zhilu.engine.choose.sampling import SamplingParams
+from zhilu.engine.choose.speculate import Drafter
 from zhilu.engine.engine import Engine
-from zhilu.engine.sampling import SamplingParams
 from zhilu.engine.sequence import Output
-from zhilu.engine.speculate import Drafter
 from zhilu.errors import InputError
 
 PROMPT = [7, 8, 9, 10, 11, 12, 7, 8, 9]

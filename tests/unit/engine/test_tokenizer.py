@@ -10,9 +10,9 @@ import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zhilu.engine.detokenizer import IncrementalText
 from zhilu.engine.testing import make_tiny_model
-from zhilu.engine.tokenizer import Tokenizer
+from zhilu.engine.text.detokenizer import IncrementalText
+from zhilu.engine.text.tokenizer import Tokenizer
 from zhilu.errors import InputError
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from zhilu.engine.tools import ToolCallParser
+from zhilu.engine.text.tools import ToolCallParser
 
 CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "北京"}}\n</tool_call>'
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from zhilu.engine.config import read_config
+from zhilu.engine.model.config import read_config
+from zhilu.engine.model.weights import as_bfloat16, as_float32, load_tensors, map_tensors, release_pages
 from zhilu.engine.testing import make_tiny_model
-from zhilu.engine.weights import as_bfloat16, as_float32, load_tensors, map_tensors, release_pages
 from zhilu.errors import InputError, NotFoundError
 
 

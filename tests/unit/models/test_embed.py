@@ -16,12 +16,12 @@ from zhilu.models.embedders.units import bucket_rows, count_tokens, units
 torch = pytest.importorskip("torch", reason="PyTorch is not installed here")
 zstandard = pytest.importorskip("zstandard", reason="zstandard is not installed here")
 
-from zhilu.models.embed.batches import Batches  # noqa: E402
-from zhilu.models.embed.data import Corpus, is_kept_back, read_corpus, retrieval_set  # noqa: E402
-from zhilu.models.embed.evaluate import bm25, fused, score  # noqa: E402
-from zhilu.models.embed.model import Bags, Vocabulary, word_overlap  # noqa: E402
-from zhilu.models.embed.train import Recipe, train  # noqa: E402
 from zhilu.models.embedders.static import StaticEmbedder  # noqa: E402
+from zhilu.training.embed.batches import Batches  # noqa: E402
+from zhilu.training.embed.data import Corpus, is_kept_back, read_corpus, retrieval_set  # noqa: E402
+from zhilu.training.embed.evaluate import bm25, fused, score  # noqa: E402
+from zhilu.training.embed.model import Bags, Vocabulary, word_overlap  # noqa: E402
+from zhilu.training.embed.train import Recipe, train  # noqa: E402
 
 HELD = {"en": "Nobody shall ever train on this, whoever asks.", "zh": "谁也不能用这一段文字来训练任何模型。"}
 _EN = (
@@ -124,8 +124,8 @@ def test_batches_are_the_same_again_and_pair_what_belongs_together(corpus: Corpu
 
 def test_bags_count_as_the_runtime_does(corpus: Corpus, tmp_path: Path) -> None:
     """The same text has the same rows in training and in the product, with a vocabulary too small for it."""
-    from zhilu.models.embed.export import export
-    from zhilu.models.embed.model import StaticModel
+    from zhilu.training.embed.export import export
+    from zhilu.training.embed.model import StaticModel
 
     vocabulary = Vocabulary(corpus, 40, 16)
     text = "granite granite magma 茶叶 茶叶 harbour"

@@ -11,9 +11,9 @@ import pytest
 from zhilu.context import open_context
 from zhilu.errors import InputError, MissingComponentError, NotFoundError
 from zhilu.models import embedders
-from zhilu.models.embed import WEIGHTS, card
 from zhilu.models.embedders import DEFAULT, bert, embedder_names, load_embedder, minilm, static
 from zhilu.models.embedders.testing import EmbedderConformance, WordEmbedder
+from zhilu.models.shipped import EMBED, card
 from zhilu.models.tensors import map_tensors
 
 SAMPLE = json.loads((Path(__file__).parent / "xquad_sample.json").read_text(encoding="utf-8"))["rows"]
@@ -89,10 +89,10 @@ def test_questions_find_their_passages(own_home, lang, least):
 def test_the_shipped_weights_are_those_of_the_card_and_small():
     import hashlib
 
-    digest = hashlib.sha256((WEIGHTS / "model.safetensors").read_bytes()).hexdigest()
-    assert digest in card("en") and digest in card("zh-CN")
-    assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) <= 20_000_000
-    tensors = map_tensors(WEIGHTS / "model.safetensors")
+    digest = hashlib.sha256((EMBED / "model.safetensors").read_bytes()).hexdigest()
+    assert digest in card(EMBED, "en") and digest in card(EMBED, "zh-CN")
+    assert sum(path.stat().st_size for path in EMBED.iterdir()) <= 20_000_000
+    tensors = map_tensors(EMBED / "model.safetensors")
     assert tensors["table"].dtype == np.int8 and tensors["table"].shape[0] == tensors["query"].shape[0]
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from zhilu.client import ModelClient
 from zhilu.context import Context, open_context
-from zhilu.rag.embedding import embedder_of
-from zhilu.rag.ingest import ingest_document
+from zhilu.rag.index.embedding import embedder_of
+from zhilu.rag.index.ingest import ingest_document
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.testing import HASH

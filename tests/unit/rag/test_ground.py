@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zhilu.rag.evidence import Evidence, quotation
-from zhilu.rag.followup import depends_on_history, is_faithful
-from zhilu.rag.ground import ground, locate, split_answer
+from zhilu.rag.answer.evidence import Evidence, quotation
+from zhilu.rag.answer.ground import ground, locate, split_answer
+from zhilu.rag.retrieve.followup import depends_on_history, is_faithful
 
 PASSAGES = [
     "The Denver Broncos defeated the Carolina Panthers 24–10 to earn their third Super Bowl title. It was in 2016.",

@@ -13,10 +13,10 @@ import pytest
 from zhilu.context import Context
 from zhilu.errors import CancelledByUser, ConflictError, InputError, NotFoundError, TooLargeError
 from zhilu.messages import T
-from zhilu.rag.ingest import ingest_document, run_ingest
+from zhilu.rag.index.ingest import ingest_document, run_ingest
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
-from zhilu.rag.retrieve import retrieve
+from zhilu.rag.retrieve.search import retrieve
 from zhilu.rag.testing import HASH
 
 GUIDE = "# Guide\n\n## Install\n\nRun the installer with administrator rights.\n\n## 年假\n\n入职满一年的员工每年有十五天年假。\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from zhilu.rag.fusion import dense_weight, fuse
-from zhilu.rag.lexical import match_query, query_terms, segment, stem, terms
+from zhilu.rag.index.lexical import match_query, query_terms, segment, stem, terms
+from zhilu.rag.retrieve.fusion import dense_weight, fuse
 from zhilu.rag.testing import HASH
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zhilu.rag.index.split import heading_path, sentences, split, token_ends
 from zhilu.rag.load.base import Page
 from zhilu.rag.load.markdown import headings
-from zhilu.rag.split import heading_path, sentences, split, token_ends
 
 PIECES = st.sampled_from(
     ["# One\n", "## Two 二\n", "### Three\n", "Hello world. ", "你好，世界。", "第二句！", "a b c\n", "\n\n", "```py\nx = 1\n",

@@ -13,12 +13,12 @@ from starlette.testclient import TestClient
 from zhilu.cli import cli
 from zhilu.context import Context
 from zhilu.gate import Gate
+from zhilu.host.app import create_app
 from zhilu.jobs import JobStore
 from zhilu.messages import T
 from zhilu.roadmap import running
 from zhilu.roadmap.evidence import EvidenceStore
 from zhilu.roadmap.job import run_check
-from zhilu.web.app import create_app
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """When a dead engine is started again."""
 
-from zhilu.serving.backoff import Backoff
+from zhilu.serving.supervise.backoff import Backoff
 
 
 def test_the_first_restart_is_at_once_and_later_ones_wait() -> None:

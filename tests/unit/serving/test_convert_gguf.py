@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zhilu.models.nano import WEIGHTS
+from zhilu.models.shipped import NANO
 from zhilu.serving.engines import convert_gguf
 from zhilu.serving.engines.convert_gguf import CannotConvert, convert, target_of
 
@@ -27,10 +27,10 @@ def test_nano_becomes_a_gguf_with_all_it_has(tmp_path: Path) -> None:
     import numpy as np
 
     file = tmp_path / "nano.gguf"
-    convert(WEIGHTS, file, "f32")
+    convert(NANO, file, "f32")
     fields, tensors = read(file)
-    config = json.loads((WEIGHTS / "config.json").read_text())
-    tokenizer = json.loads((WEIGHTS / "tokenizer.json").read_text())
+    config = json.loads((NANO / "config.json").read_text())
+    tokenizer = json.loads((NANO / "tokenizer.json").read_text())
     assert fields["general.architecture"] == "qwen3"
     assert fields["qwen3.block_count"] == config["num_hidden_layers"]
     assert fields["qwen3.attention.key_length"] == config["head_dim"]
@@ -44,7 +44,7 @@ def test_nano_becomes_a_gguf_with_all_it_has(tmp_path: Path) -> None:
     assert fields["tokenizer.ggml.eos_token_id"] == config["eos_token_id"]
     assert fields["tokenizer.ggml.pre"] == "qwen2"
     assert "<|im_start|>" in str(fields["tokenizer.chat_template"])
-    stored = {name: values for name, _, values in convert_gguf._read(WEIGHTS)}
+    stored = {name: values for name, _, values in convert_gguf._read(NANO)}
     assert len(tensors) == len(stored)
     embedding = tensors["token_embd.weight"].data  # type: ignore[attr-defined]
     assert np.array_equal(embedding, stored["model.embed_tokens.weight"])
@@ -53,15 +53,15 @@ def test_nano_becomes_a_gguf_with_all_it_has(tmp_path: Path) -> None:
 
 
 def test_a_file_is_named_by_its_weights_and_made_once(tmp_path: Path) -> None:
-    script = [sys.executable, convert_gguf.__file__, str(WEIGHTS), str(tmp_path), "stored"]
+    script = [sys.executable, convert_gguf.__file__, str(NANO), str(tmp_path), "stored"]
     command = [*script, "--", sys.executable, "-c", "import sys; print('serving', sys.argv[1])"]
     first = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     made = Path(first[1])
-    assert first[0] == "serving" and made == target_of(WEIGHTS, tmp_path, "stored")
+    assert first[0] == "serving" and made == target_of(NANO, tmp_path, "stored")
     before = made.stat().st_mtime_ns
     subprocess.run(command, capture_output=True, check=True)
     assert made.stat().st_mtime_ns == before
-    assert target_of(WEIGHTS, tmp_path, "f32") != made
+    assert target_of(NANO, tmp_path, "f32") != made
     assert [path.name for path in tmp_path.iterdir()] == [made.name]
 
 
@@ -77,7 +77,7 @@ def test_what_has_no_counterpart_is_refused_and_leaves_nothing(
 ) -> None:
     folder = tmp_path / "m"
     folder.mkdir()
-    config = json.loads((WEIGHTS / "config.json").read_text())
+    config = json.loads((NANO / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, **change}))
     with pytest.raises(CannotConvert, match=said):
         convert(folder, tmp_path / "x.gguf")

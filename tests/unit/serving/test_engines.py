@@ -14,13 +14,13 @@ from zhilu.engine.testing import make_tiny_model
 from zhilu.errors import InputError, MissingComponentError, UnsupportedError
 from zhilu.messages import T
 from zhilu.registry import Registry
-from zhilu.serving import preflight as checks
 from zhilu.serving.engines import choose_engine, engine_registry, fastchat_unit, ollama_unit
 from zhilu.serving.engines.zhilu import ENGINE as ZHILU
-from zhilu.serving.environment import NOTE, environment, installed_note, state_of
 from zhilu.serving.facts import Engine, LaunchOptions, ServedModel, refuse_untaken
-from zhilu.serving.memory import estimate, refuse_too_large
-from zhilu.serving.preflight import preflight
+from zhilu.serving.install.environment import NOTE, environment, installed_note, state_of
+from zhilu.serving.supervise import preflight as checks
+from zhilu.serving.supervise.memory import estimate, refuse_too_large
+from zhilu.serving.supervise.preflight import preflight
 from zhilu.serving.testing import ScriptedEngine
 
 NAMES = engine_registry().names()
@@ -196,7 +196,7 @@ def test_auto_goes_by_format_wishes_and_what_is_installed(tmp_path: Path, monkey
         choose_engine("auto", ServedModel("m", folder), registry, replace(here, precision="int5"))
     assert caught.value.fix == "zhilu serve MODEL --engine zhilu --precision auto"
     with monkeypatch.context() as patch, pytest.raises(MissingComponentError) as caught:
-        patch.setattr("zhilu.serving.memory.available_memory", lambda: 1_000_000)
+        patch.setattr("zhilu.serving.supervise.memory.available_memory", lambda: 1_000_000)
         choose_engine("auto", ServedModel("m", folder), registry, here)
     assert caught.value.fix and "install" not in caught.value.fix
     note(tmp_path, "llamacpp")
@@ -231,7 +231,7 @@ def test_auto_prefers_vllm_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(checks, "has_gpu", lambda: True)
     note(tmp_path, "vllm", build="gpu")
     vllm = engine_registry().get("vllm")
-    monkeypatch.setattr("zhilu.serving.memory.available_memory", lambda: 64_000_000_000)
+    monkeypatch.setattr("zhilu.serving.supervise.memory.available_memory", lambda: 64_000_000_000)
     folder = make_tiny_model(tmp_path / "m")
     chosen = choose_engine("auto", ServedModel("m", folder), registry_with(ZHILU, vllm), LaunchOptions(home=tmp_path))
     assert chosen[0] == "vllm" and "a GPU" in chosen[1].en

@@ -18,10 +18,10 @@ from zhilu.context import Context, open_context
 from zhilu.errors import CancelledByUser, ConflictError, InputError, NotFoundError, UnsupportedError, UpstreamError
 from zhilu.messages import T
 from zhilu.registry import Registry
-from zhilu.serving import install
-from zhilu.serving.environment import NOTE, environment, installed_note
 from zhilu.serving.facts import EngineFacts, InstallPlan, InstallStep
-from zhilu.serving.install import plan_for, remove_engine, run_install, submit_install
+from zhilu.serving.install import job as install
+from zhilu.serving.install.environment import NOTE, environment, installed_note
+from zhilu.serving.install.job import plan_for, remove_engine, run_install, submit_install
 
 PLAN = InstallPlan("toy 1.0", (), disk_bytes=1000, preload=("lib/*.so",))
 
@@ -134,7 +134,7 @@ def test_the_command_dies_with_a_killed_worker(tmp_path: Path) -> None:
 
 
 def test_progress_follows_the_output(own_home: Path) -> None:
-    from zhilu.serving.install_steps import Installation
+    from zhilu.serving.install.steps import Installation
 
     context = open_context()
     job, place = Job(context), own_home / "engines" / "toy"

@@ -1,6 +1,6 @@
 """Prometheus' text format, ours and the engines' together."""
 
-from zhilu.serving.metrics import Counter, Gauge, Histogram, merge, with_label
+from zhilu.serving.gateway.metrics import Counter, Gauge, Histogram, merge, with_label
 
 ENGINE = """# HELP x_seconds How long.
 # TYPE x_seconds histogram

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from zhilu.serving.ports import reserve_port
+from zhilu.serving.supervise.ports import reserve_port
 
 
 def test_a_reserved_port_can_be_bound_by_number() -> None:

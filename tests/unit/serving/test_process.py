@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from zhilu.serving.process import log_path, rotate, tail
+from zhilu.serving.supervise.engine_process import log_path, rotate, tail
 
 
 def test_a_model_name_never_leaves_the_log_folder() -> None:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from zhilu.home import Home
-from zhilu.serving.runstate import EngineRecord, ProcessId, RunState
+from zhilu.serving.supervise.runstate import EngineRecord, ProcessId, RunState
 
 Sleeper = Callable[[], subprocess.Popen[bytes]]
 

@@ -21,9 +21,9 @@ from zhilu.messages import T
 from zhilu.registry import Registry
 from zhilu.serving.catalog import FixedCatalog
 from zhilu.serving.facts import LaunchOptions, ServedModel
-from zhilu.serving.runstate import RunState
 from zhilu.serving.served import Limits, Served
-from zhilu.serving.supervisor import Supervisor
+from zhilu.serving.supervise.runstate import RunState
+from zhilu.serving.supervise.supervisor import Supervisor
 from zhilu.serving.testing import ScriptedEngine
 
 MODELS = [ServedModel(name, Path("/nowhere")) for name in ("a", "b", "c")]
@@ -236,8 +236,8 @@ def test_engines_of_a_dead_gateway_are_ended_at_the_next_start(context: Context)
     import subprocess
     import sys
 
-    from zhilu.serving.ports import reserve_port
-    from zhilu.serving.runstate import EngineRecord, ProcessId
+    from zhilu.serving.supervise.ports import reserve_port
+    from zhilu.serving.supervise.runstate import EngineRecord, ProcessId
 
     command = [sys.executable, "-m", "zhilu.serving.testing", "--port", str(reserve_port()), "--name", "a", "--deaf"]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as orphan:

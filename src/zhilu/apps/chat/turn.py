@@ -105,9 +105,9 @@ async def _grounded(
     answer: _Answer,
 ) -> AsyncIterator[TurnEvent]:
     """The same from the documents of a knowledge base; the pipeline checks the answer against its passages."""
-    from zhilu.rag.embedding import embedder_of
+    from zhilu.rag.answer.pipeline import answer as ask
+    from zhilu.rag.index.embedding import embedder_of
     from zhilu.rag.library import Library
-    from zhilu.rag.pipeline import answer as ask
 
     if params:
         names = ", ".join(sorted(params))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zhilu.engine.adapters import Adapter
+from zhilu.engine.model.adapters import Adapter
 
 __all__ = ["Chunk", "Runner"]
 

@@ -19,10 +19,10 @@ from openvino import opset15 as op
 # where a version lacks it or wants other inputs.
 from openvino.op import _PagedAttentionExtension as PagedAttention
 
-from zhilu.engine.weights import as_float32
+from zhilu.engine.model.weights import as_float32
 
 if TYPE_CHECKING:
-    from zhilu.engine.config import ModelConfig
+    from zhilu.engine.model.config import ModelConfig
 
 __all__ = ["BLOCK_SIZE", "Precision", "build_decoder"]
 

@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from zhilu.engine.config import ModelConfig, tensor_shapes
+from zhilu.engine.model.config import ModelConfig, tensor_shapes
+from zhilu.engine.model.weights import load_tensors, map_tensors
 from zhilu.engine.options import EngineOptions, choose_kv_tokens, choose_threads
 from zhilu.engine.runner.base import Runner
-from zhilu.engine.weights import load_tensors, map_tensors
 from zhilu.errors import InputError, MissingComponentError, UnsupportedError, nearest
 from zhilu.logs import get_logger
 from zhilu.messages import T

@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import openvino
 
-from zhilu.engine.adapters import Adapter, stack_deltas
-from zhilu.engine.config import ModelConfig
+from zhilu.engine.model.adapters import Adapter, stack_deltas
+from zhilu.engine.model.config import ModelConfig
+from zhilu.engine.model.weights import as_bfloat16, as_float32, release_pages
 from zhilu.engine.runner.base import Chunk, Runner
 from zhilu.engine.runner.decoder_graph import BLOCK_SIZE, Precision, build_decoder
 from zhilu.engine.runner.rope import inverse_frequencies
-from zhilu.engine.weights import as_bfloat16, as_float32, release_pages
 from zhilu.errors import InputError, UnsupportedError
 from zhilu.messages import T
 

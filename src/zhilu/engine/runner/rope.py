@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from zhilu.engine.config import RopeConfig
+from zhilu.engine.model.config import RopeConfig
 
 __all__ = ["inverse_frequencies"]
 

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from zhilu.engine.adapters import Adapter, stack_deltas
-from zhilu.engine.config import ModelConfig
+from zhilu.engine.model.adapters import Adapter, stack_deltas
+from zhilu.engine.model.config import ModelConfig
 from zhilu.engine.runner.base import Chunk, Runner
 from zhilu.engine.runner.rope import inverse_frequencies
 

@@ -2,7 +2,7 @@
 
 A text is cut into units (``units``), each has a vector of int8 values and two weights, one for questions and one for
 passages; the weighted sum is brought to length 1. No word sees another, so a chunk costs a fraction of a millisecond.
-The recipe, the card and what was tried stand in ``zhilu/models/embed``.
+The recipe, the card and what was tried stand in ``zhilu/training/embed``.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ MAX_TOKENS = 8192
 
 def load(context: Context) -> StaticEmbedder:
     """The embedder whose weights are in the package."""
-    from zhilu.models.embed import WEIGHTS
+    from zhilu.models.shipped import EMBED
 
-    return StaticEmbedder(WEIGHTS)
+    return StaticEmbedder(EMBED)
 
 
 def saturated(count: int) -> float:

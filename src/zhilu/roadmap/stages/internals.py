@@ -26,8 +26,8 @@ INTERNALS = Stage(
                 "学习率、预热、裁剪、初始化：这些小数字决定模型能不能学起来。",
             ),
             T(
-                "The embedded model was trained from scratch by the recipe in `zhilu/models/nano`: read it with its model card.",
-                "内置模型就是按 `zhilu/models/nano` 里的配方从零训练的：可对照模型卡阅读。",
+                "The embedded model was trained from scratch by the recipe in `zhilu/training/nano`: read it with its model card.",
+                "内置模型就是按 `zhilu/training/nano` 里的配方从零训练的：可对照模型卡阅读。",
             ),
             "zhilu model show zhilu-nano",
         ),

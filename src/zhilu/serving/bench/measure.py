@@ -13,7 +13,7 @@ import httpx
 from zhilu.errors import UnreachableError, UpstreamError
 from zhilu.messages import T
 from zhilu.serving.bench.load import Load, Target
-from zhilu.serving.stream import EventStream
+from zhilu.serving.gateway.stream import EventStream
 
 __all__ = ["Sample", "measure_load"]
 

@@ -42,8 +42,8 @@ def choose_engine(
     if model.path is None:
         remote = next(engine.facts.name for engine in engines if not engine.facts.is_process)
         return remote, T("the model lives behind a URL", "模型在一个 URL 后面")
-    from zhilu.serving.adapter_check import BAD_ADAPTER
-    from zhilu.serving.preflight import has_gpu, objection
+    from zhilu.serving.supervise.adapter_check import BAD_ADAPTER
+    from zhilu.serving.supervise.preflight import has_gpu, objection
 
     place: Literal["cpu", "gpu"] = "gpu" if has_gpu() else "cpu"
     ranked = [engine for engine in engines if engine.facts.is_process and _rank(engine.facts, place) > 0]

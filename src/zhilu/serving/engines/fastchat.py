@@ -9,8 +9,8 @@ from zhilu.errors import InputError
 from zhilu.jobs import guard
 from zhilu.messages import T
 from zhilu.serving.engines import fastchat_unit
-from zhilu.serving.environment import python_of, state_of
 from zhilu.serving.facts import EngineFacts, InstallPlan, InstallStep, Launch, LaunchOptions, MemoryFacts, ServedModel
+from zhilu.serving.install.environment import python_of, state_of
 
 __all__ = ["ENGINE", "PLAN", "FastChatEngine"]
 

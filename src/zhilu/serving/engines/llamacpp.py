@@ -14,9 +14,9 @@ from zhilu.errors import InputError
 from zhilu.jobs import guard
 from zhilu.messages import T
 from zhilu.serving.engines import convert_gguf
-from zhilu.serving.environment import environment, installed_note, python_of, state_of
 from zhilu.serving.facts import EngineFacts, InstallPlan, InstallStep, Launch, LaunchOptions, MemoryFacts, ServedModel
-from zhilu.serving.memory import own_context
+from zhilu.serving.install.environment import environment, installed_note, python_of, state_of
+from zhilu.serving.supervise.memory import own_context
 
 __all__ = ["ENGINE", "PLAN", "LlamaCppEngine"]
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from zhilu.errors import InputError
 from zhilu.jobs import guard
 from zhilu.messages import T
-from zhilu.serving.environment import environment, installed_note, python_of, state_of
 from zhilu.serving.facts import (
     EngineFacts,
     InstallPlan,
@@ -23,7 +22,8 @@ from zhilu.serving.facts import (
     MemoryFacts,
     ServedModel,
 )
-from zhilu.serving.memory import cache_bytes
+from zhilu.serving.install.environment import environment, installed_note, python_of, state_of
+from zhilu.serving.supervise.memory import cache_bytes
 
 __all__ = ["CPU_PLAN", "ENGINE", "GPU_PLAN", "VllmEngine"]
 

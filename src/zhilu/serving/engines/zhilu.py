@@ -81,8 +81,8 @@ class ZhiluEngine:
         """As the engine itself reads it; a model that it cannot run is ``launch``'s to refuse."""
         if model.path is None or model.not_ours is not None:
             return
-        from zhilu.engine.adapters import read_adapter
-        from zhilu.engine.config import read_config
+        from zhilu.engine.model.adapters import read_adapter
+        from zhilu.engine.model.config import read_config
 
         read_adapter(name, folder, read_config(model.path))
 

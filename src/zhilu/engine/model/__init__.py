@@ -1,0 +1,1 @@
+"""What a model folder holds: its configuration, its weights, its LoRA adapters."""

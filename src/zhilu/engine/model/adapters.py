@@ -1,0 +1,312 @@
+"""LoRA adapters as PEFT saves them (arXiv 2106.09685): safetensors and ``adapter_config.json``, read without PEFT.
+
+An adapter adds ``scaling * B A x`` to the projections it names. Whatever would make the answer differ from PEFT's, or
+would silently do nothing, is refused by name: other kinds of adapter, other tensors, wrong shapes, B all zero.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from zhilu.engine.model.config import ModelConfig, read_json, tensor_shapes
+from zhilu.engine.model.weights import as_float32, map_file
+from zhilu.errors import ConflictError, InputError, NotFoundError, UnsupportedError, nearest
+from zhilu.messages import T
+
+if TYPE_CHECKING:
+    from zhilu.engine.runner.base import Runner
+
+__all__ = ["MODULES", "Adapter", "AdapterTable", "Delta", "read_adapter", "stack_deltas"]
+
+# The projections that may carry a delta, by the last part of their names.
+MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+# Keys of adapter_config.json that change nothing once the tensors are read: how it was trained, where it came from.
+_HARMLESS = {
+    *("auto_mapping", "base_model_name_or_path", "exclude_modules", "inference_mode", "layers_pattern"),
+    *("layers_to_transform", "lora_dropout", "megatron_core", "peft_version", "qalora_group_size", "revision"),
+    *("runtime_config", "target_modules", "task_type", "ensure_weight_tying", "loftq_config", "eva_config"),
+    *("corda_config", "lora_ga_config"),  # of initial weights only; see _INITIAL
+}
+_READ = {"peft_type", "r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "bias", "init_lora_weights"}
+# These begin by changing the base model's weights, so that the adapter alone is not the whole change.
+_INITIAL = ("pissa", "olora", "corda", "loftq", "lora_ga")
+
+_NAME = re.compile(r"^(?:base_model\.model\.)?(?P<module>.+?)\.lora_(?P<half>[AB])(?:\.default)?\.weight$")
+
+
+class Delta(NamedTuple):
+    """What one adapter adds to one projection: ``x @ a @ b``."""
+
+    a: npt.NDArray[np.float32]  # (in, rank)
+    b: npt.NDArray[np.float32]  # (rank, out), the scaling multiplied in
+
+
+@dataclass(frozen=True)
+class Adapter:
+    name: str
+    path: Path
+    rank: int  # the largest of its modules
+    deltas: Mapping[str, Delta]  # by projection, such as ``model.layers.0.self_attn.q_proj``
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Which of ``MODULES`` it changes in any layer."""
+        return frozenset(module.rpartition(".")[2] for module in self.deltas)
+
+
+def read_adapter(name: str, folder: Path, config: ModelConfig) -> Adapter:
+    """Read a PEFT folder for the model of ``config``.
+
+    Raises:
+        NotFoundError: no adapter_config.json or no safetensors file.
+        UnsupportedError: an option that our arithmetic does not have.
+        InputError: the tensors do not fit the model, or would change nothing.
+    """
+    raw = read_json(folder / "adapter_config.json")
+    _refuse_other_arithmetic(folder, raw)
+    shapes = {
+        key.removesuffix(".weight"): shape
+        for key, shape in tensor_shapes(config)
+        if key.removesuffix(".weight").endswith(MODULES)
+    }
+    halves = _read_halves(folder, shapes)
+    deltas = {}
+    for module, pair in halves.items():
+        a, b = as_float32(pair["A"]), as_float32(pair["B"])
+        rank, scaling = _rank_and_scaling(module, raw)
+        if rank != len(a):
+            raise _misfit(
+                folder,
+                T(
+                    f"{module} has rank {len(a)}, but adapter_config.json says {rank}",
+                    f"{module} 的秩为 {len(a)}，而 adapter_config.json 中为 {rank}",
+                ),
+            )
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
+            raise _misfit(folder, T(f"{module} holds NaN or infinity", f"{module} 中含有 NaN 或无穷大"))
+        if a.any() and b.any():
+            deltas[module] = Delta(np.ascontiguousarray(a.T), np.ascontiguousarray(b.T) * np.float32(scaling))
+    if not any(delta.b.any() for delta in deltas.values()):
+        raise InputError(
+            T(
+                f"the adapter in {str(folder)!r} would change nothing: every B (or A) is zero, as before training",
+                f"{str(folder)!r} 中的适配器不会带来任何改变：所有 B（或 A）都是零，与训练前一样",
+            ),
+            code="bad_adapter",
+        )
+    return Adapter(name, folder, max(len(delta.b) for delta in deltas.values()), deltas)
+
+
+def _refuse_other_arithmetic(folder: Path, raw: Mapping[str, Any]) -> None:
+    initial = raw.get("init_lora_weights")
+    refused = {key: value for key, value in raw.items() if key not in _HARMLESS | _READ and value}
+    if raw.get("peft_type") != "LORA":
+        refused["peft_type"] = raw.get("peft_type")
+    if raw.get("bias") not in (None, "none"):
+        refused["bias"] = raw["bias"]
+    if isinstance(initial, str) and initial.startswith(_INITIAL):
+        refused["init_lora_weights"] = initial
+    if refused:
+        shown = ", ".join(f"{key}={value!r}" for key, value in refused.items())
+        raise UnsupportedError(
+            T(
+                f"the adapter in {str(folder)!r} cannot be served by the embedded engine: {shown}",
+                f"内置引擎无法加载 {str(folder)!r} 中的适配器：{shown}",
+            ),
+            param=next(iter(refused)),
+            code="unsupported_adapter",
+        )
+
+
+def _read_halves(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, Mapping[str, npt.NDArray[Any]]]:
+    """Module -> its A ``(rank, in)`` and B ``(out, rank)``, all of them checked; what is wrong is told at once."""
+    path = folder / "adapter_model.safetensors"
+    if not path.is_file():
+        pickled = (folder / "adapter_model.bin").is_file()
+        raise NotFoundError(
+            T(
+                f"no adapter_model.safetensors in {str(folder)!r}"
+                + ("; adapter_model.bin is a pickle, which can run code and is refused" if pickled else ""),
+                f"{str(folder)!r} 中没有 adapter_model.safetensors"
+                + ("；adapter_model.bin 是 pickle 文件，可能执行代码，因此拒绝加载" if pickled else ""),
+            )
+        )
+    halves: dict[str, dict[str, npt.NDArray[Any]]] = {}
+    strange: list[str] = []
+    for key, tensor in map_file(path).items():
+        match = _NAME.match(key)
+        if match and match["module"] in shapes and tensor.ndim == 2:
+            halves.setdefault(match["module"], {})[match["half"]] = tensor
+        else:
+            strange.append(key)
+    if strange:
+        shown = ", ".join(strange[:3]) + (f" … ({len(strange)})" if len(strange) > 3 else "")
+        known = ", ".join(MODULES)
+        raise _misfit(
+            folder,
+            T(
+                f"it changes {shown}; deltas can be added to {known} of this model's layers",
+                f"它修改的是 {shown}；只能为该模型各层的 {known} 添加增量",
+            ),
+        )
+    for module, pair in halves.items():
+        size_out, size_in = shapes[module]
+        if set(pair) != {"A", "B"}:
+            half = "B" if "A" in pair else "A"
+            raise _misfit(folder, T(f"{module} has no lora_{half}", f"{module} 缺少 lora_{half}"))
+        a, b = pair["A"].shape, pair["B"].shape
+        if a != (b[1], size_in) or b != (size_out, a[0]):
+            wanted = f"(rank, {size_in}), ({size_out}, rank)"
+            raise _misfit(
+                folder,
+                T(
+                    f"{module}: A and B have shapes {a}, {b}, not {wanted}",
+                    f"{module}：A、B 的形状是 {a}、{b}，而非 {wanted}",
+                ),
+            )
+    if not halves:
+        raise _misfit(folder, T("it holds no lora_A and lora_B", "其中没有 lora_A 和 lora_B"))
+    return halves
+
+
+def _misfit(folder: Path, what: T) -> InputError:
+    return InputError(
+        T(
+            f"the adapter in {str(folder)!r} does not fit this model: {what.en}",
+            f"{str(folder)!r} 中的适配器与该模型不符：{what.zh}",
+        ),
+        code="bad_adapter",
+    )
+
+
+def _rank_and_scaling(module: str, raw: Mapping[str, Any]) -> tuple[int, float]:
+    """As PEFT's ``LoraModel``: the patterns are regular expressions for the end of the module's name."""
+
+    def pattern(key: str, default: Any) -> Any:
+        for expression, value in (raw.get(key) or {}).items():
+            if re.match(rf"(.*\.)?({expression})$", module):
+                return value
+        return default
+
+    rank = int(pattern("rank_pattern", raw.get("r", 8)))
+    alpha = float(pattern("alpha_pattern", raw.get("lora_alpha", 8)))
+    return rank, alpha / (math.sqrt(rank) if raw.get("use_rslora") else rank)
+
+
+def stack_deltas(
+    adapters: Iterable[Adapter], modules: Mapping[str, tuple[int, int]], rank: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """The deltas of n adapters for k projections of the same input, as two matrices for the whole batch.
+
+    Args:
+        modules: name -> ``(in, out)``; ``in`` is the same in all of them.
+        rank: of the two matrices; smaller ones are padded with zeros.
+
+    Returns:
+        ``a (in, k * n * rank)`` and ``b (k * n * rank, sum of out)``, which is zero but for the blocks of the diagonal.
+        ``(x @ a * mask) @ b`` then is every token's own delta in every projection, side by side, if ``mask`` is one in the
+        columns of its adapter and zero in the others: two products, whoever is in the batch.
+    """
+    chosen = list(adapters)
+    size_in = next(iter(modules.values()))[0]
+    a = np.zeros((size_in, len(modules), len(chosen), rank), np.float32)
+    b = np.zeros((len(modules), len(chosen), rank, sum(out for _, out in modules.values())), np.float32)
+    start = 0
+    for number, (module, (_, size_out)) in enumerate(modules.items()):
+        for place, adapter in enumerate(chosen):
+            delta = adapter.deltas.get(module)
+            if delta is not None:
+                a[:, number, place, : len(delta.b)] = delta.a
+                b[number, place, : len(delta.b), start : start + size_out] = delta.b
+        start += size_out
+    return a.reshape(size_in, -1), b.reshape(-1, start)
+
+
+@dataclass
+class _Entry:
+    adapter: Adapter
+    number: int  # in chunks and as the root of its prefix cache: never used twice
+    num_requests: int = 0
+    is_leaving: bool = False
+
+
+class AdapterTable:
+    """The adapters of a running engine by name. Belongs to the engine's thread."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._entries: dict[str, _Entry] = {}
+        self._last_number = 0
+
+    def __iter__(self) -> Iterator[Adapter]:
+        return iter([entry.adapter for entry in self._entries.values() if not entry.is_leaving])
+
+    def add(self, adapter: Adapter) -> None:
+        """ConflictError if the name is taken (also by one that is leaving but still in use)."""
+        if adapter.name in self._entries:
+            raise ConflictError(
+                T(
+                    f"the adapter {adapter.name!r} is loaded already, from {str(self._entries[adapter.name].adapter.path)!r}",
+                    f"适配器 {adapter.name!r} 已加载，来自 {str(self._entries[adapter.name].adapter.path)!r}",
+                ),
+                param="lora_name",
+                code="adapter_exists",
+            )
+        self._last_number += 1
+        self._runner.add_adapter(self._last_number, adapter)
+        self._entries[adapter.name] = _Entry(adapter, self._last_number)
+
+    def remove(self, name: str) -> bool:
+        """Take no new requests for it; True once it is gone, False while requests that run still need it.
+
+        NotFoundError for a name that is not loaded.
+        """
+        entry = self._entry(name)
+        entry.is_leaving = True
+        return self._drop_if_unused(entry)
+
+    def acquire(self, name: str) -> int:
+        """The number to compute with, counted as in use until ``release``; NotFoundError."""
+        entry = self._entry(name)
+        if entry.is_leaving:
+            raise self._unknown(name)
+        entry.num_requests += 1
+        return entry.number
+
+    def release(self, name: str) -> None:
+        entry = self._entry(name)
+        entry.num_requests -= 1
+        if entry.is_leaving:
+            self._drop_if_unused(entry)
+
+    def _drop_if_unused(self, entry: _Entry) -> bool:
+        if entry.num_requests == 0:
+            del self._entries[entry.adapter.name]
+            self._runner.remove_adapter(entry.number)
+        return entry.num_requests == 0
+
+    def _entry(self, name: str) -> _Entry:
+        if name not in self._entries:
+            raise self._unknown(name)
+        return self._entries[name]
+
+    def _unknown(self, name: str) -> NotFoundError:
+        loaded = [adapter.name for adapter in self]
+        meant = nearest(name, loaded)
+        return NotFoundError(
+            T(
+                f"no adapter {name!r} is loaded; there are: {', '.join(loaded) or '(none)'}",
+                f"没有加载适配器 {name!r}；已有：{'、'.join(loaded) or '（无）'}",
+            ),
+            param="lora_name",
+            fix=meant,
+        )

@@ -1,0 +1,180 @@
+"""Safetensors in, tensors out; every disagreement with ``config.json`` is reported at once.
+
+Pickled checkpoints (``pytorch_model.bin``) are refused: unpickling runs code.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zhilu.engine.model.config import ModelConfig, read_json, tensor_shapes
+from zhilu.errors import InputError, NotFoundError
+from zhilu.messages import T
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["as_bfloat16", "as_float32", "load_tensors", "map_file", "map_tensors", "release_pages", "weight_files"]
+
+# Derived values that old checkpoints store and nobody reads back.
+_DERIVED = (".rotary_emb.inv_freq",)
+
+_NUMPY: Mapping[str, type] = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a model, one or several; NotFoundError if there are none."""
+    single = folder / "model.safetensors"
+    if single.is_file():
+        return [single]
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        names = sorted(set(read_json(index).get("weight_map", {}).values()))
+        absent = [name for name in names if Path(name).name != name or not (folder / name).is_file()]
+        if absent or not names:
+            raise NotFoundError(
+                T(
+                    f"{str(index)!r} names files that are not there: {absent}",
+                    f"{str(index)!r} 中列出的文件不存在：{absent}",
+                )
+            )
+        return [folder / name for name in names]
+    pickled = sorted(path.name for path in folder.glob("*.bin"))
+    raise NotFoundError(
+        T(
+            f"no safetensors weights in {str(folder)!r}"
+            + (f"; {pickled[0]!r} is a pickle, which can run code and is refused" if pickled else ""),
+            f"{str(folder)!r} 中没有 safetensors 权重"
+            + (f"；{pickled[0]!r} 是 pickle 文件，可能执行代码，因此拒绝加载" if pickled else ""),
+        )
+    )
+
+
+def load_tensors(folder: Path, config: ModelConfig, device: str = "cpu") -> dict[str, torch.Tensor]:
+    """All tensors of the model by Hugging Face name, for PyTorch on ``device``, in their stored dtype.
+
+    Raises:
+        InputError: tensors are missing, unexpected or of another shape; the message lists them.
+    """
+    tensors: dict[str, Any] = {}
+    for path in weight_files(folder):
+        with _opened(path, "pt", device) as file:
+            tensors.update({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (no mapping)
+    return _checked(tensors, config)
+
+
+def map_tensors(folder: Path, config: ModelConfig) -> dict[str, npt.NDArray[Any]]:
+    """The same for NumPy, as views of the mapped files: a page is read when it is touched and need not be kept.
+
+    NumPy has no bfloat16: such a tensor comes as its bits, in uint16 (see ``as_float32``). The views are writable, since
+    OpenVINO wants them so, but private: nothing reaches the file.
+
+    Raises:
+        InputError: as above, or a tensor is neither float32, float16 nor bfloat16.
+    """
+    tensors: dict[str, npt.NDArray[Any]] = {}
+    for path in weight_files(folder):
+        tensors.update(map_file(path))
+    return _checked(tensors, config)
+
+
+def map_file(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The tensors of one safetensors file, as ``map_tensors`` describes them, whatever their names and shapes."""
+    with _opened(path, "np", "cpu"):
+        pass  # the library checks header and sizes, so that what follows need not
+    mapped = np.memmap(path, np.uint8, "c")
+    start = 8 + int.from_bytes(mapped[:8].tobytes(), "little")
+    return {
+        name: _view(path, name, mapped[start:], entry)
+        for name, entry in json.loads(mapped[8:start].tobytes()).items()
+        if name != "__metadata__" and not name.endswith(_DERIVED)
+    }
+
+
+def release_pages(tensors: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Give back the memory of mapped tensors that were read once; what is touched again is read from the file again.
+
+    Linux only, where it loses nothing but time: the pages are private, and nobody writes to them.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    for mapping in {id(m): m for t in tensors.values() if (m := getattr(t, "_mmap", None))}.values():
+        mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def as_bfloat16(array: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
+    """The bits of finite numbers rounded to bfloat16, to the nearest and of two equally near to the even one."""
+    bits = array.view(np.uint32)
+    rounded: npt.NDArray[np.uint16] = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+    return rounded
+
+
+def as_float32(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """A tensor of ``map_tensors`` or some of its rows, exactly, in float32."""
+    if array.dtype == np.uint16:  # bfloat16 is the upper half of a float32
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    return array.astype(np.float32, copy=False)
+
+
+@contextmanager
+def _opened(path: Path, framework: str, device: str) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework=framework, device=device) as file:
+            yield file
+    except SafetensorError as error:
+        raise InputError(
+            T(f"{str(path)!r} is damaged: {error}", f"{str(path)!r} 已损坏：{error}"), code="bad_weights"
+        ) from None
+
+
+def _view(path: Path, name: str, body: npt.NDArray[np.uint8], entry: Mapping[str, Any]) -> npt.NDArray[Any]:
+    dtype = _NUMPY.get(entry["dtype"])
+    if dtype is None:
+        raise InputError(
+            T(
+                f"{str(path)!r}: {name!r} is stored as {entry['dtype']!r}; {', '.join(_NUMPY)} can be run",
+                f"{str(path)!r}：{name!r} 的存储类型是 {entry['dtype']!r}；能运行的是 {', '.join(_NUMPY)}",
+            ),
+            code="bad_weights",
+        )
+    begin, end = entry["data_offsets"]
+    return body[begin:end].view(dtype).reshape(entry["shape"])
+
+
+def _checked(tensors: Mapping[str, Any], config: ModelConfig) -> dict[str, Any]:
+    expected = dict(tensor_shapes(config))
+    # A tied checkpoint may store its output projection a second time; transformers ignores it as well.
+    surplus = {"lm_head.weight"} if config.tied else set()
+    missing = [name for name in expected if name not in tensors]
+    unexpected = [n for n in tensors if n not in expected and n not in surplus and not n.endswith(_DERIVED)]
+    misshapen = [
+        f"{name} {tuple(tensors[name].shape)} != {shape}"
+        for name, shape in expected.items()
+        if name in tensors and tuple(tensors[name].shape) != shape
+    ]
+    complaints = [
+        (T("missing", "缺少"), missing),
+        (T("unexpected", "多出"), unexpected),
+        (T("wrong shape", "形状不符"), misshapen),
+    ]
+    if any(names for _, names in complaints):
+        en, zh = ("; ".join(f"{what[lang]}: {_some(names)}" for what, names in complaints if names) for lang in (0, 1))
+        raise InputError(
+            T(f"the weights do not fit config.json: {en}", f"权重与 config.json 不符：{zh}"), code="bad_weights"
+        )
+    return {name: tensors[name] for name in expected}
+
+
+def _some(names: list[str], limit: int = 4) -> str:
+    return ", ".join(names[:limit]) + (f" … ({len(names)})" if len(names) > limit else "")

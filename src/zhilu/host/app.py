@@ -1,0 +1,152 @@
+"""``create_app``: composes the folders' routes, the guard, the error shape and the built UI. Owns no capability."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import ModuleType
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from zhilu import __version__
+from zhilu.context import Context
+from zhilu.errors import BusyError, InputError, NotFoundError, UnsupportedError, ZhiluError, error_body
+from zhilu.host import routes, ui
+from zhilu.host.security import Guard
+from zhilu.logs import get_logger
+from zhilu.messages import T, current_lang, pick_lang, use_lang
+from zhilu.registry import Registry
+
+__all__ = ["create_app"]
+
+log = get_logger(__name__)
+
+
+def create_app(
+    context: Context,
+    *,
+    only: tuple[str, ...] | None = None,
+    ephemeral: bool = False,
+    state: Mapping[str, Any] | None = None,
+) -> Any:
+    """The ASGI application.
+
+    Args:
+        context: settings and home.
+        only: names of route groups to mount, by default all that are registered.
+        ephemeral: True for a server that lives only as long as the command that started it; route groups see it as
+            ``app.state.ephemeral`` and must then leave no trace of themselves in ``home.run``.
+        state: more attributes of ``app.state``, for the route groups named in ``only``.
+    """
+    registry: Registry[ModuleType] = Registry.from_entry_points("zhilu.routes", T("route group", "路由组"))
+    groups = {name: registry.get(name) for name in registry.names() if only is None or name in only}
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for group in groups.values():
+                if hasattr(group, "lifespan"):
+                    await stack.enter_async_context(group.lifespan(app))
+            yield
+
+    app = FastAPI(
+        title="Zhilu",
+        version=__version__,
+        lifespan=lifespan,
+        openapi_url="/zhilu/v1/openapi.json",
+        docs_url=None,  # Swagger's page loads scripts from a CDN
+        redoc_url=None,
+    )
+    app.state.context = context
+    app.state.ephemeral = ephemeral
+    for name, value in (state or {}).items():
+        setattr(app.state, name, value)
+    for group in groups.values():
+        if hasattr(group, "first_router"):
+            app.include_router(group.first_router)
+    app.include_router(routes.router)
+    for group in groups.values():
+        app.include_router(group.router)
+    if only is None:
+        ui.mount(app)
+    _answer_errors(app)
+    return Guard(_Language(app), host=context.settings.host, api_key=context.settings.api_key)
+
+
+class _Language:
+    """Sets the language of a request's messages from ``Accept-Language``, unless the setting fixes one."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        header = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
+        with use_lang(pick_lang(header, current_lang())):
+            await self.app(scope, receive, send)
+
+
+def _answer_errors(app: FastAPI) -> None:
+    """Every error leaves in the OpenAI shape, in the caller's language."""
+
+    @app.exception_handler(ZhiluError)
+    async def ours(_request: Request, error: ZhiluError) -> JSONResponse:
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, BusyError) else None
+        return JSONResponse(error_body(error), error.http_status, headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        problem = _from_validation(error)
+        return JSONResponse(error_body(problem), problem.http_status)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        problem: ZhiluError
+        if error.status_code == 404:
+            problem = NotFoundError(T(f"There is no {request.url.path!r} here.", f"这里没有 {request.url.path!r}。"))
+        elif error.status_code == 405:
+            problem = InputError(
+                T(
+                    f"{request.method} is not possible on {request.url.path!r}.",
+                    f"{request.url.path!r} 不支持 {request.method}。",
+                ),
+                code="method_not_allowed",
+            )
+        else:
+            problem = InputError(T.of(str(error.detail)))
+        return JSONResponse(error_body(problem), error.status_code, error.headers)
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        # The traceback goes to the log under a number that the person can quote; it may hold their data.
+        number = uuid.uuid4().hex[:12]
+        log.error("unexpected_error", number=number, path=request.url.path, exc_info=error)
+        problem = ZhiluError(
+            T(
+                f"Something unexpected went wrong; the log has it under {number}.",
+                f"发生了意外错误；日志中的编号是 {number}。",
+            ),
+            fix="zhilu --log-level debug up",
+        )
+        return JSONResponse(error_body(problem), 500)
+
+
+def _from_validation(error: RequestValidationError) -> InputError:
+    """All mistakes of a request body at once; an unknown field is named as unsupported."""
+    items = error.errors()
+    names = [".".join(str(part) for part in item["loc"][1:]) or "body" for item in items]
+    unknown = [name for name, item in zip(names, items, strict=True) if item["type"] == "extra_forbidden"]
+    if unknown:
+        listed = ", ".join(repr(name) for name in unknown)
+        return UnsupportedError(T(f"Unknown parameter: {listed}.", f"未知参数：{listed}。"), param=unknown[0])
+    text = "; ".join(f"{name}: {item['msg']}" for name, item in zip(names, items, strict=True))
+    return InputError(
+        T(f"The request cannot be used: {text}.", f"请求无法使用：{text}。"), param=names[0] if names else None
+    )

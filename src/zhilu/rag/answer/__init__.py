@@ -1,0 +1,52 @@
+"""A question to an answer with citations: evidence, a prompt that fits, the model's words checked against the passages.
+
+Importing this package imports none of its parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zhilu.client import ModelClient
+    from zhilu.context import Context
+    from zhilu.rag.answer.pipeline import Event
+
+__all__ = ["answer"]
+
+
+async def answer(
+    context: Context,
+    client: ModelClient,
+    kb_id: str,
+    question: str,
+    *,
+    history: Sequence[Mapping[str, Any]] = (),
+    model: str | None = None,
+    k: int | None = None,
+) -> AsyncGenerator[Event, None]:
+    """Ask a knowledge base, by id or name; see ``pipeline.answer`` for the events.
+
+    ``history`` holds the conversation's earlier turns; ``model`` is the setting's by default.
+
+    Raises:
+        NotFoundError: no such knowledge base. MissingComponentError: its embedder is not installed any more.
+        ZhiluError: from the model's server.
+    """
+    import asyncio
+
+    from zhilu.rag.answer import pipeline
+    from zhilu.rag.index.embedding import embedder_of
+    from zhilu.rag.library import Library
+
+    kb = Library(context).open(kb_id)
+    embedder = await asyncio.to_thread(embedder_of, context, kb.embedder)
+    events = pipeline.answer(
+        kb, question, client=client, model=model or context.settings.model, embedder=embedder, history=history,
+        k=k or pipeline.PASSAGES,
+    )  # fmt: skip
+    async with aclosing(events):
+        async for event in events:
+            yield event

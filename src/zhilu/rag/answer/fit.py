@@ -1,0 +1,82 @@
+"""The prompt, fitted to the model's context: what does not fit is left out from the end, and that is said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from zhilu.client import ModelClient
+from zhilu.errors import InputError, ZhiluError
+from zhilu.messages import T
+from zhilu.prompts import Message, Passage, grounded_messages
+from zhilu.rag.index.split import token_ends
+from zhilu.rag.records import Hit
+
+__all__ = ["Prompt", "fit"]
+
+ANSWER_TOKENS = 256
+_UNKNOWN_CONTEXT = 4096  # assumed where a server does not say; too much is answered by its 400, never by a silent cut
+_PER_ESTIMATE = 1.5  # tokens per token of our own measure, at most, over the vocabularies tried
+
+
+@dataclass
+class Prompt:
+    """Messages with the passages that fit; ``dropped`` is how many of the lowest ones did not."""
+
+    messages: list[Message]
+    hits: list[Hit]
+    dropped: int
+    num_tokens: int
+    context: int
+    counted_by: str
+    max_tokens: int = ANSWER_TOKENS
+    notes: list[str] = field(default_factory=list)
+
+
+async def fit(question: str, hits: Sequence[Hit], client: ModelClient, model: str) -> Prompt:
+    """The grounded prompt with as many of the best passages as the context holds beside the answer.
+
+    Raises:
+        InputError: not even the first passage fits (code ``context_length_exceeded``).
+    """
+    context = await _context_of(client, model)
+    room = max(context - min(ANSWER_TOKENS, context // 4), 1)
+    for kept in range(len(hits), 0, -1):
+        messages = grounded_messages(question, [as_passage(h) for h in hits[:kept]])
+        tokens, by = await _count(client, model, messages)
+        if tokens <= room:
+            return Prompt(messages, list(hits[:kept]), len(hits) - kept, tokens, context, by,
+                          max_tokens=min(ANSWER_TOKENS, context - tokens))  # fmt: skip
+    raise InputError(
+        T(
+            en=f"The question and one passage need more than the {context} tokens that {model!r} reads.",
+            zh=f"问题加一个段落已超过 {model!r} 能读取的 {context} 个 token。",
+        ),
+        code="context_length_exceeded",
+        fix="zhilu settings set model MODEL-WITH-A-LONGER-CONTEXT",
+    )
+
+
+def as_passage(hit: Hit) -> Passage:
+    """How a model sees a passage: under its headings, or under its document's name where there are none."""
+    return {"title": hit.heading or hit.doc_name, "text": hit.text}
+
+
+async def _context_of(client: ModelClient, model: str) -> int:
+    """The model's context in tokens, as the server's model list says (vLLM's field)."""
+    for entry in await client.models():
+        if entry.get("id") == model:
+            return int(entry.get("max_model_len") or entry.get("context_length") or _UNKNOWN_CONTEXT)
+    return _UNKNOWN_CONTEXT
+
+
+async def _count(client: ModelClient, model: str, messages: Sequence[Message]) -> tuple[int, str]:
+    """Tokens of a prompt, by the server if it counts, else estimated from above."""
+    try:
+        counted: dict[str, Any] | None = await client.tokenize(model=model, messages=list(messages))
+    except ZhiluError:
+        counted = None
+    if counted is not None and "count" in counted:
+        return int(counted["count"]), "tokenize"
+    return int(_PER_ESTIMATE * sum(len(token_ends(m["content"] or "")) + 8 for m in messages)), "estimate"

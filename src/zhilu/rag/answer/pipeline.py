@@ -1,0 +1,159 @@
+"""A question to an answer with citations: the whole of stage 4 in one loop.
+
+``answer`` yields events as the wire sends them: ``retrieved`` {passages}, ``delta`` {text}, ``done`` {answer, refused,
+citations, trace_id, usage, verdict}. No word leaves before it was found in the passages (``ground``): an answer that they do
+not support is replaced by the sentence that fits best, labelled as the quotation it is, or by the refusal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, NamedTuple, cast
+
+from zhilu.client import ModelClient
+from zhilu.errors import InputError
+from zhilu.rag.answer.evidence import Evidence
+from zhilu.rag.answer.fit import ANSWER_TOKENS, Prompt, fit
+from zhilu.rag.answer.settle import MIN_COVERAGE, Reply, Settled, evidence_of, is_worth_asking, next_sentences, settle
+from zhilu.rag.index.embedding import Embedder
+from zhilu.rag.kb import KnowledgeBase
+from zhilu.rag.records import Citation, Hit, utc_now
+from zhilu.rag.retrieve.followup import stand_alone
+from zhilu.rag.retrieve.search import Retrieved, retrieve
+
+__all__ = ["PASSAGES", "Event", "answer"]
+
+PASSAGES = 4  # passages in the prompt by default
+
+
+class Event(NamedTuple):
+    name: str
+    data: dict[str, Any]
+
+
+async def answer(
+    kb: KnowledgeBase,
+    question: str,
+    *,
+    client: ModelClient,
+    model: str,
+    embedder: Embedder | None,
+    history: Sequence[Mapping[str, Any]] = (),
+    k: int = PASSAGES,
+) -> AsyncGenerator[Event, None]:
+    """Ask ``question`` of ``kb``. Closing the iterator stops the model. Every question leaves a trace in the kb.
+
+    Raises:
+        ZhiluError: from the model's server, or because not even one passage fits its context.
+    """
+    started, reply, prompt, evidence = time.perf_counter(), Reply(), None, None
+    query, rewrite = await stand_alone(question, history, client, model)
+    found = await asyncio.to_thread(retrieve, kb, query, embedder, k=k)
+    retrieved_s = time.perf_counter() - started
+    yield Event("retrieved", {"passages": [c.model_dump() for c in _citations(found.hits, None)]})
+    if is_worth_asking(found):
+        prompt = await fit(query, found.hits, client, model)
+        evidence = await asyncio.to_thread(evidence_of, query, prompt.hits, found, embedder)
+        async with aclosing(_speak(prompt, evidence, reply, client, model)) as pieces:
+            async for text in pieces:
+                yield Event("delta", {"text": text})
+    settled = settle(query, found, evidence, reply)
+    if not reply.shown:
+        yield Event("delta", {"text": settled.text})
+    citations = _citations(found.hits, settled)
+    trace = _trace(question, rewrite, found, prompt, reply, settled, citations, model, started, retrieved_s)
+    await asyncio.to_thread(kb.add_trace, trace)
+    yield Event(
+        "done",
+        {key: trace[key] for key in ("answer", "refused", "citations", "usage", "verdict")} | {"trace_id": trace["id"]},
+    )
+
+
+async def _speak(
+    prompt: Prompt, evidence: Evidence, reply: Reply, client: ModelClient, model: str
+) -> AsyncGenerator[str, None]:
+    """Stream the model; hand out each sentence once it is whole and found in the passages."""
+    async with aclosing(_stream(prompt, client, model)) as chunks:
+        async for chunk in chunks:
+            reply.take(chunk)
+            # the last sentence may go on, and its citation may still come
+            for piece in next_sentences(reply, evidence, keep=1):
+                yield piece
+    for piece in next_sentences(reply, evidence, keep=0):
+        yield piece
+
+
+async def _stream(prompt: Prompt, client: ModelClient, model: str) -> AsyncGenerator[dict[str, Any], None]:
+    """The model's chunks, with the probabilities of its tokens where the server gives them."""
+    parameters: dict[str, Any] = {"temperature": 0, "max_tokens": min(prompt.max_tokens, ANSWER_TOKENS)}
+    for extra in ({"logprobs": True}, {}):
+        chunks = client.chat_stream(prompt.messages, model=model, **parameters, **extra)
+        begun = False
+        try:
+            async with aclosing(cast("AsyncGenerator[dict[str, Any], None]", chunks)) as stream:
+                async for chunk in stream:
+                    begun = True
+                    yield chunk
+            return
+        except InputError:  # a server that knows no logprobs refuses them before it begins
+            if begun or not extra:
+                raise
+
+
+def _citations(hits: Sequence[Hit], settled: Settled | None) -> list[Citation]:
+    """All passages, numbered as in the prompt; those the answer rests on are ``cited``, with the quoted words."""
+    made = []
+    for index, hit in enumerate(hits):
+        quote = settled.quotes.get(index) if settled is not None else None
+        made.append(
+            Citation(
+                n=index + 1,
+                cited=settled is not None and index in settled.quotes,
+                quote_start=hit.start + quote.start if quote else None,
+                quote_end=hit.start + quote.end if quote else None,
+                **hit.model_dump(include=set(Citation.model_fields)),
+            )
+        )
+    return made
+
+
+def _trace(
+    question: str, rewrite: dict[str, Any] | None, found: Retrieved, prompt: Prompt | None, reply: Reply,
+    settled: Settled, citations: Sequence[Citation], model: str, started: float, retrieved_s: float,
+) -> dict[str, Any]:  # fmt: skip
+    """All that led to the answer, in the order it happened."""
+    return {
+        "id": secrets.token_hex(8),
+        "created_at": utc_now(),
+        "question": question,
+        "model": model,
+        "rewrite": rewrite,
+        "retrieval": {
+            "lang": found.lang, "dense_weight": found.weight, "num_lexical": found.num_lexical,
+            "num_dense": found.num_dense, "coverage": round(found.coverage, 4), "min_coverage": MIN_COVERAGE,
+            "top_dense": found.top_dense,
+            "candidates": found.candidates, "seconds": round(retrieved_s, 4),
+        },
+        "prompt": None if prompt is None else {
+            "messages": prompt.messages, "num_tokens": prompt.num_tokens, "counted_by": prompt.counted_by,
+            "context": prompt.context, "dropped_passages": prompt.dropped,
+        },
+        "raw": reply.raw,
+        "finish_reason": reply.finish_reason,
+        "confidence": reply.confidence,
+        "usage": reply.usage,
+        "sentences": [
+            {"text": g.text, "support": g.support, "claimed": [c + 1 for c in g.claimed],
+             "passages": [p + 1 for p in g.passages], "shown": g in reply.shown}
+            for g in reply.done
+        ],
+        "verdict": settled.outcome,
+        "answer": settled.text,
+        "refused": settled.refused,
+        "citations": [c.model_dump() for c in citations],
+        "seconds": round(time.perf_counter() - started, 4),
+    }  # fmt: skip

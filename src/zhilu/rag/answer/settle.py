@@ -1,0 +1,149 @@
+"""What is shown: the model's sentences that hold, else a quotation that fits, else the refusal; and whether to ask at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from zhilu.prompts import REFUSAL, is_refusal, language_of
+from zhilu.rag.answer.evidence import Evidence, quotation
+from zhilu.rag.answer.ground import Grounded, Located, ground, split_answer
+from zhilu.rag.index.embedding import Embedder
+from zhilu.rag.records import Hit
+from zhilu.rag.retrieve.search import Retrieved
+
+__all__ = ["MIN_COVERAGE", "Reply", "Settled", "evidence_of", "is_worth_asking", "next_sentences", "settle"]
+
+# Share of the question's words, rare ones counting more, that the best passage must hold for the model to be asked at
+# all, and for a quotation to stand in for its answer. Calibrated by benchmarks/rag_questions.py --calibrate, where the
+# figures stand.
+MIN_COVERAGE = 0.4
+MIN_COVERAGE_QUOTE = 0.5
+
+# A model that copies a few words out of a sentence shows by its first tokens whether it knew which; below this the whole
+# sentence is quoted instead. The same of a refusal: zhilu-nano's are all below 0.4 on XQuAD and hit answerable questions
+# as often as others; a model that knows is above 0.9.
+MIN_CONFIDENCE = 0.6
+
+Outcome = Literal["grounded", "quoted", "refused_by_retrieval", "refused_by_model", "refused_unsupported"]
+
+
+@dataclass
+class Settled:
+    """The answer that is shown, how it came about, and the passages it rests on with the words quoted in them."""
+
+    text: str
+    outcome: Outcome
+    quotes: dict[int, Located | None] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> bool:
+        return self.outcome.startswith("refused")
+
+
+@dataclass
+class Reply:
+    """What the model said, as it comes in; ``shown`` are the sentences that went out."""
+
+    raw: str = ""
+    usage: dict[str, Any] | None = None
+    finish_reason: str | None = None
+    logprobs: list[float] = field(default_factory=list)
+    done: list[Grounded] = field(default_factory=list)
+    shown: list[Grounded] = field(default_factory=list)
+
+    def take(self, chunk: dict[str, Any]) -> None:
+        """Add a chunk of the stream."""
+        self.usage = chunk.get("usage") or self.usage
+        for choice in chunk.get("choices", []):
+            self.raw += choice.get("delta", {}).get("content") or ""
+            self.finish_reason = choice.get("finish_reason") or self.finish_reason
+            self.logprobs += [t["logprob"] for t in (choice.get("logprobs") or {}).get("content") or []]
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the model was where it chose its answer: the mean probability of the first two tokens, 0 to 1 (their
+        geometric mean). None where the server gave none."""
+        first = self.logprobs[:2]
+        return round(math.exp(sum(first) / len(first)), 4) if first else None
+
+
+def is_worth_asking(found: Retrieved) -> bool:
+    """False where no passage speaks of the question: it is refused without a model."""
+    return bool(found.hits) and _fits(found, MIN_COVERAGE)
+
+
+def _fits(found: Retrieved, min_coverage: float) -> bool:
+    return found.coverage >= min_coverage or found.is_near
+
+
+def evidence_of(question: str, hits: Sequence[Hit], found: Retrieved, embedder: Embedder | None) -> Evidence:
+    """The passages' sentences, valued; by meaning as well where the question shares few words with them."""
+    texts, scores = [h.text for h in hits], [h.score for h in hits]
+    by_meaning = embedder is not None and found.weight > 0 and found.coverage < MIN_COVERAGE_QUOTE
+    return Evidence(question, texts, scores, embedder if by_meaning else None)
+
+
+def next_sentences(reply: Reply, evidence: Evidence, keep: int) -> list[str]:
+    """Ground the sentences that became whole; those that may be shown, with a space before all but the first."""
+    if is_refusal(reply.raw):
+        return []
+    pieces = split_answer(_without_thinking(reply.raw))
+    out = []
+    for sentence, claimed in pieces[len(reply.done) : len(pieces) - keep]:
+        grounded = ground(sentence, claimed, evidence.passages, evidence.question)
+        reply.done.append(grounded)
+        # the first sentence must stand where the question is spoken of; what follows it, anywhere in the passages
+        if not reply.shown:
+            grounded = reply.done[-1] = _where_it_belongs(grounded, evidence, reply.confidence)
+        # words without content ("Yes.") are shown only where something supported stands before them
+        if grounded.support in ("exact", "overlap") or (grounded.support == "neutral" and reply.shown):
+            reply.shown.append(grounded)
+            out.append((" " if len(reply.shown) > 1 else "") + grounded.shown())
+    return out
+
+
+def _where_it_belongs(grounded: Grounded, evidence: Evidence, confidence: float | None) -> Grounded:
+    """Move an exact answer to the sentence that fits the question, or mark what only stands beside it."""
+    if grounded.support == "exact" and (place := evidence.place(grounded.text)) is not None:
+        whole = evidence.sentence_at(place)
+        if whole is None:
+            return replace(grounded, passages=(place.passage,), quote=place)
+        if confidence is not None and confidence < MIN_CONFIDENCE:
+            return replace(grounded, support="unsure")
+        return replace(grounded, passages=(place.passage,), quote=place, sentence=whole)
+    if grounded.support == "overlap" and evidence.supports(grounded.text, grounded.quote):
+        return grounded
+    return replace(grounded, support="beside") if grounded.support in ("exact", "overlap") else grounded
+
+
+def _without_thinking(raw: str) -> str:
+    """A reasoning model's thoughts are not its answer."""
+    head, closed, tail = raw.partition("</think>")
+    return tail if closed else ("" if head.lstrip().startswith("<think>") else head)
+
+
+def settle(question: str, found: Retrieved, evidence: Evidence | None, reply: Reply) -> Settled:
+    """Choose what is shown: what the model said if it is supported, else a quotation if one fits, else the refusal.
+
+    ``evidence`` None says that the model was not asked.
+    """
+    lang = language_of(question)
+    if reply.shown:
+        quotes: dict[int, Located | None] = {}
+        for grounded in reply.shown:
+            for p in grounded.passages:
+                quotes[p] = quotes.get(p) or grounded.quote
+        return Settled(" ".join(g.shown() for g in reply.shown), "grounded", quotes)
+    refusal = REFUSAL.say(lang)
+    if evidence is None:
+        return Settled(refusal, "refused_by_retrieval")
+    if is_refusal(_without_thinking(reply.raw).strip()) and (reply.confidence or 1.0) >= MIN_CONFIDENCE:
+        return Settled(refusal, "refused_by_model")
+    best = evidence.best() if _fits(found, MIN_COVERAGE_QUOTE) else None
+    if best is None:
+        return Settled(refusal, "refused_unsupported")
+    words = evidence.passages[best.passage][best.start : best.end]
+    return Settled(quotation(words, best.passage + 1, lang), "quoted", {best.passage: best})

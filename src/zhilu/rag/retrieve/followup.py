@@ -1,0 +1,71 @@
+"""Follow-up questions: made to stand alone for retrieval, and checked, for a rewrite can invent.
+
+``history`` holds the earlier turns of a conversation, ``[{"role", "content"}]``; only its questions are used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zhilu.client import ModelClient
+from zhilu.errors import ZhiluError
+from zhilu.prompts import rewrite_messages
+from zhilu.rag.index.lexical import content_terms, query_terms
+
+__all__ = ["depends_on_history", "is_faithful", "stand_alone"]
+
+_POINTING = re.compile(
+    r"\b(?:he|she|it|they|him|her|his|hers|its|them|their|theirs|this|that|these|those|there|one|ones|another|other)\b"
+    r"|^(?:and|but|or|so|what about|how about|why)\b"
+    r"|[他她它]|这|那|该|其|此|^(?:还有|另外|然后|所以|为什么|那么)|呢[？?]?$",
+    re.IGNORECASE,
+)
+_KEPT_QUESTIONS = 4
+
+
+def depends_on_history(question: str) -> bool:
+    """True if a question points back ("it", "那个…") or is too short to stand alone."""
+    return bool(_POINTING.search(question.strip())) or len(query_terms(question)) < 3
+
+
+def is_faithful(rewritten: str, question: str, history: Sequence[str]) -> bool:
+    """True if a rewrite keeps what was asked and brings no word that nobody said."""
+    new, asked = set(content_terms(rewritten)), set(content_terms(question))
+    said = asked.union(*map(content_terms, history))
+    return (
+        bool(new)
+        and len(rewritten) < 400
+        and len(new & asked) >= 0.6 * len(asked)
+        and len(new - said) <= 0.1 * len(new)
+    )
+
+
+async def stand_alone(
+    question: str, history: Sequence[Mapping[str, Any]], client: ModelClient, model: str
+) -> tuple[str, dict[str, Any] | None]:
+    """``(query, note for the trace)``: the question as it should be searched for.
+
+    Where the model's rewrite is not faithful, or there is none, the last question's words are searched along.
+    """
+    earlier = [str(m["content"]) for m in history if m.get("role") == "user" and m.get("content")][-_KEPT_QUESTIONS:]
+    if not earlier or not depends_on_history(question):
+        return question, None
+    try:
+        answer = await client.chat(rewrite_messages(earlier, question), model=model, temperature=0, max_tokens=96)
+        raw = str(answer["choices"][0]["message"]["content"] or "").strip()
+    except ZhiluError as error:
+        raw = ""
+        reason = error.message.en
+    else:
+        reason = "the rewrite lost the question or added to it"
+    rewritten = raw.split("\n")[0].strip().strip('"“”')
+    if is_faithful(rewritten, question, earlier):
+        return rewritten, {"rewritten": rewritten, "by": model}
+    return f"{earlier[-1]} {question}", {
+        "rewritten": f"{earlier[-1]} {question}",
+        "by": "rule",
+        "refused": raw,
+        "why": reason,
+    }

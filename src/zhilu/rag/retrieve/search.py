@@ -1,0 +1,156 @@
+"""A question to passages: BM25 and vectors, fused; neighbours that overlap are joined."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from zhilu.prompts import language_of
+from zhilu.rag.index.embedding import Embedder
+from zhilu.rag.index.lexical import match_query, query_terms
+from zhilu.rag.kb import KnowledgeBase
+from zhilu.rag.records import Hit
+from zhilu.rag.retrieve.fusion import dense_weight, fuse, worth_of
+from zhilu.rag.stores import Filter
+
+__all__ = ["Retrieved", "coverage", "retrieve"]
+
+CANDIDATES = 50  # taken from each list before fusion
+
+
+@dataclass
+class Retrieved:
+    """Passages for a question, best first, with the numbers that chose them (they go into the trace).
+
+    ``coverage`` 0 to 1: how much of what the question asks about stands in the best-covering passage (see ``coverage``).
+    ``is_near``: a passage speaks of it by its meaning, whatever its words (``Worth.near_passage``).
+    """
+
+    hits: list[Hit]
+    lang: str
+    weight: float
+    coverage: float = 0.0
+    top_dense: float | None = None
+    is_near: bool = False
+    num_lexical: int = 0
+    num_dense: int = 0
+    candidates: list[dict[str, Any]] = field(default_factory=list)
+
+
+def retrieve(
+    kb: KnowledgeBase,
+    question: str,
+    embedder: Embedder | None,
+    *,
+    k: int = 5,
+    doc_ids: Collection[str] | None = None,
+    weight: float | None = None,
+) -> Retrieved:
+    """The ``k`` best passages of the ready documents (of ``doc_ids`` if given; the filter comes before the ranking).
+
+    ``weight`` overrides the dense list's share, which follows the question's language by default.
+    """
+    lang = language_of(question)
+    if weight is None:
+        weight = dense_weight(lang, embedder)
+    lexical = _lexical(kb, question, doc_ids)
+    dense: dict[int, float] = {}
+    if embedder is not None and weight > 0:
+        vector = embedder.embed([question], kind="query")[0]
+        dense = dict(kb.store.search(vector, CANDIDATES, Filter(doc_ids=doc_ids) if doc_ids is not None else None))
+        missing = [i for i in lexical if i not in dense]
+        if missing:  # exact cosines for what only BM25 found, so that fusion compares like with like
+            dense.update(kb.store.search(vector, len(missing), Filter(ids=missing)))
+    ranked = fuse(lexical, dense, weight)
+    rows = kb.chunks([i for i, _ in ranked[: CANDIDATES + k]])
+    hits = [
+        Hit(
+            kb_id=kb.id, chunk_id=i, score=round(score, 4), lexical=lexical.get(i), dense=dense.get(i),
+            **{key: rows[i][key] for key in _SHOWN},
+        )
+        for i, score in ranked
+        if i in rows
+    ]  # fmt: skip
+    top = hits[:k]
+    covered = coverage(kb, question, [h.chunk_id for h in top])
+    top_dense = max(dense.values(), default=None)
+    return Retrieved(
+        hits=_joined(top),
+        lang=lang,
+        weight=weight,
+        coverage=max(covered.values(), default=0.0),
+        top_dense=top_dense,
+        is_near=embedder is not None and top_dense is not None and top_dense >= worth_of(embedder, lang).near_passage,
+        num_lexical=len(lexical),
+        num_dense=len(dense),
+        candidates=[
+            {
+                "chunk_id": h.chunk_id, "doc_id": h.doc_id, "doc_name": h.doc_name, "start": h.start, "end": h.end,
+                "lexical": h.lexical, "dense": h.dense, "score": h.score, "coverage": covered.get(h.chunk_id),
+            }
+            for h in hits[: 2 * k]
+        ],
+    )  # fmt: skip
+
+
+_SHOWN = ("doc_id", "doc_name", "start", "end", "page", "heading", "text", "lang")
+
+
+def coverage(kb: KnowledgeBase, question: str, ids: Sequence[int]) -> dict[int, float]:
+    """For each chunk, the share of the question's terms that it holds, rare terms counting more (BM25's IDF).
+
+    A term that occurs in no document weighs most: it is what the documents do not speak of.
+    """
+    # in a handful of passages every word is rare: below 200 the measure would turn on chance
+    total = max(int(kb.database.value("SELECT COUNT(*) FROM lexical")), 200)
+    weights, held = 0.0, dict.fromkeys(ids, 0.0)
+    placeholders = ",".join("?" * len(ids))
+    for term in query_terms(question):
+        match = f'"{term}"'
+        count = int(kb.database.value("SELECT COUNT(*) FROM lexical WHERE lexical MATCH ?", (match,)))
+        idf = math.log(1 + (total - count + 0.5) / (count + 0.5))
+        weights += idf
+        for row in kb.database.rows(
+            f"SELECT rowid FROM lexical WHERE lexical MATCH ? AND rowid IN ({placeholders})", (match, *ids)
+        ):
+            held[row[0]] += idf
+    return {i: h / weights if weights else 0.0 for i, h in held.items()}
+
+
+def _lexical(kb: KnowledgeBase, question: str, doc_ids: Collection[str] | None) -> dict[int, float]:
+    """BM25 (k1 1.2, b 0.75), higher is better. Only published chunks are in the index."""
+    match = match_query(question)
+    if not match:
+        return {}
+    if doc_ids is None:
+        rows = kb.database.rows(
+            "SELECT rowid, -rank FROM lexical WHERE lexical MATCH ? ORDER BY rank LIMIT ?", (match, CANDIDATES)
+        )
+    else:
+        holes = ",".join("?" * len(doc_ids))
+        rows = kb.database.rows(
+            "SELECT rowid, -rank FROM lexical WHERE lexical MATCH ?"
+            f" AND rowid IN (SELECT id FROM chunks WHERE doc_id IN ({holes})) ORDER BY rank LIMIT ?",
+            (match, *doc_ids, CANDIDATES),
+        )
+    return {r[0]: r[1] for r in rows}
+
+
+def _joined(hits: Sequence[Hit]) -> list[Hit]:
+    """Overlapping or touching passages of one document become one, at the better one's place."""
+    kept: list[Hit] = []
+    for hit in hits:
+        for at, other in enumerate(kept):
+            apart = max(hit.start, other.start) - min(hit.end, other.end)
+            if hit.doc_id == other.doc_id and apart <= 0:
+                first, second = sorted((hit, other), key=lambda h: h.start)
+                text = first.text + second.text[max(first.end - second.start, 0) :]
+                kept[at] = other.model_copy(
+                    update={"start": first.start, "end": max(first.end, second.end), "text": text, "page": first.page}
+                )
+                break
+        else:
+            kept.append(hit)
+    return kept

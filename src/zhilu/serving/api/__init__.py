@@ -1,0 +1,1 @@
+"""The other APIs of the gateway beside OpenAI's: Ollama's, vLLM's own, embeddings and reranking."""

@@ -1,0 +1,53 @@
+"""``/v1/rerank`` and ``/v1/score``: documents scored against a query by an embedder. The score is the cosine of their vectors.
+
+That is a bi-encoder's judgement, not a cross-encoder's: it costs one embedding a document, and tells near from far less
+finely than a model that reads query and document together. The documentation says so too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from zhilu.serving.api.embeddings import Embeddings, cut, refuse_long
+from zhilu.wire.rerank import RerankRequest, ScoreRequest, rerank_list, score_list
+
+if TYPE_CHECKING:
+    from zhilu.models.embedders import Embedder
+
+__all__ = ["rerank", "score"]
+
+
+async def rerank(embeddings: Embeddings, name: str, request: RerankRequest) -> dict[str, Any]:
+    """The reply. InputError for a text longer than the embedder reads (by how much)."""
+    return await asyncio.to_thread(_rerank, embeddings, name, request)
+
+
+async def score(embeddings: Embeddings, name: str, request: ScoreRequest) -> dict[str, Any]:
+    """The same for pairs."""
+    return await asyncio.to_thread(_score, embeddings, name, request)
+
+
+def _rerank(embeddings: Embeddings, name: str, request: RerankRequest) -> dict[str, Any]:
+    embedder = embeddings.load(name)
+    texts = cut(embedder, name, request.texts, request.max_tokens_per_doc, "max_tokens_per_doc")
+    query, texts = (cut(embedder, name, side, request.truncate_prompt_tokens) for side in ([request.query], texts))
+    scores, num_tokens = _compare(embedder, name, query, texts, "query")
+    return rerank_list(name, request, scores, num_tokens)
+
+
+def _score(embeddings: Embeddings, name: str, request: ScoreRequest) -> dict[str, Any]:
+    embedder = embeddings.load(name)
+    left, right = (cut(embedder, name, side, request.truncate_prompt_tokens) for side in request.sides)
+    scores, num_tokens = _compare(embedder, name, left, right, "queries")
+    return score_list(name, scores, num_tokens)
+
+
+def _compare(
+    embedder: Embedder, name: str, queries: list[str], documents: list[str], param: str
+) -> tuple[list[float], int]:
+    """The score of each document against its query, or the only one, and the number of tokens read."""
+    num_tokens = refuse_long(embedder, name, queries, param) + refuse_long(embedder, name, documents, "documents")
+    asked = embedder.embed(queries, kind="query")
+    vectors = embedder.embed(documents, kind="passage")  # (num_documents, dim), length 1
+    return (vectors * asked).sum(axis=1).tolist(), num_tokens

@@ -1,0 +1,363 @@
+"""The OpenAI API in front of the engines: find the engine by the model's name, and let ``relay`` pass the request on.
+
+What needs no engine is answered here: the list of models, embeddings, reranking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from zhilu import wire
+from zhilu.context import Context
+from zhilu.errors import NotFoundError, UnsupportedError, ZhiluError, error_body
+from zhilu.messages import T
+from zhilu.serving.api.embeddings import Embeddings
+from zhilu.serving.api.rerank import rerank, score
+from zhilu.serving.catalog import no_such_model
+from zhilu.serving.facts import LaunchOptions
+from zhilu.serving.gateway.ledger import Exchange, Ledger
+from zhilu.serving.gateway.loopback import LoopbackTransport
+from zhilu.serving.gateway.lora import Adapters, LoadLoraRequest, LoraLine, UnloadLoraRequest
+from zhilu.serving.gateway.metrics import merge, with_label
+from zhilu.serving.gateway.needs import refuse_endpoint
+from zhilu.serving.gateway.relay import Relay, TranslatingRelay, broken_off, read_body
+from zhilu.serving.gateway.remembered import Remembered, RemoteModel
+from zhilu.serving.served import Served
+from zhilu.serving.supervise.supervisor import Supervisor
+from zhilu.wire.dialect import Dialect
+from zhilu.wire.rerank import RerankRequest, ScoreRequest
+
+__all__ = ["Gateway", "Route"]
+
+R = TypeVar("R", bound=wire.Request)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+@lru_cache(maxsize=256)
+def _address(url: str, endpoint: str) -> httpx.URL:
+    return httpx.URL(f"{url}{endpoint}")  # read once: that is a tenth of what a request costs here
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where a request goes: the engine, and the name that it knows the model, or the adapter, by."""
+
+    served: Served
+    model: str
+
+
+class Gateway:
+    """Routes requests by model name. One per application, closed with it."""
+
+    def __init__(self, context: Context, supervisor: Supervisor, embeddings: Embeddings, ledger: Ledger) -> None:
+        self.context = context
+        self.supervisor = supervisor
+        self.embeddings = embeddings
+        self.ledger = ledger
+        self.remembered = Remembered(context.home)
+        self.adapters = Adapters(context.home, self.remembered)
+        self.loopback = LoopbackTransport()
+        # No read timeout here either: a client that leaves is what ends a request.
+        self.remote = httpx.AsyncHTTPTransport(
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=3.0)
+        )
+
+    async def aclose(self) -> None:
+        await self.loopback.aclose()
+        await self.remote.aclose()
+        self.ledger.close()
+
+    async def pass_on(self, request: Request, endpoint: str, kind: type[wire.Request]) -> Response:
+        """Answer a generation or tokenizer request with the engine of its model."""
+        return Relay(self, request, endpoint, kind)
+
+    async def translate(self, request: Request, kind: type[Dialect]) -> Response:
+        """The same for a request in another API's words."""
+        return TranslatingRelay(self, request, kind)
+
+    async def embed(self, request: Request) -> Response:
+        """``/v1/embeddings``, answered in this process."""
+
+        async def work(body: wire.EmbeddingRequest, exchange: Exchange) -> Response:
+            exchange.model = name = self.find_embedder(body.model)
+            reply = await self.embeddings.answer(name, body)
+            exchange.usage = reply["usage"]
+            return JSONResponse(reply)
+
+        return await self.answer(request, "/v1/embeddings", wire.EmbeddingRequest, work)
+
+    async def rerank(self, request: Request) -> Response:
+        """``/v1/rerank``, answered in this process."""
+
+        async def work(body: RerankRequest, exchange: Exchange) -> Response:
+            exchange.model = name = self.find_embedder(body.model)
+            reply = await rerank(self.embeddings, name, body)
+            exchange.usage = reply["usage"]
+            return JSONResponse(reply)
+
+        return await self.answer(request, "/v1/rerank", RerankRequest, work)
+
+    async def score(self, request: Request) -> Response:
+        """``/v1/score``, answered in this process."""
+
+        async def work(body: ScoreRequest, exchange: Exchange) -> Response:
+            exchange.model = name = self.find_embedder(body.model)
+            reply = await score(self.embeddings, name, body)
+            exchange.usage = reply["usage"]
+            return JSONResponse(reply)
+
+        return await self.answer(request, "/v1/score", ScoreRequest, work)
+
+    async def ask(self, request: Request, endpoint: str, model: str | None) -> Response:
+        """What the engine of a model says at ``GET endpoint``."""
+        async with self.route(model or self.context.settings.model) as route:
+            assert route.served.launch is not None
+            refuse_endpoint(route.served.facts, endpoint)
+            asked = httpx.Request("GET", f"{route.served.launch.url}{endpoint}", headers=route.served.launch.headers)
+            try:
+                response = await self._transport(route.served).handle_async_request(asked)
+                content = await response.aread()
+            except httpx.HTTPError as error:
+                raise broken_off(route.served, error) from error
+            return Response(content, response.status_code, media_type=response.headers.get("content-type"))
+
+    async def cancel(self, ids: Sequence[str]) -> list[str]:
+        """End the answers of these ids, whichever engine gives them; returns those that there were."""
+        raw = json.dumps({"request_ids": list(ids)}).encode()
+        ready = [s for s in self.supervisor.states().values() if s.state == "ready" and "cancel" in s.facts.can]
+
+        async def tell(served: Served) -> list[str]:
+            with suppress(httpx.HTTPError, ValueError, KeyError):
+                response = await self.post(served, "/v1/requests/cancel", raw)
+                return list(json.loads(await response.aread())["cancelled_request_ids"])
+            return []
+
+        found = {id for some in await asyncio.gather(*map(tell, ready)) for id in some}
+        return [id for id in ids if id in found]
+
+    async def load_lora(self, request: Request) -> Response:
+        """vLLM's ``/v1/load_lora_adapter``."""
+
+        async def work(body: LoadLoraRequest, exchange: Exchange) -> Response:
+            return PlainTextResponse(await self.adapters.load(self, body))
+
+        return await self.answer(request, "/v1/load_lora_adapter", LoadLoraRequest, work)
+
+    async def unload_lora(self, request: Request) -> Response:
+        """vLLM's ``/v1/unload_lora_adapter``."""
+
+        async def work(body: UnloadLoraRequest, exchange: Exchange) -> Response:
+            return PlainTextResponse(await self.adapters.unload(self, body.lora_name))
+
+        return await self.answer(request, "/v1/unload_lora_adapter", UnloadLoraRequest, work)
+
+    async def answer(
+        self,
+        request: Request,
+        path: str,
+        kind: type[R],
+        work: Callable[[R, Exchange], Awaitable[Response]],
+        refusal: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    ) -> Response:
+        """Answer in this process, and count it. ``refusal``: how this API writes an error, if not as OpenAI."""
+        exchange = self.exchange(request, path)
+        try:
+            response = await work(wire.parse_request(kind, wire.parse_json(await read_body(request))), exchange)
+            exchange.first_byte = time.monotonic()
+            response.headers["x-request-id"] = exchange.id
+            return response
+        except ZhiluError as error:
+            exchange.status, exchange.code = error.http_status, error.code
+            if refusal is None:
+                raise
+            return JSONResponse(refusal(error_body(error)), error.http_status)
+        finally:
+            self.ledger.book(exchange)
+
+    def find_embedder(self, wanted: str | None) -> str:
+        """The embedder a request means; NotFoundError with the names there are."""
+        name = self.embeddings.find(wanted)
+        if name is None:
+            raise no_such_model(wanted or "", self.embeddings.names())
+        return name
+
+    async def start_remote(self) -> None:
+        """Bring back the models behind a URL that an earlier gateway was given; one that does not answer says so."""
+        for model in self.remembered.remote.values():
+            options = LaunchOptions(base_url=model.base_url, remote_model=model.remote_model)
+            with suppress(ZhiluError):  # its engine is no longer registered; the next start says so
+                await self.supervisor.start(model.name, engine=model.engine, options=options)
+
+    async def start(
+        self,
+        name: str,
+        engine: str | None,
+        options: LaunchOptions,
+        loras: Sequence[LoraLine] = (),
+        restart: bool = False,
+    ) -> Served:
+        """Start a model, with adapters, and remember what a restart of the gateway could not know; what ``start`` raises."""
+        if loras:
+            options = replace(options, loras=await self.adapters.to_start_with(self, name, loras))
+        served = await self.supervisor.start(name, engine=engine, options=options, restart=restart)
+        await self._note_start(served)
+        await self.adapters.note_start(served)
+        return served
+
+    async def _note_start(self, served: Served) -> None:
+        """Remember a model behind a URL: no file of the store tells of it. One that runs here again is forgotten."""
+        if served.facts.is_process:
+            if served.model.name in self.remembered.remote:
+                await asyncio.to_thread(self.remembered.forget, served.model.name)
+            return
+        if not served.options.base_url:
+            return
+        options = served.options
+        model = RemoteModel(served.model.name, served.engine, str(options.base_url), options.remote_model)
+        await asyncio.to_thread(self.remembered.keep, model)
+
+    async def models(self) -> list[dict[str, Any]]:
+        """Every name that a request may give, with the state of its engine: the default first, adapters last."""
+        entries = {entry["id"]: entry for entry in await asyncio.to_thread(self.supervisor.catalog.list)}
+        states = self.supervisor.states()
+        for name, served in states.items():
+            if served.model.path is None and served.state != "stopped":
+                entries.setdefault(name, {"id": name, "owned_by": served.engine})
+        for adapter in self.adapters.list():
+            entries.setdefault(adapter.name, {"id": adapter.name, "root": adapter.path, "parent": adapter.parent})
+        for parent, served in states.items():
+            for name, root in served.adapters.items():
+                entries.setdefault(name, {"id": name, "root": root, "parent": parent})
+        for name, entry in entries.items():
+            entry.setdefault("root", name)
+            entry.setdefault("parent", None)
+            running = states.get(entry.get("parent") or name)
+            entry["state"] = running.state if running else "stopped"
+            if running and running.max_len:
+                entry["max_model_len"] = running.max_len
+        first = [
+            entries.pop(name) for name in (self.context.settings.model,) if name in entries
+        ]  # of a request without one
+        embedders = [{"id": name, "root": name, "parent": None, "state": "ready"} for name in self.embeddings.names()]
+        adapters = [entry for entry in entries.values() if entry["parent"]]
+        models = [entry for entry in entries.values() if not entry["parent"]]
+        return [*first, *models, *embedders, *adapters]
+
+    async def model(self, name: str) -> dict[str, Any]:
+        """Raises NotFoundError."""
+        entries = await self.models()
+        for entry in wire.model_list(entries)["data"]:
+            if entry["id"] == name:
+                return dict(entry)
+        raise no_such_model(name, [entry["id"] for entry in entries])
+
+    @asynccontextmanager
+    async def route(self, name: str) -> AsyncIterator[Route]:
+        """The running engine for a model or an adapter, with the adapter loaded; raises what ``lease`` raises."""
+        adapter = self.adapters.get(name)
+        parent = adapter.parent if adapter else self._started_with(name)
+        if adapter:
+            await self.adapters.refuse_gone(self, adapter)
+        async with self.lease(parent or name) as served:
+            assert served.launch is not None
+            if adapter:
+                await self.adapters.ensure(self, served, adapter)
+            yield Route(served, name if parent else served.launch.model)
+
+    def _started_with(self, adapter: str) -> str | None:
+        """The model whose engine was started with ``adapter`` on its command line."""
+        for name, served in self.supervisor.states().items():
+            if adapter in served.adapters:
+                return name
+        return None
+
+    @asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[Served]:
+        """The running engine of ``name``, started first if it is only in the store; an unknown name is told the others."""
+        async with AsyncExitStack() as stack:
+            async with self._naming_others(name):
+                served = await stack.enter_async_context(self.supervisor.lease(name))
+            yield served
+
+    async def plan(self, name: str) -> Served:
+        """What ``lease`` would give, without starting anything; raises what it raises before a start."""
+        async with self._naming_others(name):
+            return await self.supervisor.plan(name)
+
+    @asynccontextmanager
+    async def _naming_others(self, name: str) -> AsyncIterator[None]:
+        try:
+            yield
+        except NotFoundError as error:
+            if error.param != "model":
+                raise
+            if name in self.embeddings.names():
+                raise UnsupportedError(
+                    T(
+                        f"{name!r} turns text into vectors; it does not answer.",
+                        f"{name!r} 只把文本变成向量，不能回答。",
+                    ),
+                    param="model",
+                ) from None
+            raise no_such_model(name, [entry["id"] for entry in await self.models()]) from None
+
+    async def post(
+        self, served: Served, endpoint: str, raw: bytes, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """Send to an engine, and return when the headers of its answer have come; httpx's errors."""
+        assert served.launch is not None
+        sent = {"content-type": "application/json", "accept-encoding": "identity", **(headers or {})}
+        request = httpx.Request(
+            "POST",
+            _address(served.launch.url, endpoint),
+            content=raw,
+            headers={**sent, **served.launch.headers},
+            extensions={"timeout": {"connect": 10.0}},
+        )
+        return await self._transport(served).handle_async_request(request)
+
+    def _transport(self, served: Served) -> httpx.AsyncBaseTransport:
+        return self.loopback if served.facts.is_process else self.remote
+
+    async def metrics(self) -> str:
+        """Our figures and those of every engine that has any; one that does not answer in a second is left out."""
+        served = list(self.supervisor.states().values())
+        ready = [s for s in served if s.state == "ready" and "metrics" in s.facts.can]
+        texts = await asyncio.gather(*(self._engine_metrics(s) for s in ready))
+        theirs = [with_label(text, "model", s.model.name) for s, text in zip(ready, texts, strict=True)]
+        return merge([self.ledger.lines(served), *theirs])
+
+    async def _engine_metrics(self, served: Served) -> str:
+        assert served.launch is not None
+        request = httpx.Request("GET", f"{served.launch.url}/metrics")
+
+        async def read() -> str:
+            response = await self.loopback.handle_async_request(request)
+            try:
+                content = await response.aread()
+            finally:
+                await response.aclose()
+            return content.decode(errors="replace") if response.status_code == 200 else ""
+
+        with suppress(httpx.HTTPError, asyncio.TimeoutError):
+            return await asyncio.wait_for(read(), 1.0)
+        return ""
+
+    @staticmethod
+    def exchange(request: Request, endpoint: str) -> Exchange:
+        """The client's ``x-request-id`` if it can be one, else a new one."""
+        theirs = request.headers.get("x-request-id", "")
+        return Exchange(theirs if _REQUEST_ID.fullmatch(theirs) else f"req-{uuid.uuid4().hex}", endpoint)

@@ -1,0 +1,366 @@
+"""One request on its way to an engine and back: bytes passed on, or told in another API's words.
+
+A request is parsed once to be checked; what the engine gets is the client's own bytes, and what the client gets is the
+engine's, unless something must change (the name the engine knows the model by, token counts for the usage log) or the
+client speaks another API (``Dialect``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from zhilu import wire
+from zhilu.errors import BusyError, InputError, TooLargeError, UnreachableError, ZhiluError, error_body
+from zhilu.logs import get_logger
+from zhilu.messages import T
+from zhilu.serving.gateway.ledger import CLIENT_LEFT
+from zhilu.serving.gateway.needs import refuse_beyond
+from zhilu.serving.gateway.stream import EventStream
+from zhilu.serving.served import Served
+from zhilu.wire.dialect import Dialect
+
+if TYPE_CHECKING:
+    from zhilu.serving.gateway.gateway import Gateway, Route
+
+__all__ = ["MAX_BODY_BYTES", "Relay", "TranslatingRelay", "read_body"]
+
+log = get_logger(__name__)
+MAX_BODY_BYTES = 32 * 1024 * 1024
+# Told by the engine, and for the client to know; hop-by-hop and length headers are this connection's own.
+_PASSED_BACK = ("content-type", "retry-after", "cache-control")
+
+
+class _Answering(Response, ABC):
+    """An ASGI response that does the work while it watches the client: who leaves ends the request at the engine."""
+
+    def __init__(self, gateway: Gateway, request: Request, path: str) -> None:
+        self.gateway = gateway
+        self.request = request
+        self.exchange = gateway.exchange(request, path)
+        self.started = False
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._send_raw = send
+        try:
+            raw = await read_body(self.request)
+            await _while_connected(receive, self._answer(raw))
+        except ZhiluError as error:
+            await self._fail(error)
+        except (_ClientLeft, ClientDisconnect):
+            self.exchange.status, self.exchange.code = CLIENT_LEFT, "client_left"
+        finally:
+            self.gateway.ledger.book(self.exchange)
+
+    @abstractmethod
+    async def _answer(self, raw: bytes) -> None:
+        """Ask the engine and send what it says."""
+
+    async def _send_to_engine(self, served: Served, endpoint: str, raw: bytes) -> httpx.Response:
+        """Send, and return when the headers have come.
+
+        Sent a second time where not a byte of an answer came: the engine was dead already, died meanwhile (then once it
+        is back), or was just closing the idle connection. Only once, so that a request an engine dies of ends there.
+        """
+        process = served.process
+        try:
+            return await self._send_once(served, endpoint, raw)
+        except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+            if process is None and not isinstance(error, httpx.RemoteProtocolError):
+                raise  # a server of someone else's: nobody restarts it here
+            await asyncio.sleep(0.05)  # a killed engine's exit takes a moment to be known
+            await self.gateway.supervisor.until_ready(served)
+        return await self._send_once(served, endpoint, raw)
+
+    async def _send_once(self, served: Served, endpoint: str, raw: bytes) -> httpx.Response:
+        headers = {
+            "x-request-id": self.exchange.id,
+            "accept-language": self.request.headers.get("accept-language", "*"),
+        }
+        return await self.gateway.post(served, endpoint, raw, headers)
+
+    async def _whole(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
+        await self._start(status, {**headers, "content-length": str(len(content))})
+        await self._body(content, more=False)
+
+    def _note(self, reply: Any, is_error: bool) -> None:
+        """What the usage log wants to know of a whole reply."""
+        if isinstance(reply, dict):
+            self.exchange.usage = reply.get("usage")
+            if is_error and isinstance(reply.get("error"), dict):
+                self.exchange.code = reply["error"].get("code")
+
+    async def _fail(self, error: ZhiluError) -> None:
+        """An HTTP error, or once the stream has begun what closes it with the same words."""
+        self.exchange.code = error.code
+        if self.started:
+            await self._body(self._broken(error), more=False)
+            return
+        headers = {"content-type": "application/json"}
+        if isinstance(error, BusyError):
+            headers["retry-after"] = str(error.retry_after)
+        content = json.dumps(self._refusal(error_body(error)), ensure_ascii=False).encode()
+        await self._whole(error.http_status, content, headers)
+
+    def _refusal(self, body: dict[str, Any]) -> dict[str, Any]:
+        return body
+
+    def _broken(self, error: ZhiluError) -> bytes:
+        return wire.sse_error(error) + wire.SSE_DONE
+
+    async def _start(self, status: int, headers: Mapping[str, str]) -> None:
+        self.exchange.status = status
+        pairs = {**headers, "x-request-id": self.exchange.id}
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs.items()]
+        await self._send_raw({"type": "http.response.start", "status": status, "headers": raw})
+        self.started = True
+
+    async def _start_stream(self, status: int, media_type: str) -> None:
+        # The last is for proxies that collect a response before they pass it on (nginx).
+        headers = {"content-type": media_type, "cache-control": "no-cache", "x-accel-buffering": "no"}
+        await self._start(status, headers)
+
+    async def _body(self, content: bytes, more: bool = True) -> None:
+        if self.exchange.first_byte is None:
+            self.exchange.first_byte = time.monotonic()
+        await self._send_raw({"type": "http.response.body", "body": content, "more_body": more})
+
+
+class Relay(_Answering):
+    """Passes an OpenAI request on as it is."""
+
+    def __init__(self, gateway: Gateway, request: Request, endpoint: str, kind: type[wire.Request]) -> None:
+        super().__init__(gateway, request, endpoint)
+        self.endpoint = endpoint
+        self.kind = kind
+
+    async def _answer(self, raw: bytes) -> None:
+        data = wire.parse_json(raw)
+        body = wire.parse_request(self.kind, data)
+        name = body.model or self.gateway.context.settings.model
+        self.exchange.stream = bool(getattr(body, "stream", False))
+        async with self.gateway.route(name) as route:
+            self.exchange.model = name
+            refuse_beyond(route.served.facts, self.endpoint, body)
+            try:
+                await self._exchange_bytes(route, data, body, raw)
+            except httpx.HTTPError as error:
+                raise broken_off(route.served, error) from error
+
+    @staticmethod
+    def _changes(data: Mapping[str, Any], route: Route, body: wire.Request) -> dict[str, Any]:
+        """What must differ from what the client sent."""
+        changes: dict[str, Any] = {}
+        if data.get("model") != route.model:
+            changes["model"] = route.model
+        wants_stream = getattr(body, "stream", False)
+        if wants_stream and not getattr(body, "include_usage", True) and "stream_usage" in route.served.facts.can:
+            # For the log alone: counts in every event are for those who asked for counts.
+            theirs = {k: v for k, v in (data.get("stream_options") or {}).items() if k != "continuous_usage_stats"}
+            changes["stream_options"] = {**theirs, "include_usage": True}
+        return changes
+
+    async def _exchange_bytes(self, route: Route, data: Mapping[str, Any], body: wire.Request, raw: bytes) -> None:
+        changes = self._changes(data, route, body)
+        if changes:
+            raw = json.dumps({**data, **changes}, ensure_ascii=False).encode()
+        response = await self._send_to_engine(route.served, self.endpoint, raw)
+        try:
+            if response.headers.get("content-type", "").startswith("text/event-stream"):
+                await self._stream(response, hide_usage="stream_options" in changes)
+            else:
+                content = await response.aread()
+                with suppress(ValueError):
+                    self._note(json.loads(content), response.is_error)
+                headers = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
+                await self._whole(response.status_code, content, headers)
+        finally:
+            await response.aclose()
+
+    async def _stream(self, response: httpx.Response, hide_usage: bool) -> None:
+        events = EventStream(hide_usage=hide_usage)
+        await self._start_stream(response.status_code, "text/event-stream; charset=utf-8")
+        try:
+            async for data in response.aiter_raw():
+                whole = events.feed(data)
+                if whole:
+                    await self._body(whole)
+        finally:
+            self.exchange.usage = events.usage
+        if not events.finished:
+            raise httpx.RemoteProtocolError("the stream ended without [DONE]")
+        await self._body(b"", more=False)
+
+
+class TranslatingRelay(_Answering):
+    """Answers in another API's words."""
+
+    def __init__(self, gateway: Gateway, request: Request, kind: type[Dialect]) -> None:
+        super().__init__(gateway, request, kind.path)
+        self.kind = kind
+        self.dialect: Dialect | None = None
+
+    async def _answer(self, raw: bytes) -> None:
+        self.dialect = dialect = self.kind(wire.parse_json(raw))  # type: ignore[call-arg]  # a protocol has no __init__
+        name = dialect.model or self.gateway.context.settings.model
+        self.exchange.stream = dialect.stream
+        async with self.gateway.route(name) as route:
+            self.exchange.model = name
+            _refuse_context(route.served, dialect.num_ctx)
+            if await self._only_loads(dialect, route):
+                return
+            body = {"model": route.model, **dialect.body()}
+            kind = wire.CompletionRequest if dialect.endpoint == "/v1/completions" else wire.ChatRequest
+            refuse_beyond(route.served.facts, dialect.endpoint, wire.parse_request(kind, body))
+            try:
+                await self._exchange_words(route, dialect, json.dumps(body, ensure_ascii=False).encode())
+            except httpx.HTTPError as error:
+                raise broken_off(route.served, error) from error
+            if getattr(dialect, "unloads", False):
+                await self._unload(route.served)
+
+    async def _only_loads(self, dialect: Dialect, route: Route) -> bool:
+        """Ollama's way to load a model, or to have it unloaded: a request that says nothing."""
+        if not getattr(dialect, "is_load_only", False):
+            return False
+        if getattr(dialect, "unloads", False):
+            await self._unload(route.served)
+        content = json.dumps(dialect.loaded(), ensure_ascii=False).encode() + b"\n"  # type: ignore[attr-defined]
+        await self._whole(200, content, {"content-type": "application/json"})
+        return True
+
+    async def _unload(self, served: Served) -> None:
+        """Stop the engine as its client asked, unless others are using it (this request itself counts while it lasts)."""
+        if served.in_flight <= 1:
+            await self.gateway.supervisor.stop(served.model.name)
+
+    async def _exchange_words(self, route: Route, dialect: Dialect, raw: bytes) -> None:
+        response = await self._send_to_engine(route.served, dialect.endpoint, raw)
+        try:
+            if response.headers.get("content-type", "").startswith("text/event-stream"):
+                await self._stream(response, dialect)
+                return
+            content = await response.aread()
+            reply = _object(content)
+            self._note(reply, response.is_error)
+            said = self._refusal(reply) if response.is_error else dialect.whole(reply)
+            headers = {name: response.headers[name] for name in ("retry-after",) if name in response.headers}
+            text = json.dumps(said, ensure_ascii=False).encode()
+            await self._whole(response.status_code, text, {**headers, "content-type": "application/json"})
+        finally:
+            await response.aclose()
+
+    async def _stream(self, response: httpx.Response, dialect: Dialect) -> None:
+        events = EventStream()
+        await self._start_stream(response.status_code, dialect.media_type)
+        if opening := dialect.begin():
+            await self._body(opening)
+        try:
+            async for data in response.aiter_raw():
+                said = b""
+                for chunk in events.chunks(data):
+                    if "error" in chunk:
+                        raise _error_in_stream(chunk)
+                    said += dialect.piece(chunk)
+                if said:
+                    await self._body(said)
+        finally:
+            self.exchange.usage = events.usage
+        if not events.finished:
+            raise httpx.RemoteProtocolError("the stream ended without [DONE]")
+        await self._body(dialect.end(), more=False)
+
+    def _refusal(self, body: dict[str, Any]) -> dict[str, Any]:
+        return self.kind.refusal(body)
+
+    def _broken(self, error: ZhiluError) -> bytes:
+        assert self.dialect is not None, "a stream begins after the request was understood"
+        return self.dialect.broken(error)
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(content)
+    except ValueError:
+        raise httpx.RemoteProtocolError("the engine's answer is not JSON") from None
+    return value if isinstance(value, dict) else {"error": value}
+
+
+def _error_in_stream(chunk: Mapping[str, Any]) -> ZhiluError:
+    """The engine's own words about a stream that failed."""
+    error = chunk["error"] if isinstance(chunk["error"], dict) else {"message": chunk["error"]}
+    words = error.get("messages") or {}
+    message = str(error.get("message"))
+    return ZhiluError(
+        T(words.get("en") or message, words.get("zh") or message), code=str(error.get("code") or "engine_error")
+    )
+
+
+def _refuse_context(served: Served, num_ctx: int | None) -> None:
+    if num_ctx is not None and served.max_len is not None and num_ctx > served.max_len:
+        raise InputError(
+            T(
+                f"num_ctx {num_ctx}: {served.model.name!r} reads at most {served.max_len} tokens.",
+                f"num_ctx {num_ctx}：{served.model.name!r} 最多读取 {served.max_len} 个 token。",
+            ),
+            param="options.num_ctx",
+        )
+
+
+class _ClientLeft(Exception):
+    """Nobody waits for the answer any more."""
+
+
+async def _while_connected(receive: Receive, work: Any) -> None:
+    """Run ``work``, and cancel it when the client disconnects."""
+
+    async def disconnected() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(disconnected())
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise _ClientLeft
+        task.result()
+    finally:
+        gone.cancel()
+        task.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body; TooLargeError above ``MAX_BODY_BYTES``."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY_BYTES:
+            limit = MAX_BODY_BYTES // 2**20
+            raise TooLargeError(T(f"The body is larger than {limit} MB.", f"请求体超过 {limit} MB。"))
+    return bytes(body)
+
+
+def broken_off(served: Served, error: httpx.HTTPError) -> UnreachableError:
+    """The error for a connection to an engine that was lost in the middle."""
+    reason = str(error) or type(error).__name__
+    log.warning("engine_connection_lost", model=served.model.name, pid=served.pid, error=reason)
+    return UnreachableError(
+        T(
+            f"The engine of {served.model.name!r} went away while it answered ({reason}). Ask again.",
+            f"模型 {served.model.name!r} 的引擎在回答时中断（{reason}）。请重试。",
+        ),
+        code="engine_lost",
+        fix=f"zhilu engine log {served.model.name}",
+    )

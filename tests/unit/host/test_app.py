@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import APIRouter
+from starlette.testclient import TestClient
+
+from zhilu.context import Context, open_context
+from zhilu.errors import BusyError
+from zhilu.host import ui
+from zhilu.host.app import create_app
+from zhilu.messages import T
+
+
+@pytest.fixture
+def context() -> Iterator[Context]:
+    context = open_context()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def client(context: Context) -> Iterator[TestClient]:
+    with TestClient(create_app(context, only=()), base_url="http://127.0.0.1") as client:
+        yield client
+
+
+def test_settings_change_and_tell_their_source(client: TestClient) -> None:
+    rows = {row["key"]: row for row in client.put("/zhilu/v1/settings/max_upload_mb", json={"value": 7}).json()}
+    assert (rows["max_upload_mb"]["value"], rows["max_upload_mb"]["source"]) == (7, "file")
+    assert rows["home"]["source"] == "env"
+    rows = {row["key"]: row for row in client.delete("/zhilu/v1/settings/max_upload_mb").json()}
+    assert (rows["max_upload_mb"]["value"], rows["max_upload_mb"]["source"]) == (200, "default")
+
+
+def test_an_unknown_setting_and_a_bad_value_are_400_in_both_languages(client: TestClient) -> None:
+    answer = client.put("/zhilu/v1/settings/prot", json={"value": 7}, headers={"Accept-Language": "zh-CN"})
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert "未知设置" in error["message"] and "unknown setting" in error["messages"]["en"]
+    assert client.put("/zhilu/v1/settings/port", json={"value": 99999}).status_code == 400
+
+
+def test_an_unknown_field_is_named(client: TestClient) -> None:
+    answer = client.put("/zhilu/v1/settings/port", json={"value": 7, "vlaue": 8})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "vlaue"
+
+
+def test_unknown_paths_are_openai_shaped(client: TestClient) -> None:
+    for path in ("/v1/nothing", "/zhilu/v1/nothing", "/assets/none.js"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    assert client.post("/health").status_code == 405
+
+
+def test_a_crash_is_500_with_a_number_and_no_inside(context: Context) -> None:
+    app = create_app(context, only=())
+    inner = app.app.app
+    routes = APIRouter()
+
+    @routes.get("/zhilu/v1/crash")
+    def crash() -> None:
+        raise RuntimeError("secret inside")
+
+    @routes.get("/zhilu/v1/busy")
+    def busy() -> None:
+        raise BusyError(T("full", "满了"), retry_after=7)
+
+    inner.router.routes.insert(0, routes.routes[0])
+    inner.router.routes.insert(0, routes.routes[1])
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        answer = client.get("/zhilu/v1/crash")
+        assert answer.status_code == 500
+        assert "secret" not in answer.text and "log" in answer.json()["error"]["message"]
+        answer = client.get("/zhilu/v1/busy")
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+
+
+def test_the_page_answers_every_path_but_leaves_its_folder_for_none(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = TestClient(create_app(context), base_url="http://127.0.0.1")  # not entered: no engine is started
+    built = tmp_path / "static"
+    (built / "assets").mkdir(parents=True)
+    (tmp_path / "secret.txt").write_text("hidden words")
+    monkeypatch.setattr(ui, "STATIC", built)
+    missing = client.get("/")
+    assert missing.status_code == 503 and "make ui" in missing.text
+    (built / "index.html").write_text("<title>page</title>")
+    (built / "assets/app-1a2b.js").write_text("1")
+    assert "page" in client.get("/knowledge/abc").text
+    assert "immutable" in client.get("/assets/app-1a2b.js").headers["cache-control"]
+    assert client.get("/").headers["cache-control"] == "no-cache"
+    for path in ("/..%2fsecret.txt", "/%2e%2e/secret.txt", "/assets/..%2f..%2fsecret.txt"):
+        assert "hidden words" not in client.get(path).text
+
+
+def test_status(client: TestClient) -> None:
+    status = client.get("/zhilu/v1/status").json()
+    assert status["model"] == {"name": "zhilu-nano", "state": "stopped", "detail": "", "engine": None}
