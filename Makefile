@@ -24,10 +24,10 @@ ui:  ## build the workbench only
 	$(PYTHON) scripts/install.py --ui-only
 
 test: dev lint types layers  ## set up and pass the default tests
-	$(PYTEST) -m "not slow and not browser and not install and not gpu and not network" -n 2
+	$(PYTEST) -m "not slow and not browser and not real_model and not install and not gpu and not network" -n 2
 
-test-slow: dev  ## the slow ones: browser, kill -9, the front end's own
-	$(PYTEST) -m "(slow or browser) and not install and not gpu and not network"
+test-slow: dev  ## the slow ones: browser, kill -9, real models, the front end's own
+	$(PYTEST) -m "(slow or browser or real_model) and not install and not gpu and not network"
 	$(PYTHON) scripts/install.py --ui-check
 
 test-install: dev  ## the README, command by command, in a fresh clone (needs the package index)
@@ -50,7 +50,7 @@ layers:
 	$(BIN)/lint-imports --no-cache
 
 cov:  ## coverage of the default tests
-	$(PYTEST) -m "not slow and not browser and not install and not gpu and not network" -n 2 --cov --cov-report=term --cov-report=html
+	$(PYTEST) -m "not slow and not browser and not real_model and not install and not gpu and not network" -n 2 --cov --cov-report=term --cov-report=html
 
 wheel: ui  ## the distributable, with the built workbench inside
 	$(BIN)/python -m pip wheel --no-deps -w dist .

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+# A folder a model, such as `qwen-coder-0.5b/`. Read here, before the tests hide the user's home.
+REAL_MODELS = Path(os.environ.get("ZHILU_TEST_MODELS") or Path.home() / ".cache" / "zhilu-test-models")
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +56,24 @@ def _is_local(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@pytest.fixture(scope="session")
+def real_model() -> Callable[..., Path]:
+    """``real_model("qwen-coder-0.5b")`` is the folder of a real model, ``real_model(NAME, "*.gguf")`` its one such file.
+
+    For tests marked ``real_model``: skipped where the model is not here. ``ZHILU_TEST_MODELS`` names another folder.
+    """
+
+    def find(name: str, pattern: str | None = None) -> Path:
+        folder = REAL_MODELS / name
+        if pattern is None:
+            found = [folder] if folder.is_dir() else []
+        else:
+            found = sorted(folder.glob(pattern))
+        if not found:
+            pytest.skip(f"no real model {name!r} at {REAL_MODELS} (ZHILU_TEST_MODELS names another folder)")
+        assert len(found) == 1, f"which one of {[str(path) for path in found]}?"
+        return found[0]
+
+    return find

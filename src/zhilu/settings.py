@@ -28,7 +28,7 @@ __all__ = ["DESCRIPTIONS", "Settings", "Source", "describe_settings", "load_sett
 Source = Literal["default", "file", "env", "flag"]
 
 # Variables of ours that are not settings: the environment check must not call them unknown.
-_NOT_SETTINGS = {"ZHILU_HOME", "ZHILU_DATA", "ZHILU_KILLS", "ZHILU_TORCH_INDEX", "ZHILU_NODE"}
+_NOT_SETTINGS = {"ZHILU_HOME", "ZHILU_DATA", "ZHILU_KILLS", "ZHILU_TEST_MODELS", "ZHILU_TORCH_INDEX", "ZHILU_NODE"}
 _SECRET = {"api_key", "database_url"}
 
 
