@@ -22,7 +22,7 @@ from zhilu.context import Context, open_context
 from zhilu.database import JobRow
 from zhilu.jobs import JobStore
 from zhilu.jobs.process import kill_marked
-from zhilu.rag.index.ingest import settle
+from zhilu.rag.index.ingest import requeue_stranded
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.retrieve.search import retrieve
@@ -76,7 +76,7 @@ def go_on(context: Context, kb: KnowledgeBase) -> None:
     store.recover()
     for job in store.list(kind="ingest", status="failed"):
         store.retry(job.id)  # a job whose worker died MAX_DEATHS times waits for a person's "retry"
-    settle(context, kb)
+    requeue_stranded(context, kb)
     store.dispatch()
 
 

@@ -13,7 +13,7 @@ import zhilu
 from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.engine import Engine, load_engine
 from zhilu.engine.options import EngineOptions
-from zhilu.engine.runner.base import Chunk
+from zhilu.engine.runner.base import StepChunk
 from zhilu.engine.testing import make_tiny_model
 
 NANO = Path(zhilu.__file__).parent / "models" / "nano" / "weights"
@@ -52,7 +52,7 @@ def logits(engine: Engine, ids: list[int]) -> np.ndarray:
     """Of every tenth position; each is computed as the last of its piece."""
     table = list(range(-(-len(ids) // engine.runner.block_size)))
     pieces = range(0, len(ids) - 9, 10)
-    return np.concatenate([engine.runner.run([Chunk(ids[at : at + 10], at, table, True)]).copy() for at in pieces])
+    return np.concatenate([engine.runner.run([StepChunk(ids[at : at + 10], at, table, True)]).copy() for at in pieces])
 
 
 @pytest.mark.parametrize("faster", MARGINS)
@@ -79,8 +79,8 @@ def test_the_graph_of_a_single_stream_computes_what_the_other_does(folder: Path,
     engine = load_engine(options)
     ids = engine.tokenizer.encode(QUESTION)
     table = [0, 1]
-    engine.runner.run([Chunk(ids[:-1], 0, table, 1)])
-    last = Chunk(ids[-1:], len(ids) - 1, table, 1)
+    engine.runner.run([StepChunk(ids[:-1], 0, table, 1)])
+    last = StepChunk(ids[-1:], len(ids) - 1, table, 1)
     own = engine.runner.run([last]).copy()
     request, engine.runner._lone = engine.runner._lone, None
     assert request is not None, "a small model has a graph for single streams"

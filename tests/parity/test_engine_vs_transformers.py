@@ -12,7 +12,7 @@ import pytest
 from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.engine import load_engine
 from zhilu.engine.options import EngineOptions
-from zhilu.engine.runner.base import Chunk
+from zhilu.engine.runner.base import StepChunk
 from zhilu.engine.runner.load import RUNNERS
 from zhilu.engine.testing import make_tiny_model
 
@@ -103,12 +103,12 @@ def test_logits_are_close(folder: Path, reference: Any, runner: str) -> None:
     prompt = PROMPTS[1]
     table = [19, *range(9)]  # blocks in no order
     # In three pieces, so that the second and third read the cache.
-    first = computing.run([Chunk(prompt[:50], 0, table, True)]).copy()
-    second = computing.run([Chunk(prompt[50:149], 50, table, True)]).copy()
-    third = computing.run([Chunk(prompt[149:], 149, table, True)]).copy()
+    first = computing.run([StepChunk(prompt[:50], 0, table, True)]).copy()
+    second = computing.run([StepChunk(prompt[50:149], 50, table, True)]).copy()
+    third = computing.run([StepChunk(prompt[149:], 149, table, True)]).copy()
     with torch.inference_mode():
         expected = reference(torch.tensor([prompt])).logits[0].numpy()
-    assert computing.run([Chunk(prompt[:50], 0, table, False)]).shape == (0, reference.config.vocab_size)
+    assert computing.run([StepChunk(prompt[:50], 0, table, False)]).shape == (0, reference.config.vocab_size)
     for ours, position in ((first, 49), (second, 148), (third, 149)):
         assert ours.shape == (1, reference.config.vocab_size)
         np.testing.assert_allclose(ours[0], expected[position], atol=2e-4, rtol=1e-4)
@@ -124,7 +124,7 @@ def test_weights_stored_in_bfloat16_are_computed_exactly(tmp_path: Path, runner:
     file = folder / "model.safetensors"
     save_file({name: t.to(torch.bfloat16) for name, t in load_file(file).items()}, file, metadata={"format": "pt"})
     options = EngineOptions(folder, max_len=256, threads=1, dtype="float32", runner=runner)
-    ours = load_engine(options).runner.run([Chunk(PROMPTS[3], 0, list(range(8)), True)])
+    ours = load_engine(options).runner.run([StepChunk(PROMPTS[3], 0, list(range(8)), True)])
     reference = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     with torch.inference_mode():
         logits = reference(torch.tensor([PROMPTS[3]])).logits[0, -1].numpy()

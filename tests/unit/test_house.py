@@ -32,6 +32,46 @@ def test_files_stop_at_600_lines() -> None:
     assert long == {}
 
 
+# Folders of one file an implementation, and the top.
+CATALOGUES = {"zhilu": 18, "zhilu/doctor/probes": 60, "zhilu/serving/engines": 30}
+
+
+def test_folders_hold_what_one_can_remember() -> None:
+    folders = {path.parent for path in PYTHON_FILES}
+    crowded = {
+        name: count
+        for folder in folders
+        if (count := len(list(folder.glob("*.py"))))
+        > CATALOGUES.get(name := folder.relative_to(SOURCE.parent).as_posix(), 14)
+    }
+    assert crowded == {}
+
+
+def _imports(path: Path, modules: set[str]) -> set[str]:
+    """Modules of ours that a file imports anywhere: inside functions and for types alone too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (whole & modules) or ({node.module} & modules)
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names} & modules
+    return found
+
+
+@pytest.mark.parametrize("room", ["serving", "engine"])
+def test_no_file_imports_itself_by_way_of_others(room: str) -> None:
+    paths = {
+        ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted((SOURCE / room).rglob("*.py"))
+    }
+    left = {name: _imports(path, set(paths)) - {name} for name, path in paths.items()}
+    # What imports nothing that is left can be taken away; what can never be taken away stands in a circle, or above one.
+    while free := {name for name, needs in left.items() if not needs & set(left)}:
+        left = {name: needs for name, needs in left.items() if name not in free}
+    assert sorted(left) == []
+
+
 def test_names_mean_something() -> None:
     empty = {"utils", "helpers", "common", "misc", "util", "helper"}
     assert [str(p) for p in PYTHON_FILES + UI_FILES if p.stem.lower() in empty] == []

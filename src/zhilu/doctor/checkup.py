@@ -13,7 +13,7 @@ from typing import Any
 from zhilu.doctor.finding import Finding, Severity
 from zhilu.doctor.machine import describe_machine
 from zhilu.doctor.probes import PROBES, Probe
-from zhilu.doctor.runner import Remembering, Runner, SystemRunner
+from zhilu.doctor.runner import Machine, Remembering, SystemRunner
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -46,7 +46,7 @@ class Checkup:
 
 def check_up(
     subject: Subject,
-    runner: Runner | None = None,
+    runner: Machine | None = None,
     *,
     probes: Sequence[Probe] = PROBES,
     deadline: float = DEADLINE,
@@ -80,7 +80,7 @@ def check_up(
 
 
 def _task(
-    position: int, probe: Probe, runner: Runner, subject: Subject, heard: dict[int, list[Finding]]
+    position: int, probe: Probe, runner: Machine, subject: Subject, heard: dict[int, list[Finding]]
 ) -> Callable[[], None]:
     def task() -> None:
         try:

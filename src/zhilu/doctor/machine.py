@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zhilu.doctor.cuda import driver_cuda
-from zhilu.doctor.runner import ABSENT, Completed, Runner
+from zhilu.doctor.runner import ABSENT, Completed, Machine
 
 __all__ = ["Gpu", "GpuFacts", "Memory", "System", "describe_machine", "read_gpu", "read_memory", "read_system"]
 
@@ -32,7 +32,7 @@ class System:
     distribution: str = ""  # of WSL: the name that wsl.exe knows
 
 
-def read_system(runner: Runner) -> System:
+def read_system(runner: Machine) -> System:
     words = runner.run(["uname", "-srm"]).out.split()
     if len(words) < 3:
         is_windows = "windows" in (runner.env.get("OS") or "").lower()
@@ -57,7 +57,7 @@ class Memory:
     limit: int | None = None
 
 
-def read_memory(runner: Runner) -> Memory | None:
+def read_memory(runner: Machine) -> Memory | None:
     info = runner.read("/proc/meminfo")
     if info:
         rows = {key: int(value) * 1024 for key, value in re.findall(r"^(\w+):\s+(\d+) kB", info, re.MULTILINE)}
@@ -112,7 +112,7 @@ class GpuFacts:
         return bool(self.gpus)
 
 
-def read_gpu(runner: Runner) -> GpuFacts:
+def read_gpu(runner: Machine) -> GpuFacts:
     smi = runner.which("nvidia-smi")
     on_path = smi is not None
     if smi is None and runner.run([WSL_SMI, "-L"]).code != ABSENT:
@@ -152,7 +152,7 @@ def _capability(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part.isdigit())
 
 
-def _has_nvidia_hardware(runner: Runner) -> bool | None:
+def _has_nvidia_hardware(runner: Machine) -> bool | None:
     if runner.read("/proc/driver/nvidia/version"):
         return True
     # The PCI vendor of NVIDIA is 10de; lspci is absent on small systems, and WSL shows its GPU as a Microsoft device.
@@ -162,7 +162,7 @@ def _has_nvidia_hardware(runner: Runner) -> bool | None:
     return None
 
 
-def read_flags(runner: Runner) -> tuple[str, frozenset[str]]:
+def read_flags(runner: Machine) -> tuple[str, frozenset[str]]:
     """Name and feature flags of the processor (``/proc/cpuinfo``, or sysctl on macOS), lower case."""
     info = runner.read("/proc/cpuinfo")
     if info:
@@ -174,7 +174,7 @@ def read_flags(runner: Runner) -> tuple[str, frozenset[str]]:
     return name_line, frozenset(features.lower().replace("avx1.0", "avx").split())
 
 
-def describe_machine(runner: Runner, python_version: str = "") -> dict[str, Any]:
+def describe_machine(runner: Machine, python_version: str = "") -> dict[str, Any]:
     """The machine in one object: part of every evidence file and the head of the doctor's report."""
     system, memory, gpu = read_system(runner), read_memory(runner), read_gpu(runner)
     cpu, flags = read_flags(runner)

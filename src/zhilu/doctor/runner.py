@@ -1,6 +1,6 @@
 """The one door between a probe and the machine.
 
-A probe never touches the machine itself: it asks a ``Runner``. So a broken machine can be written down as data
+A probe never touches the machine itself: it asks a ``Machine``. So a broken machine can be written down as data
 (``doctor/testing.py``) and a diagnosis can be tested without breaking anything.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["ABSENT", "TIMED_OUT", "Completed", "Remembering", "Reply", "Runner", "SystemRunner"]
+__all__ = ["ABSENT", "TIMED_OUT", "Completed", "Machine", "Remembering", "Reply", "SystemRunner"]
 
 ABSENT = 127  # the shell's exit status for a command that does not exist
 TIMED_OUT = 124  # timeout(1)'s
@@ -48,7 +48,7 @@ class Reply:
     error: str = ""
 
 
-class Runner(Protocol):
+class Machine(Protocol):
     """What a probe may ask of the machine. No method raises; every method returns within its timeout (seconds)."""
 
     @property
@@ -150,7 +150,7 @@ def _kind_of(error: Exception) -> str:
 class Remembering:
     """A runner that asks the machine each question once, however many probes ask it, also at the same time."""
 
-    def __init__(self, inner: Runner) -> None:
+    def __init__(self, inner: Machine) -> None:
         self._inner = inner
         self._lock = threading.Lock()
         self._answers: dict[tuple[Any, ...], _Answer] = {}

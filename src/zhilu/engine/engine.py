@@ -19,10 +19,11 @@ from zhilu.engine.choose.sampler import report, sample
 from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.choose.speculate import Drafter
 from zhilu.engine.metrics import Metrics
-from zhilu.engine.model.adapters import AdapterTable, read_adapter
+from zhilu.engine.model.adapters import read_adapter
 from zhilu.engine.model.config import ModelConfig, read_config, read_json
 from zhilu.engine.options import EngineOptions, choose_max_len
-from zhilu.engine.runner.base import Chunk, Runner
+from zhilu.engine.runner.adapter_table import AdapterTable
+from zhilu.engine.runner.base import Runner, StepChunk
 from zhilu.engine.scheduler import Scheduler, Work
 from zhilu.engine.sequence import Output, Request, Sequence, Status
 from zhilu.engine.text.tokenizer import Tokenizer
@@ -147,11 +148,11 @@ class Engine:
                 code="context_length_exceeded",
             )
 
-    def _chunk(self, work: Work) -> Chunk:
+    def _chunk(self, work: Work) -> StepChunk:
         sequence = work.sequence
         end = sequence.num_computed + work.num_tokens
         ids = [*sequence.token_ids[sequence.num_computed : end], *work.draft]
-        return Chunk(ids, sequence.num_computed, sequence.table, work.num_logits, sequence.adapter)
+        return StepChunk(ids, sequence.num_computed, sequence.table, work.num_logits, sequence.adapter)
 
     def _take_tokens(self, work: Work, logits: npt.NDArray[np.float32]) -> list[Output]:
         """Choose the next token, and go on as long as it is the one that was guessed and computed already."""

@@ -10,13 +10,9 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Sequence as SequenceOf
-from typing import TYPE_CHECKING
 
 from zhilu.engine.scheduler import Scheduler, Work
 from zhilu.engine.sequence import Sequence
-
-if TYPE_CHECKING:
-    from zhilu.engine.engine import Engine
 
 __all__ = ["Metrics", "prometheus_text"]
 
@@ -117,10 +113,9 @@ class Metrics:
             self.request_max_tokens.add(request.params.max_tokens)
 
 
-def prometheus_text(engine: Engine, model: str) -> str:
-    """The body of ``GET /metrics``."""
+def prometheus_text(metrics: Metrics, scheduler: Scheduler, max_len: int, model: str) -> str:
+    """The body of ``GET /metrics``. ``max_len``: tokens of the longest sequence; ``model``: the name it is served under."""
     labels = f'model_name="{_escaped(model)}"'
-    metrics, scheduler = engine.metrics, engine.scheduler
     lines: list[str] = []
 
     def single(name: str, kind: str, help: str, value: float) -> None:
@@ -149,7 +144,7 @@ def prometheus_text(engine: Engine, model: str) -> str:
         lines.append(
             f'vllm:request_success_total{{{labels},finished_reason="{reason}"}} {metrics.finished[reason]}'
         )  # fmt: skip
-    lines += _cache_info(engine, labels)
+    lines += _cache_info(scheduler, max_len, labels)
     for name, histogram, help in (
         ("vllm:time_to_first_token_seconds", metrics.first_token_seconds, "From arrival to the first token."),
         ("vllm:e2e_request_latency_seconds", metrics.request_seconds, "From arrival to the last token."),
@@ -169,15 +164,15 @@ def prometheus_text(engine: Engine, model: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cache_info(engine: Engine, labels: str) -> list[str]:
+def _cache_info(scheduler: Scheduler, max_len: int, labels: str) -> list[str]:
     """Why sequences wait, and the size of the key-value memory, as labels: that is how vLLM tells it."""
-    scheduler, pool = engine.scheduler, engine.scheduler.pool
+    pool = scheduler.pool
     num_tokens = pool.num_blocks * pool.block_size
     size = {
         "block_size": pool.block_size,
         "num_gpu_blocks": pool.num_blocks,
         "kv_cache_size_tokens": num_tokens,
-        "kv_cache_max_concurrency": round(num_tokens / engine.max_len, 2),
+        "kv_cache_max_concurrency": round(num_tokens / max_len, 2),
         "enable_prefix_caching": pool.prefix_caching,
     }
     waiting, config = "vllm:num_requests_waiting_by_reason", "vllm:cache_config_info"

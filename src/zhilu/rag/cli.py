@@ -79,11 +79,11 @@ def list_kbs(context: Context, as_json: bool) -> None:
 @pass_context_obj
 def show(context: Context, name: str, as_json: bool) -> None:
     """A knowledge base and its documents. 知识库及其文档。"""
-    from zhilu.rag.index.ingest import settle
+    from zhilu.rag.index.ingest import requeue_stranded
     from zhilu.rag.library import Library
 
     found = Library(context).open(name)
-    settle(context, found)
+    requeue_stranded(context, found)
     info, documents = found.info(), found.documents()
     if as_json:
         echo_json({**info.model_dump(), "documents": [d.model_dump() for d in documents]})

@@ -23,7 +23,7 @@ from zhilu.errors import InputError
 from zhilu.messages import T
 from zhilu.rag.answer.ground import locate
 from zhilu.rag.answer.pipeline import answer as ask
-from zhilu.rag.index.embedding import Embedder
+from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.retrieve.search import retrieve
 
@@ -84,7 +84,7 @@ def read_questions(path: Path) -> list[Question]:
 
 
 def rankings(
-    kb: KnowledgeBase, questions: Sequence[Question], embedder: Embedder | None, *, k: int = 10,
+    kb: KnowledgeBase, questions: Sequence[Question], embedder: TextEmbedder | None, *, k: int = 10,
     on_progress: Progress | None = None,
 ) -> list[list[bool]]:  # fmt: skip
     """For each answerable question, which of its ``k`` best passages are relevant, in their order."""
@@ -118,7 +118,7 @@ def ndcg(relevant: Sequence[bool]) -> float:
 
 
 async def answers(
-    kb: KnowledgeBase, questions: Sequence[Question], embedder: Embedder | None, client: ModelClient, model: str
+    kb: KnowledgeBase, questions: Sequence[Question], embedder: TextEmbedder | None, client: ModelClient, model: str
 ) -> AsyncIterator[dict[str, Any]]:
     """Ask every question; a row each: answer, refused, ``cited_right`` (a cited passage holds a known answer)."""
     for question in questions:

@@ -14,7 +14,7 @@ from zhilu.context import Context
 from zhilu.errors import ZhiluError
 from zhilu.gate import Artefact, Figure, Gate, Verdict
 from zhilu.messages import T
-from zhilu.rag.index.embedding import NONE, Embedder, embedder_of
+from zhilu.rag.index.embedding import NONE, TextEmbedder, embedder_of
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.questions import MadeQuestion, questions_of
@@ -53,7 +53,7 @@ _PASS = 0.9  # share of comparisons of a paraphrase with a stranger that the par
 _QUESTIONS = 6
 
 
-def nearest_is_paraphrase(embedder: Embedder, pairs: tuple[tuple[str, str], ...]) -> float:
+def nearest_is_paraphrase(embedder: TextEmbedder, pairs: tuple[tuple[str, str], ...]) -> float:
     """Share of the sentences whose nearest neighbour among all others is their paraphrase."""
     vectors = embedder.embed([s for pair in pairs for s in pair], kind="passage")
     similar = vectors @ vectors.T
@@ -62,7 +62,7 @@ def nearest_is_paraphrase(embedder: Embedder, pairs: tuple[tuple[str, str], ...]
     return float(np.mean(nearest == (np.arange(len(vectors)) ^ 1)))
 
 
-def paraphrase_beats_strangers(embedder: Embedder, pairs: tuple[tuple[str, str], ...]) -> float:
+def paraphrase_beats_strangers(embedder: TextEmbedder, pairs: tuple[tuple[str, str], ...]) -> float:
     """Of all comparisons "is this sentence's paraphrase nearer than that stranger", the share that says yes."""
     vectors = embedder.embed([s for pair in pairs for s in pair], kind="passage")
     similar = vectors @ vectors.T

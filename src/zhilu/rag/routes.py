@@ -20,7 +20,7 @@ from zhilu.messages import T
 from zhilu.rag.answer import answer
 from zhilu.rag.answer.pipeline import PASSAGES
 from zhilu.rag.index.embedding import embedder_of
-from zhilu.rag.index.ingest import settle, start_ingestion
+from zhilu.rag.index.ingest import requeue_stranded, start_ingestion
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.records import Document, DocumentText, Hit, KbInfo
@@ -110,7 +110,7 @@ def _take_up(context: Context) -> None:
     library = Library(context)
     library.sweep()
     for info in library.list():
-        settle(context, library.open(info.id))
+        requeue_stranded(context, library.open(info.id))
 
 
 def _open(request: Request, kb_id: str) -> KnowledgeBase:
@@ -175,7 +175,7 @@ def add_documents(kb_id: str, files: Annotated[list[UploadFile], File()], reques
 @router.get("/{kb_id}/documents")
 def list_documents(kb_id: str, request: Request) -> list[Document]:
     kb = _open(request, kb_id)
-    settle(context_of(request), kb)
+    requeue_stranded(context_of(request), kb)
     return kb.documents()
 
 

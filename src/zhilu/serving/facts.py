@@ -18,8 +18,8 @@ from zhilu.messages import T
 __all__ = [
     "FEATURES",
     "OPTIONS",
-    "Engine",
     "EngineFacts",
+    "EngineKind",
     "InstallPlan",
     "InstallStep",
     "Launch",
@@ -233,7 +233,7 @@ class Launch:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-class Engine(Protocol):
+class EngineKind(Protocol):
     """The seam. Implementations hold no state; ``launch`` has no side effects."""
 
     facts: EngineFacts

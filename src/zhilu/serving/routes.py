@@ -20,10 +20,9 @@ from zhilu.heap import giving_back_freed
 from zhilu.jobs import Job
 from zhilu.logs import get_logger
 from zhilu.messages import T
-from zhilu.serving.api import ollama
-from zhilu.serving.api import vllm as vllm_routes
+from zhilu.serving.api import ollama_routes, vllm_routes
 from zhilu.serving.api.embeddings import Embeddings
-from zhilu.serving.api.vllm import body_of, gateway_of, json_only
+from zhilu.serving.api.vllm_routes import body_of, gateway_of, json_only
 from zhilu.serving.catalog import Catalog, StoreCatalog
 from zhilu.serving.engines import engine_registry
 from zhilu.serving.facts import FEATURES, LaunchOptions
@@ -44,7 +43,7 @@ log = get_logger(__name__)
 router = APIRouter()
 # FastAPI asks its routes one after the other: these two are asked first, since their time is what a client waits for.
 first_router = APIRouter()
-router.include_router(ollama.router)
+router.include_router(ollama_routes.router)
 router.include_router(vllm_routes.router)
 
 

@@ -15,7 +15,7 @@ import httpx
 from zhilu.errors import BusyError
 from zhilu.logs import get_logger
 from zhilu.messages import T
-from zhilu.serving.facts import Engine, EngineFacts, Launch, LaunchOptions, ServedModel
+from zhilu.serving.facts import EngineFacts, EngineKind, Launch, LaunchOptions, ServedModel
 from zhilu.serving.supervise.engine_process import EngineProcess
 
 __all__ = ["Limits", "Served", "State", "queue_full"]
@@ -51,7 +51,7 @@ class Served:
     """A model that is, was or will be served, as everyone sees it."""
 
     model: ServedModel
-    adapter: Engine
+    kind: EngineKind
     options: LaunchOptions
     reason: T  # why this engine
     state: State = "starting"
@@ -71,7 +71,7 @@ class Served:
 
     @property
     def facts(self) -> EngineFacts:
-        return self.adapter.facts
+        return self.kind.facts
 
     @property
     def engine(self) -> str:

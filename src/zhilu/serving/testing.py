@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from zhilu.messages import T
-from zhilu.serving.facts import Engine, EngineFacts, Launch, LaunchOptions, ServedModel
+from zhilu.serving.facts import EngineFacts, EngineKind, Launch, LaunchOptions, ServedModel
 
 __all__ = ["ScriptedEngine", "check_adapter"]
 
@@ -52,7 +52,7 @@ class ScriptedEngine:
         return Launch(url=f"http://127.0.0.1:{port}", ready_path="/health", model=model.name, argv=argv)
 
 
-def check_adapter(engine: Engine, model: ServedModel, options: LaunchOptions | None = None) -> None:
+def check_adapter(engine: EngineKind, model: ServedModel, options: LaunchOptions | None = None) -> None:
     """Assert what the supervisor relies on, without starting anything."""
     options = options or LaunchOptions()
     first, again = engine.launch(model, options, 40001), engine.launch(model, options, 40001)

@@ -15,7 +15,7 @@ from zhilu.messages import T
 from zhilu.registry import Registry
 from zhilu.serving.catalog import StoreCatalog
 from zhilu.serving.engines import choose_engine, engine_registry
-from zhilu.serving.facts import Engine, LaunchOptions, ServedModel
+from zhilu.serving.facts import EngineKind, LaunchOptions, ServedModel
 from zhilu.serving.gateway.gateway import Gateway
 from zhilu.serving.live import read_live
 from zhilu.serving.supervise.memory import available_memory, estimate
@@ -98,7 +98,7 @@ def memory(
     return MemoryOut(engine_name=chosen, **figures, total=need.total, available=free, fits=need.total <= free)
 
 
-def _able(model: ServedModel, registry: Registry[Engine], home: Path) -> str | None:
+def _able(model: ServedModel, registry: Registry[EngineKind], home: Path) -> str | None:
     """The engine, of those installed here that read the model's files, that ranks first; whether it fits aside."""
     place: Literal["cpu", "gpu"] = "gpu" if has_gpu() else "cpu"
     engines = [registry.get(name) for name in registry.names()]

@@ -12,7 +12,7 @@ from machines import HEALTHY, SUBJECT
 
 from zhilu.doctor import Finding, Severity, check_up
 from zhilu.doctor.probes import Probe
-from zhilu.doctor.runner import ABSENT, TIMED_OUT, Completed, Remembering, Runner, SystemRunner
+from zhilu.doctor.runner import ABSENT, TIMED_OUT, Completed, Machine, Remembering, SystemRunner
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -82,12 +82,12 @@ def test_a_question_asked_by_many_at_once_reaches_the_machine_once() -> None:
     assert counting.runs == 2
 
 
-def hangs(runner: Runner, subject: Subject) -> list[Finding]:
+def hangs(runner: Machine, subject: Subject) -> list[Finding]:
     threading.Event().wait(3)
     return []
 
 
-def breaks(runner: Runner, subject: Subject) -> list[Finding]:
+def breaks(runner: Machine, subject: Subject) -> list[Finding]:
     raise KeyError("unexpected")
 
 

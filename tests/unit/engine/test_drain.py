@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from zhilu.engine.server.drain import Gate
+from zhilu.engine.server.drain import Intake
 from zhilu.engine.server.main import main
 from zhilu.engine.testing import make_tiny_adapter, make_tiny_model
 
@@ -42,7 +42,7 @@ def test_a_closed_gate_lets_out_and_not_in() -> None:
             assert (await begun).text == "done" and gate.num_open == 0
 
     release = asyncio.Event()
-    gate = Gate(slow)
+    gate = Intake(slow)
     asyncio.run(drive())
 
 
@@ -112,7 +112,7 @@ def test_the_gate_counts_what_fails_too() -> None:
     async def broken(scope: Any, receive: Any, send: Any) -> None:
         raise RuntimeError("broken")
 
-    gate = Gate(broken)
+    gate = Intake(broken)
     scope = {"type": "http", "path": "/v1/completions", "headers": []}
     with pytest.raises(RuntimeError):
         asyncio.run(gate(scope, None, None))  # type: ignore[arg-type]

@@ -12,7 +12,9 @@ from zhilu.engine.metrics import prometheus_text
 def figures(engine: Engine) -> dict[str, float]:
     """Samples without buckets; of several labels the last."""
     lines = [
-        line for line in prometheus_text(engine, "m").splitlines() if not line.startswith("#") and "_bucket" not in line
+        line
+        for line in prometheus_text(engine.metrics, engine.scheduler, engine.max_len, "m").splitlines()
+        if not line.startswith("#") and "_bucket" not in line
     ]
     return {line.partition("{")[0].removeprefix("vllm:"): float(line.rpartition(" ")[2]) for line in lines}
 
@@ -55,7 +57,13 @@ def test_what_belongs_to_a_request_counts_once_for_all_its_answers(make_engine: 
 def test_the_cache_tells_its_size(make_engine: Callable[..., Engine]) -> None:
     engine = make_engine()
     pool = engine.scheduler.pool
-    (line,) = [line for line in prometheus_text(engine, "m").splitlines() if line.startswith("vllm:cache_config_info")]
+    (line,) = [
+        line
+        for line in prometheus_text(engine.metrics, engine.scheduler, engine.max_len, "m").splitlines()
+        if line.startswith("vllm:cache_config_info")
+    ]
     assert f'kv_cache_size_tokens="{pool.num_blocks * pool.block_size}"' in line
     assert f'kv_cache_max_concurrency="{round(pool.num_blocks * pool.block_size / engine.max_len, 2)}"' in line
-    assert 'vllm:num_requests_waiting_by_reason{model_name="m",reason="capacity"} 0' in prometheus_text(engine, "m")
+    assert 'vllm:num_requests_waiting_by_reason{model_name="m",reason="capacity"} 0' in prometheus_text(
+        engine.metrics, engine.scheduler, engine.max_len, "m"
+    )

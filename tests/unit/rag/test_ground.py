@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zhilu.rag.answer.evidence import Evidence, quotation
+from zhilu.rag.answer.evidence import PassageEvidence, quotation
 from zhilu.rag.answer.ground import ground, locate, split_answer
 from zhilu.rag.retrieve.followup import depends_on_history, is_faithful
 
@@ -98,11 +98,11 @@ def test_locate_ignores_case_width_space_and_punctuation_but_not_words() -> None
 
 
 def test_best_sentence_answers_in_both_languages() -> None:
-    best = Evidence("年假要提前多久申请？", PASSAGES, [0.1, 1.0, 0.1]).best()
+    best = PassageEvidence("年假要提前多久申请？", PASSAGES, [0.1, 1.0, 0.1]).best()
     assert best is not None and PASSAGES[1][best.start : best.end] == "年假须提前两周申请。"
-    best = Evidence("How much disk space does the installer need?", PASSAGES, [0.2, 0.1, 0.9]).best()
+    best = PassageEvidence("How much disk space does the installer need?", PASSAGES, [0.2, 0.1, 0.9]).best()
     assert best is not None and best.passage == 2
-    assert Evidence("penguins?", PASSAGES, [1.0, 1.0, 1.0]).best() is None
+    assert PassageEvidence("penguins?", PASSAGES, [1.0, 1.0, 1.0]).best() is None
 
 
 def test_an_answer_must_stand_where_the_question_is_spoken_of() -> None:
@@ -110,12 +110,12 @@ def test_an_answer_must_stand_where_the_question_is_spoken_of() -> None:
         "The plant was founded in 1998. It has 30 halls. The manager is Ann Lee.",
         "In 2016 it rained for 30 days in Peru.",
     ]
-    evidence = Evidence("When was the plant founded?", passages, [1.0, 0.3])
+    evidence = PassageEvidence("When was the plant founded?", passages, [1.0, 0.3])
     place = evidence.place("1998")
     assert place is not None and passages[place.passage][place.start : place.end] == "1998"
     assert evidence.place("2016") is None
     # of two places the one in the fitting sentence counts
-    halls = Evidence("How many halls does the plant have?", passages, [1.0, 0.3]).place("30")
+    halls = PassageEvidence("How many halls does the plant have?", passages, [1.0, 0.3]).place("30")
     assert halls is not None and halls.passage == 0
 
 
@@ -132,7 +132,7 @@ def test_an_answer_must_stand_where_the_question_is_spoken_of() -> None:
 )
 def test_an_answer_must_be_of_the_kind_asked_for(question: str, answer: str, fits: bool) -> None:
     passage = "The plant was founded in 1998. The plant has 30 halls. The manager of the plant is Ann Lee."
-    assert (Evidence(question, [passage], [1.0]).place(answer) is not None) == fits
+    assert (PassageEvidence(question, [passage], [1.0]).place(answer) is not None) == fits
 
 
 def test_a_quotation_says_what_it_is() -> None:

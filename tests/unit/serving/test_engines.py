@@ -16,7 +16,7 @@ from zhilu.messages import T
 from zhilu.registry import Registry
 from zhilu.serving.engines import choose_engine, engine_registry, fastchat_unit, ollama_unit
 from zhilu.serving.engines.zhilu import ENGINE as ZHILU
-from zhilu.serving.facts import Engine, LaunchOptions, ServedModel, refuse_untaken
+from zhilu.serving.facts import EngineKind, LaunchOptions, ServedModel, refuse_untaken
 from zhilu.serving.install.environment import NOTE, environment, installed_note, state_of
 from zhilu.serving.supervise import preflight as checks
 from zhilu.serving.supervise.memory import estimate, refuse_too_large
@@ -170,8 +170,8 @@ def test_the_embedded_engine_says_why_a_model_is_not_for_it(tmp_path: Path) -> N
         ZHILU.launch(model, LaunchOptions(), 1)
 
 
-def registry_with(*engines: Engine) -> Registry[Engine]:
-    registry: Registry[Engine] = Registry(T("engine", "引擎"))
+def registry_with(*engines: EngineKind) -> Registry[EngineKind]:
+    registry: Registry[EngineKind] = Registry(T("engine", "引擎"))
     for engine in engines:
         registry.add(engine.facts.name, engine)
     return registry

@@ -114,11 +114,11 @@ def test_the_command_dies_with_a_killed_worker(tmp_path: Path) -> None:
     """The guard: its standard input ends when its parent is gone, however that went."""
     import subprocess
 
-    from zhilu.jobs import guard
+    from zhilu.jobs import tether
 
     pid_file = tmp_path / "pid"
     sleeper = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
-    command = [sys.executable, guard.__file__, sys.executable, "-c", sleeper]
+    command = [sys.executable, tether.__file__, sys.executable, "-c", sleeper]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     assert process.stdin is not None
     deadline = time.monotonic() + 60

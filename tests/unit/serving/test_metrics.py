@@ -1,6 +1,6 @@
 """Prometheus' text format, ours and the engines' together."""
 
-from zhilu.serving.gateway.metrics import Counter, Gauge, Histogram, merge, with_label
+from zhilu.serving.gateway.metrics import Counter, Gauge, LabelledHistogram, merge, with_label
 
 ENGINE = """# HELP x_seconds How long.
 # TYPE x_seconds histogram
@@ -29,7 +29,7 @@ def test_a_gauge_forgets() -> None:
 
 
 def test_buckets_add_up() -> None:
-    histogram = Histogram("h", "Seconds.", ("m",))
+    histogram = LabelledHistogram("h", "Seconds.", ("m",))
     for value in (0.001, 0.3, 1000.0):
         histogram.add("x", value=value)
     lines = list(histogram.lines())

@@ -13,7 +13,7 @@ from zhilu.context import Context
 from zhilu.doctor.gates.verdicts import commands, failed_by, first_of
 from zhilu.doctor.look import look
 from zhilu.doctor.probes import jupyter
-from zhilu.doctor.runner import Remembering, Runner, SystemRunner
+from zhilu.doctor.runner import Machine, Remembering, SystemRunner
 from zhilu.doctor.subject import Subject
 from zhilu.gate import Artefact, Figure, Verdict
 from zhilu.messages import T
@@ -24,7 +24,7 @@ NOTEBOOK = Path(__file__).parent.parent / "labs" / "stage0_environment.ipynb"
 TIMEOUT = 180.0
 
 
-def check(context: Context, runner: Runner | None = None) -> Verdict:
+def check(context: Context, runner: Machine | None = None) -> Verdict:
     asked, subject = Remembering(runner or SystemRunner()), Subject.of(context)
     facts = look(asked, subject.python, "interpreter")
     findings = jupyter.look(asked, subject)

@@ -7,7 +7,7 @@ from zhilu.doctor.finding import Severity
 from zhilu.doctor.gates.verdicts import commands, failed_by
 from zhilu.doctor.machine import GiB, GpuFacts, read_flags, read_gpu, read_memory, read_system
 from zhilu.doctor.probes import gpu as probe
-from zhilu.doctor.runner import Remembering, Runner, SystemRunner
+from zhilu.doctor.runner import Machine, Remembering, SystemRunner
 from zhilu.doctor.subject import Subject
 from zhilu.gate import Figure, Verdict
 from zhilu.messages import T
@@ -15,7 +15,7 @@ from zhilu.messages import T
 __all__ = ["check"]
 
 
-def check(context: Context, runner: Runner | None = None) -> Verdict:
+def check(context: Context, runner: Machine | None = None) -> Verdict:
     asked, subject = Remembering(runner or SystemRunner()), Subject.of(context)
     findings = probe.look(asked, subject)
     facts = read_gpu(asked)
@@ -51,7 +51,7 @@ def _answers(facts: GpuFacts) -> Verdict:
     )
 
 
-def _without(runner: Runner, *, fix: str | None) -> Verdict:
+def _without(runner: Machine, *, fix: str | None) -> Verdict:
     name, flags = read_flags(runner)
     memory = read_memory(runner)
     usable = (memory.limit or memory.total) if memory else 0

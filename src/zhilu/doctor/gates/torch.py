@@ -13,7 +13,7 @@ from zhilu.doctor.gates.verdicts import commands, failed_by, first_of
 from zhilu.doctor.look import look
 from zhilu.doctor.machine import read_gpu
 from zhilu.doctor.probes import torch as probe
-from zhilu.doctor.runner import Remembering, Runner, SystemRunner
+from zhilu.doctor.runner import Machine, Remembering, SystemRunner
 from zhilu.doctor.subject import Subject
 from zhilu.gate import Figure, Verdict
 from zhilu.messages import T
@@ -24,7 +24,7 @@ TOLERATED = 1e-2  # relative; TF32 on a GPU gives about 1e-3, float32 about 1e-6
 TIMEOUT = 180.0  # seconds; the first import after an installation reads gigabytes
 
 
-def check(context: Context, runner: Runner | None = None) -> Verdict:
+def check(context: Context, runner: Machine | None = None) -> Verdict:
     asked, subject = Remembering(runner or SystemRunner()), Subject.of(context)
     findings = probe.look(asked, subject)
     missing = first_of(findings, "torch.missing")

@@ -16,7 +16,7 @@ from zhilu.doctor.finding import Severity
 from zhilu.doctor.gates.verdicts import failed_by, first_of
 from zhilu.doctor.look import look
 from zhilu.doctor.probes import environment, python
-from zhilu.doctor.runner import Remembering, Runner, SystemRunner
+from zhilu.doctor.runner import Machine, Remembering, SystemRunner
 from zhilu.doctor.subject import Subject
 from zhilu.gate import Figure, Verdict
 from zhilu.messages import T
@@ -27,7 +27,7 @@ PROOF = "installed by pip"
 SHARED = ("environment.system_python", "environment.conda_base", "environment.unknown")  # warnings there, failures here
 
 
-def check(context: Context, runner: Runner | None = None) -> Verdict:
+def check(context: Context, runner: Machine | None = None) -> Verdict:
     asked, subject = Remembering(runner or SystemRunner()), Subject.of(context)
     findings = python.look(asked, subject) + environment.look(asked, subject)
     bad = next((f for f in findings if f.severity is Severity.ERROR), None) or first_of(findings, *SHARED)
@@ -57,7 +57,7 @@ def check(context: Context, runner: Runner | None = None) -> Verdict:
     )
 
 
-def _install(runner: Runner, python: str) -> tuple[float | None, str]:
+def _install(runner: Machine, python: str) -> tuple[float | None, str]:
     with tempfile.TemporaryDirectory() as folder:
         wheel, target = _make_wheel(Path(folder)), str(Path(folder, "site"))
         began = time.monotonic()

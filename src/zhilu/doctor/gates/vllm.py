@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from zhilu.context import Context
-from zhilu.doctor.gates import guard
 from zhilu.doctor.gates.verdicts import commands
 from zhilu.doctor.look import look
 from zhilu.doctor.machine import read_gpu
 from zhilu.doctor.probes import vllm as probe
-from zhilu.doctor.runner import Remembering, Runner, SystemRunner
+from zhilu.doctor.runner import Machine, Remembering, SystemRunner
 from zhilu.doctor.subject import Subject
 from zhilu.gate import Artefact, Figure, Verdict
+from zhilu.jobs import tether
 from zhilu.messages import T
 
 __all__ = ["check"]
@@ -37,7 +37,7 @@ PROMPT = "1 + 1 = ?"
 MODEL = "zhilu-nano"
 
 
-def check(context: Context, runner: Runner | None = None) -> Verdict:
+def check(context: Context, runner: Machine | None = None) -> Verdict:
     asked, subject = Remembering(runner or SystemRunner()), Subject.of(context)
     program = _program(asked, subject)
     if program is None:
@@ -57,12 +57,12 @@ def check(context: Context, runner: Runner | None = None) -> Verdict:
     return _judge(answer, seconds, version, model)
 
 
-def _program(runner: Runner, subject: Subject) -> str | None:
+def _program(runner: Machine, subject: Subject) -> str | None:
     own = f"{probe.environment(subject.home)}/bin/vllm"
     return own if Path(own).exists() else runner.which("vllm")
 
 
-def _absent(runner: Runner, subject: Subject) -> Verdict:
+def _absent(runner: Machine, subject: Subject) -> Verdict:
     finding = probe.look(runner, subject)[0]
     why = finding.why or T("", "")
     text = T(f"{finding.what.en} {why.en}".strip(), f"{finding.what.zh}{why.zh}")
@@ -153,7 +153,7 @@ def _launched(command: list[str], log: Path, *, has_gpu: bool) -> Iterator[_Serv
         env["LD_PRELOAD"] = ":".join(filter(None, (str(openmp), env.get("LD_PRELOAD"))))
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, guard.__file__, *argv],
+            [sys.executable, tether.__file__, *argv],
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=subprocess.STDOUT,

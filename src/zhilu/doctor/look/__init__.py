@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from zhilu.doctor.runner import TIMED_OUT, Runner
+from zhilu.doctor.runner import TIMED_OUT, Machine
 
 __all__ = ["look", "script"]
 
@@ -20,7 +20,7 @@ def script(name: str) -> str:
     return str(Path(__file__).with_name(f"look_{name}.py"))
 
 
-def look(runner: Runner, python: str, name: str, *args: str, timeout: float = 3.0) -> dict[str, Any]:
+def look(runner: Machine, python: str, name: str, *args: str, timeout: float = 3.0) -> dict[str, Any]:
     """Run a script in ``python``.
 
     Returns:

@@ -28,7 +28,7 @@ from zhilu.doctor.probes import (
     torch,
     vllm,
 )
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -41,7 +41,7 @@ class Probe:
 
     name: str
     title: T
-    look: Callable[[Runner, Subject], list[Finding]]
+    look: Callable[[Machine, Subject], list[Finding]]
 
 
 # The slow ones first: they start first, and the whole check-up lasts as long as the slowest.

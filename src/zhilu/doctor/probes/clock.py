@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.machine import read_system
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -14,7 +14,7 @@ TITLE = T("Clock", "时钟")
 TOLERATED = 120  # seconds; signed requests usually allow five minutes
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     if subject.offline:
         return [ok("clock.not_compared", TITLE, T("Offline: not compared.", "离线模式：没有比对。"))]
     # The same two questions as the hubs probe asks, so they cost nothing more

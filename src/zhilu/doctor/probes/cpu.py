@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.machine import read_flags, read_system
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -20,7 +20,7 @@ SHOWN = (
 VIRTUAL = ("qemu", "kvm", "common kvm", "virtual cpu")
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     system = read_system(runner)
     name, flags = read_flags(runner)
     if system.arch in ("aarch64", "arm64"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.machine import GiB
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -26,7 +26,7 @@ class Space:
     mount: str
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     home = _space(runner, subject.home)
     temp_folder = runner.env.get("TMPDIR") or "/tmp"
     temp = _space(runner, temp_folder)
@@ -53,7 +53,7 @@ def look(runner: Runner, subject: Subject) -> list[Finding]:
     ]
 
 
-def _space(runner: Runner, folder: str) -> Space | None:
+def _space(runner: Machine, folder: str) -> Space | None:
     done = runner.run(["df", "-Pk", folder])
     if done.code == 1 and folder.count("/") > 1:  # not made yet: what counts is where it will be
         return _space(runner, folder.rpartition("/")[0])
@@ -64,7 +64,7 @@ def _space(runner: Runner, folder: str) -> Space | None:
     return Space(int(cells[1]) * 1024, int(cells[3]) * 1024, " ".join(cells[5:]))
 
 
-def _file_system(runner: Runner, mount: str) -> str:
+def _file_system(runner: Machine, mount: str) -> str:
     for line in (runner.read("/proc/mounts") or "").splitlines():
         cells = line.split()
         if len(cells) > 2 and cells[1].replace("\\040", " ") == mount:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.look import look as ask
 from zhilu.doctor.machine import read_system
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -13,7 +13,7 @@ TITLE = T("VSCode", "VSCode")
 WANTED = ("ms-python.python", "ms-toolsai.jupyter")
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     code = runner.which("code")
     system = read_system(runner)
     if code is None:

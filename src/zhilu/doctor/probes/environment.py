@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.look import look as ask
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -12,7 +12,7 @@ TITLE = T("Virtual environment", "虚拟环境")
 MAKE = ("python3 -m venv .venv", "source .venv/bin/activate")
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     facts = ask(runner, subject.python, "interpreter")
     if "version" not in facts:
         return [
@@ -39,7 +39,7 @@ def look(runner: Runner, subject: Subject) -> list[Finding]:
     return [*findings, _system_python(facts["executable"])]
 
 
-def _pollution(runner: Runner) -> list[Finding]:
+def _pollution(runner: Machine) -> list[Finding]:
     path = runner.env.get("PYTHONPATH", "")
     if not path:
         return []

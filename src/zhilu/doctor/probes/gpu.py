@@ -5,7 +5,7 @@ from __future__ import annotations
 from zhilu.doctor.cuda import COMPATIBILITY_URL, MINIMUM_DRIVER, parse_version
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.machine import GiB, GpuFacts, System, read_gpu, read_system
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -14,7 +14,7 @@ WSL_GPU_DOCS = "https://docs.nvidia.com/cuda/wsl-user-guide/"
 CROWDED = 0.25  # share of a GPU's memory held by others from which we speak up
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     system = read_system(runner)
     if system.kind == "Darwin":
         return [
@@ -220,7 +220,7 @@ def _crowded(facts: GpuFacts, name: str, held: int, total: int) -> Finding:
     )
 
 
-def _linux_driver(runner: Runner) -> bool:
+def _linux_driver(runner: Machine) -> bool:
     listed = runner.run(
         ["dpkg-query", "-W", "-f=${db:Status-Abbrev} ${Package}\\n", "nvidia-driver-*", "libnvidia-compute-*"]
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from zhilu.doctor.finding import Finding, Severity, ok
-from zhilu.doctor.runner import Reply, Runner
+from zhilu.doctor.runner import Machine, Reply
 from zhilu.doctor.subject import HF_MIRROR, Subject
 from zhilu.messages import T
 
 TITLE = T("Model hubs", "模型仓库")
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     endpoint = _hf_endpoint(runner, subject)
     if not endpoint.startswith(("http://", "https://")):
         return [_malformed(endpoint)]
@@ -40,7 +40,7 @@ def look(runner: Runner, subject: Subject) -> list[Finding]:
     return [_none(endpoint, hf, modelscope)]
 
 
-def _hf_endpoint(runner: Runner, subject: Subject) -> str:
+def _hf_endpoint(runner: Machine, subject: Subject) -> str:
     return (runner.env.get("HF_ENDPOINT") or subject.hf_endpoint).rstrip("/")
 
 

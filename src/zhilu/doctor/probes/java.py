@@ -6,7 +6,7 @@ import re
 
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.machine import read_system
-from zhilu.doctor.runner import ABSENT, Runner
+from zhilu.doctor.runner import ABSENT, Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -14,7 +14,7 @@ TITLE = T("Java", "Java")
 OLDEST = 17  # Spring AI and LangChain4j ask for it; java.net.http itself is there from 11 on
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     home = runner.env.get("JAVA_HOME", "")
     if home and runner.run([f"{home}/bin/java", "-version"], timeout=5).code == ABSENT:
         return [
@@ -75,7 +75,7 @@ def look(runner: Runner, subject: Subject) -> list[Finding]:
     return [ok("java.works", TITLE, T(f"Java {major}.", f"Java {major}。"))]
 
 
-def _install(runner: Runner, major: int = OLDEST) -> tuple[str, ...]:
+def _install(runner: Machine, major: int = OLDEST) -> tuple[str, ...]:
     if read_system(runner).kind == "Darwin":
         return (f"brew install openjdk@{major}",)
     return (f"sudo apt-get install -y openjdk-{major}-jdk",)

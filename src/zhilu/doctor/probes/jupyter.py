@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.look import look as ask
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -14,7 +14,7 @@ REGISTER = 'python -m ipykernel install --user --name zhilu --display-name "Pyth
 DOCS = "https://ipython.readthedocs.io/en/stable/install/kernel_install.html"
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     packages = ask(runner, subject.python, "interpreter").get("packages", {})
     if not packages.get("ipykernel"):
         return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zhilu.doctor.finding import Finding, Severity, ok
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -11,7 +11,7 @@ TITLE = T("Open files", "可打开文件数")
 LEAST = 1024
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     answered = runner.run(["sh", "-c", "ulimit -n"]).out.strip()
     if answered == "unlimited":
         return [ok("limits.files", TITLE, T("Unlimited.", "不限。"))]

@@ -6,7 +6,7 @@ import re
 
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.look import look as ask
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -14,7 +14,7 @@ TITLE = T("Character encoding", "字符编码")
 FIX = ("export LANG=C.UTF-8", "echo 'export LANG=C.UTF-8' >> ~/.bashrc")
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     facts = ask(runner, subject.python, "interpreter")
     encoding = str(facts.get("encoding", "UTF-8"))
     wanted = next((runner.env[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if runner.env.get(name)), "")
@@ -63,7 +63,7 @@ def look(runner: Runner, subject: Subject) -> list[Finding]:
     ]
 
 
-def _installed(runner: Runner, wanted: str) -> bool:
+def _installed(runner: Machine, wanted: str) -> bool:
     if wanted.upper().split(".")[0] in ("C", "POSIX"):
         return True
     listed = runner.run(["locale", "-a"])

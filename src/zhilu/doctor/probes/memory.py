@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.machine import GiB, Memory, read_memory, read_system
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -14,7 +14,7 @@ COMFORTABLE = 7.5 * GiB  # a 1.7 B model in 8 bit, or a small tuning run
 SCARCE = 1 * GiB
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     memory = read_memory(runner)
     if memory is None:
         return [

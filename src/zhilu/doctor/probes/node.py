@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zhilu.doctor.cuda import parse_version
 from zhilu.doctor.finding import Finding, Severity, ok
-from zhilu.doctor.runner import ABSENT, Runner
+from zhilu.doctor.runner import ABSENT, Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -14,7 +14,7 @@ OLDEST = 20  # what the OpenAI library for Node supports
 FIX = ("curl -fsSL https://deb.nodesource.com/setup_22.x | sudo -E bash -", "sudo apt-get install -y nodejs")
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     done = runner.run(["node", "--version"])
     if done.code == ABSENT:
         what = T("Node.js is not installed.", "没有安装 Node.js。")

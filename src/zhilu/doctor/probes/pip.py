@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from zhilu.doctor.finding import Finding, Severity, ok
-from zhilu.doctor.runner import Completed, Reply, Runner
+from zhilu.doctor.runner import Completed, Machine, Reply
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -14,7 +14,7 @@ PYPI = "https://pypi.org/simple"
 MIRROR = "https://pypi.tuna.tsinghua.edu.cn/simple"
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     version = runner.run([subject.python, "-m", "pip", "--version"], timeout=5)
     if not version.ok:
         return [_missing(version)]
@@ -48,7 +48,7 @@ def look(runner: Runner, subject: Subject) -> list[Finding]:
     return [_unreachable(index, source, reply)]
 
 
-def _index(runner: Runner, config: str) -> tuple[str, str]:
+def _index(runner: Machine, config: str) -> tuple[str, str]:
     for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
         if runner.env.get(name):
             return runner.env[name].strip(), name

@@ -6,14 +6,14 @@ import re
 
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.machine import read_system
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
 TITLE = T("Port", "端口")
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     port = subject.port
     if port == 0 or runner.connect("127.0.0.1", port) is not None:
         return [ok("port.free", TITLE, T(f"Port {port} is free.", f"端口 {port} 空闲。"))]
@@ -58,7 +58,7 @@ def look(runner: Runner, subject: Subject) -> list[Finding]:
     ]
 
 
-def _holder(runner: Runner, port: int) -> tuple[str, str]:
+def _holder(runner: Machine, port: int) -> tuple[str, str]:
     if read_system(runner).kind == "Linux":
         listed = runner.run(["ss", "-Hltnp", f"sport = :{port}"])
         found = re.search(r'users:\(\("([^"]+)",pid=(\d+)', listed.out)
@@ -69,6 +69,6 @@ def _holder(runner: Runner, port: int) -> tuple[str, str]:
     return pid.group(1) if pid else "", program.group(1) if program else ""
 
 
-def _is_zhilu(runner: Runner, pid: str) -> bool:
+def _is_zhilu(runner: Machine, pid: str) -> bool:
     line = runner.read(f"/proc/{pid}/cmdline") or runner.run(["ps", "-o", "args=", "-p", pid]).out
     return "zhilu" in line

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.machine import read_system
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -16,7 +16,7 @@ NAMES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", 
 KNOWN_SCHEMES = ("http", "https", "socks4", "socks5", "socks5h")
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     set_to = {name: runner.env[name] for name in NAMES if runner.env.get(name)}
     if not set_to:
         return [ok("proxy.none", TITLE, T("No proxy is set.", "没有设置代理。"))]
@@ -70,7 +70,7 @@ def _malformed(name: str, value: str) -> Finding | None:
     )
 
 
-def _leaves_loopback_out(runner: Runner) -> bool:
+def _leaves_loopback_out(runner: Machine) -> bool:
     rules = {rule.strip().lower() for name in ("no_proxy", "NO_PROXY") for rule in runner.env.get(name, "").split(",")}
     return "*" in rules or {"localhost", "127.0.0.1"} <= rules or ("localhost" in rules and "127.0.0.0/8" in rules)
 
@@ -92,7 +92,7 @@ def _loopback_through_proxy() -> Finding:
     )
 
 
-def _dead(runner: Runner, value: str, error: str) -> Finding:
+def _dead(runner: Machine, value: str, error: str) -> Finding:
     at = urlsplit(value)
     in_wsl_nat = read_system(runner).wsl == 2 and at.hostname in ("127.0.0.1", "localhost")
     why = T(

@@ -6,7 +6,7 @@ from typing import Any
 
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.look import look as ask
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -17,7 +17,7 @@ NEWEST = (3, 14)
 RECOMMENDED = "3.12"
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     facts = ask(runner, subject.python, "interpreter")
     if "version" not in facts:
         return [_broken(subject.python, facts)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.machine import System, read_system
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -12,7 +12,7 @@ TITLE = T("Operating system", "操作系统")
 WSL_DOCS = "https://learn.microsoft.com/windows/wsl/"
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     system = read_system(runner)
     if system.kind == "Windows":
         return [_native_windows()]

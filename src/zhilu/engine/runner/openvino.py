@@ -19,7 +19,7 @@ import openvino
 from zhilu.engine.model.adapters import Adapter, stack_deltas
 from zhilu.engine.model.config import ModelConfig
 from zhilu.engine.model.weights import as_bfloat16, as_float32, release_pages
-from zhilu.engine.runner.base import Chunk, Runner
+from zhilu.engine.runner.base import Runner, StepChunk
 from zhilu.engine.runner.decoder_graph import BLOCK_SIZE, Precision, build_decoder
 from zhilu.engine.runner.rope import inverse_frequencies
 from zhilu.errors import InputError, UnsupportedError
@@ -192,7 +192,7 @@ class OpenVINORunner(Runner):
                 self._stacked.append(kept)
                 self._request.set_tensor(port, openvino.Tensor(kept, kept.shape, port.element_type))
 
-    def _masks(self, chunks: Sequence[Chunk]) -> dict[str, npt.NDArray[np.float32]]:
+    def _masks(self, chunks: Sequence[StepChunk]) -> dict[str, npt.NDArray[np.float32]]:
         """``delta_mask.k``: ``(num_tokens, k * n * rank)``, one in the columns of the token's own adapter."""
         self._make_resident({chunk.adapter for chunk in chunks if chunk.adapter})
         places = {number: place for place, number in enumerate(self._resident)}
@@ -213,7 +213,7 @@ class OpenVINORunner(Runner):
             "why": self.why,
         }
 
-    def run(self, chunks: Sequence[Chunk]) -> npt.NDArray[np.float32]:
+    def run(self, chunks: Sequence[StepChunk]) -> npt.NDArray[np.float32]:
         inputs, request = self._lay_out(chunks), self._request
         if self._lone and len(chunks) == 1 and _is_lone(chunks[0]):
             request = self._lone
@@ -225,7 +225,7 @@ class OpenVINORunner(Runner):
         logits: npt.NDArray[np.float32] = request.get_output_tensor(0).data
         return logits
 
-    def _lay_out(self, chunks: Sequence[Chunk]) -> dict[str, npt.NDArray[Any]]:
+    def _lay_out(self, chunks: Sequence[StepChunk]) -> dict[str, npt.NDArray[Any]]:
         """The step as the graph's inputs (see ``build_decoder``)."""
         ids = [id for chunk in chunks for id in chunk.token_ids]
         counts = [len(chunk.token_ids) for chunk in chunks]
@@ -254,7 +254,7 @@ class OpenVINORunner(Runner):
         }
 
 
-def _is_lone(chunk: Chunk) -> bool:
+def _is_lone(chunk: StepChunk) -> bool:
     return len(chunk.token_ids) == chunk.num_logits == 1 and not chunk.adapter
 
 

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 
 from zhilu.engine.model.adapters import Adapter, stack_deltas
 from zhilu.engine.model.config import ModelConfig
-from zhilu.engine.runner.base import Chunk, Runner
+from zhilu.engine.runner.base import Runner, StepChunk
 from zhilu.engine.runner.rope import inverse_frequencies
 
 __all__ = ["TorchRunner"]
@@ -173,7 +173,7 @@ class TorchRunner(Runner):
         }
 
     @torch.inference_mode()
-    def run(self, chunks: Sequence[Chunk]) -> npt.NDArray[np.float32]:
+    def run(self, chunks: Sequence[StepChunk]) -> npt.NDArray[np.float32]:
         batch = self._prepare(chunks)
         hidden = self._embedding[batch.ids]  # (num_tokens, hidden)
         for layer in self._layers:
@@ -250,12 +250,12 @@ class TorchRunner(Runner):
         )
         return out[0].transpose(0, 1)
 
-    def _prepare(self, chunks: Sequence[Chunk]) -> _Batch:
+    def _prepare(self, chunks: Sequence[StepChunk]) -> _Batch:
         size = self.block_size
         ids: list[int] = []
         positions: list[int] = []
         slots: list[int] = []
-        singles: list[tuple[int, Chunk]] = []
+        singles: list[tuple[int, StepChunk]] = []
         pieces: list[_Piece] = []
         wanted: list[int] = []
         for chunk in chunks:
@@ -291,7 +291,7 @@ class TorchRunner(Runner):
         del self._adapters[number]
         self._stacked = ([], 0, {})
 
-    def _make_deltas(self, chunks: Sequence[Chunk]) -> _Deltas | None:
+    def _make_deltas(self, chunks: Sequence[StepChunk]) -> _Deltas | None:
         used = sorted({chunk.adapter for chunk in chunks if chunk.adapter})
         if not used:
             return None
@@ -315,7 +315,7 @@ class TorchRunner(Runner):
             )
         return used, rank, halves
 
-    def _make_piece(self, chunk: Chunk, start: int, length: int) -> _Piece:
+    def _make_piece(self, chunk: StepChunk, start: int, length: int) -> _Piece:
         stop = start + len(chunk.token_ids)
         if chunk.position == 0:
             return _Piece(start, stop, None, length, None)
@@ -324,7 +324,7 @@ class TorchRunner(Runner):
         mask = columns[None, :] <= columns[chunk.position :, None]
         return _Piece(start, stop, self._tensor(chunk.table[:num_blocks]), length, mask)
 
-    def _pad(self, singles: Sequence[Chunk]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _pad(self, singles: Sequence[StepChunk]) -> tuple[torch.Tensor, torch.Tensor]:
         """Block tables of unequal length as one rectangle, and a mask that hides the padding."""
         lengths = [chunk.position + 1 for chunk in singles]
         width = -(-max(lengths, default=0) // self.block_size)

@@ -268,8 +268,8 @@ class _Server:
     async def metrics(self, request: Request) -> Response:
         from zhilu.engine.metrics import prometheus_text
 
-        service = self.loaded()
-        text = await service.call(lambda: prometheus_text(service.engine, self.name))
+        service, engine = self.loaded(), self.loaded().engine
+        text = await service.call(lambda: prometheus_text(engine.metrics, engine.scheduler, engine.max_len, self.name))
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
     async def state(self, request: Request) -> Response:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["DrainingServer", "Gate"]
+__all__ = ["DrainingServer", "Intake"]
 
 log = get_logger(__name__)
 
@@ -34,7 +34,7 @@ _ALWAYS_OPEN = ("/metrics", "/state", "/v1/unload_lora_adapter")
 _RETRY_SECONDS = 5
 
 
-class Gate:
+class Intake:
     """ASGI middleware: counts the requests in progress and, once closed, lets no more in."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -68,7 +68,7 @@ class Gate:
 
 
 class DrainingServer(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, gate: Gate, drain_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, gate: Intake, drain_seconds: float) -> None:
         super().__init__(config)
         self.gate = gate
         self.drain_seconds = drain_seconds

@@ -19,7 +19,7 @@ import uvicorn
 from zhilu import __version__
 from zhilu.engine.options import SPECULATE, EngineOptions, check_speculate
 from zhilu.engine.server.app import create_app
-from zhilu.engine.server.drain import DrainingServer, Gate
+from zhilu.engine.server.drain import DrainingServer, Intake
 from zhilu.errors import InputError, ZhiluError
 from zhilu.heap import giving_back_freed
 from zhilu.logs import configure_logs
@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
         failures.append(error)
         server.should_exit = True
 
-    gate = Gate(create_app(options, name, args.host, on_failure))
+    gate = Intake(create_app(options, name, args.host, on_failure))
     server: DrainingServer = DrainingServer(
         uvicorn.Config(
             gate,

@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 from zhilu.messages import Lang, T
 from zhilu.prompts import language_of
 from zhilu.rag.answer.ground import Located, locate
-from zhilu.rag.index.embedding import Embedder
+from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.index.lexical import content_terms, terms
 from zhilu.rag.index.split import sentences
 from zhilu.rag.retrieve.fusion import worth_of
 
-__all__ = ["NEAR", "Evidence", "quotation"]
+__all__ = ["NEAR", "PassageEvidence", "quotation"]
 
 NEAR = 0.8
 AROUND = 0.25  # of the question's words; the answer's own sentence has fewer in 9 % of XQuAD's questions
@@ -60,11 +60,11 @@ class _Sentence:
     around: float  # share of the question's words in it and its neighbours, 0 to 1
 
 
-class Evidence:
+class PassageEvidence:
     """The passages of one question, their sentences valued by how well they fit it."""
 
     def __init__(
-        self, question: str, passages: Sequence[str], scores: Sequence[float], embedder: Embedder | None = None
+        self, question: str, passages: Sequence[str], scores: Sequence[float], embedder: TextEmbedder | None = None
     ) -> None:
         """``scores``: the passages' fused retrieval scores, 0 to 1; ``embedder``: value sentences by meaning, too.
 
@@ -134,7 +134,7 @@ class Evidence:
         only_number = not re.search(r"[^\W\d_]", re.sub(r"[在于到自从年月日时分秒个人次世纪代]|\b\d+s\b", "", answer))
         return not (only_number and _ASKS_NAME.search(self.question) and not _NUMERIC_NOUN.search(self.question))
 
-    def _value(self, scores: Sequence[float], embedder: Embedder | None) -> list[_Sentence]:
+    def _value(self, scores: Sequence[float], embedder: TextEmbedder | None) -> list[_Sentence]:
         """Share of the question's words in the sentence, and half as much in its neighbours; rare words count more."""
         asked = set(content_terms(self.question))
         places = [Located(p, s, e) for p, text in enumerate(self.passages) for s, e in sentences(text)]
@@ -168,7 +168,7 @@ class Evidence:
         return valued
 
 
-def _similar(question: str, texts: Sequence[str], embedder: Embedder | None) -> list[float]:
+def _similar(question: str, texts: Sequence[str], embedder: TextEmbedder | None) -> list[float]:
     """Cosine of each sentence with the question; 0 without an embedder."""
     if embedder is None or not texts:
         return [0.0] * len(texts)

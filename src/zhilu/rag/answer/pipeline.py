@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, cast
 
 from zhilu.client import ModelClient
 from zhilu.errors import InputError
-from zhilu.rag.answer.evidence import Evidence
+from zhilu.rag.answer.evidence import PassageEvidence
 from zhilu.rag.answer.fit import ANSWER_TOKENS, Prompt, fit
 from zhilu.rag.answer.settle import MIN_COVERAGE, Reply, Settled, evidence_of, is_worth_asking, next_sentences, settle
-from zhilu.rag.index.embedding import Embedder
+from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import Citation, Hit, utc_now
 from zhilu.rag.retrieve.followup import stand_alone
@@ -41,7 +41,7 @@ async def answer(
     *,
     client: ModelClient,
     model: str,
-    embedder: Embedder | None,
+    embedder: TextEmbedder | None,
     history: Sequence[Mapping[str, Any]] = (),
     k: int = PASSAGES,
 ) -> AsyncGenerator[Event, None]:
@@ -74,7 +74,7 @@ async def answer(
 
 
 async def _speak(
-    prompt: Prompt, evidence: Evidence, reply: Reply, client: ModelClient, model: str
+    prompt: Prompt, evidence: PassageEvidence, reply: Reply, client: ModelClient, model: str
 ) -> AsyncGenerator[str, None]:
     """Stream the model; hand out each sentence once it is whole and found in the passages."""
     async with aclosing(_stream(prompt, client, model)) as chunks:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from zhilu.prompts import REFUSAL, is_refusal, language_of
-from zhilu.rag.answer.evidence import Evidence, quotation
+from zhilu.rag.answer.evidence import PassageEvidence, quotation
 from zhilu.rag.answer.ground import Grounded, Located, ground, split_answer
-from zhilu.rag.index.embedding import Embedder
+from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.records import Hit
 from zhilu.rag.retrieve.search import Retrieved
 
@@ -79,14 +79,14 @@ def _fits(found: Retrieved, min_coverage: float) -> bool:
     return found.coverage >= min_coverage or found.is_near
 
 
-def evidence_of(question: str, hits: Sequence[Hit], found: Retrieved, embedder: Embedder | None) -> Evidence:
+def evidence_of(question: str, hits: Sequence[Hit], found: Retrieved, embedder: TextEmbedder | None) -> PassageEvidence:
     """The passages' sentences, valued; by meaning as well where the question shares few words with them."""
     texts, scores = [h.text for h in hits], [h.score for h in hits]
     by_meaning = embedder is not None and found.weight > 0 and found.coverage < MIN_COVERAGE_QUOTE
-    return Evidence(question, texts, scores, embedder if by_meaning else None)
+    return PassageEvidence(question, texts, scores, embedder if by_meaning else None)
 
 
-def next_sentences(reply: Reply, evidence: Evidence, keep: int) -> list[str]:
+def next_sentences(reply: Reply, evidence: PassageEvidence, keep: int) -> list[str]:
     """Ground the sentences that became whole; those that may be shown, with a space before all but the first."""
     if is_refusal(reply.raw):
         return []
@@ -105,7 +105,7 @@ def next_sentences(reply: Reply, evidence: Evidence, keep: int) -> list[str]:
     return out
 
 
-def _where_it_belongs(grounded: Grounded, evidence: Evidence, confidence: float | None) -> Grounded:
+def _where_it_belongs(grounded: Grounded, evidence: PassageEvidence, confidence: float | None) -> Grounded:
     """Move an exact answer to the sentence that fits the question, or mark what only stands beside it."""
     if grounded.support == "exact" and (place := evidence.place(grounded.text)) is not None:
         whole = evidence.sentence_at(place)
@@ -125,7 +125,7 @@ def _without_thinking(raw: str) -> str:
     return tail if closed else ("" if head.lstrip().startswith("<think>") else head)
 
 
-def settle(question: str, found: Retrieved, evidence: Evidence | None, reply: Reply) -> Settled:
+def settle(question: str, found: Retrieved, evidence: PassageEvidence | None, reply: Reply) -> Settled:
     """Choose what is shown: what the model said if it is supported, else a quotation if one fits, else the refusal.
 
     ``evidence`` None says that the model was not asked.

@@ -16,13 +16,16 @@ from zhilu.registry import Registry
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["NONE", "Embedder", "choose_embedder", "embedder_of"]
+__all__ = ["NONE", "TextEmbedder", "choose_embedder", "embedder_of"]
 
 NONE = "none"
 
 
-class Embedder(Protocol):
-    """Text to L2-normalised vectors, float32 (n, dim); ``languages`` are those it was measured to rank well in."""
+class TextEmbedder(Protocol):
+    """What knowledge bases ask of an embedder: text to L2-normalised vectors, float32 (n, dim).
+
+    ``languages`` are those it was measured to rank well in.
+    """
 
     name: str
     dim: int
@@ -31,11 +34,11 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str], kind: Literal["passage", "query"] = "passage") -> NDArray[np.float32]: ...
 
 
-_loaded: dict[tuple[str, int], Embedder] = {}
+_loaded: dict[tuple[str, int], TextEmbedder] = {}
 _lock = threading.Lock()
 
 
-def embedder_of(context: Context, name: str) -> Embedder | None:
+def embedder_of(context: Context, name: str) -> TextEmbedder | None:
     """The embedder called ``name``, or None for ``none``; ``"module:ATTRIBUTE"`` names one's own.
 
     Raises:
@@ -50,9 +53,9 @@ def embedder_of(context: Context, name: str) -> Embedder | None:
         return _loaded[key]
 
 
-def _load(name: str, context: Context) -> Embedder:
+def _load(name: str, context: Context) -> TextEmbedder:
     if ":" in name:
-        own: Registry[Embedder] = Registry(T("embedder", "向量模型"))
+        own: Registry[TextEmbedder] = Registry(T("embedder", "向量模型"))
         own.add(name, name)
         return own.get(name)
     from zhilu.models.embedders import load_embedder

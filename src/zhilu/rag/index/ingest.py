@@ -29,7 +29,7 @@ from zhilu.home import file_lock
 from zhilu.jobs import Job, JobContext, JobKind, JobStore
 from zhilu.messages import T
 from zhilu.prompts import language_of
-from zhilu.rag.index.embedding import Embedder, embedder_of
+from zhilu.rag.index.embedding import TextEmbedder, embedder_of
 from zhilu.rag.index.lexical import segment
 from zhilu.rag.index.split import split
 from zhilu.rag.kb import KnowledgeBase
@@ -41,7 +41,7 @@ from zhilu.rag.stores import Filter, VectorRow
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["INGEST", "ingest_document", "run_ingest", "settle", "start_ingestion"]
+__all__ = ["INGEST", "ingest_document", "requeue_stranded", "run_ingest", "start_ingestion"]
 
 BATCH = 32  # passages embedded and committed at a time
 
@@ -65,7 +65,7 @@ def start_ingestion(context: Context, kb: KnowledgeBase, documents: Iterable[Doc
     return job
 
 
-def settle(context: Context, kb: KnowledgeBase) -> Job | None:
+def requeue_stranded(context: Context, kb: KnowledgeBase) -> Job | None:
     """Look after documents that wait for a job which will never come.
 
     Without a job (a kill fell between upload and submission) they get one now; where their job was cancelled or failed
@@ -131,7 +131,7 @@ INGEST = JobKind(name="ingest", run=run_ingest, resumable=True)
 
 
 def ingest_document(
-    kb: KnowledgeBase, doc_id: str, embedder: Embedder | None, report: Report, loaded: Loaded | None = None
+    kb: KnowledgeBase, doc_id: str, embedder: TextEmbedder | None, report: Report, loaded: Loaded | None = None
 ) -> int:
     """Take one document from its file (or from ``loaded``, if that was read already) to every index.
 
@@ -180,7 +180,7 @@ def _stage_chunks(kb: KnowledgeBase, doc_id: str, loaded: Loaded) -> None:
         )  # fmt: skip
 
 
-def _embed_missing(kb: KnowledgeBase, doc_id: str, embedder: Embedder, report: Report) -> None:
+def _embed_missing(kb: KnowledgeBase, doc_id: str, embedder: TextEmbedder, report: Report) -> None:
     """Embed the chunks whose text has no vector yet, alike lengths together (a batch costs its longest text).
 
     Chunks in a language the embedder does not know get no vector: it would rank them badly (recall@5 0.26 on Chinese

@@ -6,8 +6,8 @@ A third party adds a format with an entry point in ``zhilu.loaders`` whose name 
 from __future__ import annotations
 
 from zhilu.messages import T
+from zhilu.rag.load.admission import check_size, safe_name
 from zhilu.rag.load.base import Heading, Limits, Loaded, Loader, Page
-from zhilu.rag.load.guard import check_size, safe_name
 from zhilu.rag.load.limited import load_limited
 from zhilu.registry import Registry
 

@@ -8,9 +8,9 @@ from pathlib import Path, PurePath
 
 from zhilu.errors import InputError
 from zhilu.messages import T
+from zhilu.rag.load.admission import check_archive
 from zhilu.rag.load.base import Limits, nothing_to_read
 from zhilu.rag.load.decode import decode
-from zhilu.rag.load.guard import check_archive
 
 __all__ = ["sniff"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from zhilu.rag.index.embedding import Embedder
+from zhilu.rag.index.embedding import TextEmbedder
 
 __all__ = ["Worth", "dense_weight", "fuse", "worth_of"]
 
@@ -42,14 +42,14 @@ _WORTH: dict[str, Worth] = {
 }
 
 
-def worth_of(embedder: Embedder, lang: str) -> Worth:
+def worth_of(embedder: TextEmbedder, lang: str) -> Worth:
     """Measured figures; MiniLM's for an embedder that was not measured. One made of several is worth what its part for ``lang`` is."""
     part = getattr(embedder, "part", None)
     embedder = part(lang) if part is not None else embedder
     return _WORTH.get(embedder.name, Worth())
 
 
-def dense_weight(lang: str, embedder: Embedder | None) -> float:
+def dense_weight(lang: str, embedder: TextEmbedder | None) -> float:
     """The dense list's share for a question in ``lang``: 0 without an embedder that knows it."""
     if embedder is None or lang not in embedder.languages:
         return 0.0

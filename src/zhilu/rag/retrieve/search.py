@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zhilu.prompts import language_of
-from zhilu.rag.index.embedding import Embedder
+from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.index.lexical import match_query, query_terms
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import Hit
@@ -42,7 +42,7 @@ class Retrieved:
 def retrieve(
     kb: KnowledgeBase,
     question: str,
-    embedder: Embedder | None,
+    embedder: TextEmbedder | None,
     *,
     k: int = 5,
     doc_ids: Collection[str] | None = None,

@@ -8,12 +8,12 @@ from typing import Literal
 from zhilu.errors import InputError, MissingComponentError, UnsupportedError, ZhiluError
 from zhilu.messages import T
 from zhilu.registry import Registry
-from zhilu.serving.facts import Engine, EngineFacts, LaunchOptions, ServedModel
+from zhilu.serving.facts import EngineFacts, EngineKind, LaunchOptions, ServedModel
 
 __all__ = ["choose_engine", "engine_registry"]
 
 
-def engine_registry() -> Registry[Engine]:
+def engine_registry() -> Registry[EngineKind]:
     """All engines that are registered, ours and those of other packages."""
     return Registry.from_entry_points("zhilu.engines", T("engine", "引擎"))
 
@@ -21,7 +21,7 @@ def engine_registry() -> Registry[Engine]:
 def choose_engine(
     wanted: str,
     model: ServedModel,
-    registry: Registry[Engine],
+    registry: Registry[EngineKind],
     options: LaunchOptions | None = None,
     freed: int = 0,
 ) -> tuple[str, T]:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from zhilu.errors import InputError
-from zhilu.jobs import guard
+from zhilu.jobs import tether
 from zhilu.messages import T
 from zhilu.serving.engines import fastchat_unit
 from zhilu.serving.facts import EngineFacts, InstallPlan, InstallStep, Launch, LaunchOptions, MemoryFacts, ServedModel
@@ -69,7 +69,7 @@ class FastChatEngine:
                 param="model",
                 fix="zhilu model list",
             )
-        argv = [sys.executable, str(Path(guard.__file__)), str(python_of("fastchat", options.home))]
+        argv = [sys.executable, str(Path(tether.__file__)), str(python_of("fastchat", options.home))]
         argv += [str(Path(fastchat_unit.__file__)), "--port", str(port), "--model-path", str(model.path)]
         argv += ["--model-names", model.name, "--device", "cpu", "--dtype", _DTYPES[options.precision or "f32"]]
         env = {"LOGDIR": "", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from zhilu.errors import InputError
-from zhilu.jobs import guard
+from zhilu.jobs import tether
 from zhilu.messages import T
 from zhilu.serving.engines import convert_gguf
 from zhilu.serving.facts import EngineFacts, InstallPlan, InstallStep, Launch, LaunchOptions, MemoryFacts, ServedModel
@@ -99,7 +99,7 @@ class LlamaCppEngine:
             window = options.max_len or own_context(model.path) or _WINDOW
             requests = options.concurrency or 1
             argv += ["--parallel", str(requests), "--ctx-size", str(window * requests)]  # the server divides it
-        before = [sys.executable, str(Path(guard.__file__))]
+        before = [sys.executable, str(Path(tether.__file__))]
         if model.format == "gguf":
             if options.precision not in (None, "stored"):
                 raise InputError(

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from zhilu.errors import InputError
-from zhilu.jobs import guard
+from zhilu.jobs import tether
 from zhilu.messages import T
 from zhilu.serving.facts import EngineFacts, InstallPlan, InstallStep, Launch, LaunchOptions, MemoryFacts, ServedModel
 from zhilu.serving.install.environment import python_of, state_of
@@ -64,7 +64,7 @@ class LmdeployEngine:
                 param="model",
                 fix="zhilu model list",
             )
-        argv = [sys.executable, str(Path(guard.__file__)), str(python_of("lmdeploy", options.home)), "-m", "lmdeploy"]
+        argv = [sys.executable, str(Path(tether.__file__)), str(python_of("lmdeploy", options.home)), "-m", "lmdeploy"]
         argv += ["serve", "api_server", str(model.path), "--model-name", model.name, "--backend", "pytorch"]
         argv += ["--server-name", "127.0.0.1", "--server-port", str(port), "--tool-call-parser", "qwen3"]
         argv += ["--dtype", _DTYPES[options.precision or "stored"]]

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from zhilu.errors import InputError
-from zhilu.jobs import guard
+from zhilu.jobs import tether
 from zhilu.messages import T
 from zhilu.serving.engines import ollama_unit
 from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, MemoryFacts, ServedModel
@@ -66,7 +66,7 @@ class OllamaEngine:
                 param="model",
                 fix="zhilu model list",
             )
-        argv = [sys.executable, str(Path(guard.__file__)), sys.executable, str(Path(ollama_unit.__file__))]
+        argv = [sys.executable, str(Path(tether.__file__)), sys.executable, str(Path(ollama_unit.__file__))]
         argv += ["--port", str(port), "--name", model.name, "--from", str(model.path)]
         if options.max_len is not None:
             argv += ["--context", str(options.max_len)]

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from zhilu.errors import InputError
-from zhilu.jobs import guard
+from zhilu.jobs import tether
 from zhilu.messages import T
 from zhilu.serving.facts import (
     EngineFacts,
@@ -131,7 +131,7 @@ class VllmEngine:
         Args:
             words: further flags. preload: libraries of the environment that the CPU build wants loaded first.
         """
-        argv = [sys.executable, str(Path(guard.__file__)), str(python_of("vllm", home))]
+        argv = [sys.executable, str(Path(tether.__file__)), str(python_of("vllm", home))]
         argv += ["-m", "vllm.entrypoints.openai.api_server", "--model", str(folder), "--served-model-name", name]
         argv += ["--host", "127.0.0.1", "--port", str(port), *words]
         env = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}

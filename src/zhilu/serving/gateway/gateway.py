@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -28,35 +26,27 @@ from zhilu.serving.api.embeddings import Embeddings
 from zhilu.serving.api.rerank import rerank, score
 from zhilu.serving.catalog import no_such_model
 from zhilu.serving.facts import LaunchOptions
-from zhilu.serving.gateway.ledger import Exchange, Ledger
+from zhilu.serving.gateway.ledger import Exchange, Ledger, exchange_of
 from zhilu.serving.gateway.loopback import LoopbackTransport
 from zhilu.serving.gateway.lora import Adapters, LoadLoraRequest, LoraLine, UnloadLoraRequest
 from zhilu.serving.gateway.metrics import merge, with_label
 from zhilu.serving.gateway.needs import refuse_endpoint
 from zhilu.serving.gateway.relay import Relay, TranslatingRelay, broken_off, read_body
 from zhilu.serving.gateway.remembered import Remembered, RemoteModel
+from zhilu.serving.gateway.upstream import Route
 from zhilu.serving.served import Served
 from zhilu.serving.supervise.supervisor import Supervisor
 from zhilu.wire.dialect import Dialect
 from zhilu.wire.rerank import RerankRequest, ScoreRequest
 
-__all__ = ["Gateway", "Route"]
+__all__ = ["Gateway"]
 
 R = TypeVar("R", bound=wire.Request)
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 @lru_cache(maxsize=256)
 def _address(url: str, endpoint: str) -> httpx.URL:
     return httpx.URL(f"{url}{endpoint}")  # read once: that is a tenth of what a request costs here
-
-
-@dataclass(frozen=True)
-class Route:
-    """Where a request goes: the engine, and the name that it knows the model, or the adapter, by."""
-
-    served: Served
-    model: str
 
 
 class Gateway:
@@ -173,7 +163,7 @@ class Gateway:
         refusal: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> Response:
         """Answer in this process, and count it. ``refusal``: how this API writes an error, if not as OpenAI."""
-        exchange = self.exchange(request, path)
+        exchange = exchange_of(request, path)
         try:
             response = await work(wire.parse_request(kind, wire.parse_json(await read_body(request))), exchange)
             exchange.first_byte = time.monotonic()
@@ -355,9 +345,3 @@ class Gateway:
         with suppress(httpx.HTTPError, asyncio.TimeoutError):
             return await asyncio.wait_for(read(), 1.0)
         return ""
-
-    @staticmethod
-    def exchange(request: Request, endpoint: str) -> Exchange:
-        """The client's ``x-request-id`` if it can be one, else a new one."""
-        theirs = request.headers.get("x-request-id", "")
-        return Exchange(theirs if _REQUEST_ID.fullmatch(theirs) else f"req-{uuid.uuid4().hex}", endpoint)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from zhilu.serving.gateway.metrics import Counter, Gauge, Histogram
+from starlette.requests import Request
+
+from zhilu.serving.gateway.metrics import Counter, Gauge, LabelledHistogram
 from zhilu.serving.served import Served
 from zhilu.serving.supervise.engine_process import rotate
 
-__all__ = ["Exchange", "Ledger"]
+__all__ = ["CLIENT_LEFT", "Exchange", "Ledger", "exchange_of"]
 
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 CLIENT_LEFT = 499  # nginx's number for "the client closed the connection"; nobody receives it
 
 
@@ -35,6 +40,12 @@ class Exchange:
     usage: Mapping[str, Any] | None = None
 
 
+def exchange_of(request: Request, endpoint: str) -> Exchange:
+    """A request that has just come, under the client's ``x-request-id`` if it can be one, else a new one."""
+    theirs = request.headers.get("x-request-id", "")
+    return Exchange(theirs if _REQUEST_ID.fullmatch(theirs) else f"req-{uuid.uuid4().hex}", endpoint)
+
+
 class Ledger:
     """Keeps the figures, and appends one JSON line a request to ``logs/usage.jsonl`` (rotated at 10 MB)."""
 
@@ -45,8 +56,8 @@ class Ledger:
         self._requests = Counter("zhilu_gateway_requests_total", "Requests answered.", (*by, "status"))
         self._broken = Counter("zhilu_gateway_broken_streams_total", "Streams that ended with an error.", by)
         self._tokens = Counter("zhilu_gateway_tokens_total", "Tokens of answered requests.", ("model", "kind"))
-        self._first = Histogram("zhilu_gateway_first_byte_seconds", "From arrival to the first byte sent.", by)
-        self._whole = Histogram("zhilu_gateway_request_seconds", "From arrival to the last byte sent.", by)
+        self._first = LabelledHistogram("zhilu_gateway_first_byte_seconds", "From arrival to the first byte sent.", by)
+        self._whole = LabelledHistogram("zhilu_gateway_request_seconds", "From arrival to the last byte sent.", by)
         self._in_flight = Gauge("zhilu_gateway_in_flight", "Requests being answered.", ("model",))
         self._up = Gauge("zhilu_engine_up", "1 while the engine is ready.", ("model", "engine"))
         self._restarts = Gauge("zhilu_engine_restarts", "Restarts since it was started.", ("model", "engine"))

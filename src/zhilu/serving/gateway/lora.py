@@ -21,11 +21,11 @@ from zhilu.errors import InputError, NotFoundError, UnreachableError, UpstreamEr
 from zhilu.home import Home
 from zhilu.messages import T
 from zhilu.serving.gateway.needs import refuse_endpoint
-from zhilu.serving.gateway.remembered import Adapter, Remembered
+from zhilu.serving.gateway.remembered import Remembered, RememberedAdapter
 from zhilu.serving.supervise.adapter_check import KnowsAdapters, adapter_config, adapter_folder
 
 if TYPE_CHECKING:
-    from zhilu.serving.gateway.gateway import Gateway
+    from zhilu.serving.gateway.upstream import Upstream
     from zhilu.serving.served import Served
 
 __all__ = ["Adapters", "LoadLoraRequest", "LoraLine", "UnloadLoraRequest"]
@@ -69,13 +69,13 @@ class Adapters:
         self._told: dict[str, object] = {}  # adapter -> the engine process that was last told of it
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    def get(self, name: str) -> Adapter | None:
+    def get(self, name: str) -> RememberedAdapter | None:
         return self._remembered.adapters.get(name)
 
-    def list(self) -> list[Adapter]:
+    def list(self) -> list[RememberedAdapter]:
         return list(self._remembered.adapters.values())
 
-    async def load(self, gateway: Gateway, request: LoadLoraRequest) -> str:
+    async def load(self, upstream: Upstream, request: LoadLoraRequest) -> str:
         """Load an adapter and remember it; returns vLLM's sentence.
 
         Raises:
@@ -86,7 +86,7 @@ class Adapters:
         name = request.lora_name
         folder = adapter_folder(self._home.adapters, request.lora_path)
         config = await asyncio.to_thread(_config_of, request, folder)
-        taken = [entry["id"] for entry in await gateway.models()]
+        taken = [entry["id"] for entry in await upstream.models()]
         if name in taken and not (request.load_inplace and self.get(name)):
             raise InputError(
                 T(
@@ -96,27 +96,27 @@ class Adapters:
                 param="lora_name",
                 fix=f'POST /v1/unload_lora_adapter {{"lora_name": "{name}"}}',
             )
-        parent = await self._parent(gateway, request.model, str(config.get("base_model_name_or_path") or ""))
-        adapter = Adapter(name, str(folder), parent)
+        parent = await self._parent(upstream, request.model, str(config.get("base_model_name_or_path") or ""))
+        adapter = RememberedAdapter(name, str(folder), parent)
         # Leasing its model may start it, and stop another to make room: not for an adapter that cannot be loaded.
-        planned = await gateway.plan(parent)
+        planned = await upstream.plan(parent)
         refuse_endpoint(planned.facts, _LOAD)
         await asyncio.to_thread(_refuse_misfit, planned, request, folder)
-        async with gateway.lease(parent) as served, self._locks[name]:
+        async with upstream.lease(parent) as served, self._locks[name]:
             refuse_endpoint(served.facts, _LOAD)
-            await self._tell(gateway, served, adapter, inplace=request.load_inplace)
+            await self._tell(upstream, served, adapter, inplace=request.load_inplace)
         await asyncio.to_thread(self._remembered.keep, adapter)
         return f"Success: LoRA adapter '{name}' added successfully."
 
     async def to_start_with(
-        self, gateway: Gateway, model: str, lines: Sequence[LoraLine]
+        self, upstream: Upstream, model: str, lines: Sequence[LoraLine]
     ) -> tuple[tuple[str, Path], ...]:
         """The adapters that a start of ``model`` is asked for, as names and folders; whether they fit is ``preflight``'s.
 
         Raises:
             InputError: a name is given twice, or is that of a model or of another model's adapter.
         """
-        taken = {str(entry["id"]) for entry in await gateway.models() if entry.get("parent") != model} - {model}
+        taken = {str(entry["id"]) for entry in await upstream.models() if entry.get("parent") != model} - {model}
         pairs: dict[str, Path] = {}
         for line in lines:
             if line.name in taken or line.name in pairs:
@@ -131,24 +131,24 @@ class Adapters:
     async def note_start(self, served: Served) -> None:
         """Remember what a model was started with: the next start of the gateway knows nothing of this one's options."""
         for name, folder in served.options.loras:
-            await asyncio.to_thread(self._remembered.keep, Adapter(name, str(folder), served.model.name))
+            await asyncio.to_thread(self._remembered.keep, RememberedAdapter(name, str(folder), served.model.name))
 
-    async def unload(self, gateway: Gateway, name: str) -> str:
+    async def unload(self, upstream: Upstream, name: str) -> str:
         """Forget an adapter, here and at its engine; returns vLLM's sentence. NotFoundError where there is none."""
         adapter = self.get(name)
-        started_with = [s for s in gateway.supervisor.states().values() if name in s.adapters]
+        started_with = [s for s in upstream.supervisor.states().values() if name in s.adapters]
         if adapter is None and not started_with:
             raise NotFoundError(
                 T(f"The adapter {name!r} is not loaded.", f"适配器 {name!r} 没有加载。"), param="lora_name"
             )
         async with self._locks[name]:
-            served = started_with[0] if started_with else gateway.supervisor.states().get(adapter.parent)  # type: ignore[union-attr]
+            served = started_with[0] if started_with else upstream.supervisor.states().get(adapter.parent)  # type: ignore[union-attr]
             if (
                 served is not None
                 and served.state == "ready"
                 and (started_with or self._told.get(name) is _engine_of(served))
             ):
-                response = await gateway.post(served, _UNLOAD, json.dumps({"lora_name": name}).encode())
+                response = await upstream.post(served, _UNLOAD, json.dumps({"lora_name": name}).encode())
                 content = await response.aread()
                 if response.is_error and response.status_code != 404:  # 404: it does not know it any more
                     raise _refused(content, response.status_code)
@@ -159,9 +159,9 @@ class Adapters:
             await asyncio.to_thread(self._remembered.forget, name)
         return f"Success: LoRA adapter '{name}' removed successfully."
 
-    async def refuse_gone(self, gateway: Gateway, adapter: Adapter) -> None:
+    async def refuse_gone(self, upstream: Upstream, adapter: RememberedAdapter) -> None:
         """Raise InputError where its folder is no adapter any more, before its model is started for it."""
-        served = gateway.supervisor.states().get(adapter.parent)
+        served = upstream.supervisor.states().get(adapter.parent)
         if served is not None and served.state == "ready" and self._told.get(adapter.name) is _engine_of(served):
             return  # the engine has it in memory
         try:
@@ -170,35 +170,37 @@ class Adapters:
             error.param, error.fix = "model", f'POST {_UNLOAD} {{"lora_name": "{adapter.name}"}}'
             raise
 
-    async def ensure(self, gateway: Gateway, served: Served, adapter: Adapter) -> None:
+    async def ensure(self, upstream: Upstream, served: Served, adapter: RememberedAdapter) -> None:
         """Load it into an engine that was started since; what ``load`` raises."""
         if self._told.get(adapter.name) is _engine_of(served):
             return
         async with self._locks[adapter.name]:
             if self._told.get(adapter.name) is not _engine_of(served):
                 refuse_endpoint(served.facts, _LOAD)
-                await self._tell(gateway, served, adapter)
+                await self._tell(upstream, served, adapter)
 
-    async def _tell(self, gateway: Gateway, served: Served, adapter: Adapter, inplace: bool = False) -> None:
+    async def _tell(
+        self, upstream: Upstream, served: Served, adapter: RememberedAdapter, inplace: bool = False
+    ) -> None:
         asked: dict[str, Any] = {"lora_name": adapter.name, "lora_path": adapter.path}
         if inplace:
             asked["load_inplace"] = True
         engine = _engine_of(served)
-        response = await gateway.post(served, _LOAD, json.dumps(asked).encode())
+        response = await upstream.post(served, _LOAD, json.dumps(asked).encode())
         content = await response.aread()
         # It knows the adapter already where this gateway was restarted and the engine, reached by its URL, was not.
         if response.is_error and b"already" not in content:
             raise _refused(content, response.status_code)
         self._told[adapter.name] = engine
 
-    async def _parent(self, gateway: Gateway, named: str | None, base: str) -> str:
+    async def _parent(self, upstream: Upstream, named: str | None, base: str) -> str:
         """The model an adapter changes: the one named, the only one that runs, or the one it was trained on."""
         if named:
             return named
-        running = [name for name, s in gateway.supervisor.states().items() if s.state in ("starting", "ready")]
+        running = [name for name, s in upstream.supervisor.states().items() if s.state in ("starting", "ready")]
         if len(running) == 1:
             return running[0]
-        known = running or [entry["id"] for entry in await asyncio.to_thread(gateway.supervisor.catalog.list)]
+        known = running or [entry["id"] for entry in await asyncio.to_thread(upstream.supervisor.catalog.list)]
         trained_on = [name for name in known if name in (base, Path(base).name)]
         if len(trained_on) == 1:
             return trained_on[0]
@@ -223,10 +225,10 @@ def _config_of(request: LoadLoraRequest, folder: Path) -> dict[str, Any]:
 
 def _refuse_misfit(planned: Served, request: LoadLoraRequest, folder: Path) -> None:
     """Raise what the engine would say of the adapter, where that can be told without it."""
-    if not isinstance(planned.adapter, KnowsAdapters):
+    if not isinstance(planned.kind, KnowsAdapters):
         return
     try:
-        planned.adapter.check_adapter(planned.model, request.lora_name, folder)
+        planned.kind.check_adapter(planned.model, request.lora_name, folder)
     except InputError as error:
         error.param, error.fix = "lora_path", error.fix or _again(request)
         raise

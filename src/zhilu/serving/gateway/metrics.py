@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["CONTENT_TYPE", "Counter", "Gauge", "Histogram", "merge", "with_label"]
+__all__ = ["CONTENT_TYPE", "Counter", "Gauge", "LabelledHistogram", "merge", "with_label"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -45,7 +45,7 @@ class Gauge(Counter):
         self._values.clear()
 
 
-class Histogram:
+class LabelledHistogram:
     """Durations in seconds."""
 
     def __init__(self, name: str, help: str, labels: tuple[str, ...] = ()) -> None:

@@ -13,7 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 from starlette.requests import ClientDisconnect, Request
@@ -24,14 +24,12 @@ from zhilu import wire
 from zhilu.errors import BusyError, InputError, TooLargeError, UnreachableError, ZhiluError, error_body
 from zhilu.logs import get_logger
 from zhilu.messages import T
-from zhilu.serving.gateway.ledger import CLIENT_LEFT
+from zhilu.serving.gateway.ledger import CLIENT_LEFT, exchange_of
 from zhilu.serving.gateway.needs import refuse_beyond
 from zhilu.serving.gateway.stream import EventStream
+from zhilu.serving.gateway.upstream import Route, Upstream
 from zhilu.serving.served import Served
 from zhilu.wire.dialect import Dialect
-
-if TYPE_CHECKING:
-    from zhilu.serving.gateway.gateway import Gateway, Route
 
 __all__ = ["MAX_BODY_BYTES", "Relay", "TranslatingRelay", "read_body"]
 
@@ -44,10 +42,10 @@ _PASSED_BACK = ("content-type", "retry-after", "cache-control")
 class _Answering(Response, ABC):
     """An ASGI response that does the work while it watches the client: who leaves ends the request at the engine."""
 
-    def __init__(self, gateway: Gateway, request: Request, path: str) -> None:
-        self.gateway = gateway
+    def __init__(self, upstream: Upstream, request: Request, path: str) -> None:
+        self.upstream = upstream
         self.request = request
-        self.exchange = gateway.exchange(request, path)
+        self.exchange = exchange_of(request, path)
         self.started = False
         self.background = None
 
@@ -61,7 +59,7 @@ class _Answering(Response, ABC):
         except (_ClientLeft, ClientDisconnect):
             self.exchange.status, self.exchange.code = CLIENT_LEFT, "client_left"
         finally:
-            self.gateway.ledger.book(self.exchange)
+            self.upstream.ledger.book(self.exchange)
 
     @abstractmethod
     async def _answer(self, raw: bytes) -> None:
@@ -80,7 +78,7 @@ class _Answering(Response, ABC):
             if process is None and not isinstance(error, httpx.RemoteProtocolError):
                 raise  # a server of someone else's: nobody restarts it here
             await asyncio.sleep(0.05)  # a killed engine's exit takes a moment to be known
-            await self.gateway.supervisor.until_ready(served)
+            await self.upstream.supervisor.until_ready(served)
         return await self._send_once(served, endpoint, raw)
 
     async def _send_once(self, served: Served, endpoint: str, raw: bytes) -> httpx.Response:
@@ -88,7 +86,7 @@ class _Answering(Response, ABC):
             "x-request-id": self.exchange.id,
             "accept-language": self.request.headers.get("accept-language", "*"),
         }
-        return await self.gateway.post(served, endpoint, raw, headers)
+        return await self.upstream.post(served, endpoint, raw, headers)
 
     async def _whole(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
         await self._start(status, {**headers, "content-length": str(len(content))})
@@ -140,17 +138,17 @@ class _Answering(Response, ABC):
 class Relay(_Answering):
     """Passes an OpenAI request on as it is."""
 
-    def __init__(self, gateway: Gateway, request: Request, endpoint: str, kind: type[wire.Request]) -> None:
-        super().__init__(gateway, request, endpoint)
+    def __init__(self, upstream: Upstream, request: Request, endpoint: str, kind: type[wire.Request]) -> None:
+        super().__init__(upstream, request, endpoint)
         self.endpoint = endpoint
         self.kind = kind
 
     async def _answer(self, raw: bytes) -> None:
         data = wire.parse_json(raw)
         body = wire.parse_request(self.kind, data)
-        name = body.model or self.gateway.context.settings.model
+        name = body.model or self.upstream.context.settings.model
         self.exchange.stream = bool(getattr(body, "stream", False))
-        async with self.gateway.route(name) as route:
+        async with self.upstream.route(name) as route:
             self.exchange.model = name
             refuse_beyond(route.served.facts, self.endpoint, body)
             try:
@@ -206,16 +204,16 @@ class Relay(_Answering):
 class TranslatingRelay(_Answering):
     """Answers in another API's words."""
 
-    def __init__(self, gateway: Gateway, request: Request, kind: type[Dialect]) -> None:
-        super().__init__(gateway, request, kind.path)
+    def __init__(self, upstream: Upstream, request: Request, kind: type[Dialect]) -> None:
+        super().__init__(upstream, request, kind.path)
         self.kind = kind
         self.dialect: Dialect | None = None
 
     async def _answer(self, raw: bytes) -> None:
         self.dialect = dialect = self.kind(wire.parse_json(raw))  # type: ignore[call-arg]  # a protocol has no __init__
-        name = dialect.model or self.gateway.context.settings.model
+        name = dialect.model or self.upstream.context.settings.model
         self.exchange.stream = dialect.stream
-        async with self.gateway.route(name) as route:
+        async with self.upstream.route(name) as route:
             self.exchange.model = name
             _refuse_context(route.served, dialect.num_ctx)
             if await self._only_loads(dialect, route):
@@ -243,7 +241,7 @@ class TranslatingRelay(_Answering):
     async def _unload(self, served: Served) -> None:
         """Stop the engine as its client asked, unless others are using it (this request itself counts while it lasts)."""
         if served.in_flight <= 1:
-            await self.gateway.supervisor.stop(served.model.name)
+            await self.upstream.supervisor.stop(served.model.name)
 
     async def _exchange_words(self, route: Route, dialect: Dialect, raw: bytes) -> None:
         response = await self._send_to_engine(route.served, dialect.endpoint, raw)

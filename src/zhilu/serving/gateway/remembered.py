@@ -13,7 +13,7 @@ from pathlib import Path
 from zhilu.home import Home, atomic_write, file_lock
 from zhilu.logs import get_logger
 
-__all__ = ["Adapter", "Remembered", "RemoteModel"]
+__all__ = ["Remembered", "RememberedAdapter", "RemoteModel"]
 
 log = get_logger(__name__)
 
@@ -29,7 +29,7 @@ class RemoteModel:
 
 
 @dataclass(frozen=True)
-class Adapter:
+class RememberedAdapter:
     """A LoRA adapter: its name as a model, its folder, and the model that it changes."""
 
     name: str
@@ -44,19 +44,19 @@ class Remembered:
         self.path: Path = home.engines / "served.json"
         self._lock = home.run / "served.lock"
         self.remote: dict[str, RemoteModel] = {}
-        self.adapters: dict[str, Adapter] = {}
+        self.adapters: dict[str, RememberedAdapter] = {}
         try:
             data = json.loads(self.path.read_text(encoding="utf-8"))
             self.remote = {item["name"]: RemoteModel(**item) for item in data["remote"]}
-            self.adapters = {item["name"]: Adapter(**item) for item in data["adapters"]}
+            self.adapters = {item["name"]: RememberedAdapter(**item) for item in data["adapters"]}
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, TypeError) as error:
             # Written atomically, so only a foreign hand can have broken it; it holds nothing that cannot be said again.
             log.warning("served_file_unreadable", path=str(self.path), error=str(error))
 
-    def keep(self, item: RemoteModel | Adapter) -> None:
-        if isinstance(item, Adapter):
+    def keep(self, item: RemoteModel | RememberedAdapter) -> None:
+        if isinstance(item, RememberedAdapter):
             self.adapters[item.name] = item
         else:
             self.remote[item.name] = item

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from zhilu.errors import UpstreamError
-from zhilu.jobs import JobContext, guard
+from zhilu.jobs import JobContext, tether
 from zhilu.messages import T
 from zhilu.serving.facts import InstallStep
 
@@ -131,7 +131,7 @@ class Installation:
     def _run(self, argv: list[str], title: T, at: float, share: float, *, may_fail: bool = False) -> bool:
         """Whether the command ended well; follows its output, and ends it with all its children when we are cancelled."""
         process = subprocess.Popen(
-            [sys.executable, str(Path(guard.__file__)), *argv],
+            [sys.executable, str(Path(tether.__file__)), *argv],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

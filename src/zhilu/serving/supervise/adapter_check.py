@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from zhilu.errors import InputError, NotFoundError, UnsupportedError, ZhiluError
 from zhilu.messages import T
-from zhilu.serving.facts import Engine, LaunchOptions, ServedModel
+from zhilu.serving.facts import EngineKind, LaunchOptions, ServedModel
 
 __all__ = ["BAD_ADAPTER", "KnowsAdapters", "adapter_config", "adapter_folder", "refuse_bad_adapters"]
 
@@ -80,7 +80,7 @@ def adapter_config(name: str, folder: Path) -> dict[str, Any]:
     return config
 
 
-def refuse_bad_adapters(engine: Engine, model: ServedModel, options: LaunchOptions) -> None:
+def refuse_bad_adapters(engine: EngineKind, model: ServedModel, options: LaunchOptions) -> None:
     """Raise for the first of ``options.loras`` that has no whole folder, takes the model's name, or does not fit it.
 
     Raises:
@@ -90,7 +90,7 @@ def refuse_bad_adapters(engine: Engine, model: ServedModel, options: LaunchOptio
         _refuse_one(engine, model, name, folder)
 
 
-def _refuse_one(engine: Engine, model: ServedModel, name: str, folder: Path) -> None:
+def _refuse_one(engine: EngineKind, model: ServedModel, name: str, folder: Path) -> None:
     try:
         if name == model.name:
             raise InputError(

@@ -8,14 +8,14 @@ from functools import cache
 
 from zhilu.errors import MissingComponentError, UnsupportedError, ZhiluError
 from zhilu.messages import T
-from zhilu.serving.facts import Engine, LaunchOptions, ServedModel, refuse_untaken
+from zhilu.serving.facts import EngineKind, LaunchOptions, ServedModel, refuse_untaken
 from zhilu.serving.supervise.adapter_check import refuse_bad_adapters
 from zhilu.serving.supervise.memory import MemoryNeed, refuse_too_large
 
 __all__ = ["has_gpu", "objection", "preflight"]
 
 
-def preflight(engine: Engine, model: ServedModel, options: LaunchOptions, freed: int = 0) -> MemoryNeed | None:
+def preflight(engine: EngineKind, model: ServedModel, options: LaunchOptions, freed: int = 0) -> MemoryNeed | None:
     """Return the memory that the start will take (None: not known), or raise what speaks against it.
 
     Args:
@@ -42,7 +42,7 @@ def preflight(engine: Engine, model: ServedModel, options: LaunchOptions, freed:
     return refuse_too_large(model, options, facts, freed=freed) if facts.is_process else None
 
 
-def objection(engine: Engine, model: ServedModel, options: LaunchOptions, freed: int = 0) -> ZhiluError | None:
+def objection(engine: EngineKind, model: ServedModel, options: LaunchOptions, freed: int = 0) -> ZhiluError | None:
     """What ``preflight`` would raise, or None."""
     try:
         preflight(engine, model, options, freed)
@@ -64,7 +64,7 @@ def has_gpu() -> bool:
     return listed.returncode == 0 and "GPU " in listed.stdout
 
 
-def _refuse_format(engine: Engine, model: ServedModel) -> None:
+def _refuse_format(engine: EngineKind, model: ServedModel) -> None:
     facts = engine.facts
     if not facts.is_process or model.path is None:
         return

@@ -20,7 +20,7 @@ from zhilu.messages import T
 from zhilu.registry import Registry
 from zhilu.serving.catalog import Catalog
 from zhilu.serving.engines import choose_engine, engine_registry
-from zhilu.serving.facts import Engine, Launch, LaunchOptions, ServedModel
+from zhilu.serving.facts import EngineKind, Launch, LaunchOptions, ServedModel
 from zhilu.serving.served import Limits, Served, queue_full
 from zhilu.serving.supervise.backoff import Backoff
 from zhilu.serving.supervise.engine_process import EngineProcess, log_path
@@ -45,7 +45,7 @@ class Supervisor:
         context: Context,
         catalog: Catalog,
         *,
-        registry: Registry[Engine] | None = None,
+        registry: Registry[EngineKind] | None = None,
         limits: Limits | None = None,
     ) -> None:
         self.context = context
@@ -190,7 +190,7 @@ class Supervisor:
         adapter = self.registry.get(chosen)
         # Refuses what it cannot do before anything is stopped to make room.
         await asyncio.to_thread(preflight, adapter, model, options, freed)
-        return Served(model=model, adapter=adapter, options=options, reason=reason)
+        return Served(model=model, kind=adapter, options=options, reason=reason)
 
     async def _make_room(self, newcomer: Served) -> None:
         """Stop the least recently used idle engines until one more may run."""
@@ -243,7 +243,7 @@ class Supervisor:
         """One start: the moment it was ready (monotonic seconds), or None with the reason in ``served.note``."""
         try:
             port = reserve_port() if served.facts.is_process else 0
-            served.launch = launch = served.adapter.launch(served.model, served.options, port)
+            served.launch = launch = served.kind.launch(served.model, served.options, port)
             if not served.facts.is_process:
                 await self._check_remote(launch)
                 served.turn("ready", T(f"at {launch.url}", f"位于 {launch.url}"))

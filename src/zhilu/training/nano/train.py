@@ -33,10 +33,10 @@ from zhilu.training.model import Guide, Nano, NanoConfig, attention_mask
 from zhilu.training.nano.circuit import draw_copy_circuit
 from zhilu.training.nano.curriculum import Corpus, Mixer
 from zhilu.training.nano.data import DevGuard, data_folder, group_contexts, texts
-from zhilu.training.nano.spectral import spectral_embedding
 from zhilu.training.nano.tokenizer import load_tokenizer, train_tokenizer
 from zhilu.training.optimizer import make_optimizers
 from zhilu.training.rows import Batch
+from zhilu.training.spectral import spectral_embedding
 from zhilu.training.workers import Workers
 
 __all__ = ["PRESETS", "Loss", "Recipe", "learning_rate_share", "train"]

@@ -15,9 +15,9 @@ import torch
 from zhilu.training.model import Guide, Nano, NanoConfig, attention_mask, greedy
 from zhilu.training.nano.circuit import draw_copy_circuit
 from zhilu.training.nano.export import export, load_exported, weights_digest
-from zhilu.training.nano.spectral import spectral_embedding
 from zhilu.training.nano.train import Recipe, learning_rate_share, train
 from zhilu.training.optimizer import orthogonalize
+from zhilu.training.spectral import spectral_embedding
 
 TINY = Recipe(
     model=NanoConfig(

@@ -23,7 +23,7 @@ from zhilu.errors import UnsupportedError, ZhiluError, error_body
 from zhilu.messages import T
 from zhilu.serving.gateway.gateway import Gateway
 from zhilu.serving.gateway.ledger import Exchange
-from zhilu.wire.ollama import (
+from zhilu.wire.ollama_dialect import (
     OllamaChat,
     OllamaEmbeddingsRequest,
     OllamaEmbedRequest,
