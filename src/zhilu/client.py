@@ -30,6 +30,7 @@ from zhilu.errors import (
     ZhiluError,
 )
 from zhilu.messages import T
+from zhilu.process import Birth
 
 if TYPE_CHECKING:
     from zhilu.context import Context
@@ -199,17 +200,10 @@ def running_gateway(home_run: Path) -> str | None:
     """The URL of the gateway that runs on this data home, if its process is alive."""
     try:
         state = json.loads((home_run / GATEWAY_FILE).read_text())
-        pid, url = int(state["pid"]), str(state["url"])
-    except (OSError, ValueError, KeyError):
+        url, gateway = str(state["url"]), Birth.read(state)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    import psutil
-
-    # The creation time tells a gateway from a stranger that was given its pid after it died.
-    try:
-        alive = abs(psutil.Process(pid).create_time() - float(state["pid_started"])) < 1.0
-    except (psutil.Error, KeyError):
-        return None
-    return url if alive else None
+    return url if gateway.is_alive() else None
 
 
 @asynccontextmanager

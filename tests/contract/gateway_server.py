@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import uvicorn
 
 from zhilu.client import GATEWAY_FILE
 from zhilu.context import Context, open_context
 from zhilu.engine.testing import make_tiny_model
 from zhilu.host.app import create_app
+from zhilu.process import mine
 from zhilu.serving.gateway.gateway import Gateway
 from zhilu.serving.supervise.supervisor import Supervisor
 
@@ -84,7 +83,7 @@ def run_tiny_gateway(home: Path) -> Iterator[RunningGateway]:
     (home / "models").mkdir()
     make_tiny_model(home / "models" / "tiny")
     with run_gateway(home, {"model": "tiny"}) as running:
-        state = {"url": running.url, "pid": os.getpid(), "pid_started": psutil.Process().create_time()}
+        state = {"url": running.url, **mine().note()}
         (home / "run" / GATEWAY_FILE).write_text(json.dumps(state))
         running.call(running.supervisor.ensure("tiny"))
         yield running

@@ -22,6 +22,7 @@ from tests.e2e.scripted_tools import CITY, run_tool_caller
 
 from zhilu.context import open_context
 from zhilu.gate import Status
+from zhilu.process import mine
 from zhilu.serving.client_gates import check_clients, logged_requests
 from zhilu.serving.supervise.ports import reserve_port
 
@@ -138,11 +139,10 @@ def test_the_gate_passes_with_the_real_programs(
     node: list[str], java: list[str], gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a gateway that it finds in the same home."""
-    import psutil
 
     from zhilu.client import GATEWAY_FILE
 
-    state = {"url": gateway.url, "pid": os.getpid(), "pid_started": psutil.Process().create_time()}
+    state = {"url": gateway.url, **mine().note()}
     (gateway.context.home.run / GATEWAY_FILE).write_text(json.dumps(state))
     monkeypatch.setenv("PATH", f"{Path(node[0]).parent}{os.pathsep}{os.environ['PATH']}")
     context = open_context({"home": str(gateway.context.home.path)})

@@ -7,7 +7,6 @@ POST (uvicorn#2722). ``tests/e2e/test_kill.py`` and the gateway contract hold th
 from __future__ import annotations
 
 import json
-import os
 import socket
 import sys
 import threading
@@ -25,6 +24,7 @@ from zhilu.errors import ConflictError, InputError
 from zhilu.home import atomic_write, file_lock
 from zhilu.host.security import is_loopback
 from zhilu.messages import T
+from zhilu.process import mine
 
 __all__ = ["listen", "run_app"]
 
@@ -117,7 +117,7 @@ def run_app(
         port = sock.getsockname()[1]
         shown = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"
         url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
-        state = {"url": url, "pid": os.getpid(), "pid_started": psutil.Process().create_time()}
+        state = {"url": url, **mine().note()}
         config = uvicorn.Config(
             make_app(),
             http="h11",

@@ -25,9 +25,10 @@ from sqlalchemy.orm import Session
 
 from zhilu.errors import NotFoundError, UpstreamError, error_body
 from zhilu.jobs.base import kind_of
-from zhilu.jobs.process import JOB_MARK, Birth, kill_marked, mine, spawn
+from zhilu.jobs.process import JOB_MARK, kill_marked, spawn
 from zhilu.logs import get_logger
 from zhilu.messages import T
+from zhilu.process import Birth, mine
 
 if TYPE_CHECKING:
     from zhilu.context import Context

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from zhilu.errors import ConflictError, NotFoundError, nearest
 from zhilu.jobs import dispatch
 from zhilu.jobs.base import ENDED, Job, JobEvent, JobKind, kind_of
-from zhilu.jobs.process import Birth, terminate
+from zhilu.jobs.process import terminate
 from zhilu.messages import T
+from zhilu.process import Birth
 
 if TYPE_CHECKING:
     from zhilu.context import Context

@@ -23,9 +23,10 @@ from zhilu.database import JobRow, now
 from zhilu.errors import CancelledByUser, UpstreamError, ZhiluError, error_body
 from zhilu.jobs import dispatch
 from zhilu.jobs.base import kind_of
-from zhilu.jobs.process import JOB_MARK, Birth, kill_marked, mine
+from zhilu.jobs.process import JOB_MARK, kill_marked
 from zhilu.logs import configure_logs
 from zhilu.messages import T
+from zhilu.process import Birth, mine
 
 __all__ = ["RunningJob", "main"]
 

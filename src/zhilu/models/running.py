@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from zhilu.home import Home
+from zhilu.process import Birth
 
 __all__ = ["engine_states"]
 
@@ -40,13 +41,8 @@ def _counts(entry: dict[str, Any]) -> bool:
 
 
 def _is_alive(process: Any) -> bool:
-    """A process as serving writes it: ``pid`` and ``created`` (seconds since the epoch)."""
-    import psutil
-
+    """A process as serving notes it."""
     try:
-        found = psutil.Process(int(process["pid"]))
-        # The boot time that creation times are computed from may shift by a second when the clock is set.
-        same = abs(found.create_time() - float(process["created"])) < 2.0
-        return same and found.status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, KeyError, TypeError, ValueError):
+        return Birth.read(process).is_alive()
+    except (KeyError, TypeError, ValueError):
         return False

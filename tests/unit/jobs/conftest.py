@@ -8,8 +8,9 @@ import pytest
 from zhilu.context import Context, open_context
 from zhilu.database import JobRow
 from zhilu.jobs import Job, JobStore
-from zhilu.jobs.process import Birth, kill_marked
+from zhilu.jobs.process import kill_marked
 from zhilu.messages import T
+from zhilu.process import Birth
 
 
 class Bench:

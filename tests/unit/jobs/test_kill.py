@@ -14,9 +14,9 @@ import pytest
 
 from zhilu.database import JobRow
 from zhilu.jobs import dispatch
-from zhilu.jobs.process import Birth, mine
 from zhilu.jobs.worker import RunningJob
 from zhilu.messages import T
+from zhilu.process import Birth, mine
 
 ROUNDS = int(os.environ.get("ZHILU_KILLS") or 2)
 

@@ -1,6 +1,6 @@
 """``run/engines.json``: what a later gateway finds, ends and leaves alone."""
 
-import os
+import json
 import subprocess
 import sys
 import time
@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from zhilu.home import Home
-from zhilu.serving.supervise.runstate import EngineRecord, ProcessId, RunState
+from zhilu.process import Birth, mine
+from zhilu.serving.supervise.runstate import EngineRecord, RunState
 
 Sleeper = Callable[[], subprocess.Popen[bytes]]
 
@@ -36,29 +37,29 @@ def sleeper() -> Iterator[Sleeper]:
         process.wait()
 
 
-def record(process: ProcessId | None, owner: ProcessId) -> EngineRecord:
+def record(process: Birth | None, owner: Birth) -> EngineRecord:
     return EngineRecord("m", "zhilu", "ready", "ready in 1 s", process, 4000, owner)
 
 
-def dead_owner(sleeper: Sleeper) -> ProcessId:
+def dead_owner(sleeper: Sleeper) -> Birth:
     process = sleeper()
-    known = ProcessId.of(process.pid)
+    known = Birth.of_new(process.pid)
     process.kill()
     process.wait()
     return known
 
 
 def test_records_survive_a_round_trip(state: RunState) -> None:
-    mine = [record(ProcessId.of(os.getpid()), state.owner), record(None, state.owner)]
-    state.write(mine)
-    assert state.read() == mine
+    ours = [record(mine(), state.owner), record(None, state.owner)]
+    state.write(ours)
+    assert state.read() == ours
 
 
 def test_an_orphan_is_ended_and_forgotten(state: RunState, sleeper: Sleeper) -> None:
     orphan = sleeper()
     state.owner = dead_owner(sleeper)
-    state.write([record(ProcessId.of(orphan.pid), state.owner)])
-    state.owner = ProcessId.of(os.getpid())
+    state.write([record(Birth.of_new(orphan.pid), state.owner)])
+    state.owner = mine()
     assert [r.process.pid for r in state.clear_orphans() if r.process] == [orphan.pid]
     assert not psutil.pid_exists(orphan.pid)
     assert state.read() == []
@@ -66,10 +67,10 @@ def test_an_orphan_is_ended_and_forgotten(state: RunState, sleeper: Sleeper) -> 
 
 def test_the_engine_of_a_live_gateway_is_left_alone(state: RunState, sleeper: Sleeper) -> None:
     other_gateway, engine = sleeper(), sleeper()
-    theirs = record(ProcessId.of(engine.pid), ProcessId.of(other_gateway.pid))
+    theirs = record(Birth.of_new(engine.pid), Birth.of_new(other_gateway.pid))
     state.owner = theirs.owner
     state.write([theirs])
-    state.owner = ProcessId.of(os.getpid())
+    state.owner = mine()
     assert state.clear_orphans() == []
     state.write([record(None, state.owner)])
     assert engine.poll() is None
@@ -78,12 +79,27 @@ def test_the_engine_of_a_live_gateway_is_left_alone(state: RunState, sleeper: Sl
 
 def test_a_stranger_with_the_same_pid_is_left_alone(state: RunState, sleeper: Sleeper) -> None:
     stranger = sleeper()
-    born = psutil.Process(stranger.pid).create_time()
+    born = Birth.of_new(stranger.pid).started
     state.owner = dead_owner(sleeper)
-    state.write([record(ProcessId(stranger.pid, born - 3600), state.owner)])
+    state.write([record(Birth(stranger.pid, born - 3600), state.owner)])
     assert state.clear_orphans() == []
     time.sleep(0.1)
     assert stranger.poll() is None
+
+
+def test_what_an_older_version_wrote_is_understood(state: RunState, sleeper: Sleeper) -> None:
+    """It named a process by seconds since the epoch."""
+    engine = sleeper()
+    created = psutil.Process(engine.pid).create_time()
+    old = {"model": "m", "engine": "zhilu", "state": "ready", "detail": "", "port": 1}
+    noted = {
+        **old,
+        "process": {"pid": engine.pid, "created": created + 1.5},
+        "owner": {"pid": engine.pid, "created": 1.0},
+    }
+    state.path.write_text(json.dumps([noted]))
+    (read,) = state.read()
+    assert read.process == Birth.of(engine.pid) and not read.owner.is_alive()
 
 
 def test_an_unreadable_file_counts_as_empty(state: RunState) -> None:

@@ -236,15 +236,16 @@ def test_engines_of_a_dead_gateway_are_ended_at_the_next_start(context: Context)
     import subprocess
     import sys
 
+    from zhilu.process import Birth
     from zhilu.serving.supervise.ports import reserve_port
-    from zhilu.serving.supervise.runstate import EngineRecord, ProcessId
+    from zhilu.serving.supervise.runstate import EngineRecord
 
     command = [sys.executable, "-m", "zhilu.serving.testing", "--port", str(reserve_port()), "--name", "a", "--deaf"]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as orphan:
         state = RunState(context.home)
-        gone = replace(state.owner, created=state.owner.created - 1000)
+        gone = Birth(state.owner.pid, state.owner.started - 1000)
         state.owner = gone
-        state.write([EngineRecord("a", "scripted", "ready", "", ProcessId.of(orphan.pid), 1, gone)])
+        state.write([EngineRecord("a", "scripted", "ready", "", Birth.of_new(orphan.pid), 1, gone)])
 
         async def main() -> None:
             supervisor = Supervisor(context, FixedCatalog(*MODELS))

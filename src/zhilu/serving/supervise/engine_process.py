@@ -16,8 +16,8 @@ import psutil
 
 from zhilu.errors import UnreachableError
 from zhilu.messages import T
+from zhilu.process import Birth
 from zhilu.serving.facts import Launch
-from zhilu.serving.supervise.runstate import ProcessId
 
 __all__ = ["EngineProcess", "log_path", "rotate", "tail"]
 
@@ -29,7 +29,7 @@ class EngineProcess:
         self._process = process
         self.launch = launch
         self.log = log
-        self.id = ProcessId.of(process.pid)
+        self.id = Birth.of_new(process.pid)
         self.spawned = time.monotonic()
 
     @classmethod

@@ -1,12 +1,11 @@
 """``run/engines.json``: which engine processes belong to which gateway, so that a later one can clean up after a kill.
 
-A process is known by pid *and* creation time: a pid alone may long since belong to someone else.
+A process is known by pid *and* birth (``zhilu.process``): a pid alone may long since belong to someone else.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -17,37 +16,12 @@ import psutil
 
 from zhilu.home import Home, atomic_write, file_lock
 from zhilu.logs import get_logger
+from zhilu.process import Birth, mine
 
-__all__ = ["ENGINES_FILE", "EngineRecord", "ProcessId", "RunState"]
+__all__ = ["ENGINES_FILE", "EngineRecord", "RunState"]
 
 log = get_logger(__name__)
 ENGINES_FILE = "engines.json"
-
-
-@dataclass(frozen=True)
-class ProcessId:
-    """A process that cannot be mistaken for another; ``created``: seconds since the epoch."""
-
-    pid: int
-    created: float
-
-    @classmethod
-    def of(cls, pid: int) -> ProcessId:
-        """Of a process that was just started; one that has ended already is never found again."""
-        try:
-            return cls(pid, psutil.Process(pid).create_time())
-        except psutil.NoSuchProcess:
-            return cls(pid, 0.0)
-
-    def find(self) -> psutil.Process | None:
-        """The live process, or None; a zombie is not alive."""
-        try:
-            process = psutil.Process(self.pid)
-            # The boot time that creation times are computed from may shift by a second when the clock is set.
-            same = abs(process.create_time() - self.created) < 2.0
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except psutil.Error:
-            return None
 
 
 @dataclass(frozen=True)
@@ -64,9 +38,9 @@ class EngineRecord:
     engine: str
     state: str
     detail: str
-    process: ProcessId | None
+    process: Birth | None
     port: int | None
-    owner: ProcessId
+    owner: Birth
 
 
 class RunState:
@@ -75,14 +49,14 @@ class RunState:
     def __init__(self, home: Home) -> None:
         self.path: Path = home.run / ENGINES_FILE
         self._lock: Path = home.run / "engines.lock"
-        self.owner = ProcessId.of(os.getpid())
+        self.owner = mine()
 
-    def write(self, mine: Iterable[EngineRecord]) -> None:
+    def write(self, ours: Iterable[EngineRecord]) -> None:
         """Replace this gateway's records and keep those of other live gateways."""
         with file_lock(self._lock):
-            others = [r for r in self._read() if r.owner != self.owner and r.owner.find()]
-            records = [*others, *mine]
-            atomic_write(self.path, json.dumps([asdict(r) for r in records], indent=1))
+            others = [r for r in self._read() if r.owner != self.owner and r.owner.is_alive()]
+            records = [*others, *ours]
+            atomic_write(self.path, json.dumps([_noted(r) for r in records], indent=1))
 
     def read(self) -> list[EngineRecord]:
         with file_lock(self._lock):
@@ -97,7 +71,7 @@ class RunState:
             for half in self.path.parent.glob(f".{self.path.name}.*.tmp"):
                 half.unlink(missing_ok=True)  # of a writer that was killed; whoever writes holds the lock
             records = self._read()
-            lost = [r for r in records if not r.owner.find()]
+            lost = [r for r in records if not r.owner.is_alive()]
             alive = [(r, found) for r in lost if r.process and (found := r.process.find()) is not None]
             for _, process in alive:
                 with suppress(psutil.Error):
@@ -109,7 +83,7 @@ class RunState:
             psutil.wait_procs(stubborn, timeout=grace)
             if lost or self.path.exists():
                 kept = [r for r in records if r not in lost]
-                atomic_write(self.path, json.dumps([asdict(r) for r in kept], indent=1))
+                atomic_write(self.path, json.dumps([_noted(r) for r in kept], indent=1))
         for record, _ in alive:
             log.warning("orphan_engine_ended", model=record.model, process=record.process)
         return [record for record, _ in alive]
@@ -125,13 +99,18 @@ class RunState:
             return []
 
 
+def _noted(record: EngineRecord) -> dict[str, Any]:
+    process = record.process and record.process.note()
+    return {**asdict(record), "process": process, "owner": record.owner.note()}
+
+
 def _record(item: dict[str, Any]) -> EngineRecord:
     return EngineRecord(
         model=str(item["model"]),
         engine=str(item["engine"]),
         state=str(item["state"]),
         detail=str(item["detail"]),
-        process=ProcessId(**item["process"]) if item["process"] else None,
+        process=Birth.read(item["process"]) if item["process"] else None,
         port=item["port"],
-        owner=ProcessId(**item["owner"]),
+        owner=Birth.read(item["owner"]),
     )

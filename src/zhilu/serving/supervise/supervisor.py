@@ -17,6 +17,7 @@ from zhilu.context import Context
 from zhilu.errors import BusyError, NotFoundError, UnreachableError, ZhiluError
 from zhilu.logs import get_logger
 from zhilu.messages import T
+from zhilu.process import Birth
 from zhilu.registry import Registry
 from zhilu.serving.catalog import Catalog
 from zhilu.serving.engines import choose_engine, engine_registry
@@ -26,7 +27,7 @@ from zhilu.serving.supervise.backoff import Backoff
 from zhilu.serving.supervise.engine_process import EngineProcess, log_path
 from zhilu.serving.supervise.ports import reserve_port
 from zhilu.serving.supervise.preflight import preflight
-from zhilu.serving.supervise.runstate import EngineRecord, ProcessId, RunState
+from zhilu.serving.supervise.runstate import EngineRecord, RunState
 
 __all__ = ["Supervisor"]
 
@@ -305,7 +306,7 @@ class Supervisor:
     async def _record(self) -> None:
         """Write down which processes are ours, for whoever comes after a kill."""
         async with self._writing:
-            owner: ProcessId = self._run_state.owner
+            owner: Birth = self._run_state.owner
             mine = [
                 EngineRecord(
                     name, s.engine, s.state, s.detail, s.process.id if s.pid and s.process else None, s.port, owner
