@@ -35,7 +35,9 @@ export default ts.config(
   hooks.configs.flat.recommended,
   {
     rules: {
-      "max-lines": ["error", { max: 600 }],
+      "max-lines": ["error", { max: 500 }],
+      // A page adds its words to the interface of all words by extending it.
+      "@typescript-eslint/no-empty-object-type": ["error", { allowInterfaces: "with-single-extends" }],
       "no-console": "error",
       "@typescript-eslint/consistent-type-imports": "error",
       "@typescript-eslint/no-explicit-any": "error",

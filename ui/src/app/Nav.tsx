@@ -1,13 +1,12 @@
 import { CircleHelp, Languages, Monitor, Moon, Search, Sun } from "lucide-react";
 import { Link, useLocation } from "wouter";
-import { PAGES } from "@/app/nav";
-import { Badge } from "@/components/Badge";
+import { HOME, PAGES } from "@/app/pages";
 import { Contours, Logo } from "@/components/Logo";
 import { Menu, MenuItem } from "@/components/Menu";
 import { Tip } from "@/components/Tip";
 import { useI18n, type Key } from "@/lib/i18n";
-import { isActive } from "@/lib/jobs";
-import { useJobs, useStatus } from "@/lib/queries";
+import { GROUPS } from "@/lib/page";
+import { useStatus } from "@/lib/queries";
 import { useTheme, type Theme } from "@/lib/theme";
 import css from "./Nav.module.css";
 
@@ -22,13 +21,12 @@ interface NavProps {
 export function Nav({ inDialog, onSearch, onHelp, onGo }: NavProps) {
   const { t } = useI18n();
   const [path] = useLocation();
-  const running = useJobs().data?.filter(isActive).length ?? 0;
   return (
     <div className={css.nav} data-dialog={inDialog || undefined}>
       {!inDialog && (
         <>
           <Contours className={css.contours} />
-          <Link href="/chat" className={css.brand}>
+          <Link href={HOME} className={css.brand}>
             <Logo size={30} />
             <span>
               指路 <small>Zhilu</small>
@@ -42,16 +40,26 @@ export function Nav({ inDialog, onSearch, onHelp, onGo }: NavProps) {
         <kbd>Ctrl K</kbd>
       </button>
       <nav aria-label={t("nav.label")}>
-        {PAGES.map(({ href, label, icon: Icon }) => {
-          const here = path === href || path.startsWith(`${href}/`);
-          return (
-            <Link key={href} href={href} onClick={onGo} className={css.link} aria-current={here ? "page" : undefined}>
-              <Icon size={18} aria-hidden />
-              {t(label)}
-              {href === "/jobs" && running > 0 && <Badge tone="pine">{running}</Badge>}
-            </Link>
-          );
-        })}
+        {GROUPS.map((group) => (
+          <div key={group} className={css.group}>
+            {PAGES.filter(({ nav }) => nav.group === group).map(({ nav: { href, label, icon: Icon, Mark } }) => {
+              const here = path === href || path.startsWith(`${href}/`);
+              return (
+                <Link
+                  key={href}
+                  href={href}
+                  onClick={onGo}
+                  className={css.link}
+                  aria-current={here ? "page" : undefined}
+                >
+                  <Icon size={18} aria-hidden />
+                  {t(label)}
+                  {Mark && <Mark />}
+                </Link>
+              );
+            })}
+          </div>
+        ))}
       </nav>
       <div className={css.foot}>
         <ModelLine />

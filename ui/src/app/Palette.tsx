@@ -1,11 +1,12 @@
-import { Languages, LibraryBig, MessageCircle, SquarePen, SunMoon, type LucideIcon } from "lucide-react";
+import { useQueries } from "@tanstack/react-query";
+import { Languages, SunMoon, type LucideIcon } from "lucide-react";
 import { useState, type KeyboardEvent } from "react";
 import { useLocation } from "wouter";
-import { PAGES } from "@/app/nav";
+import { PAGES } from "@/app/pages";
+import { COMMANDS } from "@/app/shortcuts";
 import { Dialog } from "@/components/Dialog";
 import { controlClass } from "@/components/Field";
 import { useI18n } from "@/lib/i18n";
-import { useConversations, useKbs } from "@/lib/queries";
 import { useTheme } from "@/lib/theme";
 import css from "./Palette.module.css";
 
@@ -17,8 +18,9 @@ interface Entry {
 }
 
 const MOST = 12;
+const FINDERS = PAGES.flatMap(({ finders }) => finders ?? []);
 
-/** Ctrl K: pages, conversations, knowledge bases and switches, found by what one types. */
+/** Ctrl K: pages, their commands, what they can find, and switches, found by what one types. */
 export function Palette({ open, onClose }: { open: boolean; onClose: () => void }) {
   const { t } = useI18n();
   return (
@@ -32,11 +34,10 @@ function useEntries(): Entry[] {
   const { t, lang, setLang } = useI18n();
   const { theme, setTheme } = useTheme();
   const [, go] = useLocation();
-  const conversations = useConversations().data ?? [];
-  const kbs = useKbs().data ?? [];
+  const found = useQueries({ queries: FINDERS.map(({ query }) => query) });
   return [
-    { id: "new", label: t("keys.new"), icon: SquarePen, run: () => go("/chat") },
-    ...PAGES.map(({ href, label, icon }) => ({ id: href, label: t(label), icon, run: () => go(href) })),
+    ...COMMANDS.map(({ label, icon, href }) => ({ id: label, label: t(label), icon, run: () => go(href) })),
+    ...PAGES.map(({ nav: { href, label, icon } }) => ({ id: href, label: t(label), icon, run: () => go(href) })),
     { id: "lang", label: t("lang.switch"), icon: Languages, run: () => setLang(lang === "zh" ? "en" : "zh") },
     {
       id: "theme",
@@ -44,18 +45,11 @@ function useEntries(): Entry[] {
       icon: SunMoon,
       run: () => setTheme(theme === "dark" ? "light" : "dark"),
     },
-    ...kbs.map(({ id, name }) => ({
-      id: `kb-${id}`,
-      label: name,
-      icon: LibraryBig,
-      run: () => go(`/knowledge/${id}`),
-    })),
-    ...conversations.map(({ id, title }) => ({
-      id: `chat-${id}`,
-      label: title,
-      icon: MessageCircle,
-      run: () => go(`/chat/${id}`),
-    })),
+    ...FINDERS.flatMap(({ icon, places }, at) => {
+      const data = found[at]?.data;
+      if (data === undefined) return [];
+      return places(data).map(({ id, label, href }) => ({ id, label, icon, run: () => go(href) }));
+    }),
   ];
 }
 

@@ -1,3 +1,5 @@
+import { PAGES } from "@/app/pages";
+import { COMMANDS } from "@/app/shortcuts";
 import { Dialog } from "@/components/Dialog";
 import { useI18n, type Key } from "@/lib/i18n";
 import css from "./ShortcutHelp.module.css";
@@ -5,11 +7,11 @@ import css from "./ShortcutHelp.module.css";
 const KEYS: readonly [string, Key][] = [
   ["Ctrl K", "keys.palette"],
   ["/", "keys.focus"],
-  ["n", "keys.new"],
+  ...COMMANDS.flatMap(({ key, label }): [string, Key][] => (key ? [[key, label]] : [])),
   ["Enter", "keys.send"],
   ["Shift Enter", "keys.newline"],
   ["Esc", "keys.stop"],
-  ["Alt 1…7", "keys.go"],
+  [`Alt 1…${Math.min(9, PAGES.length)}`, "keys.go"],
   ["?", "keys.help"],
 ];
 

@@ -1,6 +1,9 @@
 import { useEffect, useRef } from "react";
 import { useLocation } from "wouter";
-import { PAGES } from "@/app/nav";
+import { PAGES } from "@/app/pages";
+
+/** What the pages offer to do from anywhere. */
+export const COMMANDS = PAGES.flatMap(({ commands }) => commands ?? []);
 
 const isTyping = (target: EventTarget | null): boolean =>
   target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
@@ -25,7 +28,7 @@ export function useShortcuts(actions: { palette: () => void; help: () => void })
         const page = PAGES[Number(event.key) - 1];
         if (page) {
           event.preventDefault();
-          go(page.href);
+          go(page.nav.href);
         }
         return;
       }
@@ -36,7 +39,10 @@ export function useShortcuts(actions: { palette: () => void; help: () => void })
         if (!field) return;
         event.preventDefault();
         field.focus();
-      } else if (event.key === "n") go("/chat");
+      } else {
+        const command = COMMANDS.find(({ key }) => key === event.key);
+        if (command) go(command.href);
+      }
     };
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);

@@ -25,7 +25,7 @@ export function JobBadge({ status }: { status: JobStatus }) {
   const { t } = useI18n();
   return (
     <Badge tone={TONES[status]} dot live={status === "running"}>
-      {t(`jobs.status.${status}`)}
+      {t(`job.status.${status}`)}
     </Badge>
   );
 }
@@ -69,7 +69,7 @@ function JobTools({ job }: { job: Job }) {
       <IconButton
         small
         icon={Ban}
-        label={t(stopping ? "jobs.cancelling" : "jobs.cancel")}
+        label={t(stopping ? "job.cancelling" : "job.cancel")}
         disabled={act.isPending || stopping}
         onClick={() => act.mutate("cancel")}
       />
@@ -80,7 +80,7 @@ function JobTools({ job }: { job: Job }) {
     <IconButton
       small
       icon={RotateCw}
-      label={t("jobs.retry")}
+      label={t("job.retry")}
       disabled={act.isPending}
       onClick={() => act.mutate("retry")}
     />

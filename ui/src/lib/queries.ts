@@ -1,5 +1,5 @@
 /** Questions that more than one feature asks the server. */
-import { useMutation, useQuery, useQueryClient, type UseQueryResult } from "@tanstack/react-query";
+import { queryOptions, useMutation, useQuery, useQueryClient, type UseQueryResult } from "@tanstack/react-query";
 import { api } from "./api";
 import type { ConversationSummary, Engine, Job, KnowledgeBase, Model, ServerStatus } from "./types";
 
@@ -27,15 +27,22 @@ export function useEngines(): UseQueryResult<Engine[]> {
   return useQuery({ queryKey: ["engines"], queryFn: ({ signal }) => api.get<Engine[]>("/engines", signal) });
 }
 
+export const kbsQuery = queryOptions({
+  queryKey: ["kbs"],
+  queryFn: ({ signal }) => api.get<KnowledgeBase[]>("/kbs", signal),
+});
+
 export function useKbs(): UseQueryResult<KnowledgeBase[]> {
-  return useQuery({ queryKey: ["kbs"], queryFn: ({ signal }) => api.get<KnowledgeBase[]>("/kbs", signal) });
+  return useQuery(kbsQuery);
 }
 
+export const conversationsQuery = queryOptions({
+  queryKey: ["conversations"],
+  queryFn: ({ signal }) => api.get<ConversationSummary[]>("/conversations", signal),
+});
+
 export function useConversations(): UseQueryResult<ConversationSummary[]> {
-  return useQuery({
-    queryKey: ["conversations"],
-    queryFn: ({ signal }) => api.get<ConversationSummary[]>("/conversations", signal),
-  });
+  return useQuery(conversationsQuery);
 }
 
 /** Newest first; kept fresh by the stream of `useJobEvents`. */

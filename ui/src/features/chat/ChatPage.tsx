@@ -22,7 +22,7 @@ import { startTurn, stopTurn, useTurn, type Ask } from "./turns";
 import { Welcome } from "./Welcome";
 
 /** The conversation of the address, or a new one that is made with its first question. */
-export default function ChatPage({ id }: { id: string | undefined }) {
+export default function ChatPage({ id }: { id?: string }) {
   const { t } = useI18n();
   const [, go] = useLocation();
   const [listOpen, setListOpen] = useState(false);

@@ -89,14 +89,14 @@ export function Composer(props: ComposerProps) {
             <button
               type="button"
               className={css.send}
-              aria-label={t("chat.stop")}
-              title={`${t("chat.stop")} (Esc)`}
+              aria-label={t("answer.stop")}
+              title={`${t("answer.stop")} (Esc)`}
               onClick={onStop}
             >
               <Square size={14} fill="currentColor" aria-hidden />
             </button>
           ) : (
-            <button type="submit" className={css.send} aria-label={t("chat.send")} disabled={!text.trim() || !ready}>
+            <button type="submit" className={css.send} aria-label={t("answer.send")} disabled={!text.trim() || !ready}>
               <ArrowUp size={18} aria-hidden />
             </button>
           )}
@@ -127,7 +127,7 @@ function ModelNotice({ model, state }: { model: string; state: ModelState | unde
   const failed = state === "failed";
   return (
     <p className={css.notice} data-bad={failed || undefined} role="status">
-      {t(failed ? "chat.modelFailed" : "chat.modelStopped", { model })}
+      {t(failed ? "model.notStarted" : "chat.modelStopped", { model })}
       <Button small onClick={() => start.mutate(model)}>
         {t(failed ? "do.retry" : "chat.start")}
       </Button>

@@ -109,16 +109,16 @@ export function Answer({
         {spoken.answer && (
           <div className={refused ? css.refused : undefined}>
             <Markdown text={spoken.answer} streaming={live} citations={citations} />
-            {refused && <p className={css.refusedWhy}>{t("rag.refusedWhy", { n: citations.length })}</p>}
+            {refused && <p className={css.refusedWhy}>{t("answer.refusedWhy", { n: citations.length })}</p>}
           </div>
         )}
         {live && !content && (
-          <p className={css.waiting}>{t(grounded && !citations.length ? "chat.searching" : "chat.answering")}…</p>
+          <p className={css.waiting}>{t(grounded && !citations.length ? "chat.searching" : "answer.answering")}…</p>
         )}
-        {status === "stopped" && <p className={css.note}>{t("chat.stopped")}</p>}
+        {status === "stopped" && <p className={css.note}>{t("answer.stopped")}</p>}
         {finish_reason === "length" && status === "complete" && <p className={css.note}>{t("chat.cut")}</p>}
         {status === "error" && (
-          <ErrorPanel title={t("chat.failed")} error={error} retry={locked ? undefined : onAgain} />
+          <ErrorPanel title={t("answer.failed")} error={error} retry={locked ? undefined : onAgain} />
         )}
         {!live && <Sources citations={citations} />}
         {!live && (

@@ -51,13 +51,13 @@ export function Thread({ conversation, path, running, failed, onAsk, onHead }: T
           </div>
         )}
         {!running && !failed && last?.role === "user" && (
-          <ErrorPanel error={t("chat.failed")} retry={() => onAsk({ parent_id: last.id, content: null })} />
+          <ErrorPanel error={t("answer.failed")} retry={() => onAsk({ parent_id: last.id, content: null })} />
         )}
       </StickToBottom.Content>
       <ToEnd />
       {/* Screen readers hear that an answer is on its way, and then the answer once, not every token. */}
       <div className="visually-hidden" role="status" aria-live="polite">
-        {running ? t("chat.answering") : last?.role === "assistant" ? last.content : ""}
+        {running ? t("answer.answering") : last?.role === "assistant" ? last.content : ""}
       </div>
     </StickToBottom>
   );

@@ -11,7 +11,7 @@ import css from "./JobsPage.module.css";
 
 const STATES: readonly JobStatus[] = ["running", "queued", "done", "failed", "cancelled"];
 
-export default function JobsPage({ id }: { id: string | undefined }) {
+export default function JobsPage({ id }: { id?: string }) {
   const { t, say } = useI18n();
   const [, go] = useLocation();
   const [params, setParams] = useSearchParams();
@@ -32,7 +32,7 @@ export default function JobsPage({ id }: { id: string | undefined }) {
             </button>
             {STATES.filter((status) => count(status) > 0 || status === wanted).map((status) => (
               <button type="button" key={status} aria-pressed={status === wanted} onClick={() => setParams({ status })}>
-                {t(`jobs.status.${status}`)} <small>{count(status)}</small>
+                {t(`job.status.${status}`)} <small>{count(status)}</small>
               </button>
             ))}
           </div>

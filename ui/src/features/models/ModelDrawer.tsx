@@ -46,7 +46,7 @@ function Details({ model, onGone }: { model: ModelDetails; onGone: () => void })
       </div>
       {!model.supported && <p className={css.why}>{say(model.why_not)}</p>}
       {model.state === "failed" && (
-        <ErrorPanel title={t("chat.modelFailed", { model: model.name })} error={gistOf(say(model.detail))} />
+        <ErrorPanel title={t("model.notStarted", { model: model.name })} error={gistOf(say(model.detail))} />
       )}
       {model.state === "ready" && <LiveLine name={model.name} />}
       <Tabs

@@ -18,7 +18,7 @@ import { Suggestions } from "./Suggestions";
 
 const FRESH_MS = 10 * 60_000;
 
-export default function ModelsPage({ name }: { name: string | undefined }) {
+export default function ModelsPage({ name }: { name?: string }) {
   const { t } = useI18n();
   const [, go] = useLocation();
   const [params, setParams] = useSearchParams();

@@ -161,7 +161,7 @@ function PrecisionField({ words, value, onChange }: PrecisionFieldProps) {
     <Field label={t("models.precision")} hint={t("models.precisionHint")}>
       {(props) => (
         <select {...props} value={value ?? ""} onChange={(event) => onChange(event.target.value || null)}>
-          <option value="">{`${t("play.default")} (${words[0]})`}</option>
+          <option value="">{`${t("models.valueDefault")} (${words[0]})`}</option>
           {words.map((word) => (
             <option key={word}>{word}</option>
           ))}
@@ -236,7 +236,7 @@ function SizeField({ label, hint, most, rest, value, onChange }: SizeFieldProps)
             type="number"
             min={1}
             max={most}
-            placeholder={t("play.default")}
+            placeholder={t("models.valueDefault")}
             value={value ?? ""}
             onChange={(event) => take(event.target.valueAsNumber)}
           />

@@ -72,17 +72,22 @@ export function AskPanel({ kb }: { kb: KnowledgeBase }) {
           onChange={(event) => setQuestion(event.target.value)}
         />
         {open ? (
-          <button type="button" className={css.send} aria-label={t("chat.stop")} onClick={() => stopAsk(kb.id)}>
+          <button type="button" className={css.send} aria-label={t("answer.stop")} onClick={() => stopAsk(kb.id)}>
             <Square size={13} fill="currentColor" aria-hidden />
           </button>
         ) : (
-          <button type="submit" className={css.send} aria-label={t("chat.send")} disabled={!question.trim() || !ready}>
+          <button
+            type="submit"
+            className={css.send}
+            aria-label={t("answer.send")}
+            disabled={!question.trim() || !ready}
+          >
             <ArrowUp size={18} aria-hidden />
           </button>
         )}
       </form>
       <div className="visually-hidden" role="status" aria-live="polite">
-        {open ? t("chat.answering") : asked.at(-1)?.answer}
+        {open ? t("answer.answering") : asked.at(-1)?.answer}
       </div>
     </div>
   );
@@ -107,8 +112,8 @@ function Turn({ one, kb, onAgain }: { one: Asked; kb: string; onAgain: () => voi
         </>
       )}
       {one.verdict === "quoted" && <p className={css.note}>{t("rag.verdict.quoted")}</p>}
-      {one.state === "stopped" && <p className={css.waiting}>{t("chat.stopped")}</p>}
-      {one.state === "failed" && <ErrorPanel title={t("chat.failed")} error={one.error} retry={onAgain} />}
+      {one.state === "stopped" && <p className={css.waiting}>{t("answer.stopped")}</p>}
+      {one.state === "failed" && <ErrorPanel title={t("answer.failed")} error={one.error} retry={onAgain} />}
       {!live && <Sources citations={one.citations} />}
       {!live && (
         <footer className={css.foot}>
@@ -129,7 +134,7 @@ function Refusal({ one }: { one: Asked }) {
       <Compass size={20} aria-hidden />
       <div>
         <strong>{t("rag.refused")}</strong>
-        <p>{read ? t("rag.refusedWhy", { n: read }) : t("rag.refusedWhyNone")}</p>
+        <p>{read ? t("answer.refusedWhy", { n: read }) : t("rag.refusedWhyNone")}</p>
         <p>{t("rag.refusedTry")}</p>
       </div>
     </div>

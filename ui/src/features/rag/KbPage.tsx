@@ -22,7 +22,7 @@ import { useAddFiles } from "./useAddFiles";
 
 const TABS = ["ask", "documents", "search", "traces"] as const;
 
-export default function KbPage({ id }: { id: string }) {
+export default function KbPage({ kb: id }: { kb: string }) {
   const { t } = useI18n();
   const { data: kb, error, refetch } = useKb(id);
   if (kb) return <Workspace kb={kb} />;

@@ -14,7 +14,7 @@ import { Stage } from "./Stage";
 import { TaskDrawer } from "./TaskDrawer";
 import { Trail } from "./Trail";
 
-export default function RoadmapPage({ task }: { task: string | undefined }) {
+export default function RoadmapPage({ task }: { task?: string }) {
   const { t } = useI18n();
   const [, go] = useLocation();
   const { data, error, refetch, isPending } = useRoadmap();

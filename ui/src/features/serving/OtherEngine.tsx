@@ -99,12 +99,12 @@ function EngineDialog({ offered, first, onClose, onMade }: OtherEngineProps & { 
           </select>
         )}
       </Field>
-      <Field label={t("models.engine")} hint={here?.length === 1 ? t("play.oneEngine") : undefined}>
+      <Field label={t("play.engine")} hint={here?.length === 1 ? t("play.oneEngine") : undefined}>
         {(props) => (
           <select {...props} value={engine ?? ""} onChange={(event) => setWanted(event.target.value)}>
             {usableFirst(engines ?? []).map(({ name, title, installed }) => (
               <option key={name} value={name} disabled={!installed}>
-                {installed ? say(title) : `${say(title)} · ${t("models.notInstalled")}`}
+                {installed ? say(title) : `${say(title)} · ${t("play.notInstalled")}`}
               </option>
             ))}
           </select>

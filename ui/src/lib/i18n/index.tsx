@@ -1,10 +1,14 @@
-/** The two languages: the UI's own words by typed key, the server's as {en, zh}; switched without a reload. */
+/** The two languages: the UI's own words by typed key, a page's beside the page, the server's as {en, zh}; switched without a reload. */
 import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import type { Text } from "@/lib/types";
-import { strings, type Key } from "./strings";
+import { common } from "./common";
 
 export type Lang = "en" | "zh";
-export type { Key };
+
+type Common = typeof common;
+/** The words there are, by key; each page's `page.ts` adds its own to this interface, so that `t` knows them. */
+export interface Strings extends Common {}
+export type Key = keyof Strings;
 type Values = Record<string, string | number>;
 
 export interface I18n {
@@ -17,6 +21,17 @@ export interface I18n {
 }
 
 const STORED = "zhilu.lang";
+
+const strings = new Map<string, Text>(Object.entries(common));
+
+/** Takes in the words of a page; a key that is there already is a mistake of the page's. */
+export function addStrings(more: Record<string, Text>): void {
+  for (const [key, text] of Object.entries(more)) {
+    const known = strings.get(key);
+    if (known && known !== text) throw new Error(`Two texts bear the key ${key}.`);
+    strings.set(key, text);
+  }
+}
 
 /** `{name}` is replaced by its value, `{name|one|many}` by the word that goes with that number. */
 export function fill(text: string, values: Values = {}): string {
@@ -53,7 +68,7 @@ export function I18nProvider({ children }: { children: ReactNode }) {
       lang,
       setLang: change,
       // A newer server may name a state this page has no word for: then its own name must do.
-      t: (key, values) => fill((strings[key] as Text | undefined)?.[lang] ?? key, values),
+      t: (key, values) => fill(strings.get(key)?.[lang] ?? key, values),
       say: (text) => (text == null ? "" : typeof text === "string" ? text : text[lang] || text.en || text.zh),
     }),
     [lang, change],

@@ -1,4 +1,4 @@
-export const serving = {
+export const strings = {
   "play.title": { en: "Playground", zh: "试验台" },
   "play.lead": {
     en: "One request to /v1, every part of it in sight: what is sent, what comes back, how fast, and the code that does the same.",
@@ -52,6 +52,8 @@ export const serving = {
   "play.sampling": { en: "Sampling", zh: "采样" },
   "play.length": { en: "Length and number", zh: "长度与数量" },
   "play.default": { en: "default", zh: "默认" },
+  "play.engine": { en: "Engine", zh: "引擎" },
+  "play.notInstalled": { en: "not installed", zh: "未安装" },
   "play.unset": { en: "Back to default: {name}", zh: "恢复默认：{name}" },
   "play.knob.temperature": { en: "0 always takes the likeliest token", zh: "0 表示总是取最可能的 token" },
   "play.knob.top_p": { en: "Among the likeliest that add up to this", zh: "只在累计概率达到此值的 token 中选" },

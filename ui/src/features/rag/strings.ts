@@ -1,4 +1,4 @@
-export const rag = {
+export const strings = {
   "rag.title": { en: "Knowledge", zh: "知识库" },
   "rag.lead": {
     en: "Collections of your documents. Answers come from them, with the passage beside each claim.",
@@ -62,10 +62,6 @@ export const rag = {
   "rag.found": { en: "Found {n} {n|passage|passages}, writing", zh: "找到 {n} 个段落，正在回答" },
   "rag.searching": { en: "Searching", zh: "检索中" },
   "rag.refused": { en: "The documents do not say", zh: "文档中没有提到" },
-  "rag.refusedWhy": {
-    en: "The {n} nearest {n|passage was|passages were} read; none of them holds the answer, so none was made up.",
-    zh: "读了最接近的 {n} 个段落，没有一个包含答案，因此没有编造。",
-  },
   "rag.refusedWhyNone": {
     en: "No passage comes near the question, so no answer was made up.",
     zh: "没有与问题相近的段落，因此没有编造答案。",

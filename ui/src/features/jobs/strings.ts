@@ -1,4 +1,4 @@
-export const jobs = {
+export const strings = {
   "jobs.title": { en: "Jobs", zh: "任务" },
   "jobs.lead": {
     en: "Long work runs in its own process: it goes on when this page or the server is closed.",
@@ -10,14 +10,6 @@ export const jobs = {
     zh: "读取文档、下载模型、检查关卡时，会显示在这里。",
   },
   "jobs.all": { en: "All", zh: "全部" },
-  "jobs.status.queued": { en: "Waiting", zh: "排队中" },
-  "jobs.status.running": { en: "Running", zh: "进行中" },
-  "jobs.status.done": { en: "Done", zh: "已完成" },
-  "jobs.status.failed": { en: "Failed", zh: "失败" },
-  "jobs.status.cancelled": { en: "Cancelled", zh: "已取消" },
-  "jobs.cancel": { en: "Cancel the job", zh: "取消任务" },
-  "jobs.cancelling": { en: "stopping…", zh: "正在停止…" },
-  "jobs.retry": { en: "Run it again", zh: "重新运行" },
   "jobs.log": { en: "Log", zh: "日志" },
   "jobs.noLog": { en: "Nothing has been logged yet.", zh: "还没有日志。" },
   "jobs.kind": { en: "Kind", zh: "类型" },

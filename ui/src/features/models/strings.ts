@@ -1,4 +1,4 @@
-export const models = {
+export const strings = {
   "models.title": { en: "Models", zh: "模型" },
   "models.lead": {
     en: "What is on this machine and can answer. Everything here also speaks the OpenAI protocol at /v1.",
@@ -14,6 +14,7 @@ export const models = {
   "models.stop": { en: "Stop", zh: "停止" },
   "models.chat": { en: "Chat", zh: "对话" },
   "models.default": { en: "default", zh: "默认" },
+  "models.valueDefault": { en: "default", zh: "默认" },
   "models.cannot": { en: "cannot be served here", zh: "无法在此运行" },
   "models.parameters": { en: "Parameters", zh: "参数量" },
   "models.size": { en: "On disk", zh: "占用磁盘" },

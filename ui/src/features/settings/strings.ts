@@ -1,4 +1,4 @@
-export const settings = {
+export const strings = {
   "settings.title": { en: "Settings", zh: "设置" },
   "settings.lead": {
     en: "What is set here is kept in settings.toml of the data home; a flag or a variable goes before it.",

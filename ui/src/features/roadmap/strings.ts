@@ -1,4 +1,4 @@
-export const roadmap = {
+export const strings = {
   "roadmap.title": { en: "Roadmap", zh: "路线图" },
   "roadmap.lead": {
     en: "Seven stages from an empty machine to the inside of a model. Each task has a gate: a check that runs the thing and measures it.",
