@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { PAGE_OF, PAGES } from "@/app/pages";
 import { fill } from "@/lib/i18n";
-import { common } from "@/lib/i18n/common";
+import { shared } from "@/lib/i18n/shared";
 import type { Text } from "@/lib/types";
 
-const strings: Record<string, Text> = Object.assign({}, common, ...PAGES.map((page) => page.strings));
+const strings: Record<string, Text> = Object.assign({}, shared, ...PAGES.map((page) => page.strings));
 const holes = (text: string) => [...new Set([...text.matchAll(/\{(\w+)/g)].map((match) => match[1]))].sort();
 
 const all = import.meta.glob<string>("/src/**/*.{ts,tsx}", { query: "?raw", import: "default", eager: true });
@@ -31,7 +31,7 @@ describe("strings", () => {
   });
 
   it("has no key twice", () => {
-    const count = [common, ...PAGES.map((page) => page.strings)].flatMap((part) => Object.keys(part)).length;
+    const count = [shared, ...PAGES.map((page) => page.strings)].flatMap((part) => Object.keys(part)).length;
     expect(Object.keys(strings)).toHaveLength(count);
   });
 });

@@ -1,13 +1,13 @@
 /** The two languages: the UI's own words by typed key, a page's beside the page, the server's as {en, zh}; switched without a reload. */
 import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import type { Text } from "@/lib/types";
-import { common } from "./common";
+import { shared } from "./shared";
 
 export type Lang = "en" | "zh";
 
-type Common = typeof common;
+type Shared = typeof shared;
 /** The words there are, by key; each page's `page.ts` adds its own to this interface, so that `t` knows them. */
-export interface Strings extends Common {}
+export interface Strings extends Shared {}
 export type Key = keyof Strings;
 type Values = Record<string, string | number>;
 
@@ -22,7 +22,7 @@ export interface I18n {
 
 const STORED = "zhilu.lang";
 
-const strings = new Map<string, Text>(Object.entries(common));
+const strings = new Map<string, Text>(Object.entries(shared));
 
 /** Takes in the words of a page; a key that is there already is a mistake of the page's. */
 export function addStrings(more: Record<string, Text>): void {

@@ -1,4 +1,4 @@
-export const common = {
+export const shared = {
   "app.name": { en: "Zhilu", zh: "指路" },
   "app.skip": { en: "Skip to content", zh: "跳到正文" },
   "app.menu": { en: "Menu", zh: "菜单" },
