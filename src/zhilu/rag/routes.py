@@ -19,7 +19,7 @@ from zhilu.jobs import Job
 from zhilu.messages import T
 from zhilu.rag.answer import answer
 from zhilu.rag.answer.pipeline import PASSAGES
-from zhilu.rag.index.embedding import embedder_of
+from zhilu.rag.index.embedding import embedder_of, refuse_unregistered
 from zhilu.rag.index.ingest import requeue_stranded, start_ingestion
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
@@ -125,6 +125,8 @@ def list_kbs(request: Request) -> list[KbInfo]:
 @router.post("", status_code=201)
 def create_kb(body: NewKb, request: Request) -> KbInfo:
     """``embedder`` by name, ``none`` for retrieval by words alone, the setting's by default."""
+    if body.embedder:
+        refuse_unregistered(body.embedder)
     return Library(context_of(request)).create(body.name, body.description, body.embedder).info()
 
 
