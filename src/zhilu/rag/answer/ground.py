@@ -11,14 +11,12 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from zhilu.rag.index.lexical import content_terms, terms
 from zhilu.rag.index.split import sentences
+from zhilu.trace import Support
 
 __all__ = ["Grounded", "Located", "ground", "locate", "split_answer"]
-
-Support = Literal["exact", "overlap", "neutral", "beside", "unsure", "unsupported"]
 
 # A free sentence counts as supported if this share of its content words stands in one passage, and all of its numbers.
 OVERLAP = 0.7
