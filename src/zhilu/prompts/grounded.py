@@ -1,40 +1,14 @@
-"""The product's prompt formats: one place, so that the embedded model is trained on exactly what the product sends.
-
-Every function returns chat messages (``[{"role", "content"}]``) in the OpenAI shape. The wording is short on purpose: a
-small model sees it thousands of times, a large one needs no more. Nothing here calls a model.
-"""
+"""Knowledge bases: an answer from numbered passages, its refusal, and a follow-up question made to stand alone."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Any, Literal, TypedDict
+from typing import TypedDict
 
 from zhilu.messages import T
+from zhilu.prompts.message import Lang, Message, language_of
 
-__all__ = [
-    "REFUSAL",
-    "Message",
-    "Passage",
-    "chat_messages",
-    "grounded_messages",
-    "is_refusal",
-    "language_of",
-    "rewrite_messages",
-    "summary_messages",
-    "title_messages",
-]
-
-Lang = Literal["en", "zh"]
-
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
-_LATIN_WORD = re.compile("[A-Za-zÀ-ɏ]+")
-
-
-class Message(TypedDict, total=False):
-    role: str
-    content: str | None
-    tool_calls: list[dict[str, Any]]
+__all__ = ["REFUSAL", "Passage", "grounded_messages", "is_refusal", "rewrite_messages"]
 
 
 class Passage(TypedDict):
@@ -57,23 +31,6 @@ _REWRITE = T(
     en="Rewrite the last question so that it can be understood on its own. Reply with the question only.",
     zh="把最后一个问题改写成不看上文也能明白的问题。只回复改写后的问题。",
 )
-_TITLE = T(
-    en="Give this conversation a title of at most eight words. Reply with the title only.",
-    zh="给这段对话起一个不超过十二个字的标题。只回复标题。",
-)
-_SUMMARY = T(
-    en="Summarise the text in one paragraph, using its own sentences.", zh="用原文的句子，把这段文字概括成一段话。"
-)
-_CHAT = T(en="You are Zhilu, a helpful assistant.", zh="你是指路，一个乐于助人的助手。")
-
-
-def language_of(text: str) -> Lang:
-    """``"zh"`` where at least as many Chinese characters as words in Latin letters carry the text, else ``"en"``.
-
-    Words are counted and not letters: technical Chinese is full of long English names.
-    """
-    han = len(_HAN.findall(text))
-    return "zh" if han and han >= len(_LATIN_WORD.findall(text)) else "en"
 
 
 def grounded_messages(question: str, passages: Sequence[Passage], lang: Lang | None = None) -> list[Message]:
@@ -108,23 +65,3 @@ def rewrite_messages(history: Sequence[str], question: str, lang: Lang | None = 
     lang = lang or language_of(question)
     lines = "\n".join(f"- {turn.strip()}" for turn in [*history, question])
     return [{"role": "system", "content": _REWRITE.say(lang)}, {"role": "user", "content": lines}]
-
-
-def title_messages(first_user_message: str, lang: Lang | None = None) -> list[Message]:
-    """Ask for a short conversation title from its first message."""
-    lang = lang or language_of(first_user_message)
-    return [{"role": "system", "content": _TITLE.say(lang)}, {"role": "user", "content": first_user_message.strip()}]
-
-
-def summary_messages(text: str, lang: Lang | None = None) -> list[Message]:
-    """Ask for a one-paragraph extractive summary of ``text``."""
-    lang = lang or language_of(text)
-    return [{"role": "system", "content": _SUMMARY.say(lang)}, {"role": "user", "content": text.strip()}]
-
-
-def chat_messages(history: Sequence[Message], lang: Lang | None = None) -> list[Message]:
-    """Plain chat: the history behind the product's system prompt (kept if the history brings its own)."""
-    if history and history[0]["role"] == "system":
-        return list(history)
-    last = next((m["content"] or "" for m in reversed(history) if m["role"] == "user"), "")
-    return [{"role": "system", "content": _CHAT.say(lang or language_of(last))}, *history]

@@ -1,0 +1,23 @@
+"""The product's prompts, one file a capability, so that the embedded model is trained on exactly what the product sends.
+
+Every function returns chat messages (``[{"role", "content"}]``) in the OpenAI shape. The wording is short on purpose: a
+small model sees it thousands of times, a large one needs no more. Nothing here calls a model.
+"""
+
+from zhilu.prompts.chat import chat_messages, title_messages
+from zhilu.prompts.grounded import REFUSAL, Passage, grounded_messages, is_refusal, rewrite_messages
+from zhilu.prompts.message import Message, language_of
+from zhilu.prompts.summary import summary_messages
+
+__all__ = [
+    "REFUSAL",
+    "Message",
+    "Passage",
+    "chat_messages",
+    "grounded_messages",
+    "is_refusal",
+    "language_of",
+    "rewrite_messages",
+    "summary_messages",
+    "title_messages",
+]
