@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
-from zhilu.errors import SettingsError, mask_passwords, nearest
+from zhilu.errors import SettingsError, nearest
 from zhilu.home import Home, atomic_write, file_lock
 from zhilu.messages import T
 
@@ -23,24 +23,13 @@ if sys.version_info >= (3, 11):
 else:  # pragma: no cover - 3.10 only
     import tomli as tomllib
 
-__all__ = [
-    "DESCRIPTIONS",
-    "NAMES_CODE",
-    "Settings",
-    "Source",
-    "describe_settings",
-    "load_settings",
-    "store_setting",
-    "unset_setting",
-]
+__all__ = ["DESCRIPTIONS", "Settings", "Source", "describe_settings", "load_settings", "store_setting", "unset_setting"]
 
 Source = Literal["default", "file", "env", "flag"]
 
 # Variables of ours that are not settings: the environment check must not call them unknown.
 _NOT_SETTINGS = {"ZHILU_HOME", "ZHILU_DATA", "ZHILU_KILLS", "ZHILU_TEST_MODELS", "ZHILU_TORCH_INDEX", "ZHILU_NODE"}
 _SECRET = {"api_key", "database_url"}
-# A value "module:ATTRIBUTE" of these is imported: a person may say so in a terminal, a request may not.
-NAMES_CODE = frozenset({"embedder"})
 
 
 class Settings(BaseModel):
@@ -66,6 +55,8 @@ class Settings(BaseModel):
     log_format: Literal["text", "json"] = "text"
     hf_endpoint: str | None = Field(None, pattern=r"^https?://")
     modelscope_endpoint: str | None = Field(None, pattern=r"^https?://")
+    model_mirror: str | None = Field(None, pattern=r"^https?://")
+    model_folder: str | None = Field(None, min_length=1)
     offline: bool = False
 
     _sources: dict[str, Source] = PrivateAttr(default_factory=dict)
@@ -102,10 +93,17 @@ DESCRIPTIONS: dict[str, T] = {
     "log_format": T("Log lines as text or JSON", "日志格式：文本或 JSON"),
     "hf_endpoint": T("Hugging Face hub or a mirror of it", "Hugging Face 或其镜像的地址"),
     "modelscope_endpoint": T("ModelScope hub address", "魔搭 ModelScope 的地址"),
+    "model_mirror": T("Web server with packed models (zhilu model pack)", "存放打包模型的网站（zhilu model pack）"),
+    "model_folder": T(
+        "Folder with models, one a sub-folder (a network share)", "存放模型的文件夹，每个模型一个子目录（如网络共享）"
+    ),
     "offline": T("Never try to reach a model hub", "从不尝试连接模型仓库"),
 }
 # Read once at start: a change to any other setting holds from the next request on.
-_LIVE = {"lang", "model", "embedder", "max_upload_mb", "max_jobs", "hf_endpoint", "modelscope_endpoint", "offline"}
+_LIVE = {"lang", "model", "embedder", "max_upload_mb", "max_jobs", "hf_endpoint", "modelscope_endpoint", "offline"} | {
+    "model_mirror",
+    "model_folder",
+}
 
 
 def load_settings(flags: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None) -> Settings:
@@ -192,15 +190,6 @@ def store_setting(home: Home, key: str, value: Any) -> None:
                 fix="export ZHILU_HOME=FOLDER",
             )
         raise SettingsError(_unknown(key, "flag"), param=key, fix="zhilu settings list")
-    if isinstance(value, str) and "://***@" in value:
-        raise SettingsError(
-            T(
-                f"{key}: the *** stands for a password that is not shown. Give the whole URL.",
-                f"{key}：*** 是被隐藏的密码。请填写完整地址。",
-            ),
-            param=key,
-            fix=f"zhilu settings set {key} URL",
-        )
     checked = load_settings({"home": str(home.path), key: value}, env={})
     _edit_file(home, {key: getattr(checked, key)})
 
@@ -231,12 +220,10 @@ def describe_settings(settings: Settings) -> list[dict[str, Any]]:
         schema = properties[key]
         types = [schema, *schema.get("anyOf", [])]
         value = getattr(settings, key)
-        if isinstance(value, str | Path):
-            value = mask_passwords(str(value))  # of a URL with a password in it
         rows.append(
             {
                 "key": key,
-                "value": "••••••••" if key in _SECRET and value else value,
+                "value": "••••••••" if key in _SECRET and value else str(value) if isinstance(value, Path) else value,
                 "default": "~/.zhilu" if key == "home" else field.default,
                 "source": settings.source_of(key),
                 "type": next((t["type"] for t in types if t.get("type", "null") != "null"), "string"),

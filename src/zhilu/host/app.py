@@ -75,8 +75,7 @@ def create_app(
     if only is None:
         ui.mount(app)
     _answer_errors(app)
-    settings = context.settings
-    return Guard(_Language(app), host=settings.host, api_key=settings.api_key, routes=app.routes)
+    return Guard(_Language(app), host=context.settings.host, api_key=context.settings.api_key)
 
 
 class _Language:

@@ -1,8 +1,9 @@
 """Models on this machine: the store, what is inside them, pulling them, embedders, and the one we ship (``nano``).
 
 File map: ``store`` folders under the home · ``check`` may this folder be a model · ``inspect`` what is in it ·
-``tensors`` safetensors without a framework · ``hubs`` and ``pull`` Hugging Face and ModelScope · ``embedders`` text to
-vectors · ``nano`` the embedded model and its training.
+``tensors`` safetensors and ``gguf_header`` GGUF, without a framework · ``catalog`` models by name, as data ·
+``sources`` where they are pulled from · ``pull`` the job · ``offers`` the catalogue on this machine, and what Ollama and
+LM Studio have · ``embedders`` text to vectors.
 """
 
 from zhilu.models.adapters import AdapterInfo, list_adapters

@@ -1,6 +1,6 @@
 """May this folder be a model? One clear message when it may not, with what to do.
 
-Only safetensors are accepted: ``.bin`` and ``.pt`` files are pickles, which can run code when they are opened.
+Accepted are safetensors and GGUF: ``.bin`` and ``.pt`` files are pickles, which can run code when they are opened.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from typing import Any
 
 from zhilu.errors import InputError, NotFoundError, UnsupportedError, ZhiluError
 from zhilu.messages import T
+from zhilu.models.gguf_header import read_gguf_header
 from zhilu.models.tensors import read_header
 
-__all__ = ["INDEX", "PICKLES", "check_folder", "is_model_file", "read_object", "weight_files"]
+__all__ = ["INDEX", "PICKLES", "check_folder", "gguf_files", "is_model_file", "read_object", "weight_files"]
 
 INDEX = "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _CONVERT = "https://huggingface.co/spaces/safetensors/convert"
 
-# What belongs to a model beside its weights; everything else in a repository (images, ONNX, GGUF) stays there.
+# What belongs to a model beside its weights; everything else in a repository (images, ONNX) stays there.
 _FILES = {
     "config.json", "generation_config.json", INDEX, "tokenizer.json", "tokenizer_config.json", "tokenizer.model",
     "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja",
@@ -32,7 +33,7 @@ def is_model_file(name: str) -> bool:
     upper = name.upper()
     return "/" not in name and (
         name in _FILES
-        or name.endswith(".safetensors")
+        or name.endswith((".safetensors", ".gguf"))
         or upper.startswith(("README", "LICENSE", "LICENCE", "NOTICE", "USE_POLICY"))
     )
 
@@ -45,6 +46,14 @@ def weight_files(folder: Path) -> list[Path]:
         return [folder / name for name in names]
     single = folder / "model.safetensors"
     return [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
+
+
+def gguf_files(folder: Path) -> list[Path]:
+    """The GGUF files of a folder that is a GGUF model (one without safetensors' configuration): of a model that is split the
+    first part comes first, a projector (``mmproj``) last."""
+    if (folder / "config.json").is_file():
+        return []
+    return sorted(folder.glob("*.gguf"), key=lambda path: (path.name.lower().startswith("mmproj"), path.name))
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -63,7 +72,8 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def check_folder(folder: Path) -> None:
-    """Return if ``folder`` holds a whole model: config, tokenizer, every weight that the index names.
+    """Return if ``folder`` holds a whole model: config, tokenizer, every weight that the index names; or a GGUF file, which
+    holds all of that itself.
 
     Raises:
         NotFoundError: no such folder.
@@ -71,6 +81,10 @@ def check_folder(folder: Path) -> None:
         InputError: something is missing, cut off or unreadable; names all of it.
     """
     _check_place(folder)
+    if found := gguf_files(folder):
+        for file in found:
+            read_gguf_header(file)
+        return
     problems: list[T] = []
     config = _collect(problems, lambda: read_object(folder / "config.json"))
     if config is not None and not config.get("architectures"):
@@ -100,7 +114,7 @@ def _check_place(folder: Path) -> None:
             param="path",
             fix=f"zhilu model import {folder.parent}",
         )
-    if (folder / "config.json").is_file():
+    if (folder / "config.json").is_file() or gguf_files(folder):
         return
     if (folder / "adapter_config.json").is_file():
         raise InputError(
@@ -123,21 +137,10 @@ def _check_place(folder: Path) -> None:
             param="path",
             fix=f"zhilu model import {inside[0]}",
         )
-    gguf = next(iter(sorted(folder.glob("*.gguf"))), None)
-    if gguf is not None:
-        raise UnsupportedError(
-            T(
-                f"{gguf.name!r} is a GGUF file; a folder of safetensors is needed. Pull the original model instead.",
-                f"{gguf.name!r} 是 GGUF 文件；这里需要 safetensors 目录。请改为拉取原始模型。",
-            ),
-            param="path",
-            code="unsupported_weights",
-            fix="zhilu model pull OWNER/NAME",
-        )
     raise InputError(
         T(
-            f"{shown!r} is not a model folder: it holds no config.json.",
-            f"{shown!r} 不是模型目录：其中没有 config.json。",
+            f"{shown!r} is not a model folder: it holds no config.json and no GGUF file.",
+            f"{shown!r} 不是模型目录：其中没有 config.json，也没有 GGUF 文件。",
         ),
         param="path",
     )

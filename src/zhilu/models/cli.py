@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from zhilu.context import Context
 from zhilu.errors import MissingComponentError
 from zhilu.messages import T
 from zhilu.models.store import ModelInfo, ModelStore
+
+if TYPE_CHECKING:
+    from zhilu.models.offers import Offer
 
 __all__ = ["model"]
 
@@ -27,7 +31,7 @@ _STATES = {
 
 @click.group()
 def model() -> None:
-    """Models: list, show, pull, import, remove. 模型：列出、查看、拉取、导入、删除。"""
+    """Models: list, catalog, show, pull, import, pack, remove. 模型：列出、目录、查看、拉取、导入、打包、删除。"""
 
 
 @model.command("list")
@@ -117,33 +121,114 @@ def _show_embedder(as_json: bool) -> None:
     click.echo("\n" + cards[T("en", "zh").say()].strip())
 
 
-@model.command("import")
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--name", help="in the store; by default the folder's own 默认用目录名")
+@model.command("catalog")
 @json_option
 @pass_context_obj
-def import_model(context: Context, folder: Path, name: str | None, as_json: bool) -> None:
-    """Take in a folder with safetensors weights. 导入一个 safetensors 模型目录。"""
-    _said(ModelStore(context).import_folder(folder, name), as_json)
+def show_catalog(context: Context, as_json: bool) -> None:
+    """Models to pull by name, with size, licence and what fits. 可按名称拉取的模型：大小、许可与是否适合本机。"""
+    from zhilu.models.offers import offered
+
+    rows = offered(context)
+    if as_json:
+        echo_json([row.model_dump(mode="json") for row in rows])
+        return
+    columns = (
+        T("name", "名称"),
+        T("kind", "类别"),
+        T("download", "下载"),
+        T("memory", "内存"),
+        T("license", "许可协议"),
+        T("here", "本机"),
+    )
+    table(columns, [_offer(row) for row in rows])
+    click.echo("→ zhilu model pull NAME")
+
+
+def _offer(row: Offer) -> tuple[object, ...]:
+    here = T("in the store", "已入库") if row.installed else T("fits", "放得下") if row.fits else T.of(row.fit_reason)
+    return row.name, row.group, _size(row.download_bytes), _size(row.memory_bytes), row.license, here.say()
+
+
+@model.command("import")
+@click.argument("path", required=False)
+@click.option("--name", help="in the store; by default its own 默认用原名")
+@json_option
+@pass_context_obj
+def import_model(context: Context, path: str | None, name: str | None, as_json: bool) -> None:
+    """Take in a model folder, a GGUF file, or what Ollama or LM Studio have here (linked, never copied). Without PATH:
+    lists what they have. 导入模型目录、GGUF 文件，或本机 Ollama、LM Studio 中的模型（只链接，不复制）；不带参数则列出它们。"""
+    from zhilu.models.offers import import_any
+    from zhilu.models.offers.elsewhere import find_elsewhere
+
+    if path is not None:
+        _said(import_any(context, path, name), as_json)
+        return
+    found = find_elsewhere()
+    if as_json:
+        echo_json([row.model_dump(mode="json") for row in found])
+        return
+    if not found:
+        click.echo(T("Neither Ollama nor LM Studio has models here.", "本机的 Ollama 和 LM Studio 都没有模型。").say())
+        return
+    table(
+        (T("of", "属于"), T("name", "名称"), T("size", "大小")), [(m.app, m.name, _size(m.size_bytes)) for m in found]
+    )
+    click.echo(f"→ zhilu model import {found[0].name}")
 
 
 @model.command("pull")
-@click.argument("repo", metavar="OWNER/NAME")
-@click.option("--source", default="hf", show_default=True, help="hf | modelscope")
+@click.argument("repo", metavar="NAME | OWNER/NAME")
+@click.option("--source", default="auto", show_default=True, help="auto | folder | mirror | hf | modelscope | index")
 @click.option("--revision", help="branch, tag or commit 分支、标签或提交")
+@click.option("--file", help="of several GGUF files, the one to take 有多个 GGUF 文件时取哪一个")
 @click.option("--name", help="in the store; by default NAME 默认用 NAME")
 @json_option
 @pass_context_obj
-def pull_model(context: Context, repo: str, source: str, revision: str | None, name: str | None, as_json: bool) -> None:
-    """Download a model from Hugging Face or ModelScope. 从 Hugging Face 或魔搭下载模型。"""
+def pull_model(
+    context: Context,
+    repo: str,
+    source: str,
+    revision: str | None,
+    file: str | None,
+    name: str | None,
+    as_json: bool,
+) -> None:
+    """Download a model of the catalogue, or any of a hub. 下载目录中的模型，或模型仓库中的任意模型。"""
     from zhilu.jobs import JobStore
     from zhilu.jobs.follow import follow, raise_unless_done
     from zhilu.models.pull import submit_pull
 
-    job = follow(JobStore(context), submit_pull(context, source, repo, revision, name).id, quiet=as_json)
+    job = follow(JobStore(context), submit_pull(context, source, repo, revision, name, file).id, quiet=as_json)
     if job.ended:
         result = raise_unless_done(job).result or {}
+        if not as_json and "reason" in result:
+            click.echo(T.of(result["reason"]).say())
         _said(ModelStore(context).get(result["model"]), as_json)
+
+
+@model.command("pack")
+@click.argument("name")
+@click.option("--to", type=click.Path(path_type=Path, file_okay=False), default=Path("packed"), show_default=True)
+@click.option("--as", "form", default="packages", show_default=True, help="packages | folder")
+@click.option("--part-mb", type=int, default=60, show_default=True, help="largest package 单个包的上限 (MB)")
+@json_option
+@pass_context_obj
+def pack_model(context: Context, name: str, to: Path, form: str, part_mb: int, as_json: bool) -> None:
+    """Make packages of a model for your own package index, or a folder for a mirror.
+    把模型打成包供内部包索引使用，或写成镜像目录。"""
+    from zhilu.models.sources.pack import pack
+
+    written = pack(context, name, to, form=form, part_mb=part_mb)
+    if as_json:
+        echo_json([str(path) for path in written])
+        return
+    for path in written:
+        click.echo(str(path))
+    if form == "packages":
+        upload, pull = f"twine upload {to}/*.whl", f"zhilu model pull {name} --source index"
+    else:
+        upload, pull = f"zhilu settings set model_folder {to.absolute()}", f"zhilu model pull {name} --source folder"
+    click.echo(f"→ {upload}\n→ {pull}")
 
 
 @model.command("remove")

@@ -12,11 +12,12 @@ from pydantic import BaseModel
 
 from zhilu.errors import ZhiluError
 from zhilu.messages import T
-from zhilu.models.check import read_object, weight_files
+from zhilu.models.check import gguf_files, read_object, weight_files
+from zhilu.models.gguf_header import read_gguf_header
 from zhilu.models.tensors import BITS, read_header
 from zhilu.registry import Registry
 
-__all__ = ["Anatomy", "MemoryEstimate", "card_markdown", "estimate_memory", "inspect_folder", "why_not"]
+__all__ = ["Anatomy", "MemoryEstimate", "card_markdown", "estimate_memory", "gguf_kind", "inspect_folder", "why_not"]
 
 
 class Anatomy(BaseModel):
@@ -55,6 +56,8 @@ def inspect_folder(folder: Path) -> Anatomy:
     Raises:
         InputError: config or weights cannot be read.
     """
+    if found := gguf_files(folder):
+        return _inspect_gguf(folder, found)
     config = read_object(folder / "config.json")
     text = _text_config(config)
     values: Counter[str] = Counter()
@@ -75,12 +78,51 @@ def inspect_folder(folder: Path) -> Anatomy:
     )
 
 
+def _inspect_gguf(folder: Path, files: list[Path]) -> Anatomy:
+    heads = [read_gguf_header(file) for file in files]
+    first = heads[0]
+    stated = first.facts.get("general.license")
+    return Anatomy(
+        architecture=first.architecture,
+        parameters=sum(head.parameters for head in heads),
+        size_bytes=sum(head.size_bytes for head in heads),
+        dtype=first.dtype,
+        context_length=_whole(first.own("context_length")),
+        vocab_size=first.vocab_size,
+        license=stated if isinstance(stated, str) and len(stated) <= 40 else _license(folder),
+        card=bool(card_markdown(folder)),
+    )
+
+
+# llama.cpp's architectures that give vectors and no text; others say so by the way their vectors are pooled.
+_ENCODERS = ("bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "gemma-embedding", "modern-bert")
+_RANKED = 4  # llama.cpp's LLAMA_POOLING_TYPE_RANK: one score for a pair of texts
+
+
+def gguf_kind(file: Path) -> str:
+    """What a GGUF model is for, by its head: ``chat``, ``embedder``, ``reranker`` or ``projector`` (a part of one that sees);
+    ``chat`` for a file that cannot be read."""
+    try:
+        head = read_gguf_header(file)
+    except ZhiluError:
+        return "chat"
+    pooling = _whole(head.own("pooling_type"))
+    if pooling == _RANKED:
+        return "reranker"
+    if head.architecture in _ENCODERS or pooling:
+        return "embedder"
+    return "projector" if head.architecture == "clip" else "chat"
+
+
 def why_not(folder: Path) -> T | None:
-    """Why the embedded engine cannot run this model, or None if it can: the engine's own reading of config.json.
+    """Why no engine here can run this model, or None if one can: of safetensors the embedded engine's own reading of
+    config.json; a GGUF file is what llama.cpp reads, and what it cannot it says when it starts.
 
     The engine is asked through the entry points ``zhilu.model_checks``, because models and engine do not import each
     other.
     """
+    if gguf_files(folder):
+        return None
     checks: Registry[Callable[[Path], Any]] = Registry.from_entry_points("zhilu.model_checks", T("check", "检查"))
     objections = (_objection(check, folder) for _, check in checks.items())
     return next((objection for objection in objections if objection is not None), None)
@@ -102,10 +144,7 @@ def estimate_memory(folder: Path) -> MemoryEstimate:
     import psutil
 
     anatomy = inspect_folder(folder)
-    text = _text_config(read_object(folder / "config.json"))
-    layers, heads = _whole(text.get("num_hidden_layers")), _whole(text.get("num_attention_heads"))
-    kv_heads = _whole(text.get("num_key_value_heads")) or heads
-    head_dim = _whole(text.get("head_dim")) or ((_whole(text.get("hidden_size")) or 0) // heads if heads else None)
+    layers, kv_heads, head_dim = _cache_shape(folder)
     per_token = 2 * layers * kv_heads * head_dim * BITS["BF16"] // 8 if layers and kv_heads and head_dim else None
     full = per_token * anatomy.context_length if per_token and anatomy.context_length else None
     return MemoryEstimate(
@@ -115,6 +154,21 @@ def estimate_memory(folder: Path) -> MemoryEstimate:
         full_context_bytes=None if full is None else anatomy.size_bytes + full,
         available_bytes=int(psutil.virtual_memory().available),
     )
+
+
+def _cache_shape(folder: Path) -> tuple[int | None, int | None, int | None]:
+    """Layers, key-value heads, values a head."""
+    if found := gguf_files(folder):
+        head = read_gguf_header(found[0])
+        heads, width = _whole(head.own("attention.head_count")), _whole(head.own("embedding_length"))
+        kv_heads = _whole(head.own("attention.head_count_kv")) or heads
+        head_dim = _whole(head.own("attention.key_length")) or (width // heads if width and heads else None)
+        return _whole(head.own("block_count")), kv_heads, head_dim
+    text = _text_config(read_object(folder / "config.json"))
+    heads = _whole(text.get("num_attention_heads"))
+    kv_heads = _whole(text.get("num_key_value_heads")) or heads
+    head_dim = _whole(text.get("head_dim")) or ((_whole(text.get("hidden_size")) or 0) // heads if heads else None)
+    return _whole(text.get("num_hidden_layers")), kv_heads, head_dim
 
 
 def card_markdown(folder: Path) -> dict[str, str]:
@@ -132,7 +186,7 @@ def card_markdown(folder: Path) -> dict[str, str]:
     return {"en": found.get("en", some), "zh": found.get("zh", some)}
 
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)\n---[ \t\r]*(?:\n|\Z)", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---\s*\n(.*?)\n---\s*(?:\n|\Z)", re.DOTALL)
 
 
 def _license(folder: Path) -> str | None:

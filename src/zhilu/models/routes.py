@@ -11,9 +11,14 @@ from zhilu.context import context_of
 from zhilu.errors import ZhiluError
 from zhilu.jobs import Job
 from zhilu.models.adapters import AdapterInfo, list_adapters
+from zhilu.models.catalog import catalog
 from zhilu.models.check import read_object
 from zhilu.models.inspect import MemoryEstimate, card_markdown, estimate_memory
+from zhilu.models.offers import Offer, import_any, offered
+from zhilu.models.offers.elsewhere import Elsewhere, find_elsewhere
 from zhilu.models.pull import submit_pull
+from zhilu.models.sources import sources
+from zhilu.models.sources.search import HubModel, search_hub
 from zhilu.models.store import ModelInfo, ModelStore
 
 __all__ = ["router"]
@@ -42,10 +47,21 @@ class ImportIn(BaseModel):
 
 class PullIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    source: Literal["hf", "modelscope"] = "hf"
+    source: str = Field(
+        "auto", description="auto (a model of the catalogue: the first source that has it), or a source's name"
+    )
     repo: str
     revision: str | None = None
     name: str | None = None
+    file: str | None = None
+
+
+class SourceOut(BaseModel):
+    name: str
+    title: dict[str, str]
+    endpoint: str
+    any_model: bool
+    searches: bool
 
 
 @router.get("/models")
@@ -60,13 +76,47 @@ def adapters(request: Request) -> list[AdapterInfo]:
 
 @router.post("/models/import", status_code=201)
 def import_model(request: Request, body: ImportIn) -> ModelInfo:
-    """Take in a folder of this machine: linked where possible, else copied."""
-    return ModelStore(context_of(request)).import_folder(body.path, body.name)
+    """Take in a folder or GGUF file of this machine, or a model of Ollama or LM Studio by its name there: linked."""
+    return import_any(context_of(request), body.path, body.name)
+
+
+@router.get("/catalog")
+def show_catalog(request: Request) -> list[Offer]:
+    return offered(context_of(request))
+
+
+@router.get("/catalog/elsewhere")
+def elsewhere() -> list[Elsewhere]:
+    """What Ollama and LM Studio have on this machine."""
+    return find_elsewhere()
+
+
+@router.get("/catalog/sources")
+def list_sources(request: Request) -> list[SourceOut]:
+    """Where models can be pulled from, in the order in which they are asked."""
+    there = sources(context_of(request).settings)
+    order = [name for name in catalog().order if name in there] + [n for n in there if n not in catalog().order]
+    return [
+        SourceOut(
+            name=name,
+            title=there[name].facts.title.data(),
+            endpoint=there[name].facts.endpoint,
+            any_model=there[name].facts.any_model,
+            searches=there[name].facts.searches,
+        )
+        for name in order
+    ]
+
+
+@router.get("/catalog/search")
+def search_models(request: Request, q: str, format: Literal["gguf", "safetensors"] = "gguf") -> list[HubModel]:
+    """Search the hub; 503 where it does not answer."""
+    return search_hub(context_of(request).settings, q, format)
 
 
 @router.post("/models/pull", status_code=202)
 def pull_model(request: Request, body: PullIn) -> Job:
-    return submit_pull(context_of(request), body.source, body.repo, body.revision, body.name)
+    return submit_pull(context_of(request), body.source, body.repo, body.revision, body.name, body.file)
 
 
 @router.get("/models/{name}")

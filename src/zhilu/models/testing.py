@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-__all__ = ["HubServer", "serve_hub"]
+__all__ = ["HubServer", "serve_hub", "write_gguf"]
 
 COMMIT = "c0ffee" + "0" * 34
 _LARGE = 1000  # bytes from which a file counts as stored in LFS, and so has a SHA-256
@@ -193,3 +194,43 @@ def _lfs(path: Path) -> dict[str, Any]:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_gguf(
+    path: Path,
+    *,
+    architecture: str = "qwen3",
+    name: str = "Tiny",
+    values: int = 64,
+    pooling: int | None = None,
+    license: str | None = None,
+) -> Path:
+    """A GGUF file with a head like a real one's and one tensor of zeros; no engine can answer with it."""
+
+    def text(value: str) -> bytes:
+        return struct.pack("<Q", len(value.encode())) + value.encode()
+
+    def fact(key: str, value: str | int | list[str]) -> bytes:
+        if isinstance(value, str):
+            return text(key) + struct.pack("<I", 8) + text(value)
+        if isinstance(value, int):
+            return text(key) + struct.pack("<II", 4, value)
+        return text(key) + struct.pack("<IIQ", 9, 8, len(value)) + b"".join(text(word) for word in value)
+
+    facts: dict[str, str | int | list[str]] = {
+        "general.architecture": architecture,
+        "general.name": name,
+        f"{architecture}.context_length": 4096,
+        f"{architecture}.block_count": 1,
+        f"{architecture}.embedding_length": 64,
+        f"{architecture}.attention.head_count": 4,
+        "tokenizer.ggml.tokens": ["a", "b", "c"],
+    }
+    if pooling is not None:
+        facts[f"{architecture}.pooling_type"] = pooling
+    if license is not None:
+        facts["general.license"] = license
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, len(facts)) + b"".join(fact(key, value) for key, value in facts.items())
+    head += text("token_embd.weight") + struct.pack("<IQIQ", 1, values, 0, 0)
+    path.write_bytes(head + bytes(-len(head) % 32) + bytes(values * 4))
+    return path

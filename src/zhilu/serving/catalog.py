@@ -39,10 +39,13 @@ class StoreCatalog:
         return [{"id": m.name, **({"max_model_len": m.context_length} if m.context_length else {})} for m in models]
 
     def get(self, name: str) -> ServedModel:
+        from zhilu.models.check import gguf_files
         from zhilu.models.inspect import inspect_folder
 
         model = self._store.get(name)
         path = Path(model.path)
+        if model.format == "gguf" and model.supported:
+            return ServedModel(model.name, gguf_files(path)[0])
         if not model.supported:
             try:
                 inspect_folder(path)

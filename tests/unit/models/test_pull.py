@@ -17,8 +17,8 @@ from zhilu.errors import ConflictError, InputError, NotFoundError, UnreachableEr
 from zhilu.jobs import JobStore
 from zhilu.models import EMBEDDED, ModelStore
 from zhilu.models import pull as pull_module
-from zhilu.models.hubs import Remote, RemoteFile
 from zhilu.models.pull import choose_files, submit_pull
+from zhilu.models.sources import Remote, RemoteFile
 from zhilu.models.testing import serve_hub
 
 SOURCES = ("hf", "modelscope")
@@ -153,7 +153,7 @@ def test_the_offline_setting_is_obeyed(own_home):
 def test_what_cannot_be_is_refused_before_a_job_starts(context, hub):
     with pytest.raises(InputError, match="not OWNER/NAME"):
         submit_pull(context, "hf", "tiny")
-    with pytest.raises(NotFoundError, match="No model hub called 'hg'"):
+    with pytest.raises(NotFoundError, match="No model source called 'hg'"):
         submit_pull(context, "hg", "owner/tiny")
     with pytest.raises(ConflictError, match="zhilu-nano"):
         submit_pull(context, "hf", "owner/tiny", name=EMBEDDED)

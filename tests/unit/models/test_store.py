@@ -222,7 +222,7 @@ def _gguf(folder):
         (_sentencepiece, InputError, r"tokenizer\.json is missing.*AutoTokenizer"),
         (_one_level_up, InputError, r"holds no config\.json, but '.*inner' does"),
         (_adapter, InputError, r"LoRA adapter"),
-        (_gguf, UnsupportedError, r"'q4\.gguf' is a GGUF file"),
+        (_gguf, InputError, r"'q4\.gguf' is no usable GGUF file: it ends within its head"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 50), InputError, r"no safetensors header"),
         (lambda folder: (folder / "model.safetensors").unlink(), InputError, r"no safetensors weights"),
         (lambda folder: (folder / "config.json").write_text("[1]"), InputError, r"no JSON object"),

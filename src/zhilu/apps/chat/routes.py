@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import StreamingResponse
@@ -14,7 +16,6 @@ from zhilu.apps.chat.turn import run_turn
 from zhilu.client import connect
 from zhilu.context import context_of
 from zhilu.errors import ZhiluError, error_body
-from zhilu.events import HEADERS, MEDIA_TYPE, frame
 
 __all__ = ["lifespan", "router"]
 
@@ -96,7 +97,7 @@ async def turn(conversation_id: str, body: Turn, request: Request) -> StreamingR
     ConversationStore(context).get(conversation_id)  # a 404 must come before the stream begins
     params = body.params.model_dump(exclude_none=True)
 
-    async def events() -> AsyncIterator[bytes]:
+    async def events() -> AsyncIterator[str]:
         try:
             async with connect(context) as client:
                 turn_events = run_turn(
@@ -104,8 +105,12 @@ async def turn(conversation_id: str, body: Turn, request: Request) -> StreamingR
                 )
                 async with aclosing(turn_events):
                     async for event in turn_events:
-                        yield event.frame()
+                        yield _sse(event.name, event.data)
         except ZhiluError as error:
-            yield frame({**error_body(error), "assistant": None}, "error")
+            yield _sse("error", {**error_body(error), "assistant": None})
 
-    return StreamingResponse(events(), media_type=MEDIA_TYPE, headers=HEADERS)
+    return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+def _sse(name: str, data: dict[str, Any]) -> str:
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
