@@ -20,7 +20,7 @@ from zhilu.heap import giving_back_freed
 from zhilu.jobs import Job
 from zhilu.logs import get_logger
 from zhilu.messages import T
-from zhilu.serving.api import ollama_routes, vllm_routes
+from zhilu.serving.api import ollama_routes, service_routes, vllm_routes
 from zhilu.serving.api.embeddings import Embeddings
 from zhilu.serving.api.vllm_routes import body_of, gateway_of, json_only
 from zhilu.serving.catalog import Catalog, StoreCatalog
@@ -34,7 +34,6 @@ from zhilu.serving.install.job import remove_engine, submit_install
 from zhilu.serving.served import Served
 from zhilu.serving.supervise.engine_process import log_path, tail
 from zhilu.serving.supervise.supervisor import Supervisor
-from zhilu.wire.rerank import RerankRequest
 from zhilu.wire.responses import ResponsesDialect, ResponsesRequest
 
 __all__ = ["first_router", "lifespan", "router"]
@@ -45,6 +44,7 @@ router = APIRouter()
 first_router = APIRouter()
 router.include_router(ollama_routes.router)
 router.include_router(vllm_routes.router)
+router.include_router(service_routes.router)
 
 
 @asynccontextmanager
@@ -108,19 +108,9 @@ async def completions(request: Request) -> Response:
     return await gateway_of(request).pass_on(request, "/v1/completions", wire.CompletionRequest)
 
 
-@router.post("/v1/embeddings", tags=_OPENAI, dependencies=_JSON, openapi_extra=body_of(wire.EmbeddingRequest))
-async def embeddings(request: Request) -> Response:
-    return await gateway_of(request).embed(request)
-
-
 @router.post("/v1/responses", tags=_OPENAI, dependencies=_JSON, openapi_extra=body_of(ResponsesRequest))
 async def responses(request: Request) -> Response:
     return await gateway_of(request).translate(request, ResponsesDialect)
-
-
-@router.post("/v1/rerank", tags=_OPENAI, dependencies=_JSON, openapi_extra=body_of(RerankRequest))
-async def rerank(request: Request) -> Response:
-    return await gateway_of(request).rerank(request)
 
 
 @router.post("/v1/load_lora_adapter", tags=_OPENAI, dependencies=_JSON, openapi_extra=body_of(LoadLoraRequest))

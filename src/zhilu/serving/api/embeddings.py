@@ -1,4 +1,4 @@
-"""``/v1/embeddings`` from the embedders of ``zhilu.models``, in a thread of this process: they are small and start fast."""
+"""The service ``/v1/embeddings``, from the embedders of ``zhilu.models``, in a thread of this process: they are small and start fast."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 from zhilu import wire
 from zhilu.context import Context
 from zhilu.errors import InputError, UnsupportedError
+from zhilu.host.services import Reply
 from zhilu.messages import T
+from zhilu.serving.catalog import no_such_model
 
 if TYPE_CHECKING:
     from zhilu.models.embedders import Embedder
 
-__all__ = ["MAX_INPUTS", "Embeddings", "cut", "refuse_long"]
+__all__ = ["EMBEDDINGS", "MAX_INPUTS", "Embeddings", "cut", "refuse_long"]
 
 MAX_INPUTS = 2048  # OpenAI's own bound
 _CUT = "truncate_prompt_tokens"
@@ -48,6 +50,13 @@ class Embeddings:
         if name is None or name in _DEFAULT_NAMES:
             return self._default()
         return name if name in self.names() else None
+
+    def wanted(self, name: str | None) -> str:
+        """The same; NotFoundError with the names there are."""
+        found = self.find(name)
+        if found is None:
+            raise no_such_model(name or "", self.names())
+        return found
 
     def _default(self) -> str:
         from zhilu.models.embedders import DEFAULT
@@ -86,6 +95,26 @@ class Embeddings:
             order, size = (">" if body.endianness == "big" else "<"), (2 if body.embed_dtype == "float16" else 4)
             data = [base64.b64encode(vector.astype(f"{order}f{size}").tobytes()).decode() for vector in vectors]
         return wire.embedding_list(name, data, num_tokens)
+
+
+class EmbeddingService:
+    """Texts to vectors."""
+
+    paths = ("/v1/embeddings",)
+    tag = "openai"
+    request = wire.EmbeddingRequest
+
+    def models(self, context: Context) -> list[str]:
+        return Embeddings(context).names()
+
+    async def answer(self, context: Context, body: wire.EmbeddingRequest) -> Reply:
+        embeddings = Embeddings(context)
+        name = embeddings.wanted(body.model)
+        reply = await embeddings.answer(name, body)
+        return Reply(name, reply, reply["usage"])
+
+
+EMBEDDINGS = EmbeddingService()
 
 
 def _dimensions(embedder: Embedder, name: str, wanted: int | None) -> int:

@@ -105,7 +105,7 @@ async def _vectors(
 ) -> tuple[list[list[float]], dict[str, Any]]:
     for name in options or ():
         raise UnsupportedError(T(f"unknown option {name!r}", f"未知选项 {name!r}"), param=f"options.{name}")
-    name = gateway.find_embedder(plain_name(model))
+    name = gateway.embeddings.wanted(plain_name(model))
     if not texts:  # what a client sends to have the model loaded
         return [], {"prompt_tokens": 0, "total_tokens": 0}
     data: dict[str, Any] = {"model": name, "input": texts}

@@ -1,4 +1,4 @@
-"""``/v1/rerank`` and ``/v1/score``: documents scored against a query by an embedder. The score is the cosine of their vectors.
+"""The services ``/v1/rerank`` and ``/v1/score``: documents scored against a query by an embedder. The score is the cosine of their vectors.
 
 That is a bi-encoder's judgement, not a cross-encoder's: it costs one embedding a document, and tells near from far less
 finely than a model that reads query and document together. The documentation says so too.
@@ -9,23 +9,52 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from zhilu.context import Context
+from zhilu.host.services import Reply
 from zhilu.serving.api.embeddings import Embeddings, cut, refuse_long
 from zhilu.wire.rerank import RerankRequest, ScoreRequest, rerank_list, score_list
 
 if TYPE_CHECKING:
     from zhilu.models.embedders import Embedder
 
-__all__ = ["rerank", "score"]
+__all__ = ["RERANK", "SCORE"]
 
 
-async def rerank(embeddings: Embeddings, name: str, request: RerankRequest) -> dict[str, Any]:
-    """The reply. InputError for a text longer than the embedder reads (by how much)."""
-    return await asyncio.to_thread(_rerank, embeddings, name, request)
+class RerankService:
+    """Documents in the order in which they answer a query."""
+
+    paths = ("/v1/rerank", "/rerank", "/v2/rerank")
+    tag = "openai"
+    request = RerankRequest
+
+    def models(self, context: Context) -> list[str]:
+        return Embeddings(context).names()
+
+    async def answer(self, context: Context, body: RerankRequest) -> Reply:
+        embeddings = Embeddings(context)
+        name = embeddings.wanted(body.model)
+        reply = await asyncio.to_thread(_rerank, embeddings, name, body)
+        return Reply(name, reply, reply["usage"])
 
 
-async def score(embeddings: Embeddings, name: str, request: ScoreRequest) -> dict[str, Any]:
-    """The same for pairs."""
-    return await asyncio.to_thread(_score, embeddings, name, request)
+class ScoreService:
+    """The likeness of pairs of texts."""
+
+    paths = ("/v1/score", "/score")
+    tag = "vllm"
+    request = ScoreRequest
+
+    def models(self, context: Context) -> list[str]:
+        return Embeddings(context).names()
+
+    async def answer(self, context: Context, body: ScoreRequest) -> Reply:
+        embeddings = Embeddings(context)
+        name = embeddings.wanted(body.model)
+        reply = await asyncio.to_thread(_score, embeddings, name, body)
+        return Reply(name, reply, reply["usage"])
+
+
+RERANK, SCORE = RerankService(), ScoreService()
 
 
 def _rerank(embeddings: Embeddings, name: str, request: RerankRequest) -> dict[str, Any]:

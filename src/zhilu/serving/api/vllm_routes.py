@@ -72,20 +72,6 @@ async def tokenizer_info(request: Request, model: str | None = None) -> Response
     return await gateway_of(request).ask(request, "/tokenizer_info", model)
 
 
-async def rerank(request: Request) -> Response:
-    return await gateway_of(request).rerank(request)
-
-
-async def score(request: Request) -> Response:
-    return await gateway_of(request).score(request)
-
-
-for _path in ("/rerank", "/v2/rerank"):
-    router.post(_path, openapi_extra=body_of(RerankRequest))(rerank)
-for _path in ("/score", "/v1/score"):
-    router.post(_path, openapi_extra=body_of(ScoreRequest))(score)
-
-
 @router.post("/v1/chat/completions/batch", openapi_extra=body_of(BatchChatRequest))
 async def chat_batch(request: Request) -> Response:
     """Several conversations in one request."""
@@ -127,11 +113,11 @@ async def invocations(request: Request) -> Response:
     if "prompt" in data:
         return await gateway.pass_on(same, "/v1/completions", wire.CompletionRequest)
     if "input" in data:
-        return await gateway.embed(same)
+        return await gateway.serve(same, gateway.services.get("embeddings"))
     if "query" in data:
-        return await gateway.rerank(same)
+        return await gateway.serve(same, gateway.services.get("rerank"))
     if ScoreRequest.is_meant(data):
-        return await gateway.score(same)
+        return await gateway.serve(same, gateway.services.get("score"))
     raise _nothing_asked(data)
 
 

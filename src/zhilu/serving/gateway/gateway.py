@@ -1,6 +1,6 @@
 """The OpenAI API in front of the engines: find the engine by the model's name, and let ``relay`` pass the request on.
 
-What needs no engine is answered here: the list of models, embeddings, reranking.
+What needs no engine is answered here: the list of models, and the services (``host/services.py``).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from zhilu import wire
 from zhilu.context import Context
 from zhilu.errors import NotFoundError, UnsupportedError, ZhiluError, error_body
+from zhilu.host.services import Service, service_registry
 from zhilu.messages import T
 from zhilu.serving.api.embeddings import Embeddings
-from zhilu.serving.api.rerank import rerank, score
 from zhilu.serving.catalog import no_such_model
 from zhilu.serving.facts import LaunchOptions
 from zhilu.serving.gateway.ledger import Exchange, Ledger, exchange_of
@@ -37,7 +37,6 @@ from zhilu.serving.gateway.upstream import Route
 from zhilu.serving.served import Served
 from zhilu.serving.supervise.supervisor import Supervisor
 from zhilu.wire.dialect import Dialect
-from zhilu.wire.rerank import RerankRequest, ScoreRequest
 
 __all__ = ["Gateway"]
 
@@ -57,6 +56,7 @@ class Gateway:
         self.supervisor = supervisor
         self.embeddings = embeddings
         self.ledger = ledger
+        self.services = service_registry()
         self.remembered = Remembered(context.home)
         self.adapters = Adapters(context.home, self.remembered)
         self.loopback = LoopbackTransport()
@@ -78,38 +78,17 @@ class Gateway:
         """The same for a request in another API's words."""
         return TranslatingRelay(self, request, kind)
 
-    async def embed(self, request: Request) -> Response:
-        """``/v1/embeddings``, answered in this process."""
+    async def serve(self, request: Request, service: Service) -> Response:
+        """Answer with a service, in this process."""
 
-        async def work(body: wire.EmbeddingRequest, exchange: Exchange) -> Response:
-            exchange.model = name = self.find_embedder(body.model)
-            reply = await self.embeddings.answer(name, body)
-            exchange.usage = reply["usage"]
-            return JSONResponse(reply)
+        async def work(body: wire.Request, exchange: Exchange) -> Response:
+            reply = await service.answer(self.context, body)
+            exchange.model, exchange.usage = reply.model, reply.usage
+            if isinstance(reply.body, bytes):
+                return Response(reply.body, media_type=reply.media_type)
+            return JSONResponse(reply.body)
 
-        return await self.answer(request, "/v1/embeddings", wire.EmbeddingRequest, work)
-
-    async def rerank(self, request: Request) -> Response:
-        """``/v1/rerank``, answered in this process."""
-
-        async def work(body: RerankRequest, exchange: Exchange) -> Response:
-            exchange.model = name = self.find_embedder(body.model)
-            reply = await rerank(self.embeddings, name, body)
-            exchange.usage = reply["usage"]
-            return JSONResponse(reply)
-
-        return await self.answer(request, "/v1/rerank", RerankRequest, work)
-
-    async def score(self, request: Request) -> Response:
-        """``/v1/score``, answered in this process."""
-
-        async def work(body: ScoreRequest, exchange: Exchange) -> Response:
-            exchange.model = name = self.find_embedder(body.model)
-            reply = await score(self.embeddings, name, body)
-            exchange.usage = reply["usage"]
-            return JSONResponse(reply)
-
-        return await self.answer(request, "/v1/score", ScoreRequest, work)
+        return await self.answer(request, service.paths[0], service.request, work)
 
     async def ask(self, request: Request, endpoint: str, model: str | None) -> Response:
         """What the engine of a model says at ``GET endpoint``."""
@@ -177,13 +156,6 @@ class Gateway:
         finally:
             self.ledger.book(exchange)
 
-    def find_embedder(self, wanted: str | None) -> str:
-        """The embedder a request means; NotFoundError with the names there are."""
-        name = self.embeddings.find(wanted)
-        if name is None:
-            raise no_such_model(wanted or "", self.embeddings.names())
-        return name
-
     async def start_remote(self) -> None:
         """Bring back the models behind a URL that an earlier gateway was given; one that does not answer says so."""
         for model in self.remembered.remote.values():
@@ -241,10 +213,12 @@ class Gateway:
         first = [
             entries.pop(name) for name in (self.context.settings.model,) if name in entries
         ]  # of a request without one
-        embedders = [{"id": name, "root": name, "parent": None, "state": "ready"} for name in self.embeddings.names()]
+        served_here = [
+            {"id": name, "root": name, "parent": None, "state": "ready"} for name in self._names_of_services()
+        ]
         adapters = [entry for entry in entries.values() if entry["parent"]]
         models = [entry for entry in entries.values() if not entry["parent"]]
-        return [*first, *models, *embedders, *adapters]
+        return [*first, *models, *served_here, *adapters]
 
     async def model(self, name: str) -> dict[str, Any]:
         """Raises NotFoundError."""
@@ -253,6 +227,11 @@ class Gateway:
             if entry["id"] == name:
                 return dict(entry)
         raise no_such_model(name, [entry["id"] for entry in entries])
+
+    def _names_of_services(self) -> list[str]:
+        return list(
+            dict.fromkeys(name for _, service in self.services.items() for name in service.models(self.context))
+        )
 
     @asynccontextmanager
     async def route(self, name: str) -> AsyncIterator[Route]:

@@ -1,0 +1,50 @@
+"""Services: what the gateway answers in this process, without an engine (vectors, reranking; sound and images later).
+
+A service is a path, a request type and an answer. It registers under ``zhilu.services`` and needs nothing of the gateway:
+the gateway parses and refuses, counts, and turns its errors into the API's own shape. ``host/testing.py`` has a fake and
+the rules that every service keeps.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from zhilu import wire
+from zhilu.context import Context
+from zhilu.messages import T
+from zhilu.registry import Registry
+
+__all__ = ["Reply", "Service", "service_registry"]
+
+
+class Reply(NamedTuple):
+    """What a service says: the body as it is sent (an object is sent as JSON), and what the ledger counts."""
+
+    model: str  # the one that answered, under the name that it has here
+    body: dict[str, Any] | bytes
+    usage: dict[str, Any] | None = None
+    media_type: str = "application/json"
+
+
+class Service(Protocol):
+    """One kind of request, answered here.
+
+    Attributes:
+        paths: where it is asked; the first is the one that it is counted under.
+        tag: the API it belongs to in the OpenAPI document (``openai``, ``vllm``).
+        request: refuses what it does not know (``wire.Request``).
+    """
+
+    paths: tuple[str, ...]
+    tag: str
+    request: type[wire.Request]
+
+    def models(self, context: Context) -> list[str]:
+        """Names that a request may give as ``model``; they are listed at ``/v1/models``."""
+
+    async def answer(self, context: Context, body: Any) -> Reply:
+        """Answer a request of type ``request``. Slow work belongs into a thread. Raises a ZhiluError that says why not."""
+
+
+def service_registry() -> Registry[Service]:
+    return Registry.from_entry_points("zhilu.services", T("service", "服务"))
