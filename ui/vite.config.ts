@@ -37,11 +37,13 @@ function budget(): Plugin {
 
 // `npm run dev` works on a running product: `zhilu up`, or ZHILU_URL.
 const server = process.env.ZHILU_URL ?? "http://127.0.0.1:8642";
+// The server takes changes from its own origin alone; the page of `npm run dev` comes from another port.
+const behind = { target: server, changeOrigin: true, headers: { origin: new URL(server).origin } };
 
 export default defineConfig({
   plugins: [react(), budget()],
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   build: { outDir: "../src/zhilu/host/static", emptyOutDir: true, assetsInlineLimit: 0, reportCompressedSize: false },
-  server: { port: 5173, proxy: { "/zhilu": server, "/v1": server, "/health": server } },
+  server: { port: 5173, proxy: { "/zhilu": behind, "/v1": behind, "/health": behind } },
   test: { include: ["src/**/*.test.ts"] },
 });

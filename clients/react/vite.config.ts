@@ -5,12 +5,16 @@ export default defineConfig(({ mode }) => {
   const env = { ...loadEnv(mode, process.cwd(), "ZHILU_"), ...process.env };
   const server = new URL(env.ZHILU_URL ?? "http://127.0.0.1:8642/v1");
   // The browser asks this page's own origin, and the page's server asks Zhilu: no CORS, and the key stays out of the browser.
-  // Do the same in production: nginx, or a route of your own back end.
+  // Do the same in production: nginx, or a route of your own back end. Zhilu takes changes from its own origin or with the key, so
+  // the proxy speaks for itself and not for the page.
   const proxy = {
     "/v1": {
       target: server.origin,
       changeOrigin: true,
-      headers: env.ZHILU_API_KEY ? { Authorization: `Bearer ${env.ZHILU_API_KEY}` } : {},
+      headers: {
+        Origin: server.origin,
+        ...(env.ZHILU_API_KEY ? { Authorization: `Bearer ${env.ZHILU_API_KEY}` } : {}),
+      },
     },
   };
   return { plugins: [react()], server: { proxy }, preview: { proxy } };

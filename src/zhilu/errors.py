@@ -14,15 +14,19 @@
     ├── MissingComponentError exit 3  http 501   not installed or not possible here; ``fix`` installs it
     ├── UpstreamError         exit 1  http 502   an engine or hub answered wrongly
     │   └── UnreachableError  exit 1  http 503   it did not answer at all
+    ├── StorageError          exit 1  http 507   the disk is full, or the folder cannot be written
+    │   └── DamagedError      exit 1  http 507   a file of the data home is damaged; ``fix`` mends it
     ├── BusyError             exit 1  http 429   come back in ``retry_after`` seconds
     └── CancelledByUser       exit 1  http 499
 
-A message says what happened and what was given; ``fix`` is the next command, ready to paste.
+A message says what happened and what was given; ``fix`` is the next command, ready to paste. A password in a URL never
+stands in a message: it is masked here, once for all who raise.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,19 +37,30 @@ __all__ = [
     "BusyError",
     "CancelledByUser",
     "ConflictError",
+    "DamagedError",
     "ForbiddenError",
     "InputError",
     "MissingComponentError",
     "NotFoundError",
     "SettingsError",
+    "StorageError",
     "TooLargeError",
     "UnreachableError",
     "UnsupportedError",
     "UpstreamError",
     "ZhiluError",
     "error_body",
+    "mask_passwords",
     "nearest",
 ]
+
+# A user name alone can be the secret (a hub's token), so all that stands before the "@" goes. Bounded: linear on any text.
+_USERINFO = re.compile(r"://[^\s/?#\"']{1,1000}@")
+
+
+def mask_passwords(text: str) -> str:
+    """``text`` with ``://user:password@`` of every URL in it as ``://***@``."""
+    return _USERINFO.sub("://***@", text) if "://" in text else text
 
 
 class ZhiluError(Exception):
@@ -65,10 +80,11 @@ class ZhiluError(Exception):
     def __init__(
         self, message: T | str, *, param: str | None = None, code: str | None = None, fix: str | None = None
     ) -> None:
-        self.message = T.of(message)
+        message = T.of(message)
+        self.message = T(mask_passwords(message.en), mask_passwords(message.zh))
         self.param = param
         self.code = code or self.kind
-        self.fix = fix
+        self.fix = mask_passwords(fix) if fix else fix
         super().__init__(self.message.en)
 
     def __str__(self) -> str:
@@ -128,6 +144,15 @@ class UpstreamError(ZhiluError):
 class UnreachableError(UpstreamError):
     http_status = 503
     kind = "unreachable"
+
+
+class StorageError(ZhiluError):
+    http_status = 507
+    kind = "storage"
+
+
+class DamagedError(StorageError):
+    kind = "damaged"
 
 
 class BusyError(ZhiluError):

@@ -1,18 +1,22 @@
-"""The data home: one folder that holds everything of a person's, and the two ways to write into it safely."""
+"""The data home: one folder that holds everything of a person's, the two ways to write into it safely, and what it means
+when the disk says no."""
 
 from __future__ import annotations
 
+import errno
 import os
+import sqlite3
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from zhilu.errors import InputError
+from zhilu.errors import BusyError, DamagedError, InputError, StorageError, ZhiluError
 from zhilu.messages import T
 
-__all__ = ["Home", "atomic_write", "file_lock"]
+__all__ = ["Home", "atomic_write", "file_lock", "storage_error"]
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,11 @@ class Home:
         return self.path / "run"
 
     def ensure(self) -> Home:
-        """Create the home (0700: it holds documents and keys) and its folders.
+        """Create the home (0700: it holds documents and keys) and its folders; take from others what they could read.
 
         Raises:
-            InputError: the path cannot be a folder we may write to.
+            InputError: the path cannot be a folder that is ours alone and that we may write to.
+            StorageError: it is on a read-only disk, or may only be read by us.
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -84,7 +89,10 @@ class Home:
                 self.logs, self.cache, self.run,
             ):  # fmt: skip
                 folder.mkdir(mode=0o700, exist_ok=True)
+            self._close_to_others()
         except OSError as error:
+            if error.errno in _DISK_SAYS_NO:
+                raise storage_error(error, self.path) or error from error
             raise InputError(
                 T(
                     en=f"The data home {str(self.path)!r} cannot be used: {error.strerror or error}.",
@@ -93,7 +101,31 @@ class Home:
                 param="home",
                 fix="export ZHILU_HOME=/a/folder/you/can/write",
             ) from error
+        if not os.access(self.path, os.W_OK):
+            raise storage_error(OSError(errno.EROFS, os.strerror(errno.EROFS)), self.path) or AssertionError
         return self
+
+    def _close_to_others(self) -> None:
+        """A folder that was there before may be open to every user of the machine (a umask of 022 makes it 0755).
+
+        A file system without modes (a Windows disk under WSL) takes the change and forgets it: there it cannot be had.
+        """
+        mode = stat.S_IMODE(self.path.stat().st_mode)
+        if os.name == "nt" or not mode & 0o077:
+            return
+        try:
+            self.path.chmod(mode & 0o700)
+        except PermissionError as error:
+            raise InputError(
+                T(
+                    en=f"The data home {str(self.path)!r} is open to other users of this machine (mode {mode:04o}), and it "
+                    "belongs to somebody else, so that this cannot be changed.",
+                    zh=f"数据目录 {str(self.path)!r} 可被本机其他用户访问（权限 {mode:04o}），而且属于别的用户，无法修改。",
+                ),
+                param="home",
+                code="home_not_private",
+                fix=f"sudo chown $(id -u) {self.path} && chmod 700 {self.path}",
+            ) from error
 
 
 def atomic_write(path: Path, content: bytes | str) -> None:
@@ -153,3 +185,77 @@ def file_lock(path: Path, *, blocking: bool = True) -> Iterator[bool]:
             yield True
         finally:
             fcntl.flock(file, fcntl.LOCK_UN)
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+_DISK_SAYS_NO = (*_FULL, errno.EROFS, errno.EIO)
+
+
+def storage_error(error: BaseException, path: Path | str | None = None, *, fix: str | None = None) -> ZhiluError | None:
+    """What an error of the disk or of SQLite means, in one sentence with the next step; None if it is neither.
+
+    Args:
+        error: an ``OSError``, a ``sqlite3.Error``, or SQLAlchemy's around one (its ``orig``).
+        path: the file or folder that was used, if the error does not name it.
+        fix: the command that mends this file if it is damaged.
+    """
+    inner = getattr(error, "orig", None) or error
+    if isinstance(inner, OSError):
+        if inner.errno not in (*_DISK_SAYS_NO, *_READ_ONLY):
+            return None
+        kind = "full" if inner.errno in _FULL else "read_only" if inner.errno in _READ_ONLY else "io"
+        return _said(kind, str(inner.filename or path or "?"), inner.strerror or str(inner), fix)
+    if not isinstance(inner, sqlite3.Error):
+        return None
+    text = str(inner).lower()
+    # By its words: Python 3.10 knows no sqlite_errorcode. They are those of sqlite3_errstr, the same since 2013.
+    for words, kind in _SQLITE_SAYS:
+        if words in text:
+            return _said(kind, str(path or "?"), str(inner), fix)
+    return None
+
+
+_SQLITE_SAYS = (
+    ("is full", "full"),
+    ("readonly", "read_only"),
+    ("read-only", "read_only"),
+    ("unable to open", "read_only"),
+    ("disk i/o error", "io"),
+    ("is locked", "busy"),
+    ("not a database", "damaged"),
+    ("malformed", "damaged"),
+    ("invalid fts5 file format", "damaged"),
+    ("no such table", "damaged"),
+    ("no such column", "damaged"),
+)
+
+
+def _said(kind: str, path: str, reason: str, fix: str | None) -> ZhiluError:
+    if kind == "busy":
+        return BusyError(
+            T(f"{path!r} is in use by another program ({reason}).", f"{path!r} 正被其他程序占用（{reason}）。"),
+            code="database_locked", retry_after=5, fix=f"fuser {path}",
+        )  # fmt: skip
+    if kind == "damaged":
+        return DamagedError(T(f"{path!r} is damaged ({reason}).", f"{path!r} 已损坏（{reason}）。"), fix=fix)
+    if kind == "full":
+        return StorageError(
+            T(
+                f"The disk is full: {path!r} could not be written ({reason}). What was saved before is unharmed.",
+                f"磁盘已满：{path!r} 无法写入（{reason}）。之前保存的内容没有受损。",
+            ),
+            code="disk_full", fix="df -h",
+        )  # fmt: skip
+    if kind == "read_only":
+        return StorageError(
+            T(
+                f"{path!r} cannot be written: the disk or the folder is read-only for you ({reason}).",
+                f"{path!r} 无法写入：磁盘或目录对你是只读的（{reason}）。",
+            ),
+            code="read_only", fix=f"ls -ld {path}",
+        )  # fmt: skip
+    return StorageError(
+        T(f"The disk failed at {path!r} ({reason}).", f"磁盘在 {path!r} 处出错（{reason}）。"),
+        code="disk_failed", fix="zhilu doctor",
+    )  # fmt: skip

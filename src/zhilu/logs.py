@@ -1,6 +1,7 @@
 """Structured logs: one event name with fields, as text for a person or as JSON lines for a machine, to stderr.
 
-Secrets never reach a log: fields whose names look like a key are masked before anything is written.
+Secrets never reach a log: fields whose names look like a key are masked before anything is written, and so is what stands
+before the "@" of a URL, wherever in the line.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+
+from zhilu.errors import mask_passwords
 
 __all__ = ["configure_logs", "get_logger"]
 
@@ -27,6 +30,15 @@ def _mask_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -
         if any(word in key.lower() for word in _SECRET_WORDS) and event[key]:
             event[key] = "***"
     return event
+
+
+def _masked(renderer: Any) -> Any:
+    """The renderer, with the passwords of URLs out of the whole line: a traceback and a library's words hold them, too."""
+
+    def render(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+        return mask_passwords(str(renderer(logger, method, event)))
+
+    return render
 
 
 def configure_logs(level: str = "info", style: str = "text") -> None:
@@ -55,7 +67,7 @@ def configure_logs(level: str = "info", style: str = "text") -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                renderer,
+                _masked(renderer),
             ],
         )
     )

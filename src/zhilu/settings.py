@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
-from zhilu.errors import SettingsError, nearest
+from zhilu.errors import SettingsError, mask_passwords, nearest
 from zhilu.home import Home, atomic_write, file_lock
 from zhilu.messages import T
 
@@ -23,13 +23,24 @@ if sys.version_info >= (3, 11):
 else:  # pragma: no cover - 3.10 only
     import tomli as tomllib
 
-__all__ = ["DESCRIPTIONS", "Settings", "Source", "describe_settings", "load_settings", "store_setting", "unset_setting"]
+__all__ = [
+    "DESCRIPTIONS",
+    "NAMES_CODE",
+    "Settings",
+    "Source",
+    "describe_settings",
+    "load_settings",
+    "store_setting",
+    "unset_setting",
+]
 
 Source = Literal["default", "file", "env", "flag"]
 
 # Variables of ours that are not settings: the environment check must not call them unknown.
 _NOT_SETTINGS = {"ZHILU_HOME", "ZHILU_DATA", "ZHILU_KILLS", "ZHILU_TEST_MODELS", "ZHILU_TORCH_INDEX", "ZHILU_NODE"}
 _SECRET = {"api_key", "database_url"}
+# A value "module:ATTRIBUTE" of these is imported: a person may say so in a terminal, a request may not.
+NAMES_CODE = frozenset({"embedder"})
 
 
 class Settings(BaseModel):
@@ -190,6 +201,15 @@ def store_setting(home: Home, key: str, value: Any) -> None:
                 fix="export ZHILU_HOME=FOLDER",
             )
         raise SettingsError(_unknown(key, "flag"), param=key, fix="zhilu settings list")
+    if isinstance(value, str) and "://***@" in value:
+        raise SettingsError(
+            T(
+                f"{key}: the *** stands for a password that is not shown. Give the whole URL.",
+                f"{key}：*** 是被隐藏的密码。请填写完整地址。",
+            ),
+            param=key,
+            fix=f"zhilu settings set {key} URL",
+        )
     checked = load_settings({"home": str(home.path), key: value}, env={})
     _edit_file(home, {key: getattr(checked, key)})
 
@@ -220,10 +240,12 @@ def describe_settings(settings: Settings) -> list[dict[str, Any]]:
         schema = properties[key]
         types = [schema, *schema.get("anyOf", [])]
         value = getattr(settings, key)
+        if isinstance(value, str | Path):
+            value = mask_passwords(str(value))  # of a URL with a password in it
         rows.append(
             {
                 "key": key,
-                "value": "••••••••" if key in _SECRET and value else str(value) if isinstance(value, Path) else value,
+                "value": "••••••••" if key in _SECRET and value else value,
                 "default": "~/.zhilu" if key == "home" else field.default,
                 "source": settings.source_of(key),
                 "type": next((t["type"] for t in types if t.get("type", "null") != "null"), "string"),

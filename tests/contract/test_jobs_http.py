@@ -84,11 +84,11 @@ def test_an_unknown_job_is_a_404_in_both_languages(client, path):
 def test_the_stream_of_all_jobs_tells_every_change(store, tmp_path):
     async def listen():
         stream = routes._all_changes(store)
-        assert (await anext(stream)).startswith(":")
+        assert (await anext(stream)).startswith(b":")
         job = await asyncio.to_thread(submit, store, tmp_path)
         statuses = []
         async for text in stream:
-            for name, data, _ in read_events(text):
+            for name, data, _ in read_events(text.decode()):
                 assert (name, data["id"]) == ("job", job.id)
                 statuses.append(data["status"])
             if statuses[-1:] == ["done"]:

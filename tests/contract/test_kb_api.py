@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,7 @@ from zhilu.host.app import create_app
 from zhilu.jobs import JobStore
 from zhilu.jobs.process import kill_marked
 from zhilu.rag.cli import kb as kb_command
+from zhilu.rag.library import Library
 from zhilu.rag.testing import HASH
 
 HANDBOOK = "# 员工手册\n\n## 年假\n\n入职满一年的员工每年有十五天年假。😀 年假须提前两周申请。\n"
@@ -94,7 +96,7 @@ def upload(http: TestClient, kb: str, *files: tuple[str, bytes]) -> Any:
 @pytest.fixture
 def filled(http: TestClient, context: Context) -> str:
     """A knowledge base with both documents, read by a real job."""
-    kb = http.post("/zhilu/v1/kbs", json={"name": "手册", "embedder": HASH.name}).json()
+    kb = Library(context).create("手册", embedder=HASH.name).info().model_dump()  # code of one's own: not over HTTP
     answer = upload(http, kb["id"], ("handbook.md", HANDBOOK.encode()), ("guide.md", GUIDE.encode())).json()
     assert JobStore(context).wait(answer["job"]["id"], timeout=60).result == {
         "ready": 2, "failed": 0, "documents": [d["id"] for d in answer["documents"]],
@@ -242,3 +244,33 @@ def test_a_failed_document_is_exit_code_1_and_a_refused_file_2(context: Context,
     assert result.exit_code == 1 and "damaged" in result.output
     (tmp_path / "empty.txt").touch()
     assert run(context, "add", "k", str(tmp_path / "empty.txt")).exit_code == 2
+
+
+def test_no_request_imports_a_module(http: TestClient, context: Context) -> None:
+    """``"module:ATTRIBUTE"`` as an embedder is code of one's own, which only the command line may name."""
+    for name in ("this:s", "this", "zhilu.rag.testing:HASH", "os:system"):
+        answer = http.post("/zhilu/v1/kbs", json={"name": "k", "embedder": name})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found"), name
+        if ":" in name:
+            refused = http.put("/zhilu/v1/settings/embedder", json={"value": name})
+            assert refused.status_code == 403 and context.reload_settings().embedder == "auto"
+    assert "this" not in sys.modules
+    assert http.get("/zhilu/v1/kbs").json() == []
+    assert http.post("/zhilu/v1/kbs", json={"name": "k", "embedder": "zhilu-embed"}).status_code == 201
+
+
+def test_a_folder_s_links_are_passed_over_and_said(context: Context, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("the key of the safe")
+    folder = tmp_path / "docs"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "a.txt").write_text("an own file")
+    (folder / "link.txt").symlink_to(secret)
+    (folder / "linked").symlink_to(tmp_path)
+    assert run(context, "create", "k", "--embedder", "none").exit_code == 0
+    added = run(context, "add", "k", str(folder), "--no-wait", "--json")
+    assert added.exit_code == 0, added.output
+    assert "link.txt" in added.stderr and "symbolic link" in added.stderr
+    assert [d.name for d in Library(context).open("k").documents()] == ["a.txt"]
+    assert run(context, "add", "k", str(folder / "link.txt"), "--no-wait").exit_code == 0  # a person named it
+    assert len(Library(context).open("k").documents()) == 2

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from zhilu import errors
-from zhilu.errors import InputError, NotFoundError, ZhiluError, error_body, nearest
+from zhilu.errors import InputError, NotFoundError, ZhiluError, error_body, mask_passwords, nearest
 from zhilu.messages import T
 
 CLASSES = [getattr(errors, name) for name in errors.__all__ if name[0].isupper()]
@@ -39,3 +39,20 @@ def test_internal_errors_are_not_blamed_on_the_caller() -> None:
 def test_nearest() -> None:
     assert nearest("temprature", ["temperature", "top_p"]) == "temperature"
     assert nearest("zzz", ["temperature"]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("at https://u:p@h/v1: refused", "at https://***@h/v1: refused"),
+        ("https://u:p%40q@h", "https://***@h"),
+        ("https://u:p@q@h/x", "https://***@h/x"),
+        ("https://token@h, https://h/a@b and http://h?q=a@b", "https://***@h, https://h/a@b and http://h?q=a@b"),
+        ("postgresql+psycopg://u:p@h/db", "postgresql+psycopg://***@h/db"),
+        ("nothing to hide: a@b", "nothing to hide: a@b"),
+    ],
+)
+def test_passwords_of_urls_are_masked(text: str, shown: str) -> None:
+    assert mask_passwords(text) == shown
+    body = error_body(ZhiluError(T(text, text), fix=text))["error"]
+    assert shown in (body["message"], body["fix"]) and body["messages"] == {"en": shown, "zh": shown}

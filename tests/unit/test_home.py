@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import errno
 import multiprocessing
+import os
+import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
 
-from zhilu.errors import InputError
-from zhilu.home import Home, atomic_write, file_lock
+from zhilu.errors import BusyError, DamagedError, InputError, StorageError
+from zhilu.home import Home, atomic_write, file_lock, storage_error
 
 
 def test_the_home_is_private(own_home: Path) -> None:
@@ -52,3 +55,52 @@ def test_a_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path: Path
     process.join(20)
     with file_lock(path, blocking=False) as mine:
         assert mine
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are POSIX")
+@pytest.mark.parametrize("mode", [0o755, 0o777, 0o750, 0o701])
+def test_a_home_that_was_open_to_others_is_closed(own_home: Path, mode: int) -> None:
+    own_home.mkdir()
+    own_home.chmod(mode)
+    Home(own_home).ensure()
+    assert stat.S_IMODE(own_home.stat().st_mode) == 0o700
+
+
+def test_a_home_of_somebody_else_that_others_can_read_is_refused(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_home.mkdir(mode=0o755)
+    own_home.chmod(0o755)
+
+    def not_yours(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", not_yours)
+    with pytest.raises(InputError, match="open to other users") as caught:
+        Home(own_home).ensure()
+    assert caught.value.code == "home_not_private" and "chown" in (caught.value.fix or "")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "code"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/x"), StorageError, "disk_full"),
+        (OSError(errno.EROFS, "Read-only file system"), StorageError, "read_only"),
+        (OSError(errno.EIO, "Input/output error"), StorageError, "disk_failed"),
+        (sqlite3.OperationalError("database or disk is full"), StorageError, "disk_full"),
+        (sqlite3.OperationalError("attempt to write a readonly database"), StorageError, "read_only"),
+        (sqlite3.OperationalError("database is locked"), BusyError, "database_locked"),
+        (sqlite3.DatabaseError("file is not a database"), DamagedError, "damaged"),
+        (sqlite3.DatabaseError("database disk image is malformed"), DamagedError, "damaged"),
+    ],
+)
+def test_what_the_disk_says_is_one_clear_error(error: Exception, kind: type[Exception], code: str) -> None:
+    said = storage_error(error, "/data/kb.db", fix="zhilu kb repair x")
+    assert isinstance(said, kind) and said.code == code
+    assert ("/x" if getattr(error, "filename", None) else "/data/kb.db") in said.message.en
+    assert said.fix
+
+
+def test_other_errors_are_not_the_disk_s() -> None:
+    for error in (ValueError("x"), FileNotFoundError(2, "gone"), sqlite3.IntegrityError("UNIQUE constraint failed")):
+        assert storage_error(error) is None

@@ -74,3 +74,18 @@ def test_every_setting_is_described_in_both_languages() -> None:
 
 def test_variables_of_other_meaning_are_not_taken_for_settings(own_home: Path) -> None:
     assert load_settings({}, {"ZHILU_HOME": str(own_home), "ZHILU_DATA": "/data", "ZHILU_KILLS": "3"}).port == 8642
+
+
+def test_a_password_in_a_url_is_shown_nowhere(own_home: Path) -> None:
+    url = "https://anna:s3cret@models.example/v1"
+    store_setting(Home(own_home), "base_url", url)
+    settings = load_settings()
+    assert settings.base_url == url  # what is used
+    rows = {row["key"]: row for row in describe_settings(settings)}
+    assert rows["base_url"]["value"] == "https://***@models.example/v1"
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"base_url": "ftp://anna:s3cret@models.example"})
+    assert "s3cret" not in str(caught.value.message) and "anna" not in str(caught.value.message)
+    with pytest.raises(SettingsError, match="whole URL"):
+        store_setting(Home(own_home), "base_url", rows["base_url"]["value"])  # what the page shows, sent back
+    assert load_settings().base_url == url

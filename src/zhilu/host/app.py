@@ -75,7 +75,8 @@ def create_app(
     if only is None:
         ui.mount(app)
     _answer_errors(app)
-    return Guard(_Language(app), host=context.settings.host, api_key=context.settings.api_key)
+    settings = context.settings
+    return Guard(_Language(app), host=settings.host, api_key=settings.api_key, routes=app.routes)
 
 
 class _Language:

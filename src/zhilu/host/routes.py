@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from zhilu import __version__
 from zhilu.context import Context, context_of
-from zhilu.messages import current_lang
-from zhilu.settings import describe_settings, store_setting, unset_setting
+from zhilu.errors import ForbiddenError
+from zhilu.messages import T, current_lang
+from zhilu.settings import NAMES_CODE, describe_settings, store_setting, unset_setting
 
 __all__ = ["router"]
 
@@ -95,6 +96,15 @@ def list_settings(request: Request) -> list[SettingOut]:
 @router.put("/zhilu/v1/settings/{key}")
 def change_setting(key: str, body: SettingIn, request: Request) -> list[SettingOut]:
     context = context_of(request)
+    if ":" in str(body.value) and key in NAMES_CODE:
+        raise ForbiddenError(
+            T(
+                f"{key} = {body.value!r} names code that would be run: that can only be set on the command line.",
+                f"{key} = {body.value!r} 指向会被执行的代码：只能在命令行里设置。",
+            ),
+            param=key,
+            fix=f"zhilu settings set {key} {body.value}",
+        )
     store_setting(context.home, key, body.value)
     context.reload_settings()
     return _described(context)

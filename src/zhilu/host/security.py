@@ -1,26 +1,27 @@
-"""Who may call: Host and Origin checks, and the key beyond loopback.
+"""Who may call: Host and Origin checks, and the key for all but a short list of public routes.
 
-A server on 127.0.0.1 is still reached by any page the person opens: by a form or fetch from a foreign origin (CSRF), or
-by a name that its owner points at 127.0.0.1 after the page has loaded (DNS rebinding). The first shows in ``Origin``, the
-second in ``Host``; both are refused before anything else runs. See OWASP, "CSRF prevention", and
-"DNS rebinding" in the Fetch-metadata notes.
+A server on 127.0.0.1 is still reached by any page the person opens: by a form or fetch from a foreign origin (CSRF), by
+one that another program of this machine serves on another port, or by a name that its owner points at 127.0.0.1 after
+the page has loaded (DNS rebinding). The first two show in ``Origin``, the third in ``Host``; all are refused before
+anything else runs. See OWASP, "CSRF prevention", and "DNS rebinding" in the Fetch-metadata notes.
 """
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Match
 
-from zhilu.errors import AuthError, ForbiddenError, ZhiluError, error_body
+from zhilu.errors import AuthError, ForbiddenError, NotFoundError, ZhiluError, error_body
 from zhilu.messages import T, pick_lang
 
-__all__ = ["CONTENT_SECURITY_POLICY", "Guard", "is_loopback"]
+__all__ = ["CONTENT_SECURITY_POLICY", "PUBLIC", "Guard", "is_loopback"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -41,11 +42,13 @@ _RAW = [
     (name.lower().encode(), value.encode())
     for name, value in {**_HEADERS, "Content-Security-Policy": CONTENT_SECURITY_POLICY}.items()
 ]
-# Answer without a key: the page itself (it asks for the key) and the liveness check; neither shows anything of a person's.
-_GUARDED = (
-    *("/v1/", "/v2/", "/zhilu/", "/api/", "/metrics", "/tokenize", "/detokenize"),
-    *("/abort_requests", "/invocations", "/load", "/rerank", "/score"),
-)
+# The routes that answer without a key. They show nothing of a person's: whether the server lives, and its version. Besides
+# them only the page's own files do (it asks for the key); every other route, also one added later, wants the key.
+PUBLIC = frozenset({"/health", "/ping", "/version"})
+PAGE = "page"  # the name of the route that serves the workbench's files
+_READS = ("GET", "HEAD", "OPTIONS")
+_PORTS = {"http": 80, "https": 443}
+Origin = tuple[str, str, int]  # scheme, host, port
 
 
 def is_loopback(host: str) -> bool:
@@ -66,6 +69,16 @@ def _hostname(netloc: str) -> str:
         return ""
 
 
+def _origin(url: str) -> Origin | None:
+    """What a page may be told apart by (RFC 6454); None where it is hidden or no address."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    return (parts.scheme, parts.hostname.lower(), port) if parts.hostname and port else None
+
+
 class Guard:
     """ASGI middleware; also sets the security headers of every response.
 
@@ -73,13 +86,15 @@ class Guard:
         app: the application behind it.
         host: the address the server listens on. On loopback, only loopback names are accepted as ``Host``; beyond it a
             key is required, which a rebinding page does not have, so that any name may be used.
-        api_key: when set, every API request must carry it.
+        api_key: when set, every request must carry it, but for ``PUBLIC`` and the page.
+        routes: those of the application, to tell the page from all others.
     """
 
-    def __init__(self, app: Any, *, host: str, api_key: str | None) -> None:
+    def __init__(self, app: Any, *, host: str, api_key: str | None, routes: Sequence[BaseRoute] = ()) -> None:
         self.app = app
         self.local_only = is_loopback(host)
         self.api_key = api_key
+        self.routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -103,8 +118,7 @@ class Guard:
         await self.app(scope, receive, send_with_headers)
 
     def _problem(self, scope: Scope, headers: Headers) -> ZhiluError | None:
-        host = _hostname(headers.get("host", ""))
-        if self.local_only and not is_loopback(host):
+        if self.local_only and not is_loopback(_hostname(headers.get("host", ""))):
             return ForbiddenError(
                 T(
                     f"The Host header {headers.get('host')!r} is not a name of this machine's loopback.",
@@ -113,17 +127,18 @@ class Guard:
                 code="host_not_allowed",
                 fix="http://127.0.0.1:8642",
             )
-        origin = headers.get("origin")
-        if origin is not None:
-            theirs = _hostname(urlsplit(origin).netloc) if "://" in origin else ""
-            if theirs != host and not (self.local_only and is_loopback(theirs)):
-                return ForbiddenError(
-                    T(f"Requests from the origin {origin!r} are refused.", f"拒绝来自 {origin!r} 的跨站请求。"),
-                    code="origin_not_allowed",
-                )
-        elif headers.get("sec-fetch-site") == "cross-site" and scope["method"] not in ("GET", "HEAD"):
-            return ForbiddenError(T("Cross-site requests are refused.", "拒绝跨站请求。"), code="origin_not_allowed")
-        if self.api_key and scope["path"].startswith(_GUARDED) and not self._has_key(headers):
+        has_key = self.api_key is not None and self._has_key(headers)
+        if self._is_foreign(scope, headers, has_key):
+            origin = headers.get("origin") or headers.get("sec-fetch-site")
+            return ForbiddenError(
+                T(
+                    f"Requests from the origin {origin!r} are refused: only the workbench's own page may change things.",
+                    f"拒绝来自 {origin!r} 的跨站请求：只有工作台自己的页面可以修改内容。",
+                ),
+                code="origin_not_allowed",
+                fix="zhilu settings set api_key KEY  # and send it; a proxy removes the Origin header",
+            )
+        if self.api_key and not has_key and not self._is_public(scope):
             return AuthError(
                 T(
                     "This server needs a key: send it as 'Authorization: Bearer KEY'.",
@@ -131,7 +146,38 @@ class Guard:
                 ),
                 code="invalid_api_key",
             )
+        if "\0" in scope["path"]:  # no name of anything, and no path that the system takes
+            return NotFoundError(T(f"There is no {scope['path']!r} here.", f"这里没有 {scope['path']!r}。"))
         return None
+
+    def _is_foreign(self, scope: Scope, headers: Headers, has_key: bool) -> bool:
+        """True for a browser's request from a page that may not make it; programs that are no browser send no ``Origin``.
+
+        Reading is left to pages of this host's other ports (they cannot see the answer); to write, the page must be of
+        our very origin, or carry the key, which no page knows by itself.
+        """
+        reads = scope["method"] in _READS
+        sent = headers.get("origin")
+        if sent is None:
+            site = headers.get("sec-fetch-site")
+            return not reads and (site == "cross-site" or (site == "same-site" and not has_key))
+        host = headers.get("host", "")
+        theirs, ours = _origin(sent), _origin(f"{scope.get('scheme', 'http')}://{host}")
+        if theirs is None:
+            return True
+        if theirs == ours:
+            return False
+        is_ours_by_name = theirs[1] == _hostname(host) or (self.local_only and is_loopback(theirs[1]))
+        return not (is_ours_by_name and (reads or has_key))
+
+    def _is_public(self, scope: Scope) -> bool:
+        if scope["path"] in PUBLIC:
+            return True
+        for route in self.routes:
+            match, _ = route.matches(scope)
+            if match is not Match.NONE:
+                return match is Match.FULL and getattr(route, "name", None) == PAGE
+        return False  # nothing answers there: not told to strangers
 
     def _has_key(self, headers: Headers) -> bool:
         scheme, _, key = headers.get("authorization", "").partition(" ")

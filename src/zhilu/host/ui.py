@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from zhilu.errors import NotFoundError
+from zhilu.host.security import PAGE
 from zhilu.messages import T
 
 __all__ = ["STATIC", "mount"]
@@ -21,15 +22,24 @@ _MISSING = T(
 )
 
 
+def _file(path: str) -> Path | None:
+    """The file of the build at ``path``; None for what is none, or no name that a file could have."""
+    try:
+        wanted = (STATIC / path).resolve()
+        return wanted if path and wanted.is_relative_to(STATIC.resolve()) and wanted.is_file() else None
+    except (OSError, ValueError):
+        return None
+
+
 def mount(app: FastAPI) -> None:
     """Answer every path that is no API: a file of the build, or the page itself (its router reads the path)."""
 
-    @app.get("/{path:path}", include_in_schema=False)
+    @app.get("/{path:path}", include_in_schema=False, name=PAGE)
     def page(path: str, request: Request) -> Response:
         if path.startswith(_API):
             raise NotFoundError(T(f"There is no {request.url.path!r} here.", f"这里没有 {request.url.path!r}。"))
-        wanted = (STATIC / path).resolve()
-        if path and wanted.is_relative_to(STATIC.resolve()) and wanted.is_file():
+        wanted = _file(path)
+        if wanted is not None:
             # Files under assets/ carry a hash of their content in their names.
             age = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
             return FileResponse(wanted, headers={"Cache-Control": age})

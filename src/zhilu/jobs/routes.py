@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from fastapi import APIRouter, FastAPI, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from zhilu import events
 from zhilu.context import context_of
 from zhilu.jobs.base import Job, JobStatus
 from zhilu.jobs.dispatch import Dispatcher
@@ -90,30 +90,30 @@ async def follow_job(
     return _sse(_changes_of(store, job_id, last_event_id))
 
 
-async def _changes_of(store: JobStore, job_id: str, cursor: int) -> AsyncIterator[str]:
+async def _changes_of(store: JobStore, job_id: str, cursor: int) -> AsyncIterator[bytes]:
     yield _event("status", await asyncio.to_thread(store.get, job_id))
     polls = 0
     while True:
         job = await asyncio.to_thread(store.get, job_id)  # before the events: an ended job has no later ones
-        events = await asyncio.to_thread(store.events, job_id, cursor)
-        for position, event in enumerate(events):
+        changes = await asyncio.to_thread(store.events, job_id, cursor)
+        for position, event in enumerate(changes):
             cursor = event.id
             # Only the newest state is known in full: of several progress events at once the last one is told.
             if event.type == "log":
                 yield _event("log", event.data, event.id)
-            elif all(later.type != event.type for later in events[position + 1 :]):
+            elif all(later.type != event.type for later in changes[position + 1 :]):
                 yield _event(event.type, job, event.id)
         if job.ended:
             return
         polls += 1
         if polls % _COMMENT_EVERY == 0:
-            yield ": still here\n\n"
+            yield events.STILL_HERE
         await asyncio.sleep(_POLL)
 
 
-async def _all_changes(store: JobStore) -> AsyncIterator[str]:
+async def _all_changes(store: JobStore) -> AsyncIterator[bytes]:
     cursor, _ = await asyncio.to_thread(store.changed_since, None)
-    yield ": listening\n\n"
+    yield b": listening\n\n"
     polls = 0
     while True:
         cursor, jobs = await asyncio.to_thread(store.changed_since, cursor)
@@ -121,16 +121,13 @@ async def _all_changes(store: JobStore) -> AsyncIterator[str]:
             yield _event("job", job)
         polls += 1
         if polls % _COMMENT_EVERY == 0:
-            yield ": still here\n\n"
+            yield events.STILL_HERE
         await asyncio.sleep(_POLL)
 
 
-def _event(name: str, data: Job | dict[str, Any], event_id: int | None = None) -> str:
-    text = data.model_dump_json() if isinstance(data, Job) else json.dumps(data, ensure_ascii=False)
-    return (f"id: {event_id}\n" if event_id is not None else "") + f"event: {name}\ndata: {text}\n\n"
+def _event(name: str, data: Job | dict[str, Any], event_id: int | None = None) -> bytes:
+    return events.frame(data.model_dump(mode="json") if isinstance(data, Job) else data, name, event_id)
 
 
-def _sse(stream: AsyncIterator[str]) -> StreamingResponse:
-    return StreamingResponse(
-        stream, media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    )
+def _sse(stream: AsyncIterator[bytes]) -> StreamingResponse:
+    return StreamingResponse(stream, media_type=events.MEDIA_TYPE, headers=events.HEADERS)

@@ -186,7 +186,7 @@ def card_markdown(folder: Path) -> dict[str, str]:
     return {"en": found.get("en", some), "zh": found.get("zh", some)}
 
 
-_FRONT_MATTER = re.compile(r"\A---\s*\n(.*?)\n---\s*(?:\n|\Z)", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)\n---[ \t\r]*(?:\n|\Z)", re.DOTALL)
 
 
 def _license(folder: Path) -> str | None:

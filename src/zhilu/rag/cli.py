@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -269,12 +270,27 @@ def remove(context: Context, name: str, documents: tuple[str, ...], yes: bool, a
 
 
 def _expand(paths: tuple[Path, ...]) -> list[Path]:
-    """Files as given; a folder stands for all files below it that are not hidden."""
+    """Files as given; a folder stands for all files below it that are not hidden.
+
+    A symbolic link below a folder is passed over, and said: whoever made the folder (an unpacked archive, a checkout) could
+    point it at any file of this person's.
+    """
     out: list[Path] = []
     for path in paths:
         if path.is_dir():
-            below = (p for p in path.rglob("*") if p.is_file())
-            out += sorted(p for p in below if not any(part.startswith(".") for part in p.relative_to(path).parts))
+            below = sorted(
+                p
+                for folder, _, names in os.walk(path)  # which does not walk into linked folders
+                for p in (Path(folder) / name for name in names)
+                if not any(part.startswith(".") for part in p.relative_to(path).parts)
+            )
+            for link in (p for p in below if p.is_symlink()):
+                said = T(
+                    f"{link}: a symbolic link, passed over; name it to add it",
+                    f"{link}：符号链接，已跳过；如需添加请直接写出它",
+                )
+                click.echo(said.say(), err=True)
+            out += [p for p in below if p.is_file() and not p.is_symlink()]
         else:
             out.append(path)
     return out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Annotated, Any, Literal
@@ -15,16 +14,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from zhilu.client import connect
 from zhilu.context import Context, context_of
 from zhilu.errors import ConflictError, ZhiluError, error_body
+from zhilu.events import HEADERS, MEDIA_TYPE, frame
 from zhilu.jobs import Job
 from zhilu.messages import T
 from zhilu.rag.answer import answer
 from zhilu.rag.answer.pipeline import PASSAGES
-from zhilu.rag.index.embedding import embedder_of
+from zhilu.rag.index.embedding import embedder_of, refuse_unregistered
 from zhilu.rag.index.ingest import requeue_stranded, start_ingestion
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.records import Document, DocumentText, Hit, KbInfo
 from zhilu.rag.retrieve.search import retrieve
+from zhilu.trace import AnswerTrace
 
 __all__ = ["lifespan", "router"]
 
@@ -125,6 +126,8 @@ def list_kbs(request: Request) -> list[KbInfo]:
 @router.post("", status_code=201)
 def create_kb(body: NewKb, request: Request) -> KbInfo:
     """``embedder`` by name, ``none`` for retrieval by words alone, the setting's by default."""
+    if body.embedder:
+        refuse_unregistered(body.embedder)
     return Library(context_of(request)).create(body.name, body.description, body.embedder).info()
 
 
@@ -226,17 +229,17 @@ async def ask(kb_id: str, body: AskBody, request: Request) -> StreamingResponse:
     kb = await asyncio.to_thread(_open, request, kb_id)  # a 404 must come before the stream begins
     history = [turn.model_dump() for turn in body.history]
 
-    async def events() -> AsyncIterator[str]:
+    async def events() -> AsyncIterator[bytes]:
         try:
             async with connect(context) as client:
                 source = answer(context, client, kb.id, body.question, history=history, model=body.model, k=body.k)
                 async with aclosing(source):
                     async for event in source:
-                        yield _sse(event.name, event.data)
+                        yield event.frame()
         except ZhiluError as error:
-            yield _sse("error", error_body(error))
+            yield frame(error_body(error), "error")
 
-    return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return StreamingResponse(events(), media_type=MEDIA_TYPE, headers=HEADERS)
 
 
 @router.get("/{kb_id}/traces")
@@ -245,9 +248,9 @@ def list_traces(kb_id: str, request: Request, limit: Annotated[int, Query(ge=1, 
 
 
 @router.get("/{kb_id}/traces/{trace_id}")
-def get_trace(kb_id: str, trace_id: str, request: Request) -> dict[str, Any]:
+def get_trace(kb_id: str, trace_id: str, request: Request) -> AnswerTrace:
     """All that led to an answer: rewritten query, candidates with each stage's scores, prompt, raw output, verdict."""
-    return _open(request, kb_id).trace(trace_id)
+    return AnswerTrace.model_validate(_open(request, kb_id).trace(trace_id))
 
 
 def _duplicate(name: str, document: Document) -> ConflictError:
@@ -258,7 +261,3 @@ def _duplicate(name: str, document: Document) -> ConflictError:
         ),
         code="duplicate",
     )
-
-
-def _sse(name: str, data: dict[str, Any]) -> str:
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"

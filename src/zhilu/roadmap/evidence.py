@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from zhilu import __version__
-from zhilu.errors import InputError
+from zhilu.errors import InputError, mask_passwords
 from zhilu.gate import Artefact, Figure, Status, Verdict
 from zhilu.home import Home
 from zhilu.messages import T
@@ -94,7 +94,7 @@ class EvidenceStore:
         folder = self._folder(evidence.task)
         folder.mkdir(parents=True, exist_ok=True)
         stem = evidence.checked_at.replace(":", "-")  # a colon is no file name on a Windows disk
-        content = json.dumps(evidence.data(), ensure_ascii=False, indent=1).encode()
+        content = mask_passwords(json.dumps(evidence.data(), ensure_ascii=False, indent=1)).encode()
         handle, name = tempfile.mkstemp(dir=folder, prefix=f".{stem}.", suffix=".tmp")
         draft = Path(name)
         try:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from zhilu import events
 from zhilu.errors import ZhiluError, error_body
 
 __all__ = [
@@ -217,18 +216,13 @@ def model_list(models: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 SSE_DONE = b"data: [DONE]\n\n"
 
 
-# No line ends for an event stream, but clients that read with `splitlines` (httpx's `iter_lines`) cut events there.
-_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
 # Stands for the text that changes in ``sse_frame``; no name or id holds a NUL.
 HOLE = "\0"
 
 
 def sse(data: Mapping[str, Any], event: str | None = None) -> bytes:
-    """One event. OpenAI's streams have no event name; the workbench's have."""
-    head = f"event: {event}\n" if event else ""
-    return f"{head}data: {_one_line(data)}\n\n".encode()
+    """One event; see ``zhilu.events``."""
+    return events.frame(data, event)
 
 
 def sse_frame(data: Mapping[str, Any]) -> Callable[[str], bytes]:
@@ -236,13 +230,8 @@ def sse_frame(data: Mapping[str, Any]) -> Callable[[str], bytes]:
 
     Of a stream nearly all events are of this kind, and writing the rest of them anew takes longer than the text.
     """
-    head, tail = sse(data).split(_one_line(HOLE).encode())
-    return lambda text: head + _one_line(text).encode() + tail
-
-
-def _one_line(data: Any) -> str:
-    text = _ENCODER.encode(data)
-    return text if text.isascii() else _LINE_ENDS.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    head, tail = sse(data).split(events.one_line(HOLE).encode())
+    return lambda text: head + events.one_line(text).encode() + tail
 
 
 def sse_error(error: ZhiluError, lang: str | None = None, event: str | None = None) -> bytes:

@@ -11,7 +11,8 @@ import pytest
 from zhilu.client import ModelClient
 from zhilu.context import open_context
 from zhilu.errors import InputError
-from zhilu.rag.answer.pipeline import Event, answer
+from zhilu.events import Event
+from zhilu.rag.answer.pipeline import answer
 from zhilu.rag.index.embedding import embedder_of
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.testing import HASH

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import StreamingResponse
@@ -16,6 +14,7 @@ from zhilu.apps.chat.turn import run_turn
 from zhilu.client import connect
 from zhilu.context import context_of
 from zhilu.errors import ZhiluError, error_body
+from zhilu.events import HEADERS, MEDIA_TYPE, frame
 
 __all__ = ["lifespan", "router"]
 
@@ -97,7 +96,7 @@ async def turn(conversation_id: str, body: Turn, request: Request) -> StreamingR
     ConversationStore(context).get(conversation_id)  # a 404 must come before the stream begins
     params = body.params.model_dump(exclude_none=True)
 
-    async def events() -> AsyncIterator[str]:
+    async def events() -> AsyncIterator[bytes]:
         try:
             async with connect(context) as client:
                 turn_events = run_turn(
@@ -105,12 +104,8 @@ async def turn(conversation_id: str, body: Turn, request: Request) -> StreamingR
                 )
                 async with aclosing(turn_events):
                     async for event in turn_events:
-                        yield _sse(event.name, event.data)
+                        yield event.frame()
         except ZhiluError as error:
-            yield _sse("error", {**error_body(error), "assistant": None})
+            yield frame({**error_body(error), "assistant": None}, "error")
 
-    return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-
-
-def _sse(name: str, data: dict[str, Any]) -> str:
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+    return StreamingResponse(events(), media_type=MEDIA_TYPE, headers=HEADERS)

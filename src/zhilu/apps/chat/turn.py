@@ -13,21 +13,14 @@ from zhilu.apps.chat.store import ConversationStore, Message, branch
 from zhilu.client import ModelClient
 from zhilu.context import Context
 from zhilu.errors import InputError, ZhiluError, error_body
+from zhilu.events import Event
 from zhilu.messages import T
 from zhilu.prompts import chat_messages
 
-__all__ = ["TurnEvent", "run_turn"]
+__all__ = ["run_turn"]
 
 # A partial answer is written this often, so that a kill -9 loses at most this many seconds of it.
 SAVE_EVERY_S = 1.0
-
-
-@dataclass(frozen=True)
-class TurnEvent:
-    """``start | retrieved | delta | done | error`` with its data, as sent on the wire."""
-
-    name: str
-    data: dict[str, Any]
 
 
 @dataclass
@@ -46,13 +39,16 @@ async def run_turn(
     parent_id: str | None,
     content: str | None,
     params: dict[str, Any],
-) -> AsyncGenerator[TurnEvent, None]:
-    """Events of one turn. Closing the iterator stops the model and keeps the part that came, marked ``stopped``."""
+) -> AsyncGenerator[Event, None]:
+    """Events of one turn: ``start``, ``retrieved``, ``delta``, then ``done`` or ``error``.
+
+    Closing the iterator stops the model and keeps the part that came, marked ``stopped``.
+    """
     store = ConversationStore(context)
     conversation = store.get(conversation_id)
     model = conversation.model or context.settings.model
     user, assistant = store.begin_turn(conversation_id, parent_id, content, model)
-    yield TurnEvent("start", {"user": _wire(user), "assistant": _wire(assistant)})
+    yield Event("start", {"user": _wire(user), "assistant": _wire(assistant)})
     answer = _Answer()
     status, error = "stopped", None
     try:
@@ -74,14 +70,14 @@ async def run_turn(
     finally:
         final = store.save_answer(assistant.id, content=answer.text, status=status, error=error, **answer.fields)
     if error is not None:
-        yield TurnEvent("error", {"error": error, "assistant": _wire(final)})
+        yield Event("error", {"error": error, "assistant": _wire(final)})
     else:
-        yield TurnEvent("done", {"assistant": _wire(final), "title": store.get(conversation_id).title})
+        yield Event("done", {"assistant": _wire(final), "title": store.get(conversation_id).title})
 
 
 async def _plain(
     client: ModelClient, history: list[Message], model: str, params: dict[str, Any], answer: _Answer
-) -> AsyncIterator[TurnEvent]:
+) -> AsyncIterator[Event]:
     messages = chat_messages([{"role": m.role, "content": m.content} for m in history if m.content])
     async for chunk in client.chat_stream(messages, model=model, **params):
         if chunk.get("usage"):
@@ -92,7 +88,7 @@ async def _plain(
             text = choice.get("delta", {}).get("content")
             if text:
                 answer.text += text
-                yield TurnEvent("delta", {"text": text})
+                yield Event("delta", {"text": text})
 
 
 async def _grounded(
@@ -103,7 +99,7 @@ async def _grounded(
     model: str,
     params: dict[str, Any],
     answer: _Answer,
-) -> AsyncIterator[TurnEvent]:
+) -> AsyncIterator[Event]:
     """The same from the documents of a knowledge base; the pipeline checks the answer against its passages."""
     from zhilu.rag.answer.pipeline import answer as ask
     from zhilu.rag.index.embedding import embedder_of
@@ -130,7 +126,7 @@ async def _grounded(
                     citations=done["citations"], trace_id=done["trace_id"], usage=done["usage"], finish_reason="stop"
                 )
                 continue
-            yield TurnEvent(event.name, event.data)
+            yield event
 
 
 def _wire(message: Message | None) -> dict[str, Any] | None:

@@ -130,8 +130,17 @@ def chat_prompt(tokenizer: Tokenizer, request: wire.ChatRequest | wire.TokenizeR
     if request.continue_final_message:
         text = _without_end(text, str(messages[-1]["content"] or ""))
     # The template writes its own beginning-of-text token.
-    ids = tokenizer.encode(text, add_special_tokens=bool(request.add_special_tokens))
-    return _truncated(ids, request, max_len)
+    return _encoded(tokenizer, text, request, max_len, "messages", bool(request.add_special_tokens))
+
+
+def _encoded(tokenizer: Tokenizer, text: str, request: Any, max_len: int, param: str, special: bool) -> list[int]:
+    """The prompt's tokens, cut where that was asked for; ``max_len`` 0: as many as there are."""
+    length = _length(request, max_len)
+    if length is not None:
+        text = tokenizer.keep_end(text, length, first=request.truncation_side == "right")
+    elif max_len:
+        return tokenizer.encode_within(text, max_len, param, special)
+    return _truncated(tokenizer.encode(text, special), request, max_len)
 
 
 def _without_end(text: str, last: str) -> str:
@@ -151,15 +160,23 @@ def _without_end(text: str, last: str) -> str:
 
 def completion_prompts(tokenizer: Tokenizer, request: wire.CompletionRequest, max_len: int = 0) -> list[list[int]]:
     special = request.add_special_tokens is not False
-    prompts = [tokenizer.encode(p, special) if isinstance(p, str) else list(p) for p in request.prompts]
-    return [_truncated(ids, request, max_len) for ids in prompts]
+    return [
+        _encoded(tokenizer, prompt, request, max_len, "prompt", special)
+        if isinstance(prompt, str)
+        else _truncated(list(prompt), request, max_len)
+        for prompt in request.prompts
+    ]
 
 
 def _truncated(ids: list[int], request: Any, max_len: int) -> list[int]:
-    """Only where it was asked for: a prompt that is too long is an error otherwise. -1: what leaves room for the answer."""
-    length = getattr(request, "truncate_prompt_tokens", None)
-    if length == -1:
-        length = max(1, max_len - (request.token_limit or 1))
+    """Only where it was asked for: a prompt that is too long is an error otherwise."""
+    length = _length(request, max_len)
     if length is None or len(ids) <= length:
         return ids
     return ids[:length] if request.truncation_side == "right" else ids[-length:]
+
+
+def _length(request: Any, max_len: int) -> int | None:
+    """How many tokens of the prompt are to be kept; -1: what leaves room for the answer. None: all of them."""
+    length: int | None = getattr(request, "truncate_prompt_tokens", None)
+    return max(1, max_len - (request.token_limit or 1)) if length == -1 else length

@@ -213,9 +213,10 @@ class _Server:
         self._accept(body)
         engine = self.loaded().engine
         if body.prompt is not None:
-            ids = engine.tokenizer.encode(body.prompt, body.add_special_tokens is not False)
+            special = body.add_special_tokens is not False
+            ids = await asyncio.to_thread(engine.tokenizer.encode, body.prompt, special)
         else:
-            ids = api.chat_prompt(engine.tokenizer, body)
+            ids = await asyncio.to_thread(api.chat_prompt, engine.tokenizer, body)
         reply: dict[str, Any] = {"count": len(ids), "max_model_len": engine.max_len, "tokens": ids, "token_strs": None}
         if body.return_token_strs:
             reply["token_strs"] = [engine.tokenizer.name_of(id) for id in ids]
@@ -231,7 +232,8 @@ class _Server:
                 T(f"tokens: token id {strange} is out of vocabulary", f"tokens：不存在 id 为 {strange} 的 token"),
                 param="tokens",
             )
-        return JSONResponse({"prompt": engine.tokenizer.decode(body.tokens, skip_special_tokens=False)})
+        text = await asyncio.to_thread(engine.tokenizer.decode, body.tokens, skip_special_tokens=False)
+        return JSONResponse({"prompt": text})
 
     async def tokenizer_info(self, request: Request) -> Response:
         return JSONResponse(self.loaded().engine.tokenizer.info())

@@ -15,6 +15,8 @@ from zhilu.messages import T
 
 __all__ = ["Tokenizer"]
 
+_SHORT = 2000  # characters that are encoded in no time
+_EDGE = 64  # tokens around a cut that may differ from those of the whole text
 # Marks that a reader of the text needs, even where a tokenizer calls them special.
 _KEPT = frozenset({"<tool_call>", "</tool_call>", "<think>", "</think>"})
 
@@ -88,7 +90,46 @@ class Tokenizer:
 
     def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
         """Token ids; special tokens written out in ``text`` are recognised, as transformers does."""
-        return list(self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids)
+        if len(text) < _SHORT:
+            return list(self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids)
+        # A batch of one: the library lets go of Python's lock for batches alone, and a megabyte takes seconds.
+        return list(self._tokenizer.encode_batch([text], add_special_tokens=add_special_tokens)[0].ids)
+
+    def encode_within(self, text: str, at_most: int, param: str, add_special_tokens: bool = True) -> list[int]:
+        """Token ids of a prompt that must not have more than ``at_most``; a far longer one is not read to its end.
+
+        Its beginning is encoded first: where that alone is too long, so is the whole. A cut moves the tokens around it and
+        no others, so a beginning that is too long by ``_EDGE`` is certain. The work is bounded by ``at_most``, not by what
+        was sent.
+
+        Raises:
+            InputError: too long (code ``context_length_exceeded``, at the field ``param``).
+        """
+        window = 4 * at_most + _SHORT
+        while window < len(text):
+            found = len(self.encode(text[:window], add_special_tokens))
+            if found > at_most + _EDGE:
+                raise InputError(
+                    T(
+                        f"the context holds {at_most} tokens; the prompt has {len(text)} characters, of which the first "
+                        f"{window} alone are {found} tokens",
+                        f"上下文长度为 {at_most} 个 token；提示词有 {len(text)} 个字符，仅前 {window} 个字符就有 {found} 个 token",
+                    ),
+                    param=param,
+                    code="context_length_exceeded",
+                )
+            window *= 4
+        return self.encode(text, add_special_tokens)
+
+    def keep_end(self, text: str, num_tokens: int, *, first: bool) -> str:
+        """The part of ``text`` that surely holds its first (or last) ``num_tokens`` tokens: to cut what is cut anyway."""
+        window = (num_tokens + _EDGE) * self._longest
+        return text[:window] if first else text[-window:]
+
+    @cached_property
+    def _longest(self) -> int:
+        """Characters of the longest token."""
+        return max(map(len, self._tokenizer.get_vocab()), default=1)
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
         """Text of ``ids``; bytes that are no UTF-8 (yet) become U+FFFD. Ids beyond the vocabulary decode to nothing."""

@@ -17,6 +17,7 @@ _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _RUN = re.compile(rf"[{_HAN}]+|[^\W_{_HAN}]+")
 _ACCENT = re.compile("[\u0300-\u036f]")
 _PREFIX = 5  # letters; "normandy" and "normans" share one
+_LONGEST_KEPT = 64  # characters of a word whose units are remembered: 65,536 of a megabyte each would fill the memory
 _SEEDS = (0, 0x9E3779B9)
 
 
@@ -34,7 +35,7 @@ def units(text: str) -> list[str]:
             found += run
             found += [run[i : i + 2] for i in range(len(run) - 1)]
         else:
-            found += _word_units(run)
+            found += _word_units(run) if len(run) <= _LONGEST_KEPT else _units_of(run)
     return found or [""]
 
 
@@ -67,14 +68,16 @@ def _plain(text: str) -> str:
     return _ACCENT.sub("", unicodedata.normalize("NFKD", text)).lower()
 
 
-@lru_cache(maxsize=65536)
-def _word_units(word: str) -> tuple[str, ...]:
+def _units_of(word: str) -> tuple[str, ...]:
     stem = _stem(word)
     if len(stem) > _PREFIX and stem.isascii() and stem.isalpha():
         return stem, f"^{stem[:_PREFIX]}"
     if stem.isdecimal():
         return stem, f"#{len(stem)}"
     return (stem,)
+
+
+_word_units = lru_cache(maxsize=65536)(_units_of)
 
 
 def _stem(word: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zhilu.client import ModelClient
     from zhilu.context import Context
-    from zhilu.rag.answer.pipeline import Event
+    from zhilu.events import Event
 
 __all__ = ["answer"]
 

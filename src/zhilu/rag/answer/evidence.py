@@ -184,5 +184,5 @@ def quotation(text: str, number: int, lang: Lang) -> str:
 
 def _plain(text: str) -> str:
     """On one line, without the marks of Markdown tables and lists."""
-    text = re.sub(r"^\s*(?:[|>#*+-]+|\d+[.)])\s+|\s*\|\s*$|\*\*", "", " ".join(text.split()))
-    return re.sub(r"\s*\|\s*", " · ", text)
+    text = re.sub(r"^(?:[|>#*+-]+|\d+[.)]) | ?\|$|\*\*", "", " ".join(text.split()))
+    return re.sub(r"(?:(?<! ) +)?\| *", " · ", text)  # a run of blanks is looked at once, where it begins

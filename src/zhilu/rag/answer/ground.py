@@ -11,19 +11,20 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from zhilu.rag.index.lexical import content_terms, terms
 from zhilu.rag.index.split import sentences
+from zhilu.trace import Support
 
 __all__ = ["Grounded", "Located", "ground", "locate", "split_answer"]
-
-Support = Literal["exact", "overlap", "neutral", "beside", "unsure", "unsupported"]
 
 # A free sentence counts as supported if this share of its content words stands in one passage, and all of its numbers.
 OVERLAP = 0.7
 
-_MARK = re.compile(r"\s*[\[【［]\s*(\d{1,3}(?:\s*[,，、]\s*\d{1,3})*)\s*[\]】］]")
+# White space before a mark is looked at once, where its run begins; so are the end marks of a sentence below.
+_MARK = re.compile(r"(?:(?<!\s)\s+)?[\[【［]\s*(\d{1,3}(?:\s*[,，、]\s*\d{1,3})*)\s*[\]】］]")
+_CITED_BEHIND = re.compile(r"(?<![。！？.!?])([。！？.!?]+)((?:\s*[\[【［]\s*\d[\d\s,，、]*[\]】］])+)")
+_QUOTED = re.compile(r"[“\"「『]([^“”\"「」『』]{4,})[”\"」』]")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 
 
@@ -62,7 +63,7 @@ def split_answer(text: str) -> list[tuple[str, tuple[int, ...]]]:
     """Sentences of an answer, each with the passages (from 0) that it cites; the marks are taken out."""
     found: list[tuple[str, tuple[int, ...]]] = []
     # "Paris. [2]" and "Paris [2]." both cite with the sentence before
-    moved = re.sub(r"([。！？.!?]+)((?:\s*[\[【［]\s*\d[\d\s,，、]*[\]】］])+)", r"\2\1", text)
+    moved = _CITED_BEHIND.sub(r"\2\1", text)
     for start, end in sentences(moved):
         piece = moved[start:end]
         cited = [int(n) - 1 for m in _MARK.finditer(piece) for n in re.findall(r"\d+", m.group(1))]
@@ -88,7 +89,7 @@ def ground(sentence: str, claimed: Sequence[int], passages: Sequence[str], quest
     for p in order:
         if span := locate(sentence, passages[p]):
             return Grounded(sentence, "exact", claimed, (p,), Located(p, *span))
-    for quoted in re.findall(r"[“\"「『]([^”\"」』]{4,})[”\"」』]", sentence):
+    for quoted in _QUOTED.findall(sentence):
         for p in order:
             if span := locate(quoted, passages[p]):
                 return Grounded(sentence, "exact", claimed, (p,), Located(p, *span))

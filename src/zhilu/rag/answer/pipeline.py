@@ -12,10 +12,11 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from zhilu.client import ModelClient
 from zhilu.errors import InputError
+from zhilu.events import Event
 from zhilu.rag.answer.evidence import PassageEvidence
 from zhilu.rag.answer.fit import ANSWER_TOKENS, Prompt, fit
 from zhilu.rag.answer.settle import MIN_COVERAGE, Reply, Settled, evidence_of, is_worth_asking, next_sentences, settle
@@ -24,15 +25,11 @@ from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import Citation, Hit, utc_now
 from zhilu.rag.retrieve.followup import stand_alone
 from zhilu.rag.retrieve.search import Retrieved, retrieve
+from zhilu.trace import AnswerTrace
 
-__all__ = ["PASSAGES", "Event", "answer"]
+__all__ = ["PASSAGES", "answer"]
 
 PASSAGES = 4  # passages in the prompt by default
-
-
-class Event(NamedTuple):
-    name: str
-    data: dict[str, Any]
 
 
 async def answer(
@@ -66,10 +63,10 @@ async def answer(
         yield Event("delta", {"text": settled.text})
     citations = _citations(found.hits, settled)
     trace = _trace(question, rewrite, found, prompt, reply, settled, citations, model, started, retrieved_s)
-    await asyncio.to_thread(kb.add_trace, trace)
+    await asyncio.to_thread(kb.add_trace, trace.model_dump())
     yield Event(
         "done",
-        {key: trace[key] for key in ("answer", "refused", "citations", "usage", "verdict")} | {"trace_id": trace["id"]},
+        trace.model_dump(include={"answer", "refused", "citations", "usage", "verdict"}) | {"trace_id": trace.id},
     )
 
 
@@ -124,9 +121,9 @@ def _citations(hits: Sequence[Hit], settled: Settled | None) -> list[Citation]:
 def _trace(
     question: str, rewrite: dict[str, Any] | None, found: Retrieved, prompt: Prompt | None, reply: Reply,
     settled: Settled, citations: Sequence[Citation], model: str, started: float, retrieved_s: float,
-) -> dict[str, Any]:  # fmt: skip
+) -> AnswerTrace:  # fmt: skip
     """All that led to the answer, in the order it happened."""
-    return {
+    return AnswerTrace.model_validate({
         "id": secrets.token_hex(8),
         "created_at": utc_now(),
         "question": question,
@@ -156,4 +153,4 @@ def _trace(
         "refused": settled.refused,
         "citations": [c.model_dump() for c in citations],
         "seconds": round(time.perf_counter() - started, 4),
-    }  # fmt: skip
+    })  # fmt: skip

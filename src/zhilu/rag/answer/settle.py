@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from zhilu.prompts import REFUSAL, is_refusal, language_of
 from zhilu.rag.answer.evidence import PassageEvidence, quotation
@@ -13,6 +13,7 @@ from zhilu.rag.answer.ground import Grounded, Located, ground, split_answer
 from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.records import Hit
 from zhilu.rag.retrieve.search import Retrieved
+from zhilu.trace import Outcome
 
 __all__ = ["MIN_COVERAGE", "Reply", "Settled", "evidence_of", "is_worth_asking", "next_sentences", "settle"]
 
@@ -26,8 +27,6 @@ MIN_COVERAGE_QUOTE = 0.5
 # sentence is quoted instead. The same of a refusal: zhilu-nano's are all below 0.4 on XQuAD and hit answerable questions
 # as often as others; a model that knows is above 0.9.
 MIN_CONFIDENCE = 0.6
-
-Outcome = Literal["grounded", "quoted", "refused_by_retrieval", "refused_by_model", "refused_unsupported"]
 
 
 @dataclass

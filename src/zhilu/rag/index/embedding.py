@@ -16,7 +16,7 @@ from zhilu.registry import Registry
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["NONE", "TextEmbedder", "choose_embedder", "embedder_of"]
+__all__ = ["NONE", "TextEmbedder", "choose_embedder", "embedder_of", "refuse_unregistered"]
 
 NONE = "none"
 
@@ -77,3 +77,18 @@ def choose_embedder(context: Context, wanted: str | None = None) -> tuple[str, i
             raise
         return NONE, 0
     return (embedder.name, embedder.dim) if embedder is not None else (NONE, 0)
+
+
+def refuse_unregistered(name: str) -> None:
+    """Refuse what is no name of an installed embedder: ``"module:ATTRIBUTE"`` runs code, which only the command line may ask.
+
+    Raises:
+        NotFoundError: names what there is, and the nearest.
+    """
+    from zhilu.models.embedders import embedder_names
+
+    known: Registry[str] = Registry(T("embedder", "向量模型"))
+    for each in (NONE, "auto", *embedder_names()):
+        known.add(each, each)
+    if name not in known:
+        known.get(name)  # raises

@@ -23,10 +23,11 @@ CHUNK_TOKENS = 220
 OVERLAP_TOKENS = 30
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af"
-_TOKEN = re.compile(rf"[{_HAN}]|[^\W_{_HAN}]{{1,6}}|[^\w\s]|_")
+# White space counts where it is so long that it is no layout any more: else a chunk could hold megabytes of it.
+_TOKEN = re.compile(rf"[{_HAN}]|[^\W_{_HAN}]{{1,6}}|[^\w\s]|_|\s{{64}}")
 _SENTENCE_END = re.compile(
     r"[。！？；…]+[”’」』）)\"']*"  # Chinese marks end a sentence wherever they stand
-    r"|[.!?]+[\"')\]”’]*(?=\s|$)"  # Latin ones only before a space
+    r"|(?<![.!?])[.!?]+[\"')\]”’]*(?=\s|$)"  # Latin ones only before a space; looked at once, where their run begins
     r"|\n+"
 )
 _ABBREVIATION = re.compile(
@@ -35,6 +36,7 @@ _ABBREVIATION = re.compile(
 )
 _CLAUSE = re.compile(r"[，、,:：;]\s*|\s+")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
+_TITLE = 200  # characters of a heading that go into a path: each chunk below it carries them
 _WRAP_COLUMNS = 60  # a line at least this wide is taken for a full one
 _NEW_BLOCK = re.compile(r"[ \t]*(?:[-*+>|#•]|\d{1,3}[.)、]|```|~~~|$)", re.MULTILINE)
 _TABLE_ROW = re.compile(r"^\s*\|.*\|\s*$")
@@ -107,7 +109,7 @@ class _Paths:
         open_now: list[Heading] = []
         for heading in outline:
             open_now = [h for h in open_now if h.level < heading.level] + [heading]
-            self._paths.append(" › ".join(h.title for h in open_now))
+            self._paths.append(" › ".join(h.title[:_TITLE] for h in open_now))
 
     def at(self, offset: int) -> str:
         index = bisect_right(self.starts, offset) - 1
@@ -179,11 +181,12 @@ def _only_headings(text: str, start: int, end: int, starts: Set[int]) -> bool:
 def _sections(text: str, outline: Sequence[Heading]) -> Iterator[tuple[int, int]]:
     """Spans between headings; a heading with no text of its own stays with the section that follows it."""
     starts = frozenset(h.start for h in outline)
-    begin = 0
+    begin = at = 0  # what lies between them is known to hold headings alone
     for cut in sorted(starts):
-        if cut > 0 and not _only_headings(text, begin, cut, starts):
+        if cut > 0 and not _only_headings(text, at, cut, starts):
             yield begin, cut
             begin = cut
+        at = cut
     yield begin, len(text)
 
 

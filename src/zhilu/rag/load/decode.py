@@ -26,23 +26,23 @@ _SAMPLE = 200_000  # bytes looked at by the detectors; decoding itself always re
 _KEEP = frozenset("\n\t\u200d\u200c")  # control and format characters that carry meaning
 
 
-def decode(data: bytes) -> tuple[str, str]:
-    """``(text, encoding)`` of a text file.
+def decode(data: bytes, *, is_whole: bool = True) -> tuple[str, str]:
+    """``(text, encoding)`` of a text file, or of its beginning: a character that the end cuts in two then counts as none.
 
     Raises:
         InputError: the bytes are no text in any encoding known here (code ``not_text``).
     """
     for bom, encoding in _BOMS:
         if data.startswith(bom):
-            return _or_refuse(_try(data, encoding), encoding)
-    if (text := _try(data, "utf-8")) is not None:
+            return _or_refuse(_try(data, encoding, is_whole), encoding)
+    if (text := _try(data, "utf-8", is_whole)) is not None:
         return _or_refuse(text, "utf-8")
     if _has_binary_bytes(data[:_SAMPLE]):
         raise _not_text()
     name = _chinese_encoding(data[:_SAMPLE]) or _detected(data[:_SAMPLE])
     if name is None:
         raise _not_text()
-    return _or_refuse(_try(data, name), name)
+    return _or_refuse(_try(data, name, is_whole), name)
 
 
 def clean(text: str) -> str:
@@ -53,9 +53,9 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _try(data: bytes, encoding: str) -> str | None:
+def _try(data: bytes, encoding: str, is_whole: bool) -> str | None:
     try:
-        return data.decode(encoding)
+        return codecs.getincrementaldecoder(encoding)().decode(data, final=is_whole)
     except (UnicodeDecodeError, LookupError):
         return None
 
@@ -79,7 +79,7 @@ def _chinese_encoding(sample: bytes) -> str | None:
     """``gb18030`` or ``big5hkscs`` if the sample reads as everyday Chinese in it, else None."""
     best: tuple[float, str] = (0.0, "")
     for encoding, low, high in (("gb18030", 0xB0, 0xD7), ("big5hkscs", 0xA4, 0xC6)):
-        text = _try_prefix(sample, encoding)
+        text = _try(sample, encoding, is_whole=False)  # the sample's end may cut a character
         if text is None:
             continue
         wide = [c for c in text if ord(c) >= 0x80]
@@ -89,15 +89,6 @@ def _chinese_encoding(sample: bytes) -> str | None:
         common = sum(low <= c.encode(encoding)[0] <= high and len(c.encode(encoding)) == 2 for c in han)
         best = max(best, (common / len(wide), encoding))
     return best[1] if best[0] >= 0.5 else None
-
-
-def _try_prefix(sample: bytes, encoding: str) -> str | None:
-    """Like ``_try`` but a character cut in two at the sample's end does not count."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    try:
-        return decoder.decode(sample, final=False)
-    except UnicodeDecodeError:
-        return None
 
 
 def _detected(sample: bytes) -> str | None:

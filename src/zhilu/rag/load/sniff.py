@@ -1,4 +1,8 @@
-"""Which format a file is, told from its bytes. The name only decides between Markdown and plain text."""
+"""Which format a file is, told from its first bytes. The name only decides between Markdown and plain text.
+
+This runs in the gateway, before a file is taken: so it looks at a bounded beginning only, and each character a bounded
+number of times. What needs the whole file is the loader's, in its limited process.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,10 @@ from zhilu.rag.load.decode import decode
 
 __all__ = ["sniff"]
 
-_HTML = re.compile(r"\A\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
-_MARKDOWN = re.compile(r"^(?:#{1,6} \S|```|~~~|\s*[-*+] \[[ x]\] |\|(?:\s*:?-+:?\s*\|)+\s*$|\[[^\]]+\]: \S)", re.M)
+_HTML = re.compile(r"<(?:!doctype[ \t\n]+html|html|head|body)\b", re.IGNORECASE)
+_MARKDOWN = re.compile(
+    r"^(?:#{1,6} \S|```|~~~|[ \t]*[-*+] \[[ x]\] |\|(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*$|\[[^\]\n]+\]: \S)", re.MULTILINE
+)
 _HEAD = 64 * 1024
 # Formats people do drop here, each named in the refusal with what to do instead.
 _FOREIGN: tuple[tuple[bytes, int, T], ...] = (
@@ -56,8 +62,8 @@ def sniff(path: Path, name: str, limits: Limits) -> str:
             raise _unsupported(what)
     if not head.strip() and size <= _HEAD:
         raise nothing_to_read()
-    text = _decode_head(head, path, size)
-    if _HTML.match(text):
+    text = decode(head, is_whole=size <= _HEAD)[0][:20_000]
+    if _is_html(text):
         return "html"
     suffix = PurePath(name).suffix.lower()
     if suffix in (".md", ".markdown", ".mdx"):
@@ -65,17 +71,23 @@ def sniff(path: Path, name: str, limits: Limits) -> str:
     return "markdown" if suffix not in (".txt", ".csv", ".log") and len(_MARKDOWN.findall(text)) >= 2 else "text"
 
 
-def _decode_head(head: bytes, path: Path, size: int) -> str:
-    """The beginning as text; a multi-byte character cut at the end of the sample must not make a text a binary."""
-    if size > _HEAD:
-        with path.open("rb") as file:
-            head += file.readline(1 << 20)
-    try:
-        return decode(head)[0][:20_000]
-    except InputError:
-        if size <= _HEAD:
-            raise
-        return decode(path.read_bytes())[0][:20_000]
+def _is_html(text: str) -> bool:
+    """True if the first tag, behind an XML declaration and comments, is one that a page begins with."""
+    at = _skip_space(text, 0)
+    if text.startswith("<?xml", at):
+        at = _skip_space(text, text.find("?>", at) + 2)
+    while text.startswith("<!--", at):
+        end = text.find("-->", at + 4)
+        if end < 0:
+            return False
+        at = _skip_space(text, end + 3)
+    return _HTML.match(text, at) is not None
+
+
+def _skip_space(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
 
 
 def _sniff_zip(path: Path, limits: Limits) -> str:

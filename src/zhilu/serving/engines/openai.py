@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from zhilu.errors import InputError
 from zhilu.messages import T
@@ -46,11 +47,15 @@ class OpenAIEngine:
                 fix=f"zhilu serve {model.name} --engine openai --base-url https://HOST/v1",
             )
         key = options.api_key or os.environ.get("OPENAI_API_KEY")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        if parts.username and not key:  # the URL's own user and password: sent, and no part of the URL that is shown
+            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            headers = {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
         return Launch(
-            url=base_url.removesuffix("/v1"),
+            url=urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).removesuffix("/v1"),
             ready_path="/v1/models",
             model=options.remote_model or model.name,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers=headers,
         )
 
 

@@ -25,7 +25,7 @@ from zhilu.errors import BusyError, InputError, TooLargeError, UnreachableError,
 from zhilu.logs import get_logger
 from zhilu.messages import T
 from zhilu.serving.gateway.ledger import CLIENT_LEFT, exchange_of
-from zhilu.serving.gateway.needs import refuse_beyond
+from zhilu.serving.gateway.needs import refuse_beyond, refuse_endless
 from zhilu.serving.gateway.stream import EventStream
 from zhilu.serving.gateway.upstream import Route, Upstream
 from zhilu.serving.served import Served
@@ -151,6 +151,8 @@ class Relay(_Answering):
         async with self.upstream.route(name) as route:
             self.exchange.model = name
             refuse_beyond(route.served.facts, self.endpoint, body)
+            if self.endpoint != "/tokenize":  # which is there to say how long a text is
+                refuse_endless(route.served.max_len, body, raw)
             try:
                 await self._exchange_bytes(route, data, body, raw)
             except httpx.HTTPError as error:
@@ -220,7 +222,9 @@ class TranslatingRelay(_Answering):
                 return
             body = {"model": route.model, **dialect.body()}
             kind = wire.CompletionRequest if dialect.endpoint == "/v1/completions" else wire.ChatRequest
-            refuse_beyond(route.served.facts, dialect.endpoint, wire.parse_request(kind, body))
+            request = wire.parse_request(kind, body)
+            refuse_beyond(route.served.facts, dialect.endpoint, request)
+            refuse_endless(route.served.max_len, request, raw)
             try:
                 await self._exchange_words(route, dialect, json.dumps(body, ensure_ascii=False).encode())
             except httpx.HTTPError as error:
