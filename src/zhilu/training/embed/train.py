@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import threading
 import time
@@ -26,6 +25,7 @@ from zhilu.training.embed.batches import Batch, Batches
 from zhilu.training.embed.data import Corpus, read_corpus
 from zhilu.training.embed.export import export
 from zhilu.training.embed.model import Bags, StaticModel, Vocabulary, word_overlap
+from zhilu.training.loop import Run, warmup_stable_decay
 from zhilu.training.nano.data import data_folder
 
 __all__ = ["Recipe", "loss_of", "train"]
@@ -105,7 +105,7 @@ def train(
             curve.write(json.dumps(line) + "\n")
             curve.flush()
             report(line)
-    run.save()
+    run.save(asdict(recipe))
     return export(run.model, vocabulary, out / "weights")
 
 
@@ -116,14 +116,12 @@ def _corpus(recipe: Recipe, data: Path | None, out: Path, report: Callable[[dict
     return Corpus.open(path)
 
 
-class _Run:
-    """The state of a run: what a checkpoint holds."""
+class _Run(Run):
+    model: StaticModel
 
     def __init__(self, recipe: Recipe, vocabulary: Vocabulary, out: Path) -> None:
-        self.recipe, self.vocabulary, self.path = recipe, vocabulary, out / "checkpoint.pt"
-        generator = torch.Generator().manual_seed(recipe.seed)
-        self.model = StaticModel(vocabulary.start, recipe.dim, generator)
-        model = self.model
+        self.recipe, self.vocabulary = recipe, vocabulary
+        model = StaticModel(vocabulary.start, recipe.dim, torch.Generator().manual_seed(recipe.seed))
         self.optimizer = torch.optim.Adam(
             [
                 {"params": [model.table], "lr": recipe.lr},
@@ -131,25 +129,18 @@ class _Run:
             ],
             betas=(0.9, 0.99),
         )
-        self.base = [group["lr"] for group in self.optimizer.param_groups]
-        self.steps, self.stopped, self.saved = 0, False, time.monotonic()
-        self._resume()
+        super().__init__(model, [self.optimizer], out / "checkpoint.pt")
+        self.resume()
 
     def goes_on(self) -> bool:
         return self.steps < self.recipe.steps and not self.stopped
-
-    def stop(self, *_: Any) -> None:
-        """Ask the run to write its checkpoint and end after the step in hand (a signal handler)."""
-        self.stopped = True
 
     def step(self, batch: Batch) -> dict[str, Any]:
         """One optimizer step; returns its line of the curve."""
         began, recipe = time.monotonic(), self.recipe
         torch.manual_seed(recipe.seed + self.steps)  # dropout, the same after a resume
-        warm = min(1.0, (self.steps + 1) / recipe.warmup_steps)
-        share = warm * max(0.02, min(1.0, (1 - self.steps / recipe.steps) / recipe.decay_share))
-        for group, base in zip(self.optimizer.param_groups, self.base, strict=True):
-            group["lr"] = base * share
+        progress = self.steps / recipe.steps
+        self.set_rates(warmup_stable_decay(self.steps, progress, recipe.warmup_steps, recipe.decay_share, floor=0.02))
         self.optimizer.zero_grad()
         loss, figures = loss_of(self.model, batch, self.vocabulary, recipe)
         loss.backward()
@@ -161,34 +152,12 @@ class _Run:
         self.optimizer.step()
         self.steps += 1
         if time.monotonic() - self.saved > recipe.save_seconds:
-            self.save()
+            self.save(asdict(recipe))
         return {"step": self.steps, "kind": batch.kind, **figures, "seconds": time.monotonic() - began}
 
     def _set_epsilon(self, gradient: torch.Tensor) -> None:
         rows = gradient.square().mean(dim=1).sqrt()
         self.optimizer.param_groups[0]["eps"] = float(rows[rows > 0].quantile(0.95)) * self.recipe.epsilon
-
-    def save(self) -> None:
-        """Write the checkpoint beside itself, then rename: a kill leaves the old one whole."""
-        self.saved = time.monotonic()
-        state = {
-            "steps": self.steps,
-            "recipe": asdict(self.recipe),
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
-        temporary = self.path.with_suffix(".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, self.path)
-
-    def _resume(self) -> None:
-        """Take up the checkpoint, if there is one."""
-        if not self.path.exists():
-            return
-        state = torch.load(self.path, map_location="cpu", weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.steps = state["steps"]
 
 
 def main(argv: list[str] | None = None) -> None:

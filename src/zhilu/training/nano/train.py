@@ -29,6 +29,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from zhilu.training.loop import Run, warmup_stable_decay
 from zhilu.training.model import Guide, Nano, NanoConfig, attention_mask
 from zhilu.training.nano.circuit import draw_copy_circuit
 from zhilu.training.nano.curriculum import Corpus, Mixer
@@ -89,9 +90,8 @@ PRESETS = {
 
 
 def learning_rate_share(step: int, progress: float, recipe: Recipe) -> float:
-    """Warmup-stable-decay (Hu et al. 2024): the share of the full learning rate at a step; ``progress`` runs from 0 to 1."""
-    warm = min(1.0, (step + 1) / recipe.warmup_steps)
-    return warm * min(1.0, max(0.02, (1 - progress) / recipe.decay_share))
+    """The share of the full learning rate at a step; ``progress`` runs from 0 to 1."""
+    return warmup_stable_decay(step, progress, recipe.warmup_steps, recipe.decay_share, floor=0.02)
 
 
 def guides_of(places: torch.Tensor, config: NanoConfig) -> list[Guide]:
@@ -226,7 +226,7 @@ def train(recipe: Recipe, data: Path, out: Path, report: Callable[[dict[str, Any
     draw_copy_circuit(master)
     optimizers = make_optimizers(master.to(recipe.device), recipe.matrix_lr, recipe.embed_lr, dtype)
     run = _Run(master, optimizers, recipe, out, workers, dtype)
-    run.resume()
+    run.take_up()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, run.stop)
     blocks = Blocks(mixer, workers.rank, recipe)
@@ -241,7 +241,7 @@ def train(recipe: Recipe, data: Path, out: Path, report: Callable[[dict[str, Any
                 curve.write(json.dumps(line) + "\n")
                 curve.flush()
                 report(line)
-    run.save()
+    run.keep()
     return master
 
 
@@ -292,9 +292,11 @@ def _make(number: int, progress: float, rank: int) -> list[Batch]:
     return _adopted[0].block(number, progress, rank, BATCHES_A_BLOCK)
 
 
-class _Run:
-    """The state of a run: what a checkpoint holds. ``model`` are the float32 weights that the optimizers move; the arithmetic
+class _Run(Run):
+    """``model`` are the float32 weights that the optimizers move; the arithmetic
     runs on a copy of them in the dtype that is fast here."""
+
+    counters = ("steps", "tokens", "elapsed", "block", "batch", "block_progress")
 
     def __init__(
         self,
@@ -305,15 +307,13 @@ class _Run:
         workers: Workers,
         dtype: torch.dtype,
     ) -> None:
-        self.workers = workers
+        super().__init__(model, optimizers, out / "checkpoint.pt")
+        self.workers, self.recipe = workers, recipe
         self.working = copy.deepcopy(model).to(dtype)
         self.loss = Loss(self.working, recipe)
-        self.model, self.optimizers, self.recipe, self.path = model, optimizers, recipe, out / "checkpoint.pt"
-        self.base = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
-        self.steps, self.tokens, self.elapsed = 0, 0, 0.0
+        self.tokens, self.elapsed = 0, 0.0
         self.block, self.batch, self.block_progress, self.progress = 0, 0, 0.0, 0.0
-        self.started = self.saved = time.monotonic()
-        self.stopped = False
+        self.started = time.monotonic()
 
     def goes_on(self) -> bool:
         """Set ``progress``, the share of the run that is done (of its minutes where it has them, else of its steps); True until 1."""
@@ -322,10 +322,6 @@ class _Run:
             done = (self.elapsed + time.monotonic() - self.started) / (60 * self.recipe.minutes)
         self.progress, stopped = self.workers.agree([done, float(self.stopped)], self.recipe.device)
         return self.progress < 1 and not stopped
-
-    def stop(self, *_: Any) -> None:
-        """Ask the run to write its checkpoint and end after the step in hand (a signal handler)."""
-        self.stopped = True
 
     def next_block(self) -> None:
         """Turn to the next block, drawn from the curriculum's stage of this moment."""
@@ -336,9 +332,7 @@ class _Run:
         """One optimizer step; returns its line of the curve."""
         began, progress = time.monotonic(), self.progress
         share = learning_rate_share(self.steps, progress, self.recipe)
-        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
-        for group, base in zip(groups, self.base, strict=True):
-            group["lr"] = base * share
+        self.set_rates(share)
         loss, figures = self.loss(batch)
         loss.backward()
         for weight, used in zip(self.model.parameters(), self.working.parameters(), strict=True):
@@ -353,7 +347,7 @@ class _Run:
         self.steps, self.batch = self.steps + 1, self.batch + 1
         self.tokens += batch.ids.size * self.workers.count
         if time.monotonic() - self.saved > 60 * self.recipe.save_minutes:
-            self.save()
+            self.keep()
         return {
             "step": self.steps,
             "loss": float(loss.detach()),
@@ -371,32 +365,17 @@ class _Run:
         for weight, used in zip(self.model.parameters(), self.working.parameters(), strict=True):
             used.copy_(weight)
 
-    def save(self) -> None:
-        """Write the checkpoint beside itself, then rename: a kill leaves the old one whole."""
-        if not self.workers.leads:
-            return
-        now = time.monotonic()
-        self.elapsed, self.started, self.saved = self.elapsed + now - self.started, now, now
-        state = {
-            name: getattr(self, name) for name in ("steps", "tokens", "elapsed", "block", "batch", "block_progress")
-        }
-        state |= {"recipe": asdict(self.recipe), "model": self.model.state_dict()}
-        state["optimizers"] = [optimizer.state_dict() for optimizer in self.optimizers]
-        temporary = self.path.with_suffix(".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, self.path)
+    def keep(self) -> None:
+        """Write the checkpoint; one worker does it for all."""
+        if self.workers.leads:
+            now = time.monotonic()
+            self.elapsed, self.started = self.elapsed + now - self.started, now
+            self.save(asdict(self.recipe))
 
-    def resume(self) -> None:
-        """Take up the checkpoint, if there is one."""
-        if not self.path.exists():
-            return
-        state = torch.load(self.path, map_location=self.recipe.device, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        for name in ("steps", "tokens", "elapsed", "block", "batch", "block_progress"):
-            setattr(self, name, state[name])
-        self.refresh()
+    def take_up(self) -> None:
+        """Go on from the checkpoint, if there is one."""
+        if self.resume(self.recipe.device):
+            self.refresh()
 
 
 def _cores() -> int:
