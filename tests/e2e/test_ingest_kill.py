@@ -23,9 +23,11 @@ from zhilu.database import JobRow
 from zhilu.jobs import JobStore
 from zhilu.jobs.process import kill_marked
 from zhilu.rag.index.ingest import requeue_stranded
+from zhilu.rag.index.publish import clear_leftovers, nearest
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.retrieve.search import retrieve
+from zhilu.rag.stores import Filter
 from zhilu.rag.testing import HASH
 
 KILLS = int(os.environ.get("ZHILU_KILLS", "5"))
@@ -36,6 +38,7 @@ import io, sys
 from zhilu.context import open_context
 from zhilu.rag.index.ingest import start_ingestion
 from zhilu.rag.library import Library
+from zhilu.rag.stores import Filter
 context = open_context()
 kb = Library(context).open(sys.argv[1])
 for number in map(int, sys.argv[2:]):
@@ -82,12 +85,15 @@ def go_on(context: Context, kb: KnowledgeBase) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(60 + 20 * KILLS)
-def test_nothing_lost_nothing_doubled(context: Context, tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", ["sqlite", "faiss"])
+def test_nothing_lost_nothing_doubled(context: Context, tmp_path: Path, store: str) -> None:
+    if store == "faiss":
+        pytest.importorskip("faiss")
     rng = random.Random(KILLS)
-    kb = Library(context).create("k", embedder=HASH.name)
+    kb = Library(context).create("k", embedder=HASH.name, store=store)
     acknowledged: dict[int, str] = {}
     kills = 0
-    while kills < KILLS:
+    while kills < KILLS or len(acknowledged) < NUM_DOCUMENTS // 3:
         todo = [n for n in range(NUM_DOCUMENTS) if n not in acknowledged] or rng.sample(range(NUM_DOCUMENTS), 4)
         uploader = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(UPLOAD), kb.id, *map(str, todo)], stdout=subprocess.PIPE, text=True
@@ -124,6 +130,7 @@ def finish(context: Context, kb: KnowledgeBase) -> None:
 
 
 def assert_whole(kb: KnowledgeBase, acknowledged: dict[int, str]) -> None:
+    clear_leftovers(kb)
     documents = kb.documents()
     names = [d.name for d in documents]
     assert len(names) == len(set(names))
@@ -136,7 +143,9 @@ def assert_whole(kb: KnowledgeBase, acknowledged: dict[int, str]) -> None:
         )
         assert len(rows) == document.num_chunks > 10
         assert all(text[r["start"] : r["end"]] == r["text"] for r in rows)
-        assert kb.database.value("SELECT COUNT(*) FROM vectors WHERE doc_id = ?", (document.id,)) == len(rows)
+        assert kb.store.count(Filter(doc_ids=[document.id])) == len(rows)
+        shown = [i for i, _ in nearest(kb, HASH.embed([text])[0], 1000, Filter(doc_ids=[document.id]))]
+        assert sorted(shown) == [r["id"] for r in rows]
         assert kb.original(document.id).read_text().strip() == text
         number = document.name.split(".")[0]
         hits = retrieve(kb, f"item{number}x399", HASH, weight=0.0).hits

@@ -37,20 +37,23 @@ def kb() -> None:
 @click.argument("name")
 @click.option("--description", default="", help="what it holds 内容说明")
 @click.option("--embedder", help="model for vectors; none: words alone 向量模型；none 表示只按词检索")
+@click.option("--store", help="where vectors are kept: sqlite (default), faiss 向量库：sqlite（默认）、faiss")
 @json_option
 @pass_context_obj
-def create(context: Context, name: str, description: str, embedder: str | None, as_json: bool) -> None:
+def create(
+    context: Context, name: str, description: str, embedder: str | None, store: str | None, as_json: bool
+) -> None:
     """Create an empty knowledge base. 新建知识库。"""
     from zhilu.rag.library import Library
 
-    info = Library(context).create(name, description, embedder).info()
+    info = Library(context).create(name, description, embedder, store).info()
     if as_json:
         echo_json(info.model_dump())
         return
     click.echo(
         T(
-            f"Created {info.name!r} ({info.id}), embedder: {info.embedder}. Next: zhilu kb add {info.id} FILE…",
-            f"已新建 {info.name!r}（{info.id}），向量模型：{info.embedder}。下一步：zhilu kb add {info.id} 文件…",
+            f"Created {info.name!r} ({info.id}), embedder: {info.embedder}, store: {info.store}. Next: zhilu kb add {info.id} FILE…",
+            f"已新建 {info.name!r}（{info.id}），向量模型：{info.embedder}，向量库：{info.store}。下一步：zhilu kb add {info.id} 文件…",
         ).say()
     )
 

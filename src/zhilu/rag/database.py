@@ -18,7 +18,8 @@ from zhilu.messages import T
 
 __all__ = ["KbDatabase"]
 
-_FORMAT = 1
+# 2: the vectors are in another store than this file, which version 0.1 does not know of.
+_FORMATS = ("1", "2")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS documents (
@@ -40,6 +41,8 @@ CREATE TABLE IF NOT EXISTS chunks (
 CREATE INDEX IF NOT EXISTS chunks_text_sha ON chunks(text_sha);
 -- what the embedder already gave, by content: makes an ingestion resumable and a repeated passage free
 CREATE TABLE IF NOT EXISTS embeddings (text_sha BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
+-- chunks whose vectors may be left over in a store that is not part of this file (see index/publish.py)
+CREATE TABLE IF NOT EXISTS leftover (id INTEGER PRIMARY KEY);
 CREATE VIRTUAL TABLE IF NOT EXISTS lexical USING fts5(title, body, tokenize = 'porter unicode61 remove_diacritics 2');
 CREATE TABLE IF NOT EXISTS traces (
   id TEXT PRIMARY KEY, question TEXT NOT NULL, answer TEXT NOT NULL, refused INTEGER NOT NULL, created_at TEXT NOT NULL,
@@ -60,18 +63,18 @@ class KbDatabase:
         self._connection.row_factory = sqlite3.Row
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768"):
             self._connection.execute(f"PRAGMA {pragma}")
-        if self.value("SELECT 1 FROM sqlite_master WHERE name = 'traces_created'") is None:
+        if self.value("SELECT 1 FROM sqlite_master WHERE name = 'leftover'") is None:
             with self.write() as connection:
                 for statement in _SCHEMA.split(";\n"):
                     connection.execute(statement)
-                connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(_FORMAT),))
+                connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (_FORMATS[0],))
         found = self.meta("format")
-        if found != str(_FORMAT):
+        if found not in _FORMATS:
             self.close()
             raise ConflictError(
                 T(
-                    en=f"This knowledge base has format {found}; this version of Zhilu reads format {_FORMAT}.",
-                    zh=f"这个知识库的格式是 {found}；当前版本的指路只能读取格式 {_FORMAT}。",
+                    en=f"This knowledge base has format {found}; this version of Zhilu reads formats {', '.join(_FORMATS)}.",
+                    zh=f"这个知识库的格式是 {found}；当前版本的指路只能读取格式 {'、'.join(_FORMATS)}。",
                 ),
                 fix="pip install --upgrade zhilu",
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 import time
 from collections import Counter
@@ -132,38 +133,25 @@ def check_embedder(context: Context) -> Verdict:
 
 def check_vector_store(context: Context) -> Verdict:
     """4.2: the conformance suite and a kill -9 in the middle of writing, on the default store, on this disk."""
-    from zhilu.rag.database import KbDatabase
-    from zhilu.rag.stores import SqliteVectorStore
-    from zhilu.rag.testing import Reopen, VectorStoreContract, check_store, write_until_killed
+    from zhilu.rag.stores import DEFAULT, STORES
+    from zhilu.rag.testing import Opener, Reopen, VectorStoreContract, check_store, write_until_killed
 
-    with tempfile.TemporaryDirectory(dir=context.home.cache) as folder:
+    kind = STORES.get(DEFAULT)
+    with tempfile.TemporaryDirectory(dir=context.home.cache) as folder, contextlib.ExitStack() as opened:
         base = Path(folder)
-        opened: list[KbDatabase] = []
 
         def fresh() -> Reopen:
-            place = Path(tempfile.mkdtemp(dir=base))
-
-            def reopen() -> SqliteVectorStore:
-                opened.append(KbDatabase(place / "kb.db"))
-                return SqliteVectorStore(opened[-1], VectorStoreContract.DIM)
-
-            return reopen
+            return opened.enter_context(Opener(kind, Path(tempfile.mkdtemp(dir=base)), VectorStoreContract.DIM))
 
         try:
             checks = check_store(fresh)
             acknowledged = write_until_killed(base)
-            killed = KbDatabase(base / "kb.db")
-            opened.append(killed)  # closing twice is harmless
-            store = SqliteVectorStore(killed, 32)
-            there = {i for i, _ in store.search(np.ones(32, np.float32), 10**6)}
+            with Opener(kind, base, 32) as reopen:
+                there = {i for i, _ in reopen().search(np.ones(32, np.float32), 10**6)}
             lost = len(set(acknowledged) - there)
-            killed.close()  # folds the write-ahead log into the file
-            artefact = Artefact.of(base / "kb.db", "kb.db after kill -9")
+            artefact = Artefact.of(base / "kb.db", "kb.db after kill -9")  # closed: its write-ahead log is folded in
         except AssertionError as error:
             return Verdict.failed(T(f"The store broke its contract: {error}", f"存储没有遵守约定：{error}"))
-        finally:
-            for database in opened:
-                database.close()
     figures = (
         Figure(T("conformance checks passed", "通过的一致性检查"), checks),
         Figure(T("rows acknowledged before kill -9", "kill -9 前已确认的行"), len(acknowledged)),

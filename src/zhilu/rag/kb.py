@@ -15,10 +15,11 @@ from typing import Any, BinaryIO
 from zhilu.errors import NotFoundError, ZhiluError, error_body
 from zhilu.messages import T
 from zhilu.rag.database import KbDatabase
+from zhilu.rag.index.publish import clear_leftovers, withdraw
 from zhilu.rag.load import Limits, check_size, safe_name
 from zhilu.rag.load.sniff import sniff
 from zhilu.rag.records import Document, DocumentText, KbInfo, utc_now
-from zhilu.rag.stores import Filter, SqliteVectorStore, VectorStore
+from zhilu.rag.stores import DEFAULT, STORES, StoreFacts, StorePlace, VectorStore
 
 __all__ = ["KnowledgeBase"]
 
@@ -36,7 +37,32 @@ class KnowledgeBase:
         self.id = database.meta("id") or folder.name
         self.embedder = database.meta("embedder") or "none"
         self.dim = int(database.meta("dim") or 0)
-        self.store: VectorStore = SqliteVectorStore(database, self.dim)
+        self._store: VectorStore | None = None
+
+    @property
+    def store(self) -> VectorStore:
+        """Where its vectors are; opened on first use.
+
+        Raises:
+            MissingComponentError: a library that it needs is not installed here. NotFoundError: no such store here.
+        """
+        if self._store is None:
+            self._store = STORES.get(self.store_name).open(StorePlace(self.database, self.folder, self.dim))
+        return self._store
+
+    @property
+    def store_name(self) -> str:
+        return self.database.meta("store") or DEFAULT
+
+    @property
+    def store_facts(self) -> StoreFacts:
+        """What its store can do, known without opening it."""
+        return STORES.get(self.store_name).facts
+
+    @property
+    def ingest_lock(self) -> Path:
+        """Held by the one process that publishes documents."""
+        return self.folder / "ingest.lock"
 
     @property
     def name(self) -> str:
@@ -50,7 +76,7 @@ class KnowledgeBase:
         meta = {r["key"]: r["value"] for r in self.database.rows("SELECT key, value FROM meta")}
         size = sum(f.stat().st_size for f in self.folder.glob("kb.db*"))
         return KbInfo(
-            id=self.id, name=meta["name"], description=meta["description"], embedder=self.embedder, dim=self.dim,
+            id=self.id, name=meta["name"], description=meta["description"], embedder=self.embedder, dim=self.dim, store=self.store_name,
             num_documents=row[0], num_chunks=row[1], size_bytes=row[2] + size, created_at=meta["created_at"],
             updated_at=max(meta["updated_at"], row[3] or ""),
         )  # fmt: skip
@@ -131,27 +157,20 @@ class KnowledgeBase:
         """Delete a document from every index at once, then its file."""
         self.document(doc_id)
         with self.database.write() as connection:
-            self.forget(doc_id)
+            withdraw(self, doc_id)
             connection.execute("DELETE FROM documents WHERE id = ?", (doc_id,))
             # vectors of text that no document holds any more are that text's data, too
             connection.execute("DELETE FROM embeddings WHERE text_sha NOT IN (SELECT text_sha FROM chunks)")
             self.touch()
+        clear_leftovers(self)
         shutil.rmtree(self.folder / "files" / doc_id, ignore_errors=True)
-
-    def forget(self, doc_id: str) -> None:
-        """Take a document's text, chunks and vectors out of every index; the row and the file stay."""
-        with self.database.write() as connection:
-            ids = [(r[0],) for r in connection.execute("SELECT id FROM chunks WHERE doc_id = ?", (doc_id,))]
-            connection.executemany("DELETE FROM lexical WHERE rowid = ?", ids)
-            self.store.delete(Filter(doc_ids=[doc_id]))
-            connection.execute("DELETE FROM chunks WHERE doc_id = ?", (doc_id,))
-            connection.execute("DELETE FROM texts WHERE doc_id = ?", (doc_id,))
 
     def requeue(self, doc_id: str) -> Document:
         """Put a document back to the beginning of its ingestion."""
         with self.database.write():
-            self.forget(doc_id)
+            withdraw(self, doc_id)
             self.mark([doc_id], "queued")
+        clear_leftovers(self)
         return self.document(doc_id)
 
     def mark(self, doc_ids: Iterable[str], status: str, error: ZhiluError | None = None) -> None:
@@ -178,7 +197,8 @@ class KnowledgeBase:
                 path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        self.store.close()
+        if self._store is not None:
+            self._store.close()
         self.database.close()
 
     def _by_sha(self, sha256: str) -> Document:
@@ -197,6 +217,33 @@ class KnowledgeBase:
             (json.dumps(list(ids)),),
         )
         return {r["id"]: dict(r) for r in rows}
+
+    def published(self, ids: Sequence[int]) -> set[int]:
+        """Those of the chunks ``ids`` that belong to ready documents."""
+        rows = self.database.rows(
+            "SELECT c.id FROM chunks c JOIN documents d ON d.id = c.doc_id"
+            " WHERE d.status = 'ready' AND c.id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(ids)),),
+        )
+        return {r[0] for r in rows}
+
+    def passages(self) -> list[dict[str, Any]]:
+        """All chunks of ready documents (doc_id, start, text), in an order that depends on their content alone."""
+        rows = self.database.rows(
+            "SELECT c.doc_id, c.start, c.text FROM chunks c JOIN documents d ON d.id = c.doc_id"
+            " WHERE d.status = 'ready' ORDER BY d.sha256, c.ordinal"
+        )
+        return [dict(r) for r in rows]
+
+    def status_of(self, doc_id: str) -> str | None:
+        """A document's status; None if it is not there (any more)."""
+        found: str | None = self.database.value("SELECT status FROM documents WHERE id = ?", (doc_id,))
+        return found
+
+    def assign(self, doc_ids: Iterable[str], job_id: str) -> None:
+        """Note which job reads these documents."""
+        with self.database.write() as connection:
+            connection.executemany("UPDATE documents SET job_id = ? WHERE id = ?", [(job_id, d) for d in doc_ids])
 
     def add_trace(self, trace: dict[str, Any]) -> None:
         """Keep a question's trace (see ``pipeline``); the last 10,000 stay."""

@@ -17,6 +17,7 @@ from zhilu.rag.database import KbDatabase
 from zhilu.rag.index.embedding import choose_embedder
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import KbInfo, utc_now
+from zhilu.rag.stores import DEFAULT, STORES, StorePlace
 
 if TYPE_CHECKING:
     from zhilu.context import Context
@@ -42,14 +43,19 @@ class Library:
         infos = [self._opened(kb_id).info() for kb_id in self._ids()]
         return sorted(infos, key=lambda i: (i.created_at, i.id))
 
-    def create(self, name: str, description: str = "", embedder: str | None = None) -> KnowledgeBase:
-        """A new, empty knowledge base. It remembers its embedder: vectors of two embedders cannot be compared.
+    def create(
+        self, name: str, description: str = "", embedder: str | None = None, store: str | None = None
+    ) -> KnowledgeBase:
+        """A new, empty knowledge base. It remembers its embedder: vectors of two embedders cannot be compared; and its
+        store, SQLite by default.
 
         Raises:
             InputError: the name is empty or longer than 100 characters. ConflictError: it is taken.
-            MissingComponentError: the embedder asked for is not installed.
+            MissingComponentError: the embedder or the store asked for is not installed.
+            NotFoundError: no such store; names those there are.
         """
         name = checked_name(name)
+        kind = STORES.get(store or DEFAULT)
         chosen, dim = choose_embedder(self.context, embedder)
         kb_id = secrets.token_hex(6)
         with file_lock(self.context.home.run / "kbs.lock"):
@@ -58,6 +64,9 @@ class Library:
             (fresh / "files").mkdir(parents=True, mode=0o700)
             database = KbDatabase(fresh / "kb.db")
             now = utc_now()
+            kind.open(StorePlace(database, fresh, dim)).close()
+            if kind.facts.name != DEFAULT:
+                database.set_meta(store=kind.facts.name, format="2")
             database.set_meta(
                 id=kb_id, name=name, description=description.strip(), embedder=chosen, dim=str(dim),
                 created_at=now, updated_at=now,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import random
 import re
-import sqlite3
 from dataclasses import dataclass
+from typing import Any
 
 from zhilu.prompts import language_of
 from zhilu.rag.index.lexical import content_terms
@@ -44,10 +44,7 @@ class MadeQuestion:
 
 def questions_of(kb: KnowledgeBase, count: int, seed: int = 1) -> list[MadeQuestion]:
     """Up to ``count`` questions spread over the ready documents; the same ones each time the documents are the same."""
-    rows = kb.database.rows(
-        "SELECT c.doc_id, c.start, c.text FROM chunks c JOIN documents d ON d.id = c.doc_id"
-        " WHERE d.status = 'ready' ORDER BY d.sha256, c.ordinal"
-    )
+    rows = kb.passages()
     random.Random(seed).shuffle(rows)
     made: dict[str, MadeQuestion] = {}
     for row in rows:
@@ -61,7 +58,7 @@ def questions_of(kb: KnowledgeBase, count: int, seed: int = 1) -> list[MadeQuest
     return list(made.values())
 
 
-def _question(row: sqlite3.Row, start: int, end: int) -> MadeQuestion | None:
+def _question(row: dict[str, Any], start: int, end: int) -> MadeQuestion | None:
     sentence: str = row["text"][start:end]
     lang = language_of(sentence)
     low, high = _LENGTHS[lang]

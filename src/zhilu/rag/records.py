@@ -16,13 +16,15 @@ DocumentStatus = Literal["queued", "ingesting", "ready", "failed"]
 
 
 class KbInfo(BaseModel):
-    """A knowledge base at a glance; ``embedder`` is ``none`` where retrieval is by words alone (``dim`` 0)."""
+    """A knowledge base at a glance; ``embedder`` is ``none`` where retrieval is by words alone (``dim`` 0);
+    ``store`` is where its vectors are."""
 
     id: str
     name: str
     description: str
     embedder: str
     dim: int
+    store: str
     num_documents: int
     num_chunks: int
     size_bytes: int

@@ -42,6 +42,7 @@ class NewKb(_Body):
     name: str = Field(max_length=400)
     description: str = Field("", max_length=2000)
     embedder: str | None = None
+    store: str | None = None
 
 
 class KbChanges(_Body):
@@ -125,10 +126,11 @@ def list_kbs(request: Request) -> list[KbInfo]:
 
 @router.post("", status_code=201)
 def create_kb(body: NewKb, request: Request) -> KbInfo:
-    """``embedder`` by name, ``none`` for retrieval by words alone, the setting's by default."""
+    """``embedder`` by name, ``none`` for retrieval by words alone, the setting's by default; ``store`` by name,
+    ``sqlite`` by default."""
     if body.embedder:
         refuse_unregistered(body.embedder)
-    return Library(context_of(request)).create(body.name, body.description, body.embedder).info()
+    return Library(context_of(request)).create(body.name, body.description, body.embedder, body.store).info()
 
 
 @router.get("/{kb_id}")

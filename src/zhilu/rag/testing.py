@@ -1,13 +1,15 @@
 """For whoever adds a vector store or tests what is built on knowledge bases: a conformance suite and a tiny embedder.
 
-A back end's test file is four lines::
+A back end's test file is six lines::
 
     class TestMyStore(VectorStoreContract):
         @pytest.fixture
         def reopen(self, tmp_path):
-            return lambda: MyStore(tmp_path, dim=self.DIM)
+            with Opener(MY_KIND, tmp_path, self.DIM) as reopen:
+                yield reopen
 
-``reopen`` opens the same data anew each time it is called, as another process would.
+Each call of ``reopen`` opens the same data anew, as another process would. ``write_until_killed`` proves that nothing
+acknowledged is lost.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import hashlib
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -23,12 +26,36 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from zhilu.rag.database import KbDatabase
 from zhilu.rag.index.lexical import terms
-from zhilu.rag.stores import Filter, VectorRow, VectorStore
+from zhilu.rag.stores import Filter, StoreKind, StorePlace, VectorRow, VectorStore
 
-__all__ = ["HASH", "HashEmbedder", "VectorStoreContract", "check_store", "write_until_killed"]
+__all__ = ["HASH", "HashEmbedder", "Opener", "VectorStoreContract", "check_store", "write_until_killed"]
 
 Reopen = Callable[[], VectorStore]
+SQLITE = "zhilu.rag.stores.sqlite:SQLITE"
+
+
+class Opener:
+    """Opens the store of one folder again and again; closes all of them at the end."""
+
+    def __init__(self, kind: StoreKind, folder: Path, dim: int) -> None:
+        self.kind, self.folder, self.dim = kind, folder, dim
+        self._opened: list[tuple[VectorStore, KbDatabase]] = []
+
+    def __call__(self) -> VectorStore:
+        database = KbDatabase(self.folder / "kb.db")
+        store = self.kind.open(StorePlace(database, self.folder, self.dim))
+        self._opened.append((store, database))
+        return store
+
+    def __enter__(self) -> Opener:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for store, database in self._opened:
+            store.close()
+            database.close()
 
 
 class HashEmbedder:
@@ -145,6 +172,48 @@ class VectorStoreContract:
         other.delete(Filter(ids=[rows[9].id]))
         assert rows[9].id not in {i for i, _ in store.search(rows[9].vector, 10)}
 
+    def test_much_deleting_leaves_the_rest(self, reopen: Reopen) -> None:
+        """A back end may tidy up while it deletes: what stays is what was kept, for those that look on, too."""
+        store, rows = reopen(), _rows(900, self.DIM)
+        onlooker = reopen() if store.facts.many_processes else store
+        store.upsert(rows)
+        assert onlooker.count() == 900
+        for doc in ("doc0", "doc1", "doc2"):
+            store.delete(Filter(doc_ids=[doc]))
+        kept = [r for r in rows if r.doc_id in ("doc3", "doc4")]
+        store.close()
+        for one in (onlooker, reopen()):
+            assert one.count() == len(kept) == 360
+            assert one.search(kept[7].vector, 1)[0][0] == kept[7].id
+            assert one.count(Filter(langs=["zh"])) == sum(r.lang == "zh" for r in kept)
+
+    def test_a_reader_beside_a_writer_sees_whole_writes(self, reopen: Reopen) -> None:
+        store, rows = reopen(), _rows(400, self.DIM)
+        reader = reopen() if store.facts.many_processes else store
+        seen: list[int] = []
+
+        def write() -> None:
+            for at in range(0, 400, 20):
+                store.upsert(rows[at : at + 20])
+
+        writing = threading.Thread(target=write)
+        writing.start()
+        while writing.is_alive():
+            found = reader.search(rows[0].vector, 400)
+            assert len({i for i, _ in found}) == len(found)
+            seen.append(len(found))
+        writing.join()
+        assert all(n % 20 == 0 for n in seen) and seen == sorted(seen)
+        assert reader.count() == 400
+
+    def test_dropped_is_empty(self, reopen: Reopen) -> None:
+        store, rows = reopen(), _rows(10, self.DIM)
+        store.upsert(rows)
+        store.drop()
+        assert store.count() == 0 and store.search(rows[0].vector, 3) == []
+        store.upsert(rows[:2])
+        assert reopen().count() == 2
+
 
 def check_store(fresh: Callable[[], Reopen]) -> int:
     """Run the suite without pytest, as gate 4.2 does; ``fresh`` gives ``reopen`` for an empty store. Checks passed.
@@ -159,17 +228,20 @@ def check_store(fresh: Callable[[], Reopen]) -> int:
     return len(checks)
 
 
-def write_until_killed(folder: Path, dim: int = 32, after_s: float = 0.4) -> list[int]:
-    """A process writes vectors to a knowledge base's file in ``folder``, one a commit, until signal 9 ends it in the
-    middle of a write. The ids it acknowledged before."""
+def write_until_killed(folder: Path, dim: int = 32, after_s: float = 0.4, kind: str = SQLITE) -> list[int]:
+    """A process writes vectors to a store in ``folder``, one a call, until signal 9 ends it in the middle of a write;
+    the ids that it acknowledged before. ``kind`` is the ``module:ATTRIBUTE`` of a ``StoreKind``."""
+    module, _, attribute = kind.partition(":")
     program = textwrap.dedent(
         f"""
         import os, signal, threading
         import numpy as np
         from pathlib import Path
         from zhilu.rag.database import KbDatabase
-        from zhilu.rag.stores import SqliteVectorStore, VectorRow
-        store = SqliteVectorStore(KbDatabase(Path({str(folder)!r}) / "kb.db"), {dim})
+        from zhilu.rag.stores import StorePlace, VectorRow
+        from {module} import {attribute} as kind
+        folder = Path({str(folder)!r})
+        store = kind.open(StorePlace(KbDatabase(folder / "kb.db"), folder, {dim}))
         threading.Timer({after_s}, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
         n = 0
         while True:

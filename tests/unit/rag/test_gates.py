@@ -15,7 +15,7 @@ from zhilu.gate import Status
 from zhilu.rag import gates
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.questions import questions_of
-from zhilu.rag.stores import SqliteVectorStore
+from zhilu.rag.stores.sqlite import SqliteVectorStore
 
 DOCS = {
     "handbook.md": "# 员工手册\n\n入职满一年的员工每年可以享受十五天带薪年假。\n\n出差报销的发票须在30天内提交给财务部门审核。\n",

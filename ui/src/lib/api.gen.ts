@@ -1957,7 +1957,8 @@ export interface components {
         };
         /**
          * KbInfo
-         * @description A knowledge base at a glance; ``embedder`` is ``none`` where retrieval is by words alone (``dim`` 0).
+         * @description A knowledge base at a glance; ``embedder`` is ``none`` where retrieval is by words alone (``dim`` 0);
+         *     ``store`` is where its vectors are.
          */
         KbInfo: {
             /** Id */
@@ -1970,6 +1971,8 @@ export interface components {
             embedder: string;
             /** Dim */
             dim: number;
+            /** Store */
+            store: string;
             /** Num Documents */
             num_documents: number;
             /** Num Chunks */
@@ -2315,6 +2318,8 @@ export interface components {
             description: string;
             /** Embedder */
             embedder?: string | null;
+            /** Store */
+            store?: string | null;
         };
         /** OutlineEntry */
         OutlineEntry: {

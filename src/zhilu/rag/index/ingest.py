@@ -5,38 +5,32 @@ What a kill -9 can cut off, and what happens then:
 - the upload: file and row are made before it is acknowledged; a file without a row is swept away later
 - reading and splitting: nothing was written, it starts again
 - embedding: each batch is committed under the hash of its text, so that only the missing ones are computed
-- publishing: one transaction makes the document findable in every index; before it nothing is, after it everything
+- publishing: one commit makes the document findable in every index; before it nothing is, after it everything
+  (``publish`` says how with a store that is not part of that commit)
 
 So no document is lost and none is doubled, wherever the kill falls; ``tests/e2e/test_ingest_kill.py`` proves it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from zhilu.errors import CancelledByUser, InputError, ZhiluError
 from zhilu.home import file_lock
 from zhilu.jobs import Job, JobContext, JobKind, JobStore
 from zhilu.messages import T
-from zhilu.prompts import language_of
 from zhilu.rag.index.embedding import TextEmbedder, embedder_of
-from zhilu.rag.index.lexical import segment
+from zhilu.rag.index.publish import clear_leftovers, publish, withdraw
 from zhilu.rag.index.split import split
+from zhilu.rag.index.staging import has_chunks, keep_vectors, stage_chunks, without_vector
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.load import Loaded, load_limited
-from zhilu.rag.records import Document, utc_now
-from zhilu.rag.stores import Filter, VectorRow
+from zhilu.rag.records import Document
 
 if TYPE_CHECKING:
     from zhilu.context import Context
@@ -60,8 +54,7 @@ def start_ingestion(context: Context, kb: KnowledgeBase, documents: Iterable[Doc
         zh=f"读入 {first}" + (f" 等 {more + 1} 个文档" if more else "") + f"，知识库：{kb.name}",
     )
     job = JobStore(context).submit("ingest", {"kb": kb.id, "documents": [d.id for d in waiting]}, title)
-    with kb.database.write() as connection:
-        connection.executemany("UPDATE documents SET job_id = ? WHERE id = ?", [(job.id, d.id) for d in waiting])
+    kb.assign([d.id for d in waiting], job.id)
     return job
 
 
@@ -99,7 +92,7 @@ def run_ingest(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
         job.check()
         with _one_at_a_time(job, kb):
             if not _is_waiting(kb, doc_id):
-                outcome["ready"] += _status(kb, doc_id) == "ready"
+                outcome["ready"] += kb.status_of(doc_id) == "ready"
                 continue
             name = kb.document(doc_id).name
 
@@ -116,14 +109,16 @@ def run_ingest(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
                     kb.mark(waiting, "failed", _cancelled())
                 raise
             except (ZhiluError, sqlite3.IntegrityError) as error:
-                if _status(kb, doc_id) is None:
+                if kb.status_of(doc_id) is None:
                     continue  # it was deleted while it was read
                 if not isinstance(error, ZhiluError):
                     raise
-                kb.forget(doc_id)
+                withdraw(kb, doc_id)
                 kb.mark([doc_id], "failed", error)
                 outcome["failed"] += 1
                 job.log(f"{name}: {error.message.en}")
+    with _one_at_a_time(job, kb):
+        clear_leftovers(kb, is_locked=True)
     return outcome
 
 
@@ -141,43 +136,15 @@ def ingest_document(
         ZhiluError: the file cannot be read; nothing of it is findable.
     """
     kb.mark([doc_id], "ingesting")
-    if kb.database.value("SELECT COUNT(*) FROM chunks WHERE doc_id = ?", (doc_id,)) == 0:
+    if not has_chunks(kb, doc_id):
         report(0.0, T(en="Reading", zh="读取"))
         loaded = loaded or load_limited(kb.original(doc_id), kb.document(doc_id).name)
         report(0.1, T(en="Splitting", zh="切分"))
-        _stage_chunks(kb, doc_id, loaded)
+        stage_chunks(kb, doc_id, loaded, split(loaded.text, loaded.outline, loaded.pages))
     if embedder is not None:
         _embed_missing(kb, doc_id, embedder, report)
     report(0.95, T(en="Indexing", zh="建立索引"))
-    return _publish(kb, doc_id)
-
-
-def _stage_chunks(kb: KnowledgeBase, doc_id: str, loaded: Loaded) -> None:
-    """Write text and chunks; no index knows them yet."""
-    chunks = split(loaded.text, loaded.outline, loaded.pages)
-    rows = []
-    for ordinal, chunk in enumerate(chunks):
-        text = loaded.text[chunk.start : chunk.end]
-        sha = hashlib.sha256(_to_embed(chunk.heading, text).encode()).digest()
-        rows.append((doc_id, ordinal, chunk.start, chunk.end, chunk.page, chunk.heading, language_of(text), text, sha))
-    pages, outline = ([asdict(x) for x in xs] for xs in (loaded.pages, loaded.outline))
-    with kb.database.write() as connection:
-        connection.execute(
-            "INSERT OR REPLACE INTO texts VALUES (?, ?, ?, ?)",
-            (doc_id, loaded.text, json.dumps(pages), json.dumps(outline, ensure_ascii=False)),
-        )
-        connection.executemany(
-            "INSERT INTO chunks (doc_id, ordinal, start, end, page, heading, lang, text, text_sha)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            rows,
-        )
-        connection.execute(
-            "UPDATE documents SET mime = ?, lang = ?, num_chars = ?, num_pages = ?, num_chunks = ? WHERE id = ?",
-            (
-                loaded.mime, language_of(loaded.text[:50_000]), len(loaded.text), len(loaded.pages) or None,
-                len(rows), doc_id,
-            ),
-        )  # fmt: skip
+    return publish(kb, doc_id)
 
 
 def _embed_missing(kb: KnowledgeBase, doc_id: str, embedder: TextEmbedder, report: Report) -> None:
@@ -186,71 +153,23 @@ def _embed_missing(kb: KnowledgeBase, doc_id: str, embedder: TextEmbedder, repor
     Chunks in a language the embedder does not know get no vector: it would rank them badly (recall@5 0.26 on Chinese
     with an English one), and BM25 finds them.
     """
-    rows = kb.database.rows(
-        "SELECT DISTINCT text_sha, heading, text FROM chunks WHERE doc_id = ?"
-        " AND lang IN (SELECT value FROM json_each(?))"
-        " AND text_sha NOT IN (SELECT text_sha FROM embeddings) ORDER BY LENGTH(text)",
-        (doc_id, json.dumps(embedder.languages)),
-    )
-    for at in range(0, len(rows), BATCH):
-        report(0.15 + 0.8 * at / len(rows), T(en="Embedding", zh="向量化"))
-        batch = rows[at : at + BATCH]
-        vectors = embedder.embed([_to_embed(r["heading"], r["text"]) for r in batch], kind="passage")
-        with kb.database.write() as connection:
-            connection.executemany(
-                "INSERT OR IGNORE INTO embeddings VALUES (?, ?)",
-                [(r["text_sha"], v.astype(np.float16).tobytes()) for r, v in zip(batch, vectors, strict=True)],
-            )
-
-
-def _publish(kb: KnowledgeBase, doc_id: str) -> int:
-    """Make the document findable: lexical index, vectors and status in one transaction."""
-    name = PurePath(kb.document(doc_id).name).stem
-    with kb.database.write() as connection:
-        chunks = connection.execute(
-            "SELECT c.id, c.heading, c.lang, c.text, e.vector FROM chunks c"
-            " LEFT JOIN embeddings e ON e.text_sha = c.text_sha WHERE c.doc_id = ? ORDER BY c.ordinal",
-            (doc_id,),
-        ).fetchall()
-        connection.executemany("DELETE FROM lexical WHERE rowid = ?", [(c["id"],) for c in chunks])
-        connection.executemany(
-            "INSERT INTO lexical (rowid, title, body) VALUES (?, ?, ?)",
-            [(c["id"], segment(f"{name} {c['heading']}"), segment(c["text"])) for c in chunks],
-        )
-        kb.store.delete(Filter(doc_ids=[doc_id]))
-        kb.store.upsert(
-            [
-                VectorRow(c["id"], np.frombuffer(c["vector"], np.float16).astype(np.float32), doc_id, c["lang"])
-                for c in chunks
-                if c["vector"] is not None
-            ]
-        )
-        connection.execute(
-            "UPDATE documents SET status = 'ready', error = NULL, updated_at = ? WHERE id = ?", (utc_now(), doc_id)
-        )
-    return len(chunks)
-
-
-def _to_embed(heading: str, text: str) -> str:
-    """A chunk is embedded under its headings: "Requirements" alone does not say of what."""
-    return f"{heading}\n{text}" if heading else text
-
-
-def _status(kb: KnowledgeBase, doc_id: str) -> str | None:
-    found: str | None = kb.database.value("SELECT status FROM documents WHERE id = ?", (doc_id,))
-    return found
+    texts = without_vector(kb, [doc_id], embedder.languages)
+    for at in range(0, len(texts), BATCH):
+        report(0.15 + 0.8 * at / len(texts), T(en="Embedding", zh="向量化"))
+        batch = texts[at : at + BATCH]
+        keep_vectors(kb, batch, embedder.embed([t.text for t in batch], kind="passage"))
 
 
 def _is_waiting(kb: KnowledgeBase, doc_id: str) -> bool:
     """False once it is ready or failed, and when it was deleted while its job waited."""
-    return _status(kb, doc_id) in ("queued", "ingesting")
+    return kb.status_of(doc_id) in ("queued", "ingesting")
 
 
 @contextmanager
 def _one_at_a_time(job: JobContext, kb: KnowledgeBase) -> Iterator[None]:
     """Two jobs may hold the same document (a second one was submitted after a crash); the lock dies with its process."""
     while True:
-        with file_lock(kb.folder / "ingest.lock", blocking=False) as held:
+        with file_lock(kb.ingest_lock, blocking=False) as held:
             if held:
                 yield
                 return

@@ -138,7 +138,8 @@ class _Walk:
                 for cell in cells:
                     self.blocks(cell)
             return
-        lines, above = [], {}  # grid column -> text of the merged cell that begins there
+        lines: list[str] = []
+        above: dict[int, str] = {}  # grid column -> text of the merged cell that begins there
         for cells in rows:
             column, written = 0, []
             for cell in cells:

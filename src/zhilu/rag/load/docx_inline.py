@@ -90,7 +90,8 @@ def _walk(parent: Any, parts: list[str], found: Inline) -> None:
 def _alternative(element: Any, parts: list[str], found: Inline) -> None:
     """The first form of a drawing that says anything."""
     for choice in element:
-        inner, pieces = Inline(), []
+        inner = Inline()
+        pieces: list[str] = []
         _walk(choice, pieces, inner)
         if "".join(pieces).strip() or inner.boxes or inner.diagrams or inner.notes:
             parts += pieces

@@ -10,6 +10,7 @@ from typing import Any
 from zhilu.prompts import language_of
 from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.index.lexical import match_query, query_terms
+from zhilu.rag.index.publish import nearest
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import Hit
 from zhilu.rag.retrieve.fusion import dense_weight, fuse, worth_of
@@ -59,10 +60,10 @@ def retrieve(
     dense: dict[int, float] = {}
     if embedder is not None and weight > 0:
         vector = embedder.embed([question], kind="query")[0]
-        dense = dict(kb.store.search(vector, CANDIDATES, Filter(doc_ids=doc_ids) if doc_ids is not None else None))
+        dense = dict(nearest(kb, vector, CANDIDATES, Filter(doc_ids=doc_ids) if doc_ids is not None else None))
         missing = [i for i in lexical if i not in dense]
         if missing:  # exact cosines for what only BM25 found, so that fusion compares like with like
-            dense.update(kb.store.search(vector, len(missing), Filter(ids=missing)))
+            dense.update(nearest(kb, vector, len(missing), Filter(ids=missing)))
     ranked = fuse(lexical, dense, weight)
     rows = kb.chunks([i for i, _ in ranked[: CANDIDATES + k]])
     hits = [

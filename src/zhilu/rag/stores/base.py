@@ -1,17 +1,21 @@
-"""The seam to vector databases: five methods that Milvus, pgvector, Chroma and FAISS can all keep."""
+"""The seam to vector databases: six methods that SQLite, FAISS, Milvus, pgvector and Chroma can all keep."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zhilu.messages import T
 
-__all__ = ["Filter", "StoreFacts", "Vector", "VectorRow", "VectorStore"]
+if TYPE_CHECKING:
+    from zhilu.rag.database import KbDatabase
+
+__all__ = ["Filter", "StoreFacts", "StoreKind", "StorePlace", "Vector", "VectorRow", "VectorStore"]
 
 Vector = NDArray[np.float32]  # (dim,), L2-normalised
 
@@ -49,7 +53,8 @@ class StoreFacts:
     Attributes:
         exact: the nearest rows are really the nearest (no approximate index).
         many_processes: another process's committed writes are seen by the next search.
-        transactional: a write takes part in the transaction that publishes the document.
+        transactional: a write takes part in the transaction that publishes the document. Where it does not, the vectors
+            are written and counted first, and the document becomes findable afterwards (see ``index.publish``).
     """
 
     name: str
@@ -57,6 +62,16 @@ class StoreFacts:
     exact: bool
     many_processes: bool
     transactional: bool
+
+
+@dataclass(frozen=True)
+class StorePlace:
+    """What a back end is opened with: the knowledge base's own file, its folder (for files beside it) and ``dim``, the
+    length of its vectors (0 where it has no embedder)."""
+
+    database: KbDatabase
+    folder: Path
+    dim: int
 
 
 class VectorStore(Protocol):
@@ -81,5 +96,21 @@ class VectorStore(Protocol):
     def count(self, where: Filter | None = None) -> int:
         """Number of rows."""
 
+    def drop(self) -> None:
+        """Delete everything that the store keeps of this knowledge base; it is empty after it."""
+
     def close(self) -> None:
         """Let go of files and connections; the store is not used after it."""
+
+
+@dataclass(frozen=True)
+class StoreKind:
+    """A back end as the entry points ``zhilu.stores`` name it.
+
+    Attributes:
+        facts: known without importing the library behind it.
+        open: the store at a place, made on first use. Raises ``MissingComponentError`` where a library is not installed.
+    """
+
+    facts: StoreFacts
+    open: Callable[[StorePlace], VectorStore]

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from zhilu.messages import T
 from zhilu.rag.database import KbDatabase
-from zhilu.rag.stores.base import Filter, StoreFacts, Vector, VectorRow
+from zhilu.rag.stores.base import Filter, StoreFacts, StoreKind, Vector, VectorRow
 
-__all__ = ["SqliteVectorStore"]
+__all__ = ["SQLITE", "SqliteVectorStore"]
 
 _SCHEMA = (
     # seq grows with every insert, also after deletions: "what is new since" is one comparison
@@ -97,6 +97,9 @@ class SqliteVectorStore:
         snapshot = self._current()
         return len(snapshot.ids) if where is None else int(_accepted(snapshot, where).sum())
 
+    def drop(self) -> None:
+        self.delete(Filter())
+
     def close(self) -> None:
         """The file belongs to the knowledge base, which closes it."""
 
@@ -151,3 +154,6 @@ def _accepted(snapshot: _Matrix, where: Filter | None) -> NDArray[np.bool_]:
             accepted = set(wanted)
             mask &= np.fromiter((value in accepted for value in column), bool, len(column))
     return mask
+
+
+SQLITE = StoreKind(SqliteVectorStore.facts, lambda place: SqliteVectorStore(place.database, place.dim))

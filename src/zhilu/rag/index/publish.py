@@ -1,0 +1,135 @@
+"""Where a document becomes findable, and where it stops being: the one place that knows of the lexical index, the vector
+store and the document's status together.
+
+A store that takes part in the file's transaction (``StoreFacts.transactional``) is written in it, and one commit shows
+everything. For any other store the file decides: the vectors are written and counted first, and then one commit flips the
+status; ``nearest`` shows no vector whose chunk is not published. What may be left over in such a store is noted in the
+table ``leftover`` before it can come to be: ids are noted before their vectors are written and struck out by the commit that
+publishes them, and noted again by the one that withdraws them. So a kill at any point loses nothing and shows nothing twice,
+and ``clear_leftovers`` takes out what it left.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zhilu.errors import UpstreamError
+from zhilu.home import file_lock
+from zhilu.messages import T
+from zhilu.rag.index.lexical import segment
+from zhilu.rag.records import utc_now
+from zhilu.rag.stores import Filter, Vector, VectorRow
+
+if TYPE_CHECKING:
+    from zhilu.rag.kb import KnowledgeBase
+
+__all__ = ["clear_leftovers", "nearest", "publish", "withdraw"]
+
+
+def publish(kb: KnowledgeBase, doc_id: str) -> int:
+    """Make a document findable in every index at once; the number of its chunks.
+
+    Raises:
+        UpstreamError: the store does not hold what it was given (code ``store_incomplete``); nothing is findable.
+    """
+    chunks = kb.database.rows(
+        "SELECT c.id, c.heading, c.lang, c.text, e.vector FROM chunks c"
+        " LEFT JOIN embeddings e ON e.text_sha = c.text_sha WHERE c.doc_id = ? ORDER BY c.ordinal",
+        (doc_id,),
+    )
+    vectors = [
+        VectorRow(c["id"], np.frombuffer(c["vector"], np.float16).astype(np.float32), doc_id, c["lang"])
+        for c in chunks
+        if c["vector"] is not None
+    ]
+    if not kb.store_facts.transactional:
+        _write_beside(kb, vectors)
+    with kb.database.write() as connection:
+        if kb.store_facts.transactional:
+            kb.store.upsert(vectors)
+        else:
+            connection.executemany("DELETE FROM leftover WHERE id = ?", [(v.id,) for v in vectors])
+        _flip(connection, doc_id, PurePath(kb.document(doc_id).name).stem, chunks)
+    return len(chunks)
+
+
+def withdraw(kb: KnowledgeBase, doc_id: str) -> None:
+    """Take a document out of every index, and its text; its row and file stay. Part of the caller's transaction: call
+    ``clear_leftovers`` when that is committed."""
+    with kb.database.write() as connection:
+        ids = [(r[0],) for r in connection.execute("SELECT id FROM chunks WHERE doc_id = ?", (doc_id,))]
+        if kb.store_facts.transactional:
+            kb.store.delete(Filter(ids=[i for (i,) in ids]))
+        else:
+            connection.executemany("INSERT OR IGNORE INTO leftover VALUES (?)", ids)
+        connection.executemany("DELETE FROM lexical WHERE rowid = ?", ids)
+        connection.execute("DELETE FROM chunks WHERE doc_id = ?", (doc_id,))
+        connection.execute("DELETE FROM texts WHERE doc_id = ?", (doc_id,))
+
+
+def clear_leftovers(kb: KnowledgeBase, *, is_locked: bool = False) -> int:
+    """Delete vectors that no published chunk needs from a store that is not transactional; how many were noted.
+
+    Not while a document is being published, for its vectors are noted, too: then 0, and the ingestion clears up when it
+    ends (``is_locked``: the caller is that ingestion and holds the lock).
+    """
+    if kb.store_facts.transactional or kb.database.value("SELECT 1 FROM leftover LIMIT 1") is None:
+        return 0
+    if not is_locked:
+        with file_lock(kb.ingest_lock, blocking=False) as held:
+            return clear_leftovers(kb, is_locked=True) if held else 0
+    ids = [r[0] for r in kb.database.rows("SELECT id FROM leftover")]
+    kb.store.delete(Filter(ids=ids))
+    with kb.database.write() as connection:
+        connection.executemany("DELETE FROM leftover WHERE id = ?", [(i,) for i in ids])
+    return len(ids)
+
+
+def nearest(kb: KnowledgeBase, vector: Vector, k: int, where: Filter | None = None) -> list[tuple[int, float]]:
+    """At most k ``(chunk id, cosine)`` of published chunks, nearest first."""
+    if kb.store_facts.transactional:
+        return kb.store.search(vector, k, where)
+    wanted = k
+    while True:
+        found = kb.store.search(vector, wanted, where)
+        shown = kb.published([i for i, _ in found])
+        kept = [(i, score) for i, score in found if i in shown]
+        if len(kept) >= k or len(found) < wanted:
+            return kept[:k]
+        wanted *= 2
+
+
+def _write_beside(kb: KnowledgeBase, vectors: Sequence[VectorRow]) -> None:
+    """Write vectors to a store of its own: noted first, and counted before anyone may see them."""
+    with kb.database.write() as connection:
+        connection.executemany("INSERT OR IGNORE INTO leftover VALUES (?)", [(v.id,) for v in vectors])
+    kb.store.upsert(vectors)
+    there = kb.store.count(Filter(ids=[v.id for v in vectors]))
+    if there != len(vectors):
+        raise UpstreamError(
+            T(
+                en=f"The vector store {kb.store_facts.name!r} holds {there} of the {len(vectors)} vectors it was given.",
+                zh=f"向量库 {kb.store_facts.name!r} 收到 {len(vectors)} 个向量，却只保存了 {there} 个。",
+            ),
+            code="store_incomplete",
+        )
+
+
+def _flip(connection: sqlite3.Connection, doc_id: str, title: str, chunks: Sequence[sqlite3.Row]) -> None:
+    """Words and status, in the caller's transaction."""
+    connection.execute(
+        "DELETE FROM lexical WHERE rowid IN (SELECT value FROM json_each(?))", (json.dumps([c["id"] for c in chunks]),)
+    )
+    connection.executemany(
+        "INSERT INTO lexical (rowid, title, body) VALUES (?, ?, ?)",
+        [(c["id"], segment(f"{title} {c['heading']}"), segment(c["text"])) for c in chunks],
+    )
+    connection.execute(
+        "UPDATE documents SET status = 'ready', error = NULL, updated_at = ? WHERE id = ?", (utc_now(), doc_id)
+    )
