@@ -52,7 +52,8 @@ class Settings(BaseModel):
     host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(8642, ge=0, le=65535)
     lang: Literal["auto", "en", "zh"] = "auto"
-    model: str = Field("zhilu-nano", min_length=1)
+    model: str = Field("auto", min_length=1)
+    starter: str = Field("auto", min_length=1)
     engine: str = Field("auto", min_length=1)
     embedder: str = Field("auto", min_length=1)
     api_key: str | None = Field(None, min_length=16)
@@ -86,7 +87,14 @@ DESCRIPTIONS: dict[str, T] = {
     "host": T("Address to listen on; beyond loopback a key is required", "监听地址；超出本机回环时必须设置密钥"),
     "port": T("Port of the workbench and the API", "工作台与 API 的端口"),
     "lang": T("Language of messages: auto follows the locale", "消息语言：auto 跟随系统区域设置"),
-    "model": T("Model that answers by default", "默认用来回答的模型"),
+    "model": T(
+        "Model that answers by default; auto: the first one that arrived, zhilu-nano until then",
+        "默认用来回答的模型；auto：首个下载到的模型，在此之前是 zhilu-nano",
+    ),
+    "starter": T(
+        "First model to fetch: auto (by this machine), starter (1.5-1.7 B), small (0.5-0.6 B), a name, or none",
+        "首次获取的模型：auto（按机器选择）、starter（1.5-1.7 B）、small（0.5-0.6 B）、某个名称，或 none（不获取）",
+    ),
     "engine": T("Engine that serves models: auto chooses and says why", "运行模型的引擎：auto 自动选择并说明理由"),
     "embedder": T("Model that turns text into vectors", "把文本变成向量的模型"),
     "api_key": T("Key that clients must send (at least 16 characters)", "客户端必须携带的密钥（至少 16 个字符）"),
@@ -111,7 +119,17 @@ DESCRIPTIONS: dict[str, T] = {
     "offline": T("Never try to reach a model hub", "从不尝试连接模型仓库"),
 }
 # Read once at start: a change to any other setting holds from the next request on.
-_LIVE = {"lang", "model", "embedder", "max_upload_mb", "max_jobs", "hf_endpoint", "modelscope_endpoint", "offline"} | {
+_LIVE = {
+    "lang",
+    "model",
+    "starter",
+    "embedder",
+    "max_upload_mb",
+    "max_jobs",
+    "hf_endpoint",
+    "modelscope_endpoint",
+    "offline",
+} | {
     "model_mirror",
     "model_folder",
 }

@@ -12,6 +12,7 @@ from zhilu import __version__
 from zhilu.context import Context, context_of
 from zhilu.errors import ForbiddenError
 from zhilu.messages import T, current_lang
+from zhilu.models.chosen import default_model
 from zhilu.settings import NAMES_CODE, describe_settings, store_setting, unset_setting
 
 __all__ = ["router"]
@@ -26,10 +27,13 @@ class TextOut(BaseModel):
 
 
 class ModelState(BaseModel):
+    """The model that runs where nobody names one; ``reason``: why it is this one."""
+
     name: str
     state: Literal["starting", "ready", "failed", "stopped"]
     detail: str = ""
     engine: str | None = None
+    reason: TextOut
 
 
 class StatusOut(BaseModel):
@@ -80,12 +84,20 @@ def status(request: Request) -> StatusOut:
 
 def _default_model(request: Request) -> ModelState:
     """State of the default model, as the supervisor sees it; without one, a configured URL is taken at its word."""
-    settings = context_of(request).settings
+    context = context_of(request)
+    name, reason = default_model(context)
     supervisor: Any = getattr(request.app.state, "supervisor", None)
-    running = supervisor.states().get(settings.model) if supervisor is not None else None
+    running = supervisor.states().get(name) if supervisor is not None else None
     if running is None:
-        return ModelState(name=settings.model, state="ready" if settings.base_url else "stopped")
-    return ModelState(name=settings.model, state=running.state, detail=running.detail, engine=running.engine)
+        state: Literal["ready", "stopped"] = "ready" if context.settings.base_url else "stopped"
+        return ModelState(name=name, state=state, reason=TextOut(**reason.data()))
+    return ModelState(
+        name=name,
+        state=running.state,
+        detail=running.detail,
+        engine=running.engine,
+        reason=TextOut(**reason.data()),
+    )
 
 
 @router.get("/zhilu/v1/settings")

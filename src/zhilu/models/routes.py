@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu.context import context_of
@@ -16,14 +19,27 @@ from zhilu.models.check import read_object
 from zhilu.models.inspect import MemoryEstimate, card_markdown, estimate_memory
 from zhilu.models.offers import Offer, import_any, offered
 from zhilu.models.offers.elsewhere import Elsewhere, find_elsewhere
+from zhilu.models.offers.starter import FirstModel, look_at_first_model, start_first_model, submit_first_model
 from zhilu.models.pull import submit_pull
 from zhilu.models.sources import sources
 from zhilu.models.sources.search import HubModel, search_hub
 from zhilu.models.store import ModelInfo, ModelStore
 
-__all__ = ["router"]
+__all__ = ["lifespan", "router"]
 
 router = APIRouter(prefix="/zhilu/v1", tags=["models"])
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Fetch the first model, once requests are answered. A server for one command leaves that to others."""
+    if app.state.ephemeral:
+        yield
+        return
+    starting = asyncio.create_task(asyncio.to_thread(start_first_model, app.state.context))
+    yield
+    with suppress(Exception):  # the home page says what keeps it away
+        await starting
 
 
 class CardText(BaseModel):
@@ -67,6 +83,17 @@ class SourceOut(BaseModel):
 @router.get("/models")
 def list_models(request: Request) -> list[ModelInfo]:
     return ModelStore(context_of(request)).list()
+
+
+@router.get("/first-model")
+def show_first_model(request: Request) -> FirstModel:
+    """The model that was, or will be, fetched first, and the job that does it."""
+    return look_at_first_model(context_of(request))
+
+
+@router.post("/first-model", status_code=202)
+def fetch_first_model(request: Request) -> Job:
+    return submit_first_model(context_of(request))
 
 
 @router.get("/adapters")

@@ -13,6 +13,7 @@ from zhilu.cli_support import echo_json, json_option, pass_context_obj, table
 from zhilu.context import Context
 from zhilu.errors import InputError, ZhiluError, error_body
 from zhilu.messages import T
+from zhilu.models.chosen import default_model
 
 if TYPE_CHECKING:
     from zhilu.rag.kb import KnowledgeBase
@@ -237,7 +238,7 @@ async def _answers(context: Context, found: KnowledgeBase, questions: Any, embed
     from zhilu.rag import evaluate as measure
 
     async with connect(context) as client:
-        rows = measure.answers(found, questions, embedder, client, model or context.settings.model)
+        rows = measure.answers(found, questions, embedder, client, model or default_model(context).name)
         return [row async for row in rows]
 
 

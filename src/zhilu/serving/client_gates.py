@@ -22,6 +22,7 @@ from zhilu.context import Context
 from zhilu.errors import ZhiluError
 from zhilu.gate import Artefact, Figure, Gate, Verdict
 from zhilu.messages import T
+from zhilu.models.chosen import default_model
 from zhilu.serving.proofs.client_tools import Java, Missing, Node, Runtime, samples_folder
 
 __all__ = ["GATES", "check_clients", "logged_requests"]
@@ -115,7 +116,7 @@ def _run_all(context: Context, folder: Path, there: list[Runtime], url: str) -> 
 
 def _run(context: Context, runtime: Runtime, folder: Path, sample: Sample, url: str) -> list[dict[str, Any]] | Verdict:
     settings = context.settings
-    env = {**os.environ, **runtime.env, "ZHILU_URL": url, "ZHILU_MODEL": settings.model}
+    env = {**os.environ, **runtime.env, "ZHILU_URL": url, "ZHILU_MODEL": default_model(context).name}
     env.pop("ZHILU_API_KEY", None)
     if settings.api_key:
         env["ZHILU_API_KEY"] = settings.api_key
@@ -144,7 +145,7 @@ def _run(context: Context, runtime: Runtime, folder: Path, sample: Sample, url: 
                 T(f"the gateway's log has no request {identity}", f"网关日志里没有请求 {identity}"),
             )
         told = (row["status"], row["model"], row["stream"])
-        if told != (200, settings.model, sample.streams) or not row["completion_tokens"]:
+        if told != (200, default_model(context).name, sample.streams) or not row["completion_tokens"]:
             why = f"{identity}: status {row['status']}, model {row['model']!r}, stream {row['stream']}"
             return _failed(context, name, T(f"the log says otherwise ({why})", f"日志所记不符（{why}）"))
     return [rows[identity] for identity in ids]
@@ -152,7 +153,8 @@ def _run(context: Context, runtime: Runtime, folder: Path, sample: Sample, url: 
 
 def _failed(context: Context, name: str, why: T) -> Verdict:
     return Verdict.failed(
-        T(f"clients/{name}: {why.en}.", f"clients/{name}：{why.zh}。"), fix=f"zhilu engine log {context.settings.model}"
+        T(f"clients/{name}: {why.en}.", f"clients/{name}：{why.zh}。"),
+        fix=f"zhilu engine log {default_model(context).name}",
     )
 
 

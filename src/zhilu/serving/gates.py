@@ -14,6 +14,7 @@ from zhilu.context import Context
 from zhilu.errors import ZhiluError
 from zhilu.gate import Artefact, Figure, Gate, Verdict
 from zhilu.messages import T
+from zhilu.models.chosen import default_model
 from zhilu.serving.proofs.greedy import MAX_TOKENS, PROMPTS, greedy_chats, reference_of
 
 __all__ = [
@@ -35,7 +36,7 @@ def check_protocol(context: Context) -> Verdict:
     """2.2: the official OpenAI Python client passes the conformance run against this machine's gateway."""
     from zhilu.serving.proofs.conformance import measure_first_token, run_conformance
 
-    model, key = context.settings.model, context.settings.api_key
+    model, key = default_model(context).name, context.settings.api_key
     remote = context.settings.base_url is not None
 
     def run(url: str) -> Verdict:
@@ -73,7 +74,7 @@ def check_greedy_answer(context: Context) -> Verdict:
 
     if context.settings.base_url:
         return _files_elsewhere(context.settings.base_url)
-    name = context.settings.model
+    name = default_model(context).name
     folder = Path(ModelStore(context).get(name).path)
 
     def run(url: str) -> Verdict:
@@ -150,7 +151,7 @@ def check_sampling(context: Context) -> Verdict:
     """2.3: every sampling parameter changes or bounds the output at the served endpoint, or is refused by name."""
     from zhilu.serving.proofs.sampling_checks import prove_sampling
 
-    model, key = context.settings.model, context.settings.api_key
+    model, key = default_model(context).name, context.settings.api_key
 
     def run(url: str) -> Verdict:
         proofs = prove_sampling(url, model, api_key=key)
@@ -189,7 +190,7 @@ def check_adapter_applied(context: Context) -> Verdict:
 
     if context.settings.base_url:
         return _files_elsewhere(context.settings.base_url)
-    folder = Path(ModelStore(context).get(context.settings.model).path)
+    folder = Path(ModelStore(context).get(default_model(context).name).path)
     return with_model(context, lambda url: prove_adapter(context, url, folder))
 
 
@@ -202,11 +203,11 @@ def with_model(context: Context, work: Callable[[str], R]) -> R | Verdict:
     async def ask() -> R | Verdict:
         async with connect(context) as client:
             there = [entry["id"] for entry in await client.models()]
-            if context.settings.model not in there:
+            if default_model(context).name not in there:
                 return Verdict.not_yet(
                     T(
-                        f"The model {context.settings.model!r} is not here; there are {', '.join(there) or '-'}.",
-                        f"还没有模型 {context.settings.model!r}；现有 {', '.join(there) or '-'}。",
+                        f"The model {default_model(context).name!r} is not here; there are {', '.join(there) or '-'}.",
+                        f"还没有模型 {default_model(context).name!r}；现有 {', '.join(there) or '-'}。",
                     ),
                     fix="zhilu model list",
                 )

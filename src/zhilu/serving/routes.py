@@ -20,6 +20,7 @@ from zhilu.heap import giving_back_freed
 from zhilu.jobs import Job
 from zhilu.logs import get_logger
 from zhilu.messages import T
+from zhilu.models.chosen import default_model
 from zhilu.serving.api import ollama_routes, service_routes, vllm_routes
 from zhilu.serving.api.embeddings import Embeddings
 from zhilu.serving.api.vllm_routes import body_of, gateway_of, json_only
@@ -62,7 +63,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     await supervisor.open()
     gateway = Gateway(context, supervisor, Embeddings(context), Ledger(context.home.logs))
     app.state.supervisor, app.state.gateway = supervisor, gateway
-    first = given["start"] or (context.settings.model, None, None)
+    first = given["start"] or (default_model(context).name, None, None)
     starting = asyncio.create_task(_start_first(supervisor, *first))
     if given["catalog"] is None:  # `zhilu serve` serves the one model that it was given
         await gateway.start_remote()

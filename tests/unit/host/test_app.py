@@ -100,4 +100,10 @@ def test_the_page_answers_every_path_but_leaves_its_folder_for_none(
 
 def test_status(client: TestClient) -> None:
     status = client.get("/zhilu/v1/status").json()
-    assert status["model"] == {"name": "zhilu-nano", "state": "stopped", "detail": "", "engine": None}
+    assert {k: v for k, v in status["model"].items() if k != "reason"} == {
+        "name": "zhilu-nano",
+        "state": "stopped",
+        "detail": "",
+        "engine": None,
+    }
+    assert "no other model has arrived yet" in status["model"]["reason"]["en"]

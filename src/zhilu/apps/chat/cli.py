@@ -12,6 +12,7 @@ from zhilu.client import ModelClient, connect
 from zhilu.context import Context
 from zhilu.errors import InputError, ZhiluError
 from zhilu.messages import T
+from zhilu.models.chosen import default_model
 from zhilu.prompts import Message, chat_messages
 
 __all__ = ["chat"]
@@ -45,7 +46,7 @@ def chat(
         )
     if message is None and as_json:
         raise InputError(T("--json needs a message.", "--json 需要一条消息。"), fix="zhilu chat --json -m 'Hello'")
-    asyncio.run(_chat(context, model or context.settings.model, message, params, as_json))
+    asyncio.run(_chat(context, model or default_model(context).name, message, params, as_json))
 
 
 async def _chat(

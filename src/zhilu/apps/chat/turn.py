@@ -15,6 +15,7 @@ from zhilu.context import Context
 from zhilu.errors import InputError, ZhiluError, error_body
 from zhilu.events import Event
 from zhilu.messages import T
+from zhilu.models.chosen import default_model
 from zhilu.prompts import chat_messages
 
 __all__ = ["run_turn"]
@@ -46,7 +47,7 @@ async def run_turn(
     """
     store = ConversationStore(context)
     conversation = store.get(conversation_id)
-    model = conversation.model or context.settings.model
+    model = conversation.model or default_model(context).name
     user, assistant = store.begin_turn(conversation_id, parent_id, content, model)
     yield Event("start", {"user": _wire(user), "assistant": _wire(assistant)})
     answer = _Answer()

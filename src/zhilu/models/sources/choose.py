@@ -37,22 +37,18 @@ def choose_source(model: CatalogModel, settings: Settings, on_answer: Callable[[
     """
     there = sources(settings)
     order = [name for name in catalog().order if name in there] + [n for n in there if n not in catalog().order]
-    asked: list[tuple[ModelSource, str]] = []
+    places = [(there[name], there[name].place_of(model)) for name in order]
+    asked = [(source, place) for source, place in places if place is not None]
+    offline = settings.offline
     passed: list[T] = []
-    for name in order:
-        source = there[name]
-        place = source.place_of(model)
-        if place is None:
-            continue
-        if settings.offline and source.facts.online:
-            passed.append(_said(source, T("the setting offline is on", "设置 offline 已开启")))
-            continue
-        asked.append((source, place))
     pool = ThreadPoolExecutor(max(len(asked), 1), "look")
     try:
-        looks = [(source, place, pool.submit(checked_look, model, source, place)) for source, place in asked]
+        looks = [
+            (s, place, None if offline and s.facts.online else pool.submit(checked_look, model, s, place))
+            for s, place in asked
+        ]
         for source, place, look in looks:
-            found = _answer(source, look)
+            found = _said(source, _OFFLINE) if look is None else _answer(source, look)
             if isinstance(found, Remote):
                 return Chosen(source, place, found, _reason(source, passed))
             passed.append(found)
@@ -103,6 +99,7 @@ def checked_look(model: CatalogModel, source: ModelSource, place: str, revision:
     return Remote(remote.revision, [file for file in remote.files if file.name in names])
 
 
+_OFFLINE = T("the setting offline is on", "设置 offline 已开启")
 _SILENT = T("does not answer", "没有应答")
 
 

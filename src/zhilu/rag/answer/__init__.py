@@ -29,7 +29,7 @@ async def answer(
 ) -> AsyncGenerator[Event, None]:
     """Ask a knowledge base, by id or name; see ``pipeline.answer`` for the events.
 
-    ``history`` holds the conversation's earlier turns; ``model`` is the setting's by default.
+    ``history`` holds the conversation's earlier turns; ``model`` is the one that runs by default (``models.chosen``).
 
     Raises:
         NotFoundError: no such knowledge base. MissingComponentError: its embedder is not installed any more.
@@ -37,6 +37,7 @@ async def answer(
     """
     import asyncio
 
+    from zhilu.models.chosen import default_model
     from zhilu.rag.answer import pipeline
     from zhilu.rag.index.embedding import embedder_of
     from zhilu.rag.library import Library
@@ -44,7 +45,7 @@ async def answer(
     kb = Library(context).open(kb_id)
     embedder = await asyncio.to_thread(embedder_of, context, kb.embedder)
     events = pipeline.answer(
-        kb, question, client=client, model=model or context.settings.model, embedder=embedder, history=history,
+        kb, question, client=client, model=model or default_model(context).name, embedder=embedder, history=history,
         k=k or pipeline.PASSAGES,
     )  # fmt: skip
     async with aclosing(events):

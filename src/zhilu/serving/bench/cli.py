@@ -15,6 +15,7 @@ from zhilu.cli_support import echo_json, json_option, pass_context_obj, table
 from zhilu.context import Context
 from zhilu.errors import InputError, NotFoundError, UnreachableError, ZhiluError
 from zhilu.messages import T
+from zhilu.models.chosen import default_model
 
 if TYPE_CHECKING:
     from zhilu.client import ModelClient
@@ -119,7 +120,7 @@ def serve(
     results: list[Result] = []
     interrupted = False
     try:
-        asyncio.run(_run(context, targets or (context.settings.model,), loads, results))
+        asyncio.run(_run(context, targets or (default_model(context).name,), loads, results))
     except KeyboardInterrupt:
         interrupted = True
         if results:

@@ -23,6 +23,7 @@ from zhilu.context import Context
 from zhilu.errors import NotFoundError, UnsupportedError, ZhiluError, error_body
 from zhilu.host.services import Service, service_registry
 from zhilu.messages import T
+from zhilu.models.chosen import default_model, named_model
 from zhilu.serving.api.embeddings import Embeddings
 from zhilu.serving.catalog import no_such_model
 from zhilu.serving.facts import LaunchOptions
@@ -92,7 +93,7 @@ class Gateway:
 
     async def ask(self, request: Request, endpoint: str, model: str | None) -> Response:
         """What the engine of a model says at ``GET endpoint``."""
-        async with self.route(model or self.context.settings.model) as route:
+        async with self.route(named_model(self.context, model)) as route:
             assert route.served.launch is not None
             refuse_endpoint(route.served.facts, endpoint)
             asked = httpx.Request("GET", f"{route.served.launch.url}{endpoint}", headers=route.served.launch.headers)
@@ -211,7 +212,7 @@ class Gateway:
             if running and running.max_len:
                 entry["max_model_len"] = running.max_len
         first = [
-            entries.pop(name) for name in (self.context.settings.model,) if name in entries
+            entries.pop(name) for name in (default_model(self.context).name,) if name in entries
         ]  # of a request without one
         served_here = [
             {"id": name, "root": name, "parent": None, "state": "ready"} for name in self._names_of_services()

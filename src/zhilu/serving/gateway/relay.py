@@ -24,6 +24,7 @@ from zhilu import wire
 from zhilu.errors import BusyError, InputError, TooLargeError, UnreachableError, ZhiluError, error_body
 from zhilu.logs import get_logger
 from zhilu.messages import T
+from zhilu.models.chosen import named_model
 from zhilu.serving.gateway.ledger import CLIENT_LEFT, exchange_of
 from zhilu.serving.gateway.needs import refuse_beyond, refuse_endless
 from zhilu.serving.gateway.stream import EventStream
@@ -146,7 +147,7 @@ class Relay(_Answering):
     async def _answer(self, raw: bytes) -> None:
         data = wire.parse_json(raw)
         body = wire.parse_request(self.kind, data)
-        name = body.model or self.upstream.context.settings.model
+        name = named_model(self.upstream.context, body.model)
         self.exchange.stream = bool(getattr(body, "stream", False))
         async with self.upstream.route(name) as route:
             self.exchange.model = name
@@ -213,7 +214,7 @@ class TranslatingRelay(_Answering):
 
     async def _answer(self, raw: bytes) -> None:
         self.dialect = dialect = self.kind(wire.parse_json(raw))  # type: ignore[call-arg]  # a protocol has no __init__
-        name = dialect.model or self.upstream.context.settings.model
+        name = named_model(self.upstream.context, dialect.model)
         self.exchange.stream = dialect.stream
         async with self.upstream.route(name) as route:
             self.exchange.model = name

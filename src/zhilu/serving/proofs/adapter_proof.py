@@ -20,6 +20,7 @@ from zhilu.context import Context
 from zhilu.errors import InputError, ZhiluError
 from zhilu.gate import Artefact, Figure, Verdict
 from zhilu.messages import T
+from zhilu.models.chosen import default_model
 from zhilu.serving.proofs.greedy import MAX_TOKENS, PROMPTS, GreedyAnswer, greedy_chats, reference_of
 
 __all__ = ["TOLERANCE", "make_adapter", "prove_adapter"]
@@ -31,7 +32,7 @@ TOLERANCE = 0.15
 
 def prove_adapter(context: Context, url: str, folder: Path) -> Verdict:
     """The verdict for the model in ``folder``, served at ``url`` under the name in the settings."""
-    name, key = context.settings.model, context.settings.api_key
+    name, key = default_model(context).name, context.settings.api_key
     with tempfile.TemporaryDirectory() as temporary:
         loaded = asyncio.run(_loaded_adapter(url, name, key))
         if loaded is not None:

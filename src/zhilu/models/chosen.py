@@ -1,0 +1,72 @@
+"""The model that runs where nobody names one: the setting, else the first model that arrived, else the embedded one."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from zhilu.home import Home, atomic_write
+from zhilu.messages import T
+from zhilu.models.store import EMBEDDED
+
+if TYPE_CHECKING:
+    from zhilu.context import Context
+
+__all__ = ["AUTO", "DefaultModel", "default_model", "first_model", "named_model", "note_first_model"]
+
+AUTO = "auto"
+_NOTE = ".first-model.json"  # beside the models
+
+
+class DefaultModel(NamedTuple):
+    name: str
+    reason: T
+
+
+def default_model(context: Context) -> DefaultModel:
+    """Asked anew at each use: a first model that arrives is used from the next request on. Cheap."""
+    wanted = context.settings.model
+    if wanted != AUTO:
+        return DefaultModel(wanted, T("the setting model says so", "由设置 model 指定"))
+    if context.settings.base_url:
+        return DefaultModel(AUTO, T("the server at base_url chooses", "由 base_url 处的服务选择"))
+    noted = first_model(context.home)
+    if noted is not None:
+        return DefaultModel(noted["model"], T.of(noted["reason"]))
+    return DefaultModel(
+        EMBEDDED,
+        T(
+            "no other model has arrived yet: zhilu-nano is small enough to come with the program, and knows little",
+            "还没有别的模型：zhilu-nano 小到可以随程序附带，懂得不多",
+        ),
+    )
+
+
+def named_model(context: Context, name: str | None) -> str:
+    """The model of a request: the one it names; none, or ``auto``, is the one that runs."""
+    return name if name and name != AUTO else default_model(context).name
+
+
+def first_model(home: Home) -> dict[str, Any] | None:
+    """What ``note_first_model`` noted, while that model is in the store."""
+    try:
+        noted = json.loads((home.models / _NOTE).read_text(encoding="utf-8"))
+        return noted if (home.models / str(noted["model"])).is_dir() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def note_first_model(home: Home, name: str, reason: T, measured: dict[str, Any] | None) -> None:
+    """From now on ``name`` answers where nobody names a model.
+
+    Args:
+        measured: of its first start: ``prompt_tokens``, ``seconds``, ``engine``; None: no gateway ran that could start it.
+    """
+    note = {
+        "model": name,
+        "reason": reason.data(),
+        "measured": measured,
+        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    atomic_write(home.models / _NOTE, json.dumps(note, ensure_ascii=False, indent=2) + "\n")

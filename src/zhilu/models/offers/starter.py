@@ -1,0 +1,275 @@
+"""The first model: which one fits this machine, fetching it as a job, and measuring it when it first runs.
+
+The class is chosen before the download by free memory (1.5-1.7 B from 6 GB on, else 0.5-0.6 B: good answers weigh more than
+fast ones), and put to the test after it: the model must read a prompt of 500 tokens in 10 seconds on this machine, else the
+small one is fetched too and answers. Of a class the first is taken that a source has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import BaseModel
+
+from zhilu.errors import CancelledByUser, InputError, UnreachableError, ZhiluError, nearest
+from zhilu.home import file_lock
+from zhilu.jobs import Job, JobContext, JobKind, JobStore
+from zhilu.jobs.base import Text
+from zhilu.messages import T
+from zhilu.models.catalog import catalog
+from zhilu.models.chosen import AUTO, first_model, note_first_model
+from zhilu.models.pull import bring
+from zhilu.models.sources.choose import choose_source
+from zhilu.models.store import ModelStore
+
+if TYPE_CHECKING:
+    from zhilu.context import Context
+
+__all__ = [
+    "FETCH_FIRST_MODEL",
+    "FirstModel",
+    "Wish",
+    "choose_class",
+    "known_wish",
+    "look_at_first_model",
+    "start_first_model",
+    "submit_first_model",
+]
+
+_FREE = 6_000_000_000  # bytes of memory from which on the larger class is right
+_LEAST = 1_300_000_000  # below this not even the small one runs
+_PROMPT_TOKENS, _SECONDS = 500, 10.0
+# Plain prose, about 250 tokens in each of the two languages by any tokenizer; read and not answered.
+_SENTENCE = "The river rises in the mountains, crosses the wide plain and reaches the sea after three hundred miles. "
+_SENTENCE_ZH = "这条河发源于群山之间，穿过辽阔的平原，流经三座古城，最后在三百里之外汇入大海。"
+
+
+class Wish(NamedTuple):
+    """What is to be fetched first: catalogue names in order of preference, the class they are of, and why."""
+
+    names: tuple[str, ...]
+    group: str
+    reason: T
+
+
+def known_wish(wanted: str) -> bool:
+    """Whether the setting ``starter`` means something: a class, a model of the catalogue, ``auto`` or ``none``."""
+    return wanted in ("auto", "none", *catalog().starter) or catalog().find(wanted) is not None
+
+
+def choose_class(wanted: str, free_memory: int) -> Wish:
+    """
+    Args:
+        wanted: the setting ``starter``, not ``none``.
+        free_memory: bytes.
+
+    Raises:
+        InputError: no such class or model; or with ``auto``, too little memory for any.
+    """
+    classes = catalog().starter
+    shown = f"{free_memory / 1e9:.1f} GB"
+    if wanted in classes:
+        return Wish(classes[wanted], wanted, T("the setting starter says so", "由设置 starter 指定"))
+    if wanted != "auto":
+        if not known_wish(wanted):
+            close = nearest(wanted, ["auto", "none", *classes, *(model.name for model in catalog().models)])
+            raise InputError(
+                T(
+                    f"The setting starter is {wanted!r}, which is no class and no model of the catalogue."
+                    + (f" Did you mean {close!r}?" if close else ""),
+                    f"设置 starter 是 {wanted!r}，既不是类别也不是目录中的模型。"
+                    + (f"是不是 {close!r}？" if close else ""),
+                ),
+                param="starter",
+                fix="zhilu settings set starter auto",
+            )
+        return Wish((wanted,), "named", T("the setting starter names it", "由设置 starter 指定"))
+    if free_memory >= _FREE:
+        return Wish(
+            classes["starter"],
+            "starter",
+            T(
+                f"{shown} of memory are free, 6 GB are enough for the 1.5-1.7 B class",
+                f"空闲内存 {shown}，6 GB 即可运行 1.5-1.7 B 的模型",
+            ),
+        )
+    if free_memory >= _LEAST:
+        return Wish(
+            classes["small"],
+            "small",
+            T(
+                f"{shown} of memory are free, the 1.5-1.7 B class wants 6 GB",
+                f"空闲内存 {shown}，1.5-1.7 B 的模型需要 6 GB",
+            ),
+        )
+    raise InputError(
+        T(
+            f"{shown} of memory are free: the smallest real model needs 1.3 GB. zhilu-nano answers until there is more.",
+            f"空闲内存 {shown}：最小的真实模型需要 1.3 GB。在此之前由 zhilu-nano 回答。",
+        ),
+        code="out_of_memory",
+        fix="zhilu settings set starter small",
+    )
+
+
+def submit_first_model(context: Context) -> Job:
+    """Start the job that fetches the first model.
+
+    Raises:
+        InputError: the setting ``starter`` names nothing.
+    """
+    wanted = context.settings.starter
+    wanted = "auto" if wanted == "none" else wanted  # asked for by hand: wanted
+    if not known_wish(wanted):
+        choose_class(wanted, 0)
+    return JobStore(context).submit(FETCH_FIRST_MODEL, {"wanted": wanted}, T("Fetch the first model", "获取首个模型"))
+
+
+def run_fetch(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
+    import psutil
+
+    context = job.context
+    wish = choose_class(params["wanted"], int(psutil.virtual_memory().available))
+    job.log(f"{wish.group}: {wish.reason.en}")
+    name, came = _fetch(job, wish, (0.0, 0.85))
+    measured = _measure(job, name)
+    reason = T(f"{wish.reason.en}; {came.en}", f"{wish.reason.zh}；{came.zh}")
+    if measured is not None:
+        seconds = f"{measured['seconds']:.1f} s"
+        said = f"{measured['prompt_tokens']} tokens in {seconds}", f"{seconds}读完 {measured['prompt_tokens']} 个 token"
+        if params["wanted"] == "auto" and wish.group == "starter" and measured["seconds"] > _SECONDS:
+            slow = T(f"{name} reads {said[0]} here, over 10 s", f"{name} 在这里用 {said[1]}，超过 10 秒")
+            job.log(slow.en)
+            name, came = _fetch(job, Wish(catalog().starter["small"], "small", slow), (0.9, 0.99))
+            reason = T(f"{slow.en}: the small one answers", f"{slow.zh}：由小模型回答")
+            measured = _measure(job, name)
+        else:
+            reason = T(f"{reason.en}; it reads {said[0]} here", f"{reason.zh}；在这里用 {said[1]}")
+    note_first_model(context.home, name, reason, measured)
+    job.log(f"{name}: {reason.en}")
+    return {"model": name, "reason": reason.data(), "measured": measured}
+
+
+FETCH_FIRST_MODEL = JobKind(name="first-model", run=run_fetch, resumable=True, light=True)
+
+
+def _fetch(job: JobContext, wish: Wish, part: tuple[float, float]) -> tuple[str, T]:
+    """The name in the store of the first model of the wish that is there or can be had, and where it came from."""
+    context, store = job.context, ModelStore(job.context)
+    there = {store.note(info.name).get("catalog", info.name): info.name for info in store.list() if not info.embedded}
+    for name in wish.names:
+        if name in there:
+            return there[name], T("it is here already", "它已经在本机")
+    refused: list[ZhiluError] = []
+    for name in wish.names:
+        incoming = store.incoming(name)
+        try:
+            if not incoming.exists():
+                job.progress(part[0], T("Asking who has it", "查询来源"), name)
+                choose_source(catalog().get(name), context.settings, job.log)
+            with file_lock(context.home.run / f"model-{name}.lock"):
+                if not (store.folder / name).is_dir():
+                    done = bring(job, {"source": "auto", "repo": name, "revision": None, "name": name}, part)
+                    return name, T.of(done["reason"])
+            return name, T("it is here already", "它已经在本机")
+        except CancelledByUser:
+            raise
+        except UnreachableError as error:
+            job.log(f"{name}: {error.message.en}")
+            refused.append(error)
+    raise refused[-1]
+
+
+def _measure(job: JobContext, name: str) -> dict[str, Any] | None:
+    """Start the model through the gateway that runs, and time how it reads a prompt of about 500 tokens; None where no
+    gateway runs.
+
+    Raises:
+        ZhiluError: it does not start.
+    """
+    from zhilu.client import ModelClient, running_gateway
+
+    settings = job.context.settings
+    url = running_gateway(job.context.home.run)
+    if url is None:
+        job.log("no gateway runs: the model is not measured")
+        return None
+    job.progress(0.86, T("Starting it and measuring", "启动并测速"), name)
+
+    async def read() -> dict[str, Any]:
+        async with ModelClient(url, api_key=settings.api_key) as client:
+            await client.chat([{"role": "user", "content": "1+1?"}], model=name, max_tokens=1)
+            text = (_SENTENCE * 12 + _SENTENCE_ZH * 10) + str(time.time_ns())  # never in a cache of prompts
+            begun = time.monotonic()
+            answer = await client.chat([{"role": "user", "content": text}], model=name, max_tokens=1)
+            seconds, usage = time.monotonic() - begun, answer.get("usage") or {}
+            tokens = int(usage.get("prompt_tokens") or _PROMPT_TOKENS)
+            return {
+                "prompt_tokens": _PROMPT_TOKENS,
+                "seconds": round(seconds * _PROMPT_TOKENS / tokens, 2),
+                "read": tokens,
+            }
+
+    return asyncio.run(read())
+
+
+class FirstModel(BaseModel):
+    """How the first model stands.
+
+    Attributes:
+        model: that was fetched; None until it is there.
+        reason: why this one; while there is none, what keeps it away or what will be fetched.
+        measured: of its first start: seconds for a prompt of 500 tokens.
+        wanted: False where a setting says that none is to be fetched.
+        job: the newest job that fetches or fetched it.
+    """
+
+    model: str | None
+    reason: Text
+    measured: dict[str, Any] | None
+    wanted: bool
+    size_bytes: int | None
+    job: Job | None
+
+
+def look_at_first_model(context: Context) -> FirstModel:
+    job = next(iter(JobStore(context).list(kind=FETCH_FIRST_MODEL.name, limit=1)), None)
+    noted = first_model(context.home)
+    if noted is not None:
+        return FirstModel(
+            model=noted["model"],
+            reason=T.of(noted["reason"]),
+            measured=noted.get("measured"),
+            wanted=True,
+            size_bytes=None,
+            job=job,
+        )
+    wanted, size = _is_wanted(context), None
+    try:
+        import psutil
+
+        wish = choose_class("auto" if not wanted[0] else context.settings.starter, psutil.virtual_memory().available)
+        size, why = catalog().get(wish.names[0]).download_bytes, wish.reason
+    except ZhiluError as error:
+        why = error.message
+    return FirstModel(model=None, reason=wanted[1] or why, measured=None, wanted=wanted[0], size_bytes=size, job=job)
+
+
+def start_first_model(context: Context) -> Job | None:
+    """What ``zhilu up`` does: fetch it, unless it is here, a setting speaks against it, or a job has tried before (one that
+    failed or was cancelled waits for a person)."""
+    seen = look_at_first_model(context)
+    return submit_first_model(context) if seen.wanted and seen.model is None and seen.job is None else None
+
+
+def _is_wanted(context: Context) -> tuple[bool, T | None]:
+    settings = context.settings
+    if settings.starter == "none":
+        return False, T("the setting starter is none", "设置 starter 为 none")
+    if settings.model != AUTO:
+        return False, T(f"the setting model is {settings.model!r}", f"设置 model 为 {settings.model!r}")
+    if settings.base_url:
+        return False, T("answers come from base_url", "由 base_url 处的服务回答")
+    return True, None
