@@ -214,3 +214,81 @@ def test_nothing_names_a_machine() -> None:
             if hits and path != Path(__file__) and "tests/unit/doctor" not in name:
                 found[name] = hits[:3]
     assert found == {}
+
+
+def _slugs(text: str) -> set[str]:
+    """Anchors of a document's headings, as GitHub writes them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+def _tracked() -> set[str]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    return set(listed.splitlines()) or {str(p.relative_to(ROOT)) for p in ROOT.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_anchors_of_the_documents_exist(path: Path) -> None:
+    missing = []
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", path.read_text()):
+        document = (path.parent / target) if target else path
+        if "://" not in target and anchor.lower() not in _slugs(document.read_text()):
+            missing.append(f"{target}#{anchor}")
+    assert missing == []
+
+
+# Groups of entry points in which nothing of ours is registered.
+DOORS = {"zhilu.loaders"}
+
+# A file as prose names it: with a folder, or a Python, Markdown or script file by its name alone.
+_FILE = re.compile(r"``?((?:[\w.-]+/)*[\w-]+\.(?:py|md|toml|ipynb|mjs|java|tsx?|sh))(?:#([\w-]+))?``?")
+# Files of other projects, of a person's data home or made while running; the reader is told whose.
+_ELSEWHERE = {
+    "settings.toml", "pyproject.toml", "SKILL.md", "modeling_rope_utils.py", "chat_template_utils.py", "loggers.py",
+}  # fmt: skip
+
+
+def _prose(path: Path) -> str:
+    """A document, or the docstrings of a module."""
+    if path.suffix == ".md":
+        return re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    nodes = [
+        n
+        for n in ast.walk(ast.parse(path.read_text()))
+        if isinstance(n, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    return "\n".join(filter(None, map(ast.get_docstring, nodes)))
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, *PYTHON_FILES], ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_named_in_prose_exist(path: Path) -> None:
+    tracked = _tracked()
+    missing = []
+    for name, anchor in _FILE.findall(_prose(path)):
+        found = [f for f in tracked if f == name or f.endswith(f"/{name}")]
+        if not found and Path(name).name not in _ELSEWHERE:
+            missing.append(name)
+        elif found and anchor and not any(anchor in _slugs((ROOT / f).read_text()) for f in found):
+            missing.append(f"{name}#{anchor}")
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, *PYTHON_FILES], ids=lambda p: str(p.relative_to(ROOT)))
+def test_modules_named_in_prose_exist(path: Path) -> None:
+    modules = {
+        ".".join(p.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__") for p in PYTHON_FILES
+    }
+    groups = set(re.findall(r'entry-points\."([\w.]+)"', (ROOT / "pyproject.toml").read_text()))
+    missing = []
+    for name in re.findall(r"``?(zhilu(?:\.\w+)+)(?:[:(`][^`]*)?``?", _prose(path)):
+        parent = name.rpartition(".")[0]
+        known = (
+            name in modules
+            or name in groups
+            or name in DOORS
+            or (parent in modules and parent != "zhilu")
+            or name == "zhilu.db"
+        )
+        if not known:
+            missing.append(name)
+    assert missing == []

@@ -1,6 +1,6 @@
 """The engine in one page: ``step()`` schedules, runs, samples and hands out.
 
-No threads and no clocks in here: whoever calls ``step`` drives it, a test or ``service.py``.
+No threads in here: whoever calls ``step`` drives it, a test or ``server/service.py``. Only ``metrics.py`` reads the clock.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class ZhiluEngine:
             "The embedded engine: paged attention and continuous batching on the CPU, readable from end to end.",
             "内置引擎：在 CPU 上做分页注意力与连续批处理，代码从头到尾都能读懂。",
         ),
-        source="ARCHITECTURE.md#engine",
+        source="docs/en/models.md#the-engine",
         checked="2026-11-24",
         can=frozenset(
             {
