@@ -71,12 +71,11 @@ class InstallStep:
     Attributes:
         kind: ``pip`` installs ``words``; ``torch`` installs that version of PyTorch, the CPU build where no GPU answers;
             ``drop`` uninstalls those of ``words`` (packages) that cannot be imported here;
-            ``cmake`` builds ``words[1:]`` out of the source distribution ``words[0]``; ``prove`` runs the environment's
-            Python with ``words``, and fails the installation where that fails.
+            ``prove`` runs the environment's Python with ``words``, and fails the installation where that fails.
         share: of the whole work, for the progress bar; the shares of a plan need not add up to 1.
     """
 
-    kind: Literal["pip", "torch", "drop", "cmake", "prove"]
+    kind: Literal["pip", "torch", "drop", "prove"]
     title: T
     words: tuple[str, ...]
     share: float = 1.0
@@ -111,12 +110,18 @@ class MemoryFacts:
             ``stored`` stands for the bits that the file has.
         kv_bits: of one value in the cache.
         twice_up_to: weights of at most so many bytes in memory are held twice.
+        requests, context: that it is started for where nobody says: requests at a time, and tokens of each. Context 0: it
+            does not take its cache at the start, or sizes it by itself.
+        cache_up_to: bytes; where the cache of ``context`` would be larger, half of it is the default.
     """
 
     base_bytes: int
     precisions: Mapping[str, float] = field(default_factory=lambda: {"stored": 0})
     kv_bits: int = 16
     twice_up_to: int = 0
+    requests: int = 1
+    context: int = 0
+    cache_up_to: int = 0
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,7 @@ class EngineFacts:
         install, install_gpu: how it is installed, and how where an NVIDIA GPU answers, if otherwise.
         install, memory: None where nothing is installed, or nothing is loaded here.
         metrics: its own name of a figure -> the name that the gateway and vLLM have for it.
+        max_len_at: where an entry of its ``/v1/models`` says how many tokens a request may have.
         rank: how much ``--engine auto`` prefers it, on a CPU and on a GPU; 0, or only the other of the two given: never
             chosen by itself there. Empty, as another package may leave it: chosen where no ranked engine can serve.
         start_seconds: a start on a slow machine may take so long.
@@ -154,6 +160,7 @@ class EngineFacts:
     install_gpu: InstallPlan | None = None
     memory: MemoryFacts | None = None
     metrics: Mapping[str, str] = field(default_factory=dict)
+    max_len_at: tuple[str, ...] = ("max_model_len",)
     rank: Mapping[Literal["cpu", "gpu"], int] = field(default_factory=dict)
     start_seconds: float = 0.0
     status_note: T | None = None

@@ -15,6 +15,7 @@ from zhilu.errors import InputError, MissingComponentError, UnsupportedError
 from zhilu.messages import T
 from zhilu.registry import Registry
 from zhilu.serving.engines import choose_engine, engine_registry, fastchat_unit, ollama_unit
+from zhilu.serving.engines.llamacpp import LlamaCppEngine
 from zhilu.serving.engines.zhilu import ENGINE as ZHILU
 from zhilu.serving.facts import EngineKind, LaunchOptions, ServedModel, refuse_untaken
 from zhilu.serving.install.environment import NOTE, environment, installed_note, state_of
@@ -39,7 +40,7 @@ def argv(engine: str, model: ServedModel = MODEL, **options: object) -> str:
 
 
 def test_the_roadmaps_engines_are_all_there() -> None:
-    assert {"zhilu", "vllm", "llamacpp", "ollama", "lmdeploy", "fastchat", "openai"} <= set(NAMES)
+    assert {"zhilu", "vllm", "llamacpp", "llama-server", "ollama", "lmdeploy", "fastchat", "openai"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,7 +67,8 @@ def test_legacy_and_gpu_engines_are_never_chosen_on_a_cpu() -> None:
         ("vllm", {"loras": (("a", Path("/l/a")), ("b", Path("/l/b")))}, "--lora-modules a=/l/a b=/l/b"),
         ("lmdeploy", {"max_len": 512, "concurrency": 4, "precision": "bf16"},
          "--session-len 512 --max-batch-size 4 --dtype bfloat16"),
-        ("llamacpp", {"max_len": 512, "concurrency": 4}, "--parallel 4 --ctx-size 2048"),
+        ("llamacpp", {"max_len": 512, "concurrency": 3}, "--requests 3 --context 512"),
+        ("llama-server", {"max_len": 512, "concurrency": 4}, "--parallel 4 --ctx-size 2048"),
         ("fastchat", {"precision": "bf16"}, "--dtype bfloat16 --device cpu"),
         ("ollama", {"max_len": 512}, "--context 512"),
         ("zhilu", {"precision": "int8-bf16"}, "--precision int8 --dtype bfloat16"),
@@ -98,8 +100,11 @@ def test_a_gguf_file_is_served_as_it_is_and_a_folder_is_converted_first(tmp_path
     file = argv("llamacpp", ServedModel("q", Path("/m/q.gguf")))
     assert file.endswith("--model /m/q.gguf") and "convert_gguf" not in file
     folder = argv("llamacpp", MODEL, precision="f32", home=tmp_path)
-    assert f"convert_gguf.py /models/m {tmp_path}/cache/gguf f32 -- llama-server" in folder
+    server = f"{sys.executable} -m zhilu.serving.engines.llamacpp_unit"
+    assert f"convert_gguf.py /models/m {tmp_path}/cache/gguf f32 -- {server}" in folder
     assert folder.endswith("--model")
+    own = argv("llama-server", MODEL, precision="f32", home=tmp_path)
+    assert f"convert_gguf.py /models/m {tmp_path}/cache/gguf f32 -- llama-server" in own
     with pytest.raises(InputError, match="own precision"):
         argv("llamacpp", ServedModel("q", Path("/m/q.gguf")), precision="f32")
 
@@ -180,6 +185,7 @@ def registry_with(*engines: EngineKind) -> Registry[EngineKind]:
 def test_auto_goes_by_format_wishes_and_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "has_gpu", lambda: False)
     monkeypatch.setenv("PATH", str(tmp_path))  # no llama-server, no ollama of the machine's
+    monkeypatch.setattr(LlamaCppEngine, "installed", lambda self, home=None: (False, T("not here", "没有")))
     registry = engine_registry()
     folder = make_tiny_model(tmp_path / "m")
     here = LaunchOptions(home=tmp_path)
@@ -189,7 +195,7 @@ def test_auto_goes_by_format_wishes_and_what_is_installed(tmp_path: Path, monkey
     gguf.write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(MissingComponentError) as caught:
         choose_engine("auto", ServedModel("q", gguf), registry, here)
-    assert caught.value.fix == "zhilu engine install llamacpp"
+    assert caught.value.fix == "zhilu engine list" and "[llamacpp]" in caught.value.message.en
     assert "[zhilu]" in caught.value.message.en and "[ollama]" in caught.value.message.en
     # What would not help is not advised: another engine knows no such precision either, nor has the machine more memory.
     with pytest.raises(MissingComponentError) as caught:
@@ -199,7 +205,10 @@ def test_auto_goes_by_format_wishes_and_what_is_installed(tmp_path: Path, monkey
         patch.setattr("zhilu.serving.supervise.memory.available_memory", lambda: 1_000_000)
         choose_engine("auto", ServedModel("m", folder), registry, here)
     assert caught.value.fix and "install" not in caught.value.fix
-    note(tmp_path, "llamacpp")
+    note(tmp_path, "llamacpp")  # as an earlier version built it
+    assert choose_engine("auto", ServedModel("q", gguf), registry, here)[0] == "llama-server"
+    monkeypatch.undo()
+    monkeypatch.setattr(checks, "has_gpu", lambda: False)
     assert choose_engine("auto", ServedModel("q", gguf), registry, here)[0] == "llamacpp"
     # A wish that only another engine can grant: that one is taken, and it is said why not the usual one.
     name, reason = choose_engine("auto", ServedModel("m", folder), registry, replace(here, precision="q8_0"))
@@ -211,6 +220,7 @@ def test_an_engine_of_another_package_is_chosen_after_the_ranked_ones(
 ) -> None:
     monkeypatch.setattr(checks, "has_gpu", lambda: False)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(LlamaCppEngine, "installed", lambda self, home=None: (False, T("not here", "没有")))
     theirs = ScriptedEngine()
     both = ScriptedEngine(facts=replace(theirs.facts, formats=frozenset({"safetensors", "gguf"})))
     here, folder = LaunchOptions(home=tmp_path), make_tiny_model(tmp_path / "m")
@@ -220,7 +230,7 @@ def test_an_engine_of_another_package_is_chosen_after_the_ranked_ones(
     registry.add("scripted", both)
     assert choose_engine("auto", ServedModel("m", folder), registry, here)[0] == "zhilu"
     name, reason = choose_engine("auto", ServedModel("q", gguf), registry, here)
-    assert name == "scripted" and "zhilu engine install llamacpp" in reason.en
+    assert name == "scripted" and "llamacpp (The engine 'llamacpp' cannot be used here: not here.)" in reason.en
     assert choose_engine("auto", ServedModel("m", folder), registry_with(theirs), here)[0] == "scripted"
     never = ScriptedEngine(facts=replace(theirs.facts, rank={"cpu": 0}))
     with pytest.raises(MissingComponentError, match="none of those there are is chosen by itself"):

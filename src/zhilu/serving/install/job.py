@@ -1,7 +1,7 @@
 """Job kind ``engine-install``: an engine's own environment under ``engines/NAME``, made by its plan.
 
-Killed at any moment it goes on where it was: pip keeps what it has, a build its objects. The environment counts as whole
-only when the note is written, as the very last step. Cancelled, it leaves nothing.
+Killed at any moment it goes on where it was: pip keeps what it has. The environment counts as whole only when the note is
+written, as the very last step. Cancelled, it leaves nothing.
 """
 
 from __future__ import annotations
@@ -137,7 +137,6 @@ def run_install(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
                 _sweep(place)  # a cancelled installation leaves nothing
             raise
         atomic_write(place / NOTE, json.dumps(note, indent=1) + "\n")
-        shutil.rmtree(work.build, ignore_errors=True)  # objects and sources: only a later build would want them
     return {"engine": name, **note}
 
 

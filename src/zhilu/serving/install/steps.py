@@ -6,11 +6,9 @@ import json
 import os
 import queue
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import threading
 import time
 from collections import deque
@@ -28,21 +26,16 @@ __all__ = ["Installation"]
 
 # CPU builds of PyTorch are not on PyPI for Linux; this index has them, or one that a person names.
 _TORCH_INDEX = os.environ.get("ZHILU_TORCH_INDEX", "https://download.pytorch.org/whl/cpu")
-_BUILD_LINE = re.compile(r"\[(\d+)/(\d+)\] ")  # of ninja: done, in all
+_COUNTED = re.compile(r"\[(\d+)/(\d+)\] ")  # of a build within pip: done, in all
 _PATIENCE = 40  # lines of pip after which half of its bar is full: it never says how many there will be
 _KEPT_LINES = 15  # of a command's output, shown where it fails
 
 
 class Installation:
-    """One environment at ``place`` in the making. All output goes to ``log`` too.
-
-    Attributes:
-        build: scratch space inside ``place``, kept between tries.
-    """
+    """One environment at ``place`` in the making. All output goes to ``log`` too."""
 
     def __init__(self, job: JobContext, place: Path, python: Path, log: Path) -> None:
         self.job, self.place, self.python, self.log = job, place, python, log
-        self.build = place / "build"
         log.parent.mkdir(parents=True, exist_ok=True)
 
     def make_environment(self) -> None:
@@ -67,8 +60,6 @@ class Installation:
             self._torch(step, at, share, build)
         elif step.kind == "drop":
             self._drop(step, at, share)
-        elif step.kind == "cmake":
-            self._cmake(step, at, share)
         else:
             self._run([str(self.python), *step.words], step.title, at, share)
 
@@ -97,30 +88,6 @@ class Installation:
             tried = [str(self.python), "-c", f"import {package}"]
             if not self._run(tried, step.title, at, share, may_fail=True):
                 self._pip(["uninstall", "-y", package], step.title, at, share)
-
-    def _cmake(self, step: InstallStep, at: float, share: float) -> None:
-        """Fetch the sources, build one target, put the program into the environment's ``bin``."""
-        spec, folder, target, *flags = step.words
-        name = spec.split("==")[0]
-        fetched, sources = self.build / "fetched", self.build / "sources"
-        if not sources.is_dir():
-            words = ["download", "--no-deps", "--no-binary", name, "-d", str(fetched), spec]
-            self._pip(words, T("Fetching the sources", "下载源码"), at, share * 0.1)
-            unpacked = self.build / "unpacked"
-            shutil.rmtree(unpacked, ignore_errors=True)
-            with tarfile.open(next(fetched.glob("*.tar.gz"))) as archive:
-                archive.extractall(unpacked, filter="data")
-            next(unpacked.iterdir()).rename(sources)  # whole from here on
-        programs = self.python.parent
-        objects = self.build / "objects"
-        configure = [str(programs / "cmake"), "-S", str(sources / folder), "-B", str(objects), "-G", "Ninja"]
-        configure += [f"-DCMAKE_MAKE_PROGRAM={programs / 'ninja'}", *flags]
-        self._run(configure, step.title, at + share * 0.1, share * 0.02)
-        jobs = str(self.job.context.settings.threads or os.cpu_count() or 1)
-        build = [str(programs / "cmake"), "--build", str(objects), "--target", target, "-j", jobs]
-        self._run(build, step.title, at + share * 0.12, share * 0.88)
-        shutil.copy2(objects / "bin" / target, programs / f".{target}.part")
-        os.replace(programs / f".{target}.part", programs / target)
 
     def _pip(self, words: list[str], title: T, at: float, share: float, *, may_fail: bool = False) -> bool:
         argv = [str(self.python), "-m", "pip", *words, "--disable-pip-version-check"]
@@ -153,8 +120,10 @@ class Installation:
                         log.write(line + "\n")
                         last.append(line)
                         seen += 1
-                        built = _BUILD_LINE.match(line)
-                        fraction = int(built[1]) / int(built[2]) if built else max(fraction, seen / (seen + _PATIENCE))
+                        counted = _COUNTED.match(line)
+                        fraction = (
+                            int(counted[1]) / int(counted[2]) if counted else max(fraction, seen / (seen + _PATIENCE))
+                        )
                     self.job.progress(at + share * fraction, title, last[-1][:120] if last else "")
                     time.sleep(0.2)
         except BaseException:

@@ -5,15 +5,27 @@ Figures come from the model's own files and from ``EngineFacts.memory``; a start
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zhilu.errors import InputError, ZhiluError
 from zhilu.messages import T
 from zhilu.serving.facts import EngineFacts, LaunchOptions, ServedModel
 
-__all__ = ["MemoryNeed", "available_memory", "cache_bytes", "estimate", "own_context", "refuse_too_large"]
+if TYPE_CHECKING:
+    from zhilu.models.gguf_header import GgufHeader
+
+__all__ = [
+    "MemoryNeed",
+    "available_memory",
+    "cache_bytes",
+    "estimate",
+    "own_context",
+    "refuse_too_large",
+    "window_of",
+]
 
 # A model may allow a context that nobody asked for here; the engines' caches are then sized for this many tokens a request.
 _USUAL_CONTEXT = 4096
@@ -45,11 +57,13 @@ def estimate(model: ServedModel, options: LaunchOptions, facts: EngineFacts) -> 
     """
     if facts.memory is None or model.path is None:
         return None
-    requests = options.concurrency or 1
+    context, requests = window_of(model, options, facts)
     if model.format == "gguf":
         if not model.path.is_file():
             return None
-        return MemoryNeed(model.path.stat().st_size, 0, facts.memory.base_bytes, options.max_len or 0, requests, 0)
+        size = sum(part.stat().st_size for part in _parts(model.path))
+        per_token = _per_token(model.path, facts.memory.kv_bits)
+        return MemoryNeed(size, per_token * context * requests, facts.memory.base_bytes, context, requests, per_token)
     from zhilu.models.inspect import inspect_folder
 
     try:
@@ -61,9 +75,20 @@ def estimate(model: ServedModel, options: LaunchOptions, facts: EngineFacts) -> 
     weights = round(anatomy.parameters * bits / 8) if bits else anatomy.size_bytes
     engine = facts.memory.base_bytes + (weights if weights <= facts.memory.twice_up_to else 0)
     per_token = _per_token(model.path, facts.memory.kv_bits)
-    own = anatomy.context_length or _USUAL_CONTEXT
-    context = min(options.max_len or min(own, _USUAL_CONTEXT), own)
     return MemoryNeed(weights, per_token * context * requests, engine, context, requests, per_token)
+
+
+def window_of(model: ServedModel, options: LaunchOptions, facts: EngineFacts) -> tuple[int, int]:
+    """Tokens of a request, and requests at a time, that an engine is started for: what was asked, else its own defaults,
+    never more tokens than the model reads."""
+    memory = facts.memory
+    assert memory is not None and model.path is not None
+    requests = options.concurrency or memory.requests
+    own = own_context(model.path)
+    usual = memory.context or _USUAL_CONTEXT
+    if memory.cache_up_to and _per_token(model.path, memory.kv_bits) * usual * requests > memory.cache_up_to:
+        usual //= 2
+    return min(options.max_len or usual, own or options.max_len or usual), requests
 
 
 def cache_bytes(folder: Path, max_len: int | None, requests: int) -> int | None:
@@ -127,7 +152,7 @@ def _fix(model: ServedModel, options: LaunchOptions, facts: EngineFacts, need: M
         if tokens >= 256:
             return f"{serve} --context {tokens // 256 * 256} --concurrency {need.requests}"
         return f"{serve} --context {room // need.per_token // 256 * 256} --concurrency 1"
-    if facts.memory and need.weights:
+    if facts.memory and need.weights and model.format != "gguf":
         given = options.precision or next(iter(facts.memory.precisions))
         bits = facts.memory.precisions
         stored = bits.get(given) or 16.0
@@ -137,9 +162,11 @@ def _fix(model: ServedModel, options: LaunchOptions, facts: EngineFacts, need: M
     return "zhilu serve zhilu-nano"
 
 
-def _per_token(folder: Path, bits: int) -> int:
-    """Bytes of cache that a token takes, 0 where config.json does not tell."""
-    config = _config(folder)
+def _per_token(path: Path, bits: int) -> int:
+    """Bytes of cache that a token takes, 0 where the files do not tell."""
+    if path.suffix.lower() == ".gguf":
+        return _per_token_of_file(path, bits)
+    config = _config(path)
     layers, heads = config.get("num_hidden_layers"), config.get("num_attention_heads")
     if not isinstance(layers, int) or not isinstance(heads, int) or heads == 0:
         return 0
@@ -164,6 +191,39 @@ def _gb(count: int) -> str:
 
 
 def own_context(path: Path) -> int | None:
-    """Longest sequence that a model folder's config.json allows, in tokens; None for a file or where it does not say."""
-    value = _config(path).get("max_position_embeddings") if path.is_dir() else None
+    """Longest sequence that a model folder or GGUF file allows, in tokens; None where it does not say."""
+    if path.suffix.lower() == ".gguf":
+        head = _head(path)
+        value = head.own("context_length") if head else None
+    else:
+        value = _config(path).get("max_position_embeddings") if path.is_dir() else None
     return value if isinstance(value, int) else None
+
+
+def _per_token_of_file(path: Path, bits: int) -> int:
+    """Keys and values of every layer; a model whose layers differ in their heads lists them."""
+    head = _head(path)
+    layers, heads = (head.own(key) for key in ("block_count", "attention.head_count")) if head else (None, None)
+    if head is None or not isinstance(layers, int):
+        return 0
+    kv_heads = head.own("attention.head_count_kv") or heads
+    width, most = head.own("embedding_length"), max(heads) if isinstance(heads, list) and heads else heads
+    usual = width // most if isinstance(width, int) and isinstance(most, int) and most else 0
+    a_head = sum(head.own(f"attention.{part}_length") or usual for part in ("key", "value"))
+    num_heads = sum(kv_heads) if isinstance(kv_heads, list) else layers * (kv_heads or 0)
+    return int(num_heads * a_head * bits // 8)
+
+
+def _head(path: Path) -> GgufHeader | None:
+    from zhilu.models.gguf_header import read_gguf_header
+
+    try:
+        return read_gguf_header(path)
+    except ZhiluError:
+        return None
+
+
+def _parts(path: Path) -> list[Path]:
+    """All files of a model that is split (``NAME-00001-of-00003.gguf``), or the one."""
+    split = re.fullmatch(r"(.*-)\d{5}(-of-\d{5}\.gguf)", path.name)
+    return sorted(path.parent.glob(f"{split[1]}?????{split[2]}")) if split else [path]

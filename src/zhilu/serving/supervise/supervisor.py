@@ -262,7 +262,8 @@ class Supervisor:
                 await served.process.stop(0)
             return None
         entries = await process.models(self._http)
-        served.max_len = next((e["max_model_len"] for e in entries if isinstance(e.get("max_model_len"), int)), None)
+        lengths = (_at(entry, served.facts.max_len_at) for entry in entries)
+        served.max_len = next((length for length in lengths if isinstance(length, int)), None)
         served.adapters = {str(e["id"]): str(e.get("root") or "") for e in entries if e.get("parent") and "id" in e}
         served.ready_seconds = time.monotonic() - spawned
         served.turn("ready", T(f"ready in {served.ready_seconds:.1f} s", f"{served.ready_seconds:.1f} 秒后就绪"))
@@ -315,3 +316,10 @@ class Supervisor:
                 if s.state != "stopped"
             ]
             await asyncio.to_thread(self._run_state.write, mine)
+
+
+def _at(entry: object, path: tuple[str, ...]) -> object:
+    """What stands at ``path`` in nested objects; None where there is no such place."""
+    for word in path:
+        entry = entry.get(word) if isinstance(entry, dict) else None
+    return entry
