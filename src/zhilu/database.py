@@ -1,6 +1,7 @@
 """The state database: SQLAlchemy 2 on SQLite (WAL) by default, PostgreSQL by ``ZHILU_DATABASE_URL``.
 
-Tables of the ground floor live here; the schema is made and changed by Alembic migrations only (``zhilu/migrations``).
+Tables of the ground floor live here, an application's in its own folder (``zhilu.tables``); the schema is made and changed
+by Alembic migrations only (``zhilu/migrations``).
 Knowledge bases are not here: each is one file of its own under ``kbs/``.
 """
 
@@ -19,7 +20,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["Base", "ConversationRow", "Database", "JobEventRow", "JobRow", "MessageRow", "Utc", "now"]
+__all__ = ["Base", "Database", "JobEventRow", "JobRow", "Utc", "now"]
 
 
 def now() -> datetime:
@@ -40,7 +41,7 @@ class Utc(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """Base of every table in ``zhilu.db``."""
+    """Base of the ground floor's tables in ``zhilu.db``."""
 
 
 class JobRow(Base):
@@ -77,38 +78,6 @@ class JobEventRow(Base):
     type: Mapped[str] = mapped_column(String(16))
     data: Mapped[dict[str, Any]] = mapped_column(JSON)
     __table_args__ = (Index("ix_job_events_job", "job_id", "id"), {"sqlite_autoincrement": True})
-
-
-class ConversationRow(Base):
-    """A chat. Its messages form a tree (edits and regenerations are branches); ``head_id`` is the leaf shown."""
-
-    __tablename__ = "conversations"
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    title: Mapped[str] = mapped_column(Text, default="")
-    model: Mapped[str | None] = mapped_column(String(200), nullable=True)
-    kb_id: Mapped[str | None] = mapped_column(String(64), nullable=True)
-    head_id: Mapped[str | None] = mapped_column(String(32), nullable=True)
-    created_at: Mapped[datetime] = mapped_column(Utc, default=now)
-    updated_at: Mapped[datetime] = mapped_column(Utc, default=now, index=True)
-
-
-class MessageRow(Base):
-    __tablename__ = "messages"
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"), index=True)
-    parent_id: Mapped[str | None] = mapped_column(String(32), nullable=True)
-    role: Mapped[str] = mapped_column(String(16))
-    content: Mapped[str] = mapped_column(Text, default="")
-    status: Mapped[str] = mapped_column(String(16), default="complete")
-    error: Mapped[dict[str, Any] | None] = mapped_column(JSON, nullable=True)
-    citations: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
-    usage: Mapped[dict[str, Any] | None] = mapped_column(JSON, nullable=True)
-    finish_reason: Mapped[str | None] = mapped_column(String(32), nullable=True)
-    model: Mapped[str | None] = mapped_column(String(200), nullable=True)
-    trace_id: Mapped[str | None] = mapped_column(String(64), nullable=True)
-    # Order of birth: two messages of one turn can fall into the same microsecond.
-    seq: Mapped[int] = mapped_column(Integer, default=0)
-    created_at: Mapped[datetime] = mapped_column(Utc, default=now)
 
 
 class Database:

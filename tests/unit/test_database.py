@@ -6,17 +6,21 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import select, text
+from sqlalchemy import inspect, select, text
 
+from zhilu import migrations
+from zhilu.apps.chat.tables import TABLES, ConversationRow
 from zhilu.context import open_context
-from zhilu.database import Base, ConversationRow, Database, JobEventRow, JobRow
+from zhilu.database import Database, JobEventRow, JobRow
 from zhilu.errors import ConflictError
 
 
 def test_migrations_make_exactly_the_tables_of_the_code() -> None:
     context = open_context()
     with context.database.engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        opts = {"include_name": lambda name, kind, parents: kind != "table" or not name.startswith("alembic_version")}
+        there = MigrationContext.configure(connection, opts=opts)
+        assert compare_metadata(there, [t.metadata for t in migrations.installed()]) == []
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
     context.close()
 
@@ -81,4 +85,51 @@ def test_reading_waits_for_no_writer(tmp_path: Path) -> None:
     with database.reading() as reading:
         row = reading.scalars(select(ConversationRow)).one()
         assert row.created_at.tzinfo is not None
+    database.close()
+
+
+def tables_of(database: Database) -> set[str]:
+    return set(inspect(database.engine).get_table_names())
+
+
+def test_an_application_that_is_taken_away_leaves_its_rows_and_is_missed_by_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setattr(migrations, "entry_points", lambda group: [])
+        database = Database.at(tmp_path / "zhilu.db")
+        database.migrate()
+        assert tables_of(database) == {"alembic_version", "jobs", "job_events"}
+    database.migrate()  # it is put back
+    with database.session() as session:
+        session.add(ConversationRow(id="a"))
+    with monkeypatch.context() as without:
+        without.setattr(migrations, "entry_points", lambda group: [])
+        database.migrate()
+    with database.reading() as session:
+        assert session.scalars(select(ConversationRow.id)).all() == ["a"]
+    database.close()
+
+
+def test_conversations_of_a_database_from_before_the_move_stay(tmp_path: Path) -> None:
+    """Version 0.1's first migration made these tables, too; there is no version table for them then."""
+    database = Database.at(tmp_path / "zhilu.db")
+    database.migrate()
+    with database.session() as session:
+        session.add(ConversationRow(id="a", title="old"))
+        session.execute(text(f"DROP TABLE {TABLES.version_table}"))
+    database.migrate()
+    with database.reading() as session:
+        assert session.scalars(select(ConversationRow.title)).all() == ["old"]
+    assert TABLES.version_table in tables_of(database)
+    database.close()
+
+
+def test_an_application_of_a_newer_version_is_refused_by_name(tmp_path: Path) -> None:
+    database = Database.at(tmp_path / "zhilu.db")
+    database.migrate()
+    with database.session() as session:
+        session.execute(text(f"UPDATE {TABLES.version_table} SET version_num = '9999'"))
+    with pytest.raises(ConflictError, match="'9999' of 'chat'"):
+        database.migrate()
     database.close()

@@ -1,13 +1,15 @@
-"""Alembic's entry: runs the migrations on the connection handed over by ``zhilu.migrations.upgrade``."""
+"""Alembic's entry: runs the migrations of one ``Tables`` on the connection handed over by ``zhilu.migrations.upgrade``."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from zhilu.database import Base
-
-connection = context.config.attributes["connection"]
+tables = context.config.attributes["tables"]
 context.configure(
-    connection=connection, target_metadata=Base.metadata, render_as_batch=True, transaction_per_migration=False
+    connection=context.config.attributes["connection"],
+    target_metadata=tables.metadata,
+    version_table=tables.version_table,
+    render_as_batch=True,
+    transaction_per_migration=False,
 )
 context.run_migrations()

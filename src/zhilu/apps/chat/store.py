@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from zhilu.apps.chat.tables import ConversationRow, MessageRow
 from zhilu.context import Context
-from zhilu.database import ConversationRow, MessageRow, now
+from zhilu.database import now
 from zhilu.errors import InputError, NotFoundError
 from zhilu.messages import T
 

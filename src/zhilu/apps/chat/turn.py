@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -102,9 +101,7 @@ async def _grounded(
     answer: _Answer,
 ) -> AsyncIterator[Event]:
     """The same from the documents of a knowledge base; the pipeline checks the answer against its passages."""
-    from zhilu.rag.answer.pipeline import answer as ask
-    from zhilu.rag.index.embedding import embedder_of
-    from zhilu.rag.library import Library
+    from zhilu.rag.answer import answer as ask
 
     if params:
         names = ", ".join(sorted(params))
@@ -112,10 +109,8 @@ async def _grounded(
             T(f"A grounded answer takes no sampling parameters: {names}.", f"基于文档的回答不接受采样参数：{names}。"),
             param=sorted(params)[0],
         )
-    kb = Library(context).open(kb_id)
-    embedder = await asyncio.to_thread(embedder_of, context, kb.embedder)
     earlier = [{"role": m.role, "content": m.content} for m in history[:-1] if m.content]
-    events = ask(kb, history[-1].content, client=client, model=model, embedder=embedder, history=earlier)
+    events = ask(context, client, kb_id, history[-1].content, model=model, history=earlier)
     async with aclosing(events):
         async for event in events:
             if event.name == "delta":

@@ -1,4 +1,4 @@
-"""jobs, job events, conversations, messages"""
+"""jobs, job events (databases made before applications had tables of their own hold conversations and messages, too)"""
 
 from __future__ import annotations
 
@@ -45,39 +45,8 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_job_events_job", "job_events", ["job_id", "id"])
-    op.create_table(
-        "conversations",
-        sa.Column("id", sa.String(32), primary_key=True),
-        sa.Column("title", sa.Text, nullable=False),
-        sa.Column("model", sa.String(200)),
-        sa.Column("kb_id", sa.String(64)),
-        sa.Column("head_id", sa.String(32)),
-        sa.Column("created_at", TIME, nullable=False),
-        sa.Column("updated_at", TIME, nullable=False),
-    )
-    op.create_index("ix_conversations_updated_at", "conversations", ["updated_at"])
-    op.create_table(
-        "messages",
-        sa.Column("id", sa.String(32), primary_key=True),
-        sa.Column(
-            "conversation_id", sa.String(32), sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False
-        ),
-        sa.Column("parent_id", sa.String(32)),
-        sa.Column("role", sa.String(16), nullable=False),
-        sa.Column("content", sa.Text, nullable=False),
-        sa.Column("status", sa.String(16), nullable=False),
-        sa.Column("error", sa.JSON),
-        sa.Column("citations", sa.JSON, nullable=False),
-        sa.Column("usage", sa.JSON),
-        sa.Column("finish_reason", sa.String(32)),
-        sa.Column("model", sa.String(200)),
-        sa.Column("trace_id", sa.String(64)),
-        sa.Column("seq", sa.Integer, nullable=False),
-        sa.Column("created_at", TIME, nullable=False),
-    )
-    op.create_index("ix_messages_conversation_id", "messages", ["conversation_id"])
 
 
 def downgrade() -> None:
-    for table in ("messages", "conversations", "job_events", "jobs"):
+    for table in ("job_events", "jobs"):
         op.drop_table(table)

@@ -1,0 +1,54 @@
+"""The tables of conversations: the application's own, so that it can be taken away as a whole (``zhilu.tables``)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Integer, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from zhilu.database import Utc, now
+from zhilu.migrations import Tables
+
+__all__ = ["TABLES", "ChatBase", "ConversationRow", "MessageRow"]
+
+
+class ChatBase(DeclarativeBase):
+    """Base of the tables below."""
+
+
+class ConversationRow(ChatBase):
+    """A chat. Its messages form a tree (edits and regenerations are branches); ``head_id`` is the leaf shown."""
+
+    __tablename__ = "conversations"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    title: Mapped[str] = mapped_column(Text, default="")
+    model: Mapped[str | None] = mapped_column(String(200), nullable=True)
+    kb_id: Mapped[str | None] = mapped_column(String(64), nullable=True)
+    head_id: Mapped[str | None] = mapped_column(String(32), nullable=True)
+    created_at: Mapped[datetime] = mapped_column(Utc, default=now)
+    updated_at: Mapped[datetime] = mapped_column(Utc, default=now, index=True)
+
+
+class MessageRow(ChatBase):
+    __tablename__ = "messages"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"), index=True)
+    parent_id: Mapped[str | None] = mapped_column(String(32), nullable=True)
+    role: Mapped[str] = mapped_column(String(16))
+    content: Mapped[str] = mapped_column(Text, default="")
+    status: Mapped[str] = mapped_column(String(16), default="complete")
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON, nullable=True)
+    citations: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    usage: Mapped[dict[str, Any] | None] = mapped_column(JSON, nullable=True)
+    finish_reason: Mapped[str | None] = mapped_column(String(32), nullable=True)
+    model: Mapped[str | None] = mapped_column(String(200), nullable=True)
+    trace_id: Mapped[str | None] = mapped_column(String(64), nullable=True)
+    # Order of birth: two messages of one turn can fall into the same microsecond.
+    seq: Mapped[int] = mapped_column(Integer, default=0)
+    created_at: Mapped[datetime] = mapped_column(Utc, default=now)
+
+
+TABLES = Tables("chat", ChatBase.metadata, Path(__file__).with_name("migrations"))
