@@ -7,6 +7,7 @@ before the "@" of a URL, wherever in the line.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -15,7 +16,7 @@ import structlog
 
 from zhilu.errors import mask_passwords
 
-__all__ = ["configure_logs", "get_logger"]
+__all__ = ["configure_logs", "get_logger", "quieten"]
 
 _SECRET_WORDS = ("api_key", "authorization", "password", "secret", "token_value")
 
@@ -76,3 +77,10 @@ def configure_logs(level: str = "info", style: str = "text") -> None:
     root.setLevel(level.upper())
     for noisy in ("httpx", "httpcore", "alembic", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+
+
+def quieten(level: int = logging.WARNING) -> None:
+    """Log nothing below ``level``, here and in the processes that are started from here; a command does whose output is its own."""
+    root = logging.getLogger()
+    root.setLevel(max(level, root.level))
+    os.environ["ZHILU_LOG_LEVEL"] = logging.getLevelName(root.level).lower()

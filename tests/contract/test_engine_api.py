@@ -166,6 +166,53 @@ def test_a_forced_call_that_is_cut_shows_no_fragments(client: openai.OpenAI) -> 
     assert choice.message.tool_calls is None and choice.message.content == ""
 
 
+def told(stream: Any) -> tuple[str, list[tuple[str, str]], str | None]:
+    """What a client that collects a stream has at its end."""
+    content, calls, finish = "", dict[int, list[str]](), None
+    for chunk in stream:
+        delta = chunk.choices[0].delta
+        content += delta.content or ""
+        for piece in delta.tool_calls or ():
+            call = calls.setdefault(piece.index, ["", ""])
+            call[0] += piece.function.name or ""
+            call[1] += piece.function.arguments or ""
+        finish = chunk.choices[0].finish_reason or finish
+    return content, [(name, arguments) for name, arguments in calls.values()], finish
+
+
+@pytest.mark.parametrize("tool_choice", ["required", "auto"])
+@pytest.mark.parametrize(
+    "cut", [*({"max_tokens": n} for n in (1, 5, 9, 13, 17, 21)), {"stop": "arguments"}, {"stop": '"city": "'}]
+)
+def test_a_call_that_is_cut_is_the_same_in_a_stream_and_never_half_of_one(
+    client: openai.OpenAI, tool_choice: Any, cut: dict[str, Any]
+) -> None:
+    mark = httpx.post(f"{str(client.base_url).removesuffix('/v1/')}/tokenize", json={"prompt": "<tool_call>"}).json()
+    wish = {"tools": [WEATHER], "tool_choice": tool_choice, "temperature": 0, **cut}
+    if tool_choice == "auto":
+        wish["logit_bias"] = {str(id): 100 for id in mark["tokens"]}  # the model is made to open a call
+    (choice,) = chat(client, **wish, parallel_tool_calls=False).choices
+    calls = [(call.function.name, call.function.arguments) for call in choice.message.tool_calls or ()]
+    assert told(chat(client, **wish, parallel_tool_calls=False, stream=True)) == (
+        choice.message.content or "", calls, choice.finish_reason,
+    )  # fmt: skip
+    for name, arguments in calls:
+        assert name == "get_weather" and isinstance(json.loads(arguments), dict)
+    assert tool_choice == "auto" or calls or choice.message.content == ""
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_free_call_is_of_an_offered_tool_and_fits_its_schema(client: openai.OpenAI, seed: int) -> None:
+    """However hot the sampling: names come out of the grammar, not out of the model's memory."""
+    odd = [{"type": "function", "function": {"name": name}} for name in ("zz_top", "qqq")]
+    mark = httpx.post(f"{str(client.base_url).removesuffix('/v1/')}/tokenize", json={"prompt": "<tool_call>"}).json()
+    bias = {str(id): 100 for id in mark["tokens"]}
+    (choice,) = chat(client, tools=odd, temperature=2, seed=seed, logit_bias=bias, max_tokens=80).choices
+    assert choice.message.tool_calls
+    assert {call.function.name for call in choice.message.tool_calls} <= {"zz_top", "qqq"}
+    assert all(json.loads(call.function.arguments) == {} for call in choice.message.tool_calls)
+
+
 def test_tools_and_a_format_together(client: openai.OpenAI) -> None:
     """Either a call or a text in the format, whatever the model likes better."""
     wish: dict[str, Any] = {"response_format": {"type": "json_schema", "json_schema": {"name": "p", "schema": PERSON}}}

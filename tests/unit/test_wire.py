@@ -49,7 +49,20 @@ def test_unknown_field_is_named_with_the_nearest_known_one() -> None:
         ({"messages": [{"role": "assistent", "content": "x"}]}, "messages.0.role", "did you mean 'assistant'"),
         ({"messages": [{"role": "", "content": "x"}]}, "messages.0.role", "at least 1"),
         ({"messages": [{"role": "user"}]}, "messages.0.content", "needs content"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content.0.type", "'text'"),
+        ({"messages": [{"role": "user", "content": [{"type": "hologram"}]}]}, "messages.0.content.0.type", "'text'"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+            "messages.0.content.0.image_url",
+            "required",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "ftp://x/y"}}]}]},
+            "messages.0.content.0.image_url.url",
+            "must match",
+        ),
+        ({"messages": [{"role": "user", "content": "x", "refusal": "no"}]}, "messages.0.refusal", "only an assistant"),
+        ({"reasoning_effort": "much"}, "reasoning_effort", "'none'"),
+        ({"chat_template_kwargs": {"tools": []}}, "chat_template_kwargs.tools", "field of its own"),
         ({"messages": [{"role": "user", "content": "x", "tool_call": []}]}, "messages.0.tool_call", "'tool_calls'"),
         ({"seed": 2**63}, "seed", "at most"),
         ({"logit_bias": {"bad1": 1, "bad2": 2}}, "logit_bias", "'bad1', 'bad2'"),
@@ -108,24 +121,25 @@ def test_missing_messages() -> None:
         {"logit_bias": {}, "store": True},
         {"best_of": 2},
         {"spaces_between_special_tokens": False},
-        {"reasoning_effort": "high"},
+        {"verbosity": "high"},
+        {"audio": {"voice": "x", "format": "wav"}},
     ],
 )
 def test_what_this_engine_cannot_do_is_refused_by_name(fields: dict[str, Any]) -> None:
     name = list(fields)[-1]
     request = chat(**fields)
     with pytest.raises(UnsupportedError) as caught:
-        wire.refuse_unsupported(request)
+        wire.refuse_beyond("zhilu", wire.OWN_ENGINE, request)
     assert caught.value.param == name
-    wire.refuse_unsupported(request, supported={name})
+    wire.refuse_beyond("other", wire.CAPABILITIES.keys(), request)
 
 
 def test_what_our_engine_can_do_is_a_wish_that_others_may_refuse() -> None:
     request = chat(response_format={"type": "json_object"})
-    wire.refuse_unsupported(request)
+    wire.refuse_beyond("zhilu", wire.OWN_ENGINE, request)
     with pytest.raises(UnsupportedError) as caught:
-        wire.refuse_unsupported(request, supported=())
-    assert caught.value.param == "response_format"
+        wire.refuse_beyond("other", (), request)
+    assert caught.value.param == "response_format" and "'other'" in caught.value.message.zh
 
 
 def test_every_spelling_of_a_constraint_is_understood() -> None:
@@ -158,12 +172,78 @@ def test_harmless_values_pass() -> None:
     request = chat(
         store=False, response_format={"type": "text"}, user="me", service_tier="auto", metadata={"a": "b"}, stop=None
     )
-    wire.refuse_unsupported(request)
+    wire.refuse_beyond("zhilu", wire.OWN_ENGINE, request)
+    wire.refuse_beyond("other", (), request)
 
 
-def test_harmless_names_are_fields() -> None:
+# What every engine has, and labels that never touch an answer. Whatever else a request may say is a wish of the table.
+EVERYWHERE = {
+    *("model", "messages", "prompt", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop"),
+    *("presence_penalty", "frequency_penalty", "stream_options"),
+    *("user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"),
+    *("top_logprobs", "truncation_side"),  # nothing without logprobs and truncate_prompt_tokens
+}
+
+
+def test_every_field_of_a_generation_belongs_to_one_capability_or_to_every_engine() -> None:
     known = set(wire.ChatRequest.model_fields) | set(wire.CompletionRequest.model_fields)
-    assert set(wire.HARMLESS) <= known
+    asked = [name for one in wire.CAPABILITIES.values() for name in one.fields]
+    assert len(asked) == len(set(asked))
+    assert set(asked) | EVERYWHERE == known and not set(asked) & EVERYWHERE
+
+
+def test_defaults_ask_for_nothing() -> None:
+    for kind, least in ((wire.ChatRequest, HELLO), (wire.CompletionRequest, {"prompt": "x"})):
+        defaults = {name: field.get_default() for name, field in kind.model_fields.items() if not field.is_required()}
+        request = wire.parse_request(kind, {**{k: v for k, v in defaults.items() if v is not None}, **least})
+        wire.refuse_beyond("other", (), request)
+
+
+@pytest.mark.parametrize(
+    ("part", "word"),
+    [
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}, "vision"),
+        ({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}, "hearing"),
+        ({"type": "file", "file": {"file_data": "data:;base64,AAAA", "filename": "a.pdf"}}, "files"),
+    ],
+)
+def test_a_part_is_refused_by_its_place_where_the_engine_cannot_read_it(part: dict[str, Any], word: str) -> None:
+    parts = [{"type": "text", "text": "What is this?"}, part]
+    request = chat(messages=[{"role": "system", "content": "s"}, {"role": "user", "content": parts}])
+    with pytest.raises(UnsupportedError) as caught:
+        wire.refuse_beyond("zhilu", wire.OWN_ENGINE, request)
+    assert caught.value.param == "messages.1.content.1.type"
+    title = wire.CAPABILITIES[word].title
+    assert title.en in caught.value.message.en and title.zh in caught.value.message.zh
+    wire.refuse_beyond("other", {word}, request)
+    tokens = wire.parse_request(wire.TokenizeRequest, {"messages": [{"role": "user", "content": parts}]})
+    with pytest.raises(UnsupportedError):
+        wire.refuse_beyond("zhilu", wire.OWN_ENGINE, tokens)
+
+
+def test_a_history_with_refusals_is_text() -> None:
+    messages = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": None, "refusal": "I must not."},
+        {"role": "user", "content": "y"},
+        {"role": "assistant", "content": [{"type": "text", "text": "Well, "}, {"type": "refusal", "refusal": "no."}]},
+    ]
+    request = chat(messages=messages)
+    wire.refuse_beyond("other", (), request)
+    assert [message.text for message in request.messages] == ["x", "I must not.", "y", "Well, no."]
+
+
+def test_how_much_to_think_and_the_templates_variables_are_fields_wherever_a_template_is_rendered() -> None:
+    from zhilu.wire.batch import BatchChatRequest
+    from zhilu.wire.responses import ResponsesRequest
+
+    asked = {"reasoning_effort": "low", "chat_template_kwargs": {"mood": "sad"}}
+    hello = [{"role": "user", "content": "hi"}]
+    for kind, messages in ((wire.ChatRequest, hello), (wire.TokenizeRequest, hello), (BatchChatRequest, [hello])):
+        request = wire.parse_request(kind, {"messages": messages, **asked})
+        chats = request.chats if isinstance(request, BatchChatRequest) else [request]
+        assert {one.reasoning_effort for one in chats} == {"low"}
+    wire.parse_request(ResponsesRequest, {"input": "hi", "reasoning": {"effort": "low"}, "chat_template_kwargs": {}})
 
 
 def test_content_parts_and_a_reply_put_back_into_the_history() -> None:

@@ -144,7 +144,7 @@ class Engine:
                     f"上下文长度为 {self.max_len} 个 token；提示词有 {len(prompt_ids)} 个，回答最多 {params.max_tokens} 个，"
                     f"超出 {surplus} 个",
                 ),
-                param="messages",
+                param="prompt",
                 code="context_length_exceeded",
             )
 

@@ -10,13 +10,15 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from zhilu import __version__
 from zhilu.context import Context
 from zhilu.errors import BusyError, InputError, NotFoundError, UnsupportedError, ZhiluError, error_body
 from zhilu.host import routes, ui
+from zhilu.host.heads import Heads
 from zhilu.host.security import Guard
 from zhilu.logs import get_logger
 from zhilu.messages import T, current_lang, pick_lang, use_lang
@@ -72,9 +74,13 @@ def create_app(
     app.include_router(routes.router)
     for group in groups.values():
         app.include_router(group.router)
+    routes_of_api = list(app.router.routes)
     if only is None:
         ui.mount(app)
-    _answer_errors(app)
+    else:
+        app.head("/", include_in_schema=False)(_is_running)
+    _answer_errors(app, routes_of_api)
+    app.add_middleware(Heads, routes=app.router.routes)
     settings = context.settings
     return Guard(_Language(app), host=settings.host, api_key=settings.api_key, routes=app.routes)
 
@@ -94,8 +100,18 @@ class _Language:
             await self.app(scope, receive, send)
 
 
-def _answer_errors(app: FastAPI) -> None:
-    """Every error leaves in the OpenAI shape, in the caller's language."""
+def _is_running() -> Response:
+    """Clients ask for the root's head to see whether anything is up; there is no page where there is no workbench."""
+    return Response()
+
+
+def _answer_errors(app: FastAPI, known: list[BaseRoute]) -> None:
+    """Every error leaves in the OpenAI shape, in the caller's language.
+
+    Args:
+        known: the routes without the one that answers every other path with the workbench's page. It takes GET alone, so
+            a POST to a path that does not exist looks like a wrong method to the router.
+    """
 
     @app.exception_handler(ZhiluError)
     async def ours(_request: Request, error: ZhiluError) -> JSONResponse:
@@ -110,9 +126,12 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         problem: ZhiluError
-        if error.status_code == 404:
+        status = error.status_code
+        if status == 405 and all(route.matches(request.scope)[0] is Match.NONE for route in known):
+            status = 404
+        if status == 404:
             problem = NotFoundError(T(f"There is no {request.url.path!r} here.", f"这里没有 {request.url.path!r}。"))
-        elif error.status_code == 405:
+        elif status == 405:
             problem = InputError(
                 T(
                     f"{request.method} is not possible on {request.url.path!r}.",
@@ -122,7 +141,7 @@ def _answer_errors(app: FastAPI) -> None:
             )
         else:
             problem = InputError(T.of(str(error.detail)))
-        return JSONResponse(error_body(problem), error.status_code, error.headers)
+        return JSONResponse(error_body(problem), status, error.headers if status == error.status_code else None)
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -7,6 +7,7 @@ POST (uvicorn#2722). ``tests/e2e/test_kill.py`` and the gateway contract hold th
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import sys
 import threading
@@ -29,8 +30,8 @@ from zhilu.process import mine
 __all__ = ["listen", "run_app"]
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one.
+def listen(host: str, port: int, command: str = "zhilu up") -> socket.socket:
+    """A listening socket; port 0 takes a free one. ``command``: what was asked for, for the advice in an error.
 
     Raises:
         ConflictError: the port is taken; names who holds it where the system tells.
@@ -48,7 +49,7 @@ def listen(host: str, port: int) -> socket.socket:
             raise ConflictError(
                 T(f"Port {port} is taken{holder.en}.", f"端口 {port} 已被占用{holder.zh}。"),
                 param="port",
-                fix=f"zhilu up --port {port + 1}",
+                fix=f"{command} --port {port + 1}",
             ) from error
         raise InputError(
             T(
@@ -56,7 +57,7 @@ def listen(host: str, port: int) -> socket.socket:
                 f"无法监听 {host!r} 端口 {port}：{error.strerror}。",
             ),
             param="host",
-            fix="zhilu up --host 127.0.0.1",
+            fix=f"{command} --host 127.0.0.1",
         ) from error
     sock.listen(2048)
     return sock
@@ -79,6 +80,7 @@ def run_app(
     *,
     ephemeral: bool = False,
     register: bool = True,
+    command: str = "zhilu up",
     ready_file: Path | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
@@ -88,6 +90,7 @@ def run_app(
         make_app: builds the ASGI application once the port and the home are ours.
         ephemeral: take no lock, leave no ``gateway.json``, and stop when stdin ends (the parent is gone).
         register: False for a second server on this data home (``zhilu serve``): no lock, no ``gateway.json``.
+        command: as it was given, for the advice in errors.
         ready_file: written with ``{"url", "pid"}`` once requests are answered.
         on_ready: called with the URL at the same moment.
 
@@ -113,7 +116,7 @@ def run_app(
                 T(f"Zhilu already runs on this data home, at {url}.", f"指路已经在这个数据目录上运行，地址是 {url}。"),
                 fix=f"open {url}",
             )
-        sock = stack.enter_context(listen(settings.host, 0 if ephemeral else settings.port))
+        sock = stack.enter_context(listen(settings.host, 0 if ephemeral else settings.port, command))
         port = sock.getsockname()[1]
         shown = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"
         url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
@@ -129,6 +132,7 @@ def run_app(
             server_header=False,
             timeout_graceful_shutdown=10,
         )
+        logging.getLogger("uvicorn.error").addFilter(_no_upgrade_warning)
         server = _Server(config)
         if ephemeral:
             threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
@@ -147,6 +151,11 @@ def run_app(
         finally:
             if register:
                 (context.home.run / GATEWAY_FILE).unlink(missing_ok=True)
+
+
+def _no_upgrade_warning(record: logging.LogRecord) -> bool:
+    """The JDK's HttpClient asks for HTTP/2 with every request and is content with HTTP/1.1; uvicorn warns of a WebSocket."""
+    return not str(record.msg).startswith(("Unsupported upgrade request", "No supported WebSocket library"))
 
 
 class _Server(uvicorn.Server):

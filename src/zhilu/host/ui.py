@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import Match
 
 from zhilu.errors import NotFoundError
 from zhilu.host.security import PAGE
@@ -33,10 +34,13 @@ def _file(path: str) -> Path | None:
 
 def mount(app: FastAPI) -> None:
     """Answer every path that is no API: a file of the build, or the page itself (its router reads the path)."""
+    known = list(app.router.routes)
 
     @app.get("/{path:path}", include_in_schema=False, name=PAGE)
     def page(path: str, request: Request) -> Response:
         if path.startswith(_API):
+            if any(route.matches(request.scope)[0] is Match.PARTIAL for route in known):
+                raise HTTPException(405)  # it is there, for another method
             raise NotFoundError(T(f"There is no {request.url.path!r} here.", f"这里没有 {request.url.path!r}。"))
         wanted = _file(path)
         if wanted is not None:

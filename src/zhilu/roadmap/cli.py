@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,7 @@ def check(context: Context, tasks: tuple[str, ...], report: Path | None, as_json
 
     Exit status 1 when a gate failed, else 0. 有关卡未通过时退出码为 1。
     """
+    from zhilu.logs import quieten
     from zhilu.roadmap.running import find_gates, resolve_tasks, run_gates
 
     if report is not None and report.suffix.lower() not in (".html", ".json"):
@@ -133,6 +135,8 @@ def check(context: Context, tasks: tuple[str, ...], report: Path | None, as_json
     gates = find_gates()
     chosen = resolve_tasks(tasks, gates)
     progress = _Progress(quiet=as_json)
+    if not context.flags.get("log_level") and "ZHILU_LOG_LEVEL" not in os.environ:
+        quieten()  # the servers that gates start would drown the verdicts
     results = run_gates(context, chosen, gates=gates, before=progress.before, after=progress.after)
     failed = [evidence.task for evidence in results if evidence.verdict.status.value == "failed"]
     if report is not None:

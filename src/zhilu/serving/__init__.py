@@ -5,6 +5,6 @@ File map: ``facts`` what an engine is · ``engines/`` one file each · ``supervi
 ``catalog``) · ``ledger`` and ``metrics`` figures · ``conformance`` the run behind gate 2.2 · ``testing`` a scripted engine.
 """
 
-from zhilu.serving.facts import FEATURES, EngineFacts, EngineKind, Launch, LaunchOptions, ServedModel
+from zhilu.serving.facts import EngineFacts, EngineKind, Launch, LaunchOptions, ServedModel
 
-__all__ = ["FEATURES", "EngineFacts", "EngineKind", "Launch", "LaunchOptions", "ServedModel"]
+__all__ = ["EngineFacts", "EngineKind", "Launch", "LaunchOptions", "ServedModel"]

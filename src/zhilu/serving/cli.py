@@ -93,7 +93,13 @@ def serve(
         click.echo(T(f"{served.name} is served at {url}/v1 ({why})", f"{served.name} 的地址是 {url}/v1（{why}）").say())
 
     state = {"catalog": FixedCatalog(served), "start": (served.name, chosen, options)}
-    run_app(context, lambda: create_app(context, only=("serving",), state=state), register=False, on_ready=say)
+    run_app(
+        context,
+        lambda: create_app(context, only=("serving",), state=state),
+        register=False,
+        command=f"zhilu serve {model}",
+        on_ready=say,
+    )
 
 
 def find_model(context: Context, word: str) -> ServedModel:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, Protocol
 
+from zhilu import wire
 from zhilu.errors import UnsupportedError
 from zhilu.messages import T
 
 __all__ = [
-    "FEATURES",
     "OPTIONS",
     "EngineFacts",
     "EngineKind",
@@ -28,29 +28,6 @@ __all__ = [
     "ServedModel",
     "refuse_untaken",
 ]
-
-# Every word that EngineFacts.can may hold, and what it promises.
-FEATURES: Mapping[str, T] = {
-    "chat": T("chat completions", "对话补全"),
-    "completions": T("completions of a raw prompt", "原始提示补全"),
-    "stream": T("streamed answers", "流式回答"),
-    "stream_usage": T("token counts at the end of a stream", "流式结束时给出用量"),
-    "tokenize": T("text to token ids and back", "文本与 token id 互转"),
-    "metrics": T("Prometheus metrics", "Prometheus 指标"),
-    "state": T("block table and scheduler made visible", "可查看块表与调度器"),
-    "logprobs": T("log-probabilities", "对数概率"),
-    "seed": T("repeatable sampling by seed", "用种子重现采样"),
-    "tools": T("function calls", "函数调用"),
-    "json_schema": T("answers held to a JSON schema", "按 JSON schema 约束的回答"),
-    "n": T("several answers to one request", "一次请求给出多个回答"),
-    "echo": T("the prompt repeated in the answer", "在回答中重复提示"),
-    "logit_bias": T("bias on single tokens", "对单个 token 的偏置"),
-    "batch": T("several conversations in one request", "一次请求多个对话"),
-    "beam_search": T("beam search", "束搜索"),
-    "cancel": T("answers ended by their ids", "按编号取消回答"),
-    "embeddings": T("embeddings", "向量"),
-    "lora": T("LoRA adapters loaded and unloaded while it runs", "运行中加载和卸载 LoRA 适配器"),
-}
 
 # What a person may ask of a start beyond the model: the field of LaunchOptions -> the flag that sets it.
 OPTIONS: Mapping[str, str] = {
@@ -133,7 +110,7 @@ class EngineFacts:
         status: ``alive``; ``legacy`` (works, no longer developed); ``needs_gpu``.
         is_process: False for an engine that runs elsewhere and is only reached by its URL.
         source: where the facts can be checked; ``checked``: the day they were (ISO date).
-        can: features it really has here, words of ``FEATURES``.
+        can: features it really has here, words of ``wire.CAPABILITIES``.
         formats: of models, ``safetensors`` or ``gguf``; empty where the model lives elsewhere.
         takes: fields of ``LaunchOptions`` that it heeds; any other that is set is refused by the name of its flag.
         install, install_gpu: how it is installed, and how where an NVIDIA GPU answers, if otherwise.
@@ -166,12 +143,23 @@ class EngineFacts:
     status_note: T | None = None
 
     def __post_init__(self) -> None:
-        unknown = self.can - FEATURES.keys()
+        unknown = self.can - wire.CAPABILITIES.keys()
         if unknown:
-            raise ValueError(f"engine {self.name!r}: unknown features {sorted(unknown)}")
+            raise ValueError(f"engine {self.name!r}: unknown capabilities {sorted(unknown)}")
         unknown = self.takes - {f.name for f in fields(LaunchOptions)}
         if unknown:
             raise ValueError(f"engine {self.name!r}: unknown options {sorted(unknown)}")
+
+    def refuse_beyond(self, endpoint: str, request: wire.Request | None = None) -> None:
+        """Raise UnsupportedError for an endpoint, or the first wish of a request, that the engine has not.
+
+        A server reached by its URL is asked anyway: what it can do only it knows, and it refuses for itself.
+        """
+        if not self.is_process:
+            return
+        wire.refuse_endpoint(self.name, self.can, endpoint)
+        if request is not None:
+            wire.refuse_beyond(self.name, self.can, request)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from zhilu.serving.api.embeddings import Embeddings
 from zhilu.serving.api.vllm_routes import body_of, gateway_of, json_only
 from zhilu.serving.catalog import Catalog, StoreCatalog
 from zhilu.serving.engines import engine_registry
-from zhilu.serving.facts import FEATURES, LaunchOptions
+from zhilu.serving.facts import LaunchOptions
 from zhilu.serving.gateway.gateway import Gateway
 from zhilu.serving.gateway.ledger import Ledger
 from zhilu.serving.gateway.lora import LoadLoraRequest, LoraLine, UnloadLoraRequest
@@ -228,7 +228,9 @@ def list_engines(request: Request) -> list[EngineOut]:
                 source=facts.source,
                 checked=facts.checked,
                 is_process=facts.is_process,
-                can=[Feature(name=name, title=Text(**FEATURES[name].data())) for name in sorted(facts.can)],
+                can=[
+                    Feature(name=name, title=Text(**wire.CAPABILITIES[name].title.data())) for name in sorted(facts.can)
+                ],
                 status_note=Text(**facts.status_note.data()) if facts.status_note else None,
                 takes=sorted(facts.takes),
                 formats=sorted(facts.formats),

@@ -1,20 +1,13 @@
 """The OpenAI wire in one place: request models that refuse what they do not know, reply builders, SSE framing.
 
 Used by our engine's server and by the gateway, so both refuse the same things with the same words. A request passes two
-doors: ``parse_request`` (is every field known, well-typed and in range?) and ``refuse_unsupported`` (can *this* engine
-honour it?). The gateway needs only the first one for foreign engines.
+doors: ``parse_request`` (is every field known, well-typed and in range?) and ``refuse_beyond`` (can *this* engine honour
+it? ``CAPABILITIES`` is the table).
 """
 
+from zhilu.wire.capabilities import CAPABILITIES, OWN_ENGINE, Capability, refuse_beyond, refuse_endpoint
 from zhilu.wire.constraints import Constraint
-from zhilu.wire.doors import (
-    HARMLESS,
-    OWN_ENGINE,
-    NotJsonError,
-    check_media_type,
-    parse_json,
-    parse_request,
-    refuse_unsupported,
-)
+from zhilu.wire.doors import NotJsonError, check_media_type, parse_json, parse_request
 from zhilu.wire.replies import (
     HOLE,
     SSE_DONE,
@@ -49,10 +42,11 @@ from zhilu.wire.requests import (
 )
 
 __all__ = [
-    "HARMLESS",
+    "CAPABILITIES",
     "HOLE",
     "OWN_ENGINE",
     "SSE_DONE",
+    "Capability",
     "ChatRequest",
     "CompletionRequest",
     "Constraint",
@@ -78,7 +72,8 @@ __all__ = [
     "new_id",
     "parse_json",
     "parse_request",
-    "refuse_unsupported",
+    "refuse_beyond",
+    "refuse_endpoint",
     "sse",
     "sse_error",
     "sse_frame",

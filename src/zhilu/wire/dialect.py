@@ -57,3 +57,7 @@ class Dialect(Protocol):
     def refusal(body: Mapping[str, Any]) -> dict[str, Any]:
         """An OpenAI-shaped error body as the other API has it."""
         ...
+
+    def own_name(self, param: str) -> str:
+        """What the other API calls a field of the OpenAI request, for the errors that name one."""
+        ...

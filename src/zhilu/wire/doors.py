@@ -1,9 +1,9 @@
-"""The two doors of a request: is everything in it known and sound, and can this engine honour it?"""
+"""The first door of a request: is everything in it known and sound? ``capabilities`` is the second one."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -14,83 +14,13 @@ from zhilu.wire.constraints import Refusal
 from zhilu.wire.requests import Request
 
 __all__ = [
-    "HARMLESS",
-    "OWN_ENGINE",
     "NotJsonError",
     "check_media_type",
     "parse_json",
     "parse_request",
-    "refuse_unsupported",
 ]
 
 R = TypeVar("R", bound=Request)
-
-# Known fields with the values that change nothing, so any engine may take them. Other values need an engine that can.
-# ``...`` stands for "any value": labels and cache hints that never touch the output.
-HARMLESS: Mapping[str, tuple[Any, ...]] = {
-    "add_special_tokens": (None,),
-    "audio": (None,),
-    "best_of": (None, 1),
-    "chat_template": (None,),
-    "allowed_token_ids": (None,),
-    "bad_words": (None, []),
-    "cache_salt": (None,),
-    "continue_final_message": (None, False),
-    "documents": (None,),
-    "echo": (None, False),
-    "function_call": (None,),
-    "functions": (None,),
-    "guided_choice": (None,),
-    "guided_grammar": (None,),
-    "guided_json": (None,),
-    "guided_json_object": (None, False),
-    "guided_regex": (None,),
-    "guided_whitespace_pattern": (None,),
-    "include_reasoning": (None, True),
-    "length_penalty": (None, 1.0),
-    "logprob_token_ids": (None,),
-    "metadata": (...,),
-    "min_characters": (0,),
-    "modalities": (None, ["text"]),
-    "moderation": (None,),
-    "parallel_tool_calls": (None, True),
-    "prediction": (None,),
-    "priority": (None, 0),
-    "prompt_cache_key": (...,),
-    "prompt_cache_options": (...,),
-    "prompt_cache_retention": (...,),
-    "prompt_embeds": (None, []),
-    "prompt_logprobs": (None,),
-    "prompt_token_ids": (None,),
-    "reasoning_effort": (None,),
-    "return_token_ids": (False,),
-    "return_tokens_as_token_ids": (False,),
-    "response_format": (None, {"type": "text"}),
-    "safety_identifier": (...,),
-    "service_tier": (None, "auto", "default"),
-    "spaces_between_special_tokens": (None, True),
-    "store": (None, False),
-    "structured_outputs": (None,),
-    "suffix": (None, ""),
-    "tool_choice": (None, "auto", "none"),
-    "truncate_prompt_tokens": (None,),
-    "use_beam_search": (None, False),
-    "user": (...,),
-    "verbosity": (None, "medium"),
-    "web_search_options": (None,),
-}
-
-# What our own engine can do beyond the harmless values.
-OWN_ENGINE: frozenset[str] = frozenset(
-    {
-        *("allowed_token_ids", "continue_final_message", "echo", "parallel_tool_calls", "prompt_logprobs"),
-        *("return_token_ids", "return_tokens_as_token_ids", "tool_choice", "truncate_prompt_tokens"),
-        *("response_format", "structured_outputs", "guided_json", "guided_json_object", "guided_regex"),
-        *("guided_choice", "guided_grammar", "guided_whitespace_pattern", "add_special_tokens"),
-        *("bad_words", "cache_salt", "logprob_token_ids", "min_characters", "prompt_token_ids"),
-        *("length_penalty", "use_beam_search"),
-    }
-)
 
 
 class NotJsonError(InputError):
@@ -135,24 +65,6 @@ def parse_request(model: type[R], data: Mapping[str, Any]) -> R:
         return model.model_validate(dict(data))
     except ValidationError as failure:
         raise _as_input_error(model, failure) from None
-
-
-def refuse_unsupported(request: Request, supported: Iterable[str] = OWN_ENGINE) -> None:
-    """Raise UnsupportedError for the first field whose value asks for something outside ``supported``."""
-    can = set(supported)
-    for name in sorted(request.model_fields_set & HARMLESS.keys() - can):
-        value = getattr(request, name)
-        allowed = HARMLESS[name]
-        if ... in allowed or value in allowed:
-            continue
-        shown = "、".join(repr(v) for v in allowed if v is not None)
-        raise UnsupportedError(
-            T(
-                f"{name}={value!r} is not supported by this engine" + (f"; it can do {shown}" if shown else ""),
-                f"当前引擎不支持 {name}={value!r}" + (f"；可用的取值：{shown}" if shown else ""),
-            ),
-            param=name,
-        )
 
 
 _REASONS = {

@@ -297,6 +297,11 @@ class _Dialect(ABC):
     def broken(self, error: ZhiluError) -> bytes:
         return _line({"error": error.message.say()})
 
+    def own_name(self, param: str) -> str:
+        head = param.partition(".")[0]
+        own = next((word for word, theirs in {**_SAME, "num_predict": "max_tokens"}.items() if theirs == head), None)
+        return f"options.{own}" if own else {"response_format": "format"}.get(head, param)
+
     @staticmethod
     def refusal(body: Mapping[str, Any]) -> dict[str, Any]:
         return ollama_error(body)

@@ -97,7 +97,7 @@ def test_tool_calls_in_a_stream_never_show_their_marks(tokenizer: Tokenizer) -> 
     assert "".join(delta.get("content", "") for delta in deltas) == "Let me see.\n"
     calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
     assert [call["function"].get("name") for call in calls if "id" in call] == ["weather"]
-    assert len(calls) > 10 and {call["index"] for call in calls} == {0}
+    assert len(calls) == 1 and calls[0]["index"] == 0  # whole: half of one could not be taken back
     assert json.loads("".join(call["function"]["arguments"] for call in calls)) == {"city": "北京"}
     assert events[-1]["choices"][0]["finish_reason"] == "tool_calls"
 

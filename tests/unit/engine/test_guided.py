@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from llguidance import LLMatcher
 
+from zhilu import wire
 from zhilu.engine.choose.guided import Guide, Guides
+from zhilu.engine.choose.guided_grammars import Grammar, grammar_of
 from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.engine import Engine
 from zhilu.engine.sequence import Output
@@ -203,3 +206,50 @@ def test_only_allowed_token_ids_are_drawn(make_engine: Callable[..., Engine]) ->
     wish = SamplingParams(30, seed=1, allowed_token_ids=frozenset({10, 11, 12}))
     (outputs,) = finish(make_engine(), wish)
     assert {o.token.id for o in outputs if o.token} == {10, 11, 12}
+
+
+def offered(*tools: dict[str, Any], **fields: Any) -> Grammar:
+    functions = [{"type": "function", "function": tool} for tool in tools]
+    asked = {"messages": [{"role": "user", "content": "x"}], "tools": functions, **fields}
+    grammar = grammar_of(wire.parse_request(wire.ChatRequest, asked))
+    assert grammar is not None
+    return grammar
+
+
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+GOOD = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "北京"}}\n</tool_call>'
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("It is <b>sunny</b>, see <tool>.", True),
+        (GOOD, True),
+        (f"Let me look. {GOOD}\n{GOOD}\nDone.", True),
+        (GOOD.replace("get_weather", "get_wind"), False),
+        (f"{GOOD}\n{GOOD.replace('get_weather', 'launch')}", False),
+        (GOOD.replace("city", "town"), False),
+    ],
+)
+def test_a_free_answer_may_call_only_what_was_offered(nano: Tokenizer, text: str, fits: bool) -> None:
+    guide = guides(nano).start(offered({"name": "get_weather", "parameters": CITY}, {"name": "clock"}))
+    for id in nano.encode(text, add_special_tokens=False):
+        if not guide.allowed()[id]:
+            assert not fits
+            return
+        guide.take(id)
+    assert fits and guide.may_end
+
+
+def test_a_schema_that_cannot_be_followed_leaves_any_arguments_but_no_other_name(nano: Tokenizer) -> None:
+    odd = {"type": "object", "properties": {"city": {"type": "array", "uniqueItems": True}}}
+    grammar = offered({"name": "get_weather", "parameters": odd})
+    with pytest.raises(InputError):
+        guides(nano).check(grammar)
+    assert grammar.looser is not None
+    guide = guides(nano).start(grammar.looser)
+    for id in nano.encode(GOOD, add_special_tokens=False):
+        assert guide.allowed()[id]
+        guide.take(id)
+    with pytest.raises(InputError):
+        guides(nano).check(offered({"name": "f", "parameters": odd}, tool_choice="required"))

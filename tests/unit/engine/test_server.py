@@ -178,7 +178,7 @@ def test_an_over_long_prompt_says_by_how_much(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.completions.create(model="tiny", prompt=[5] * 4100, max_tokens=10)
     assert "14 too many" in str(caught.value)
-    assert caught.value.code == "context_length_exceeded"
+    assert caught.value.code == "context_length_exceeded" and caught.value.param == "prompt"
 
 
 def test_errors_speak_the_callers_language(server: Server) -> None:

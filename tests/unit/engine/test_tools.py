@@ -63,29 +63,32 @@ NESTED = '{"a": {"b": [1, "}</tool_call>\\"", {}]}, "c": "{"}'
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 17, 1000])
-@pytest.mark.parametrize("eager", [False, True])
-def test_both_ways_tell_the_same_calls(size: int, eager: bool) -> None:
+def test_a_call_with_braces_and_marks_in_its_texts_is_told_whole(size: int) -> None:
     text = f'Well.{CALL}\n<tool_call>\n{{"name": "deep", "arguments": {NESTED}}}\n</tool_call>\nDone'
-    shown, deltas = run([text[i : i + size] for i in range(0, len(text), size)], eager=eager)
+    shown, deltas = run([text[i : i + size] for i in range(0, len(text), size)])
     assert shown == "Well.Done"
     calls = joined(deltas)
     assert [name for name, _ in calls] == ["weather", "deep"]
     assert [json.loads(arguments) for _, arguments in calls] == [{"city": "北京"}, json.loads(NESTED)]
 
 
-def test_arguments_are_told_as_they_come() -> None:
-    parser = ToolCallParser(eager=True)
-    pieces = ['<tool_call>\n{"name": "weather", "argum', 'ents": {"ci', 'ty": "x"', "}}\n</tool_call>"]
-    deltas = [parser.push(piece)[1] for piece in pieces]
-    assert [len(new) for new in deltas] == [0, 2, 1, 1]
-    assert deltas[1][0]["function"] == {"name": "weather", "arguments": ""}
-    assert [new[-1]["function"]["arguments"] for new in deltas[1:]] == ['{"ci', 'ty": "x"', "}"]
+@pytest.mark.parametrize("length", range(1, len(CALL) - len("</tool_call>")))
+def test_a_call_that_is_cut_stays_text_and_half_of_it_is_never_told(length: int) -> None:
+    """Until its JSON is whole: a forgotten closing mark is forgiven."""
+    shown, calls = run(list(CALL[:length]))
+    whole = length >= len(CALL) - len("\n</tool_call>")
+    assert (shown, len(calls)) == (("", 1) if whole else (CALL[:length], 0))
 
 
-@pytest.mark.parametrize("eager", [False, True])
-def test_one_call_at_most_where_no_more_are_wanted(eager: bool) -> None:
+def test_a_tool_that_was_not_offered_is_not_called() -> None:
+    other = CALL.replace("weather", "launch_missiles")
+    shown, calls = run(list(f"{CALL}{other}{CALL}"), names=["weather"])
+    assert [call["function"]["name"] for call in calls] == ["weather", "weather"] and shown == other
+
+
+def test_one_call_at_most_where_no_more_are_wanted() -> None:
     text = f"{CALL}\n{CALL}\n{CALL}"
-    shown, deltas = run(list(text), eager=eager, max_calls=1)
+    shown, deltas = run(list(text), max_calls=1)
     assert shown == "" and len(joined(deltas)) == 1
 
 
@@ -98,5 +101,5 @@ def test_one_call_at_most_where_no_more_are_wanted(eager: bool) -> None:
     ],
 )
 def test_other_spellings_are_understood_as_well(call: str) -> None:
-    ((name, arguments),) = joined(run(list(f"<tool_call>{call}</tool_call>"), eager=True)[1])
+    ((name, arguments),) = joined(run(list(f"<tool_call>{call}</tool_call>"))[1])
     assert name == "f" and isinstance(json.loads(arguments), dict)

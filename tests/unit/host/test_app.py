@@ -107,3 +107,43 @@ def test_status(client: TestClient) -> None:
         "engine": None,
     }
     assert "no other model has arrived yet" in status["model"]["reason"]["en"]
+
+
+def test_head_is_answered_wherever_get_is_and_unknown_paths_are_404_whatever_the_method(context: Context) -> None:
+    """With the workbench mounted, which answers every other path by GET; nothing is started here."""
+    client = TestClient(create_app(context), base_url="http://127.0.0.1")
+    for path in ("/", "/health", "/api/version", "/zhilu/v1/settings"):
+        head, whole = client.head(path), client.get(path)
+        assert (head.status_code, head.content) == (whole.status_code, b"")
+        assert head.headers["content-type"] == whole.headers["content-type"]
+    assert client.head("/v1/nothing").status_code == 404
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        for path in ("/v1/nothing", "/nothing", "/v1/chat/completion", "/api/nothing"):
+            answer = client.request(method, path, json={})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found"), (method, path)
+    for method, path in (("POST", "/health"), ("GET", "/v1/chat/completions"), ("PUT", "/v1/models")):
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
+
+
+def test_head_of_a_stream_without_end_ends(context: Context) -> None:
+    import anyio
+    from starlette.applications import Starlette
+    from starlette.responses import StreamingResponse
+    from starlette.routing import Route
+
+    from zhilu.host.heads import Heads
+
+    async def forever():  # type: ignore[no-untyped-def]
+        while True:
+            yield b"data: x\n\n"
+            await anyio.sleep(0.01)
+
+    inner = Starlette(routes=[Route("/events", lambda _: StreamingResponse(forever()), methods=["GET"])])
+    inner.router.routes[0].methods = {"GET"}  # type: ignore[attr-defined]  # as FastAPI's routes are
+    with TestClient(Heads(inner, inner.router.routes)) as client:
+        assert (client.head("/events").status_code, client.head("/events").content) == (200, b"")
+
+
+def test_the_roots_head_says_that_something_is_up_where_there_is_no_workbench(client: TestClient) -> None:
+    assert (client.head("/").status_code, client.get("/").status_code) == (200, 404)

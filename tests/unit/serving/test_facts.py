@@ -6,9 +6,10 @@ import pytest
 
 from zhilu.errors import InputError, NotFoundError
 from zhilu.messages import T
-from zhilu.serving import FEATURES, EngineFacts, LaunchOptions, ServedModel
+from zhilu.serving import EngineFacts, LaunchOptions, ServedModel
 from zhilu.serving.engines import choose_engine, engine_registry
 from zhilu.serving.testing import ScriptedEngine, check_adapter
+from zhilu.wire import CAPABILITIES
 
 MODEL = ServedModel("m", Path("/models/m"))
 
@@ -64,4 +65,4 @@ def test_the_choice_of_an_engine_has_a_reason() -> None:
 
 def test_facts_know_no_other_words_than_the_list() -> None:
     with pytest.raises(ValueError, match="telepathy"):
-        EngineFacts("x", T("x", "x"), "alive", T("x", "x"), "x", "2026-01-01", frozenset({"telepathy", *FEATURES}))
+        EngineFacts("x", T("x", "x"), "alive", T("x", "x"), "x", "2026-01-01", frozenset({"telepathy", *CAPABILITIES}))

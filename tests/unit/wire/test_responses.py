@@ -88,7 +88,13 @@ def test_reasoning_that_says_nothing_is_left_out_of_the_history() -> None:
         ({"conversation": "conv_1"}, "conversation"),
         ({"background": True}, "background"),
         ({"truncation": "auto"}, "truncation"),
-        ({"reasoning": {"effort": "high"}}, "reasoning"),
+        ({"reasoning": {"effort": "much"}}, "reasoning.effort"),
+        ({"reasoning": {"summary": "auto"}}, "reasoning.summary"),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]},
+            "input.0.content.0.file_id",
+        ),
+        ({"input": [{"role": "user", "content": [{"type": "input_hologram"}]}]}, "input.0.content.0.type"),
         ({"include": ["file_search_call.results"]}, "include"),
         ({"tools": [{"type": "web_search"}]}, "tools.0.type"),
         ({"input": [{"type": "reasoning", "summary": [], "content": [{"text": "hm"}]}]}, "input.0.type"),
@@ -176,3 +182,40 @@ def test_a_stream_that_breaks_says_so() -> None:
     (event,) = events(dialect.broken(UnreachableError("gone", code="engine_lost")))
     assert (event["type"], event["response"]["status"]) == ("response.failed", "failed")
     assert "gone" in event["response"]["error"]["message"]
+
+
+def test_pictures_refusals_and_the_effort_become_those_of_a_chat() -> None:
+    items = [
+        {
+            "role": "user",
+            "content": [{"type": "input_image", "image_url": "data:image/png;base64,AA", "detail": "low"}],
+        },
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
+        {"role": "user", "content": "Why?"},
+    ]
+    body = ResponsesDialect({"input": items, "reasoning": {"effort": "high"}, "chat_template_kwargs": {"a": 1}}).body()
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA", "detail": "low"}}
+    assert [message["content"] for message in body["messages"]] == [[picture], "No.", "Why?"]
+    assert body["reasoning_effort"] == "high" and body["chat_template_kwargs"] == {"a": 1}
+
+
+def test_errors_about_the_chat_name_the_fields_of_this_api() -> None:
+    items = [
+        {"type": "reasoning"},
+        {"role": "user", "content": "x"},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "3"},
+    ]
+    dialect = ResponsesDialect({"input": items, "instructions": "Be brief."})
+    named = {
+        "messages": "input",
+        "messages.0.content": "instructions",
+        "messages.1.content.0.type": "input.1.content.0.type",
+        "messages.2": "input.2",
+        "messages.3.content": "input.3.content",
+        "tools.0.function.name": "tools.0.name",
+        "max_completion_tokens": "max_output_tokens",
+        "response_format": "text.format",
+        "seed": "seed",
+    }
+    assert {param: dialect.own_name(param) for param in named} == named

@@ -1,8 +1,9 @@
 """What a request wants the answer to look like, written as a grammar for ``guided.py``.
 
-Tool calls that must come (``tool_choice`` "required" or a named tool) and texts with a format share one mechanism: the
-Hermes call is spelled out with the tool's own schema in it. Where tools are offered and the text has a format as well,
-the answer is either calls or a text in that format.
+Tool calls that must come (``tool_choice`` "required" or a named tool), calls that may come and texts with a format share one
+mechanism: the Hermes call is spelled out with the tool's own schema in it. Where calling is the model's choice, anything may
+be said until it opens a call; from there on only a tool that was offered can follow. Where tools are offered and the text has
+a format as well, the answer is either calls or a text in that format.
 """
 
 from __future__ import annotations
@@ -24,24 +25,31 @@ MAX_CALLS = 16
 # model can fill the rest of its answer with blanks and still fit the schema.
 _WHITESPACE = r"\x20|\n\x20{0,40}|\n\t{0,10}"
 
+_OPEN = "<tool_call>"
 # The models are trained on calls in one line.
 _BLANK = r"\x20"
 
 
 class Grammar(str):
-    """Text in llguidance's form; ``field`` of the request is to blame if it does not compile."""
+    """Text in llguidance's form.
+
+    Attributes:
+        field: of the request, to blame if it does not compile.
+        looser: what to use instead where it does not compile, because the request does not insist on it.
+    """
 
     field: str
+    looser: Grammar | None
 
-    def __new__(cls, text: str, field: str) -> Grammar:
+    def __new__(cls, text: str, field: str, looser: Grammar | None = None) -> Grammar:
         grammar = super().__new__(cls, text)
-        grammar.field = field
+        grammar.field, grammar.looser = field, looser
         return grammar
 
 
 def wants_grammar(request: wire.ChatRequest | wire.CompletionRequest) -> bool:
     """Whether ``grammar_of`` has anything to do, which may take a while."""
-    return request.constraint is not None or (isinstance(request, wire.ChatRequest) and bool(request.forced_tools))
+    return request.constraint is not None or (isinstance(request, wire.ChatRequest) and request.may_call_tools)
 
 
 def grammar_of(request: wire.ChatRequest | wire.CompletionRequest) -> Grammar | None:
@@ -57,7 +65,7 @@ def grammar_of(request: wire.ChatRequest | wire.CompletionRequest) -> Grammar | 
         calls = _calls(request.forced_tools, request.parallel_tool_calls is not False)
         return Grammar(f"%llguidance {{}}\nstart: calls\n{calls}", "tools")
     if constraint is None:
-        return None
+        return _text_with_calls(request)
     if constraint.kind == "grammar":
         raise InputError(
             T(f"{constraint.field}: not together with tools", f"{constraint.field}：不能与 tools 一起使用"),
@@ -66,6 +74,34 @@ def grammar_of(request: wire.ChatRequest | wire.CompletionRequest) -> Grammar | 
     calls = _calls(request.tools or (), request.parallel_tool_calls is not False)
     text = f"start: calls | text\ntext: {_term(constraint)}\n{calls}"
     return Grammar(f"%llguidance {{}}\n{text}", constraint.field)
+
+
+def _text_with_calls(request: wire.ChatRequest) -> Grammar | None:
+    """Any text; once it opens a call, one of the tools' names and, where their schemas can be followed, arguments that fit.
+
+    A beam search looks for what is likeliest anyway, and draws nothing that could be held.
+    """
+    if request.use_beam_search:
+        return None
+
+    def spelled(tools: Sequence[wire.Tool], looser: Grammar | None) -> Grammar:
+        rules = ["start: (opened body)* ANYTHING", f'opened[lazy]: ANYTHING "{_OPEN}"', r"ANYTHING: /(.|\n)*/"]
+        rules.append(f"body: {_body(len(tools))}")
+        return Grammar("%llguidance {}\n" + "\n".join(rules) + "\n" + _tools(tools), "tools", looser)
+
+    tools = request.tools or ()
+    # Some schemas cannot be followed (``not``, ``uniqueItems``): then the arguments are any object.
+    anything = [
+        tool.model_copy(
+            update={
+                "function": tool.function.model_copy(
+                    update={"parameters": {"type": "object", "additionalProperties": True}}
+                )
+            }
+        )
+        for tool in tools
+    ]
+    return spelled(tools, spelled(anything, None))
 
 
 def _alone(constraint: wire.Constraint) -> Grammar:
@@ -97,8 +133,17 @@ def _json(schema: Any, compact: bool = False, whitespace: str | None = None) -> 
 def _calls(tools: Sequence[wire.Tool], parallel: bool) -> str:
     """Rules ``calls``, ``call`` and one for each tool; the layout is the one that Hermes models are trained on."""
     more = f' ("\\n" call){{0,{MAX_CALLS - 1}}}' if parallel else ""
-    names = " | ".join(f"tool_{number}" for number in range(len(tools)))
-    rules = [f"calls: call{more}", f'call: "<tool_call>\\n" ({names}) "\\n</tool_call>"']
+    return f'calls: call{more}\ncall: "{_OPEN}" {_body(len(tools))}\n' + _tools(tools)
+
+
+def _body(num_tools: int) -> str:
+    """What stands behind the opening mark of a call."""
+    names = " | ".join(f"tool_{number}" for number in range(num_tools))
+    return f'"\\n" ({names}) "\\n</tool_call>"'
+
+
+def _tools(tools: Sequence[wire.Tool]) -> str:
+    rules = []
     for number, tool in enumerate(tools):
         head = '{"name": ' + json.dumps(tool.function.name) + ', "arguments": '
         # A tool without parameters takes none (OpenAI's reference); its arguments are an empty object all the same.

@@ -11,7 +11,7 @@ from zhilu.engine.choose.guided_grammars import Grammar
 from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.model.config import read_json
 from zhilu.engine.text.tokenizer import Tokenizer
-from zhilu.errors import InputError
+from zhilu.errors import InputError, UnsupportedError
 from zhilu.messages import T
 
 __all__ = [
@@ -121,12 +121,8 @@ def chat_prompt(tokenizer: Tokenizer, request: wire.ChatRequest | wire.TokenizeR
     tools = None
     if request.tools and getattr(request, "tool_choice", None) != "none":
         tools = [tool.model_dump(exclude_none=True) for tool in request.tools]
-    variables = {"messages", "tools", "add_generation_prompt"} & set(request.chat_template_kwargs or {})
-    if variables:
-        name = sorted(variables)[0]
-        message_ = T(f"{name} is a field of its own", f"{name} 应作为单独的字段给出")
-        raise InputError(message_, param="chat_template_kwargs")
-    text = tokenizer.render_chat(messages, tools, request.add_generation_prompt, **(request.chat_template_kwargs or {}))
+    variables = {**_effort(tokenizer, request.reasoning_effort), **(request.chat_template_kwargs or {})}
+    text = tokenizer.render_chat(messages, tools, request.add_generation_prompt, **variables)
     if request.continue_final_message:
         text = _without_end(text, str(messages[-1]["content"] or ""))
     # The template writes its own beginning-of-text token.
@@ -141,6 +137,28 @@ def _encoded(tokenizer: Tokenizer, text: str, request: Any, max_len: int, param:
     elif max_len:
         return tokenizer.encode_within(text, max_len, param, special)
     return _truncated(tokenizer.encode(text, special), request, max_len)
+
+
+def _effort(tokenizer: Tokenizer, wanted: str | None) -> dict[str, Any]:
+    """How much to think, as the template's own variables; a template that knows none cannot think less or more.
+
+    gpt-oss has ``reasoning_effort`` itself, Qwen3 and its like ``enable_thinking``: there every effort but "none" is yes.
+    """
+    if wanted is None:
+        return {}
+    variables = {"reasoning_effort": wanted, "enable_thinking": wanted != "none"}
+    template = tokenizer.chat_template
+    known = {name: value for name, value in variables.items() if template and name in template.variables}
+    if not known and wanted != "none":
+        raise UnsupportedError(
+            T(
+                f"reasoning_effort={wanted!r} is not supported by this engine's model: its chat template knows no "
+                "thinking; it can do 'none'",
+                f"不支持 reasoning_effort={wanted!r}：模型的对话模板没有思考；可用的取值：'none'",
+            ),
+            param="reasoning_effort",
+        )
+    return known
 
 
 def _without_end(text: str, last: str) -> str:

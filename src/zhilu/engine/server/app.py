@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from zhilu import __version__, wire
 from zhilu.engine.choose.beam import BeamAnswer, refuse_beyond_beams
-from zhilu.engine.choose.guided_grammars import grammar_of, wants_grammar
+from zhilu.engine.choose.guided_grammars import Grammar, grammar_of, wants_grammar
 from zhilu.engine.options import EngineOptions
 from zhilu.engine.server import api
 from zhilu.engine.server.browsers import NoBrowsers
@@ -154,7 +154,7 @@ class _Server:
         return await self._generate(request, body, prompts)
 
     def _accept(self, body: wire.Request) -> None:
-        wire.refuse_unsupported(body)
+        wire.refuse_beyond("zhilu", wire.OWN_ENGINE, body)
         if isinstance(body, api.Generation):
             refuse_beyond_beams(body)
         if body.model not in (None, self.name, *self.adapters):
@@ -172,8 +172,16 @@ class _Server:
         )
 
     async def _generate(self, request: Request, body: api.Generation, prompts: list[list[int]]) -> Response:
+        try:
+            return await self._answer(request, body, prompts)
+        except InputError as error:
+            if error.param == "prompt" and isinstance(body, wire.ChatRequest):
+                error.param = "messages"  # what the prompt was made of
+            raise
+
+    async def _answer(self, request: Request, body: api.Generation, prompts: list[list[int]]) -> Response:
         service = self.loaded()
-        grammar = await asyncio.to_thread(grammar_of, body) if wants_grammar(body) else None
+        grammar = await asyncio.to_thread(_grammar, service, body) if wants_grammar(body) else None
         max_len = service.engine.max_len
         words = api.bad_words(service.engine.tokenizer, body)
         params = [api.sampling_params(body, self.defaults, max_len - len(prompt), grammar, words) for prompt in prompts]
@@ -277,6 +285,18 @@ class _Server:
     async def state(self, request: Request) -> Response:
         service = self.loaded()
         return JSONResponse(await service.call(lambda: _state(service.engine)))
+
+
+def _grammar(service: EngineService, body: api.Generation) -> Grammar | None:
+    """The answer's grammar, or the looser one where it cannot be followed; compiled here, the engine does not wait for it."""
+    grammar = grammar_of(body)
+    while grammar is not None and grammar.looser is not None:
+        try:
+            service.engine.guides.check(grammar)
+            break
+        except InputError:
+            grammar = grammar.looser
+    return grammar
 
 
 def _load(options: EngineOptions) -> Engine:

@@ -59,11 +59,7 @@ class _Choice:
         return text, deltas
 
     def _collect(self, delta: Mapping[str, Any]) -> None:
-        if "id" in delta:
-            call = {key: value for key, value in delta.items() if key != "index"}
-            self.tool_calls.append({**call, "function": dict(call["function"])})
-        else:
-            self.tool_calls[delta["index"]]["function"]["arguments"] += delta["function"]["arguments"]
+        self.tool_calls.append({key: value for key, value in delta.items() if key != "index"})
 
 
 class Reply:
@@ -376,7 +372,7 @@ def _new_choice(request: Generation) -> _Choice:
     if not isinstance(request, wire.ChatRequest) or not request.may_call_tools:
         return _Choice(None, is_forced=False)
     max_calls = 1 if request.parallel_tool_calls is False else None
-    parser = ToolCallParser(eager=bool(request.stream), max_calls=max_calls)
+    parser = ToolCallParser(max_calls, [tool.function.name for tool in request.tools or ()])
     return _Choice(parser, is_forced=bool(request.forced_tools))
 
 

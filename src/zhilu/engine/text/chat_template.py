@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from zhilu.errors import InputError
@@ -36,6 +37,13 @@ class ChatTemplate:
                 T(f"the model's chat template does not compile: {error}", f"模型的对话模板无法编译：{error}"),
                 code="bad_chat_template",
             ) from None
+
+    @cached_property
+    def variables(self) -> frozenset[str]:
+        """Names that the template reads and does not set itself: what ``render`` may be given."""
+        from jinja2 import meta
+
+        return frozenset(meta.find_undeclared_variables(_environment().parse(self.source)))
 
     def render(
         self,

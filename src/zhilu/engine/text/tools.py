@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 from zhilu import wire
@@ -23,21 +24,19 @@ _HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*(?P<name>"(?:[^"\\]|\\.)*")\s*,\s*"(?:
 class ToolCallParser:
     """Splits streamed text into plain text and tool calls. ``push`` as text comes, ``finish`` at the end.
 
-    Calls come in OpenAI's shape of a streamed delta: the first of a call has ``id`` and ``name``, all of them ``index``
-    and a piece of ``arguments``.
+    A call comes in one piece, and only if it is whole: one that a limit or a stop string cuts cannot be taken back once its
+    beginning is out, and half of a JSON text is of no use to anybody. Calls have OpenAI's shape of a streamed delta.
 
     Args:
-        eager: tell a call as soon as its name is certain and its arguments as they come; they may then turn out broken
-            or cut. Otherwise a call comes in one piece, and only if it is whole.
         max_calls: further calls are left out.
+        names: of the tools that were offered; a call of any other is no call. None: any name.
     """
 
-    def __init__(self, eager: bool = False, max_calls: int | None = None) -> None:
+    def __init__(self, max_calls: int | None = None, names: Collection[str] | None = None) -> None:
         self.num_calls = 0
-        self._eager = eager
         self._max_calls = max_calls
+        self._names = names
         self._held = ""  # from a possible opening mark on
-        self._arguments: _ObjectScan | None = None  # of the call that is being told
         self._behind_call = False
 
     def push(self, text: str) -> tuple[str, list[dict[str, Any]]]:
@@ -46,10 +45,6 @@ class ToolCallParser:
         shown = ""
         calls: list[dict[str, Any]] = []
         while True:
-            if self._arguments is not None:
-                if not self._go_on(self._arguments, calls):
-                    return shown, calls
-                continue
             start = self._held.find(_OPEN)
             if start < 0:
                 keep = overlap(self._held, _OPEN)
@@ -59,57 +54,26 @@ class ToolCallParser:
             shown += self._visible(self._held[:start])
             self._held = self._held[start:]
             end = _end_of_call(self._held)
-            if end is not None:
-                whole, self._held = self._held[:end], self._held[end:]
-                if not self._tell(_parse(whole[len(_OPEN) : -len(_CLOSE)]), calls):
-                    shown += whole
-            elif not (self._eager and self._begin(calls)):
+            if end is None:
                 return shown, calls
+            whole, self._held = self._held[:end], self._held[end:]
+            if not self._tell(_parse(whole[len(_OPEN) : -len(_CLOSE)]), calls):
+                shown += whole
 
     def finish(self) -> tuple[str, list[dict[str, Any]]]:
         """The rest. A last call without its closing mark counts if it is whole JSON: small models forget the mark."""
         held, self._held = self._held, ""
-        if self._arguments is not None:
-            return "", []
         calls: list[dict[str, Any]] = []
         if held.startswith(_OPEN) and self._tell(_parse(held.removeprefix(_OPEN)), calls):
             return "", calls
         return self._visible(held), []
 
     def _tell(self, call: tuple[str, str] | None, calls: list[dict[str, Any]]) -> bool:
-        """A whole call; False if it is none."""
-        if call is None:
+        """A whole call; False if it is none, or of a tool that was not offered."""
+        if call is None or (self._names is not None and call[0] not in self._names):
             return False
         if self._may_call:
             calls.append(_delta(self.num_calls, *call))
-        self.num_calls += 1
-        self._behind_call = True
-        return True
-
-    def _begin(self, calls: list[dict[str, Any]]) -> bool:
-        """Tell the name of the call at the beginning of what is held, if it is certain."""
-        head = _HEAD.match(self._held, len(_OPEN))
-        name = _loads(head["name"]) if head else None
-        if head is None or not isinstance(name, str):
-            return False
-        if self._may_call:
-            calls.append(_delta(self.num_calls, name, ""))
-        self._held = self._held[head.end() :]
-        self._arguments = _ObjectScan()
-        return True
-
-    def _go_on(self, arguments: _ObjectScan, calls: list[dict[str, Any]]) -> bool:
-        """Tell more of the open call's arguments; False until its closing mark has come."""
-        if not arguments.is_closed:
-            length = arguments.push(self._held)
-            piece, self._held = self._held[:length], self._held[length:]
-            if piece and self._may_call:
-                calls.append({"index": self.num_calls, "function": {"arguments": piece}})
-        end = self._held.find(_CLOSE)
-        if not arguments.is_closed or end < 0:
-            return False
-        self._held = self._held[end + len(_CLOSE) :]
-        self._arguments = None
         self.num_calls += 1
         self._behind_call = True
         return True

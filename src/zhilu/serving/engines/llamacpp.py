@@ -25,7 +25,8 @@ __all__ = ["CAN", "ENGINE", "MEMORY", "METRICS", "LlamaCppEngine", "command_for"
 # Of llama.cpp's server, whoever built it.
 CAN = frozenset(
     {
-        "chat", "completions", "stream", "stream_usage", "metrics", "logprobs", "seed", "tools", "json_schema", "logit_bias", "n",
+        "chat", "completions", "stream", "stream_usage", "metrics", "logprobs", "seed", "tools", "tool_choice",
+        "single_tool_call", "json_schema", "logit_bias", "n", "top_k", "ignore_eos", "template_kwargs",
     }
 )  # fmt: skip
 METRICS = {

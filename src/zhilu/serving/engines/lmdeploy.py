@@ -40,7 +40,12 @@ class LmdeployEngine:
         ),
         source="https://lmdeploy.readthedocs.io/en/latest/llm/api_server.html",
         checked="2026-11-24",
-        can=frozenset({"chat", "completions", "stream", "stream_usage", "metrics", "logprobs", "seed", "tools"}),
+        can=frozenset(
+            {
+                "chat", "completions", "stream", "stream_usage", "metrics", "logprobs", "seed", "tools", "top_k",
+                "repetition_penalty", "ignore_eos", "template_kwargs", "reasoning_effort",
+            }
+        ),
         takes=frozenset({"max_len", "concurrency", "precision", "loras"}),
         install=PLAN,
         memory=MemoryFacts(2_500_000_000, {"stored": 0, "bf16": 16, "f16": 16}),
@@ -52,7 +57,7 @@ class LmdeployEngine:
         },
         rank={"gpu": 60},
         start_seconds=600.0,
-    )
+    )  # fmt: skip
 
     def installed(self, home: Path | None = None) -> tuple[bool, T]:
         return state_of("lmdeploy", home)

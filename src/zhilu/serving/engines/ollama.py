@@ -37,7 +37,9 @@ class OllamaEngine:
         ),
         source="https://docs.ollama.com/modelfile",
         checked="2026-11-24",
-        can=frozenset({"chat", "completions", "stream", "stream_usage", "seed", "tools", "json_schema"}),
+        can=frozenset(
+            {"chat", "completions", "stream", "stream_usage", "seed", "tools", "json_schema", "reasoning_effort"}
+        ),
         formats=frozenset({"gguf", "safetensors"}),
         takes=frozenset({"max_len", "concurrency"}),
         memory=MemoryFacts(300_000_000),

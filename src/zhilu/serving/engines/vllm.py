@@ -74,7 +74,11 @@ class VllmEngine:
         can=frozenset(
             {
                 "chat", "completions", "stream", "stream_usage", "tokenize", "metrics", "logprobs", "seed",
-                "tools", "json_schema", "n", "echo", "logit_bias", "beam_search", "lora",
+                "tools", "tool_choice", "single_tool_call", "json_schema", "structured_outputs", "n", "echo",
+                "logit_bias", "beam_search", "lora", "vision", "hearing", "template_kwargs", "reasoning_effort",
+                "documents", "special_tokens", "continuation", "truncation", "cache_salt", "prompt_logprobs",
+                "token_ids", "request_id", "top_k", "repetition_penalty", "min_tokens", "bad_words", "token_rules",
+                "ignore_eos", "stop_shown", "spaces", "hidden_reasoning",
             }
         ),
         takes=frozenset({"max_len", "concurrency", "precision", "loras"}),

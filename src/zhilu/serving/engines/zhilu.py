@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from zhilu import wire
 from zhilu.errors import InputError, UnsupportedError
 from zhilu.messages import T
 from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, MemoryFacts, ServedModel
@@ -25,12 +26,7 @@ class ZhiluEngine:
         ),
         source="docs/en/models.md#the-engine",
         checked="2026-11-24",
-        can=frozenset(
-            {
-                "chat", "completions", "stream", "stream_usage", "tokenize", "metrics", "state", "logprobs", "seed",
-                "tools", "json_schema", "n", "echo", "logit_bias", "beam_search", "batch", "cancel", "lora",
-            }
-        ),
+        can=wire.OWN_ENGINE,
         takes=frozenset({"max_len", "concurrency", "precision", "loras", "speculate"}),
         memory=MemoryFacts(
             200_000_000,
@@ -38,7 +34,7 @@ class ZhiluEngine:
             twice_up_to=128 * 2**20,  # the runner's second graph, for the step of a single stream
         ),
         rank={"cpu": 100, "gpu": 80},
-    )  # fmt: skip
+    )
 
     def installed(self, home: Path | None = None) -> tuple[bool, T]:
         return True, T("part of Zhilu", "指路自带")

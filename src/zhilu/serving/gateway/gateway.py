@@ -31,7 +31,6 @@ from zhilu.serving.gateway.ledger import Exchange, Ledger, exchange_of
 from zhilu.serving.gateway.loopback import LoopbackTransport
 from zhilu.serving.gateway.lora import Adapters, LoadLoraRequest, LoraLine, UnloadLoraRequest
 from zhilu.serving.gateway.metrics import merge, with_label
-from zhilu.serving.gateway.needs import refuse_endpoint
 from zhilu.serving.gateway.relay import Relay, TranslatingRelay, broken_off, read_body
 from zhilu.serving.gateway.remembered import Remembered, RemoteModel
 from zhilu.serving.gateway.upstream import Route
@@ -95,7 +94,7 @@ class Gateway:
         """What the engine of a model says at ``GET endpoint``."""
         async with self.route(named_model(self.context, model)) as route:
             assert route.served.launch is not None
-            refuse_endpoint(route.served.facts, endpoint)
+            route.served.facts.refuse_beyond(endpoint)
             asked = httpx.Request("GET", f"{route.served.launch.url}{endpoint}", headers=route.served.launch.headers)
             try:
                 response = await self._transport(route.served).handle_async_request(asked)

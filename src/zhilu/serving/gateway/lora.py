@@ -20,7 +20,6 @@ from zhilu import wire
 from zhilu.errors import InputError, NotFoundError, UnreachableError, UpstreamError
 from zhilu.home import Home
 from zhilu.messages import T
-from zhilu.serving.gateway.needs import refuse_endpoint
 from zhilu.serving.gateway.remembered import Remembered, RememberedAdapter
 from zhilu.serving.supervise.adapter_check import KnowsAdapters, adapter_config, adapter_folder
 
@@ -100,10 +99,10 @@ class Adapters:
         adapter = RememberedAdapter(name, str(folder), parent)
         # Leasing its model may start it, and stop another to make room: not for an adapter that cannot be loaded.
         planned = await upstream.plan(parent)
-        refuse_endpoint(planned.facts, _LOAD)
+        planned.facts.refuse_beyond(_LOAD)
         await asyncio.to_thread(_refuse_misfit, planned, request, folder)
         async with upstream.lease(parent) as served, self._locks[name]:
-            refuse_endpoint(served.facts, _LOAD)
+            served.facts.refuse_beyond(_LOAD)
             await self._tell(upstream, served, adapter, inplace=request.load_inplace)
         await asyncio.to_thread(self._remembered.keep, adapter)
         return f"Success: LoRA adapter '{name}' added successfully."
@@ -176,7 +175,7 @@ class Adapters:
             return
         async with self._locks[adapter.name]:
             if self._told.get(adapter.name) is not _engine_of(served):
-                refuse_endpoint(served.facts, _LOAD)
+                served.facts.refuse_beyond(_LOAD)
                 await self._tell(upstream, served, adapter)
 
     async def _tell(

@@ -25,8 +25,8 @@ from zhilu.errors import BusyError, InputError, TooLargeError, UnreachableError,
 from zhilu.logs import get_logger
 from zhilu.messages import T
 from zhilu.models.chosen import named_model
+from zhilu.serving.gateway.endless import refuse_endless
 from zhilu.serving.gateway.ledger import CLIENT_LEFT, exchange_of
-from zhilu.serving.gateway.needs import refuse_beyond, refuse_endless
 from zhilu.serving.gateway.stream import EventStream
 from zhilu.serving.gateway.upstream import Route, Upstream
 from zhilu.serving.served import Served
@@ -151,7 +151,7 @@ class Relay(_Answering):
         self.exchange.stream = bool(getattr(body, "stream", False))
         async with self.upstream.route(name) as route:
             self.exchange.model = name
-            refuse_beyond(route.served.facts, self.endpoint, body)
+            route.served.facts.refuse_beyond(self.endpoint, body)
             if self.endpoint != "/tokenize":  # which is there to say how long a text is
                 refuse_endless(route.served.max_len, body, raw)
             try:
@@ -224,7 +224,7 @@ class TranslatingRelay(_Answering):
             body = {"model": route.model, **dialect.body()}
             kind = wire.CompletionRequest if dialect.endpoint == "/v1/completions" else wire.ChatRequest
             request = wire.parse_request(kind, body)
-            refuse_beyond(route.served.facts, dialect.endpoint, request)
+            route.served.facts.refuse_beyond(dialect.endpoint, request)
             refuse_endless(route.served.max_len, request, raw)
             try:
                 await self._exchange_words(route, dialect, json.dumps(body, ensure_ascii=False).encode())
@@ -285,11 +285,26 @@ class TranslatingRelay(_Answering):
         await self._body(dialect.end(), more=False)
 
     def _refusal(self, body: dict[str, Any]) -> dict[str, Any]:
-        return self.kind.refusal(body)
+        return self.kind.refusal(_in_own_words(body, self.dialect) if self.dialect else body)
 
     def _broken(self, error: ZhiluError) -> bytes:
         assert self.dialect is not None, "a stream begins after the request was understood"
         return self.dialect.broken(error)
+
+
+def _in_own_words(body: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """An error about the translated request, naming the field that the client sent."""
+    error = body.get("error")
+    param = error.get("param") if isinstance(error, dict) else None
+    if not isinstance(error, dict) or not isinstance(param, str):
+        return body
+    own = dialect.own_name(param)
+
+    def said(text: Any) -> Any:
+        return text.replace(param, own, 1) if isinstance(text, str) and own != param else text
+
+    words = {key: {lang: said(text) for lang, text in error[key].items()} for key in ("messages",) if error.get(key)}
+    return {**body, "error": {**error, **words, "message": said(error.get("message")), "param": own}}
 
 
 def _object(content: bytes) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from zhilu import __version__
+from zhilu.cli.language import in_every_verb, speak
 from zhilu.errors import ZhiluError, nearest
-from zhilu.messages import T, set_lang, system_lang
+from zhilu.messages import T, system_lang
 from zhilu.registry import Registry
 
 __all__ = ["VERBS", "cli", "main"]
@@ -32,6 +33,12 @@ VERBS: dict[str, T] = {
 }
 
 
+_HELP = T(
+    "Zhilu: from an empty machine to a shipped AI product, every stage proven by a gate.",
+    "指路 Zhilu：从一台空机器到上线的 AI 产品，每个阶段都有关卡证明。",
+)
+
+
 class _Verbs(click.Group):
     """Verbs come from the entry points ``zhilu.cli``."""
 
@@ -44,7 +51,11 @@ class _Verbs(click.Group):
         return known + [name for name in self.registry.names() if name not in VERBS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return self.registry.get(cmd_name) if cmd_name in self.registry else None
+        return in_every_verb(self.registry.get(cmd_name)) if cmd_name in self.registry else None
+
+    def get_help(self, ctx: click.Context) -> str:
+        self.help = _HELP.say()
+        return super().get_help(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, VERBS[name].say() if name in VERBS else "") for name in self.list_commands(ctx)]
@@ -68,9 +79,9 @@ class _Verbs(click.Group):
 @click.version_option(__version__, prog_name="zhilu")
 @click.pass_context
 def cli(ctx: click.Context, **flags: Any) -> None:
-    """Zhilu 指路: from an empty machine to a shipped AI product, every stage proven by a gate."""
+    """Zhilu: from an empty machine to a shipped AI product, every stage proven by a gate."""
     if flags["lang"]:
-        set_lang(flags["lang"])
+        speak(flags["lang"])
     if ctx.resilient_parsing or any(arg in ("-h", "--help") for arg in sys.argv[1:]):
         return
     from zhilu.context import open_context
@@ -84,7 +95,7 @@ def cli(ctx: click.Context, **flags: Any) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """The console script: turns every error of ours into one message, its fix and its exit code."""
-    set_lang(_early_lang(args))
+    speak(_early_lang(args))
     try:
         code = cli.main(args=list(args) if args is not None else None, prog_name="zhilu", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -124,9 +135,13 @@ def _early_lang(args: Sequence[str] | None) -> str:
     words = list(args if args is not None else sys.argv[1:])
     for index, word in enumerate(words):
         if word == "--lang" and index + 1 < len(words):
-            return words[index + 1]
-        if word.startswith("--lang="):
-            return word.partition("=")[2]
+            lang = words[index + 1]
+        elif word.startswith("--lang="):
+            lang = word.partition("=")[2]
+        else:
+            continue
+        if lang in ("en", "zh", "auto"):  # anything else is refused once it is parsed
+            return lang
     import os
 
     return os.environ.get("ZHILU_LANG") or system_lang()

@@ -1,0 +1,29 @@
+"""What may be asked: one strict model per endpoint. Field names follow OpenAI's API reference and vLLM's extras."""
+
+from zhilu.wire.constraints import Refusal
+from zhilu.wire.requests.adapters import LoadAdapterRequest, UnloadAdapterRequest
+from zhilu.wire.requests.base import Request, Truncation
+from zhilu.wire.requests.chat import ChatRequest, Tool
+from zhilu.wire.requests.completions import CompletionRequest
+from zhilu.wire.requests.content import Message, Part, ToolCall
+from zhilu.wire.requests.embeddings import EmbeddingRequest
+from zhilu.wire.requests.sampled import StreamOptions
+from zhilu.wire.requests.tokens import DetokenizeRequest, TokenizeRequest
+
+__all__ = [
+    "ChatRequest",
+    "CompletionRequest",
+    "DetokenizeRequest",
+    "EmbeddingRequest",
+    "LoadAdapterRequest",
+    "Message",
+    "Part",
+    "Refusal",
+    "Request",
+    "StreamOptions",
+    "TokenizeRequest",
+    "Tool",
+    "ToolCall",
+    "Truncation",
+    "UnloadAdapterRequest",
+]

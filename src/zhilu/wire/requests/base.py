@@ -1,0 +1,49 @@
+"""What every request has, and how strictly it is read."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+
+from zhilu.messages import T
+from zhilu.wire.constraints import Refusal
+
+__all__ = ["Request", "Strict", "Truncation"]
+
+
+class Strict(BaseModel):
+    """No unknown field, no silent conversion: ``"5"`` is not a number and ``1`` is not a truth value."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_the_default(cls, data: Any) -> Any:
+        """Clients send ``null`` for what they leave open, also where the default is not null."""
+        if not isinstance(data, dict):
+            return data
+        fields = cls.model_fields
+
+        def says_nothing(key: Any, value: Any) -> bool:
+            field = fields.get(key)
+            return value is None and field is not None and not field.is_required() and field.default is not None
+
+        return {key: value for key, value in data.items() if not says_nothing(key, value)}
+
+
+class Request(Strict):
+    """What every request has. ``model`` may be left out where an engine serves just one."""
+
+    model: str | None = None
+    user: str | None = None
+
+
+def _is_truncation(value: int) -> int:
+    if value < 1 and value != -1:
+        raise Refusal("", T(f"must be at least 1, or -1, given {value}", f"至少为 1，或为 -1，给出的是 {value}"))
+    return value
+
+
+# -1, vLLM's word for it: as much as the model can read.
+Truncation = Annotated[int, AfterValidator(_is_truncation)] | None
