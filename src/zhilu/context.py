@@ -39,7 +39,11 @@ class Context:
                 from zhilu.database import Database
 
                 opened = Database(self.settings.database_url or f"sqlite:///{self.home.database}")
-                opened.migrate()
+                try:
+                    opened.migrate()
+                except BaseException:
+                    opened.close()
+                    raise
                 self._database = opened
             return self._database
 

@@ -7,6 +7,7 @@ Knowledge bases are not here: each is one file of its own under ``kbs/``.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -17,10 +18,15 @@ from typing import Any
 
 from sqlalchemy import JSON, DateTime, Float, ForeignKey, Index, Integer, String, Text, create_engine, event
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["Base", "Database", "JobEventRow", "JobRow", "Utc", "now"]
+from zhilu.home import storage_error
+
+__all__ = ["Base", "Database", "JobEventRow", "JobRow", "Utc", "now", "repair", "salvage"]
+
+PATIENCE = 30.0  # seconds that a writer waits for another
 
 
 def now() -> datetime:
@@ -99,19 +105,31 @@ class Database:
         """Bring the schema up to date; instant when it already is, safe when several processes start at once."""
         from zhilu.migrations import upgrade
 
-        upgrade(self)
+        with self._explained():
+            upgrade(self)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A session that commits when the block ends well and rolls back when it raises."""
-        with self._session.begin() as session:
+        with self._explained(), self._session.begin() as session:
             yield session
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that only reads: it sees one snapshot and waits for no writer."""
-        with self._session(bind=self.engine.execution_options(zhilu_reading=True)) as session:
+        with self._explained(), self._session(bind=self.engine.execution_options(zhilu_reading=True)) as session:
             yield session
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """A full disk, a damaged or a locked file as what it means, with the command that mends it."""
+        try:
+            yield
+        except (DBAPIError, OSError, sqlite3.Error) as error:
+            problem = storage_error(error, self.engine.url.database, fix="zhilu repair")
+            if problem is None:
+                raise
+            raise problem from error
 
     def close(self) -> None:
         self.engine.dispose()
@@ -120,7 +138,7 @@ class Database:
 def _connect(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+    engine = create_engine(url, connect_args={"timeout": PATIENCE, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:
@@ -128,7 +146,9 @@ def _connect(url: str) -> Engine:
         # (SQLITE_BUSY at once, whatever the timeout): we issue BEGIN IMMEDIATE ourselves below.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("busy_timeout=30000", "foreign_keys=ON", "synchronous=NORMAL"):
+        # secure_delete: what is deleted is overwritten, not only left to be used again
+        pragmas = (f"busy_timeout={PATIENCE * 1000:.0f}", "foreign_keys=ON", "synchronous=NORMAL", "secure_delete=ON")
+        for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         _use_wal(cursor)
         cursor.close()
@@ -144,12 +164,90 @@ def _connect(url: str) -> Engine:
 def _use_wal(cursor: Any) -> None:
     """Switch a new file to WAL. While another process does the same, SQLite answers "locked" at once, whatever the
     busy timeout says (the switch needs the file for itself): so we ask again for a while."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
             return
-        except sqlite3.OperationalError:  # noqa: PERF203 - asking again is the point
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:  # noqa: PERF203 - asking again is the point
+            if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+
+
+def salvage(path: Path, table: str) -> Iterator[dict[str, Any]]:
+    """The rows of a table in a damaged file that can still be read, each once: from the front as far as it goes, then from
+    the end. Nothing where the file, or the table, cannot be read at all."""
+    seen: set[int] = set()
+    for order in ("ASC", "DESC"):
+        try:
+            connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+        except sqlite3.Error:
+            return
+        connection.row_factory = sqlite3.Row
+        connection.text_factory = lambda data: data.decode("utf-8", "replace")
+        try:
+            key = "rowid" if _has_rowid(connection, table) else "1"
+            # the table's own name comes from our code, never from the file
+            for row in connection.execute(f"SELECT {key} AS _row, * FROM {table} ORDER BY 1 {order}"):
+                values = dict(row)
+                number = values.pop("_row")
+                if key == "1" or number not in seen:
+                    seen.add(number)
+                    yield values
+            return
+        except (sqlite3.Error, MemoryError, OverflowError):
+            continue
+        finally:
+            connection.close()
+
+
+def _has_rowid(connection: sqlite3.Connection, table: str) -> bool:
+    try:
+        connection.execute(f"SELECT rowid FROM {table} LIMIT 0")
+    except sqlite3.OperationalError:
+        return False
+    return True
+
+
+def repair(path: Path) -> tuple[Path, dict[str, int]]:
+    """Make a whole state database of what can be read of a damaged one: ``(where the old one is, rows by table)``.
+
+    Nothing may have it open. The old file stays beside it: who misses something can have it looked at.
+    """
+    from zhilu.migrations import installed
+
+    draft = path.with_name(f".{path.name}.repairing")
+    for leftover in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
+        leftover.unlink(missing_ok=True)
+    fresh = Database.at(draft)
+    kept: dict[str, int] = {}
+    try:
+        fresh.migrate()
+        for tables in installed():
+            for table in tables.metadata.sorted_tables:  # parents before children
+                kept[table.name] = _copy(path, fresh, table)
+    finally:
+        fresh.close()  # the last connection writes the log back into the file
+    aside = path.with_name(f"{path.name}.damaged-{now():%Y%m%d-%H%M%S}")
+    for ending in ("", "-wal", "-shm"):
+        if Path(f"{path}{ending}").exists():
+            os.replace(f"{path}{ending}", f"{aside}{ending}")
+    os.replace(draft, path)
+    return aside, kept
+
+
+def _copy(path: Path, fresh: Database, table: Any) -> int:
+    """Rows one by one: one that no longer fits (its parent is lost, a value is garbage) takes no other with it."""
+    names = [column.name for column in table.columns]
+    marks = ", ".join("?" for _ in names)
+    insert = f"INSERT OR IGNORE INTO {table.name} ({', '.join(names)}) VALUES ({marks})"
+    kept = 0
+    with fresh.engine.begin() as connection:
+        for row in salvage(path, table.name):
+            if set(names) <= set(row):
+                try:
+                    kept += connection.exec_driver_sql(insert, tuple(row[name] for name in names)).rowcount
+                except DBAPIError:
+                    continue
+    return kept

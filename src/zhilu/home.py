@@ -16,7 +16,7 @@ from pathlib import Path
 from zhilu.errors import BusyError, DamagedError, InputError, StorageError, ZhiluError
 from zhilu.messages import T
 
-__all__ = ["Home", "atomic_write", "file_lock", "storage_error"]
+__all__ = ["Home", "atomic_write", "check_database", "file_lock", "storage_error"]
 
 
 @dataclass(frozen=True)
@@ -187,6 +187,31 @@ def file_lock(path: Path, *, blocking: bool = True) -> Iterator[bool]:
             fcntl.flock(file, fcntl.LOCK_UN)
 
 
+_QUICK = 64 * 1024 * 1024  # bytes of a database that is read through in a moment
+
+
+def check_database(path: Path, fix: str) -> None:
+    """Look a SQLite file over before anything is built on it; no file is no fault.
+
+    Raises:
+        DamagedError, BusyError, StorageError: what is wrong, with ``fix`` where it is damaged.
+    """
+    if not path.exists():
+        return
+    try:
+        connection = sqlite3.connect(path, timeout=5)
+        try:
+            connection.execute("SELECT COUNT(*) FROM sqlite_master")
+            if path.stat().st_size < _QUICK:
+                found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+                if found != "ok":
+                    raise sqlite3.DatabaseError(str(found).replace("\n", " "))
+        finally:
+            connection.close()
+    except (sqlite3.Error, OSError) as error:
+        raise storage_error(error, path, fix=fix) or error from error
+
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 _DISK_SAYS_NO = (*_FULL, errno.EROFS, errno.EIO)
@@ -213,7 +238,8 @@ def storage_error(error: BaseException, path: Path | str | None = None, *, fix: 
     for words, kind in _SQLITE_SAYS:
         if words in text:
             return _said(kind, str(path or "?"), str(inner), fix)
-    return None
+    # Not one of its subclasses: SQLite found the file's content at odds with itself, in whatever words.
+    return _said("damaged", str(path or "?"), str(inner), fix) if type(inner) is sqlite3.DatabaseError else None
 
 
 _SQLITE_SAYS = (
@@ -225,7 +251,7 @@ _SQLITE_SAYS = (
     ("is locked", "busy"),
     ("not a database", "damaged"),
     ("malformed", "damaged"),
-    ("invalid fts5 file format", "damaged"),
+    ("vtable constructor failed", "damaged"),
     ("no such table", "damaged"),
     ("no such column", "damaged"),
 )

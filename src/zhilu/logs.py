@@ -9,14 +9,17 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import uuid
 from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
-from zhilu.errors import mask_passwords
+from zhilu.errors import ZhiluError, mask_passwords
+from zhilu.home import storage_error
+from zhilu.messages import T
 
-__all__ = ["configure_logs", "get_logger", "quieten"]
+__all__ = ["as_error", "configure_logs", "get_logger", "quieten"]
 
 _SECRET_WORDS = ("api_key", "authorization", "password", "secret", "token_value")
 
@@ -24,6 +27,26 @@ _SECRET_WORDS = ("api_key", "authorization", "password", "secret", "token_value"
 def get_logger(name: str) -> Any:
     """A logger: ``log.info("engine_started", model=..., pid=...)``."""
     return structlog.stdlib.get_logger(name)
+
+
+def as_error(error: Exception, **fields: Any) -> ZhiluError:
+    """Any exception as an error that can be told: ours as it is, the disk's in its words, another one by a number.
+
+    The traceback of the last goes to the log under that number, which the person can quote; it may hold their data.
+    """
+    if isinstance(error, ZhiluError):
+        return error
+    if (problem := storage_error(error)) is not None:
+        return problem
+    number = uuid.uuid4().hex[:12]
+    get_logger(__name__).error("unexpected_error", number=number, exc_info=error, **fields)
+    return ZhiluError(
+        T(
+            f"Something unexpected went wrong; the log has it under {number}.",
+            f"发生了意外错误；日志中的编号是 {number}。",
+        ),
+        fix="zhilu --log-level debug up",
+    )
 
 
 def _mask_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -30,6 +30,9 @@ VERBS: dict[str, T] = {
     "check": T("Run gates: measure, judge, keep the evidence", "运行关卡：测量、判定、保存证据"),
     "jobs": T("Long work: list, follow, cancel", "长任务：列出、跟踪、取消"),
     "settings": T("Show and change settings", "查看和修改设置"),
+    "backup": T("Write the whole data home into one file", "把整个数据目录备份成一个文件"),
+    "restore": T("Bring a data home back from a backup", "从备份恢复数据目录"),
+    "repair": T("Make a damaged state database whole", "修复损坏的状态数据库"),
 }
 
 
@@ -112,6 +115,13 @@ def main(args: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of `zhilu … | head` went away
         sys.stderr.close()
         code = 0
+    except Exception as error:
+        from zhilu.home import storage_error
+
+        problem = storage_error(error)  # the disk is full, read-only, damaged: that is no fault of the program
+        if problem is None:
+            raise
+        code = report_error(problem)
     sys.exit(code if isinstance(code, int) else 0)
 
 

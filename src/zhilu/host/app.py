@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import ModuleType
@@ -20,13 +20,11 @@ from zhilu.errors import BusyError, InputError, NotFoundError, UnsupportedError,
 from zhilu.host import routes, ui
 from zhilu.host.heads import Heads
 from zhilu.host.security import Guard
-from zhilu.logs import get_logger
+from zhilu.logs import as_error
 from zhilu.messages import T, current_lang, pick_lang, use_lang
 from zhilu.registry import Registry
 
 __all__ = ["create_app"]
-
-log = get_logger(__name__)
 
 
 def create_app(
@@ -143,19 +141,12 @@ def _answer_errors(app: FastAPI, known: list[BaseRoute]) -> None:
             problem = InputError(T.of(str(error.detail)))
         return JSONResponse(error_body(problem), status, error.headers if status == error.status_code else None)
 
+    @app.exception_handler(OSError)
+    @app.exception_handler(sqlite3.Error)
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        # The traceback goes to the log under a number that the person can quote; it may hold their data.
-        number = uuid.uuid4().hex[:12]
-        log.error("unexpected_error", number=number, path=request.url.path, exc_info=error)
-        problem = ZhiluError(
-            T(
-                f"Something unexpected went wrong; the log has it under {number}.",
-                f"发生了意外错误；日志中的编号是 {number}。",
-            ),
-            fix="zhilu --log-level debug up",
-        )
-        return JSONResponse(error_body(problem), 500)
+        problem = as_error(error, path=request.url.path)
+        return JSONResponse(error_body(problem), problem.http_status)
 
 
 def _from_validation(error: RequestValidationError) -> InputError:

@@ -8,6 +8,7 @@ import click
 
 from zhilu.cli_support import echo_json, json_option, pass_context_obj
 from zhilu.context import Context
+from zhilu.home import check_database
 from zhilu.messages import T
 
 __all__ = ["up"]
@@ -38,6 +39,9 @@ def up(
     context.reload_settings()
     from zhilu.host.app import create_app
     from zhilu.host.server import run_app
+
+    if not context.settings.database_url:
+        check_database(context.home.database, "zhilu repair")
 
     def say(url: str) -> None:
         if as_json:

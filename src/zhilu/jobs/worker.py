@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from zhilu.context import Context, open_context
 from zhilu.database import JobRow, now
 from zhilu.errors import CancelledByUser, UpstreamError, ZhiluError, error_body
+from zhilu.home import storage_error
 from zhilu.jobs import dispatch
 from zhilu.jobs.base import kind_of
 from zhilu.jobs.process import JOB_MARK, kill_marked
@@ -112,7 +113,10 @@ class RunningJob:
             time.sleep(_BEAT)
             try:
                 self._beat_once()
-            except SQLAlchemyError as error:  # a database that is busy for long, or gone: the job itself will see
+            except (
+                SQLAlchemyError,
+                ZhiluError,
+            ) as error:  # a database that is busy for long, or gone: the job itself will see
                 print(f"heartbeat: {error}", flush=True)
 
     def _beat_once(self) -> None:
@@ -205,7 +209,7 @@ def _run(job: RunningJob) -> int:
     except Exception as error:
         traceback.print_exc()
         shown = f"{type(error).__name__}: {error}"
-        problem = UpstreamError(
+        problem = storage_error(error) or UpstreamError(
             T(f"The job failed: {shown}", f"任务失败：{shown}"), code="job_failed", fix=f"zhilu jobs logs {job.id}"
         )
         job.finish("failed", "failed", error=error_body(problem)["error"])

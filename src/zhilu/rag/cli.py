@@ -76,6 +76,46 @@ def list_kbs(context: Context, as_json: bool) -> None:
     )  # fmt: skip
     rows = [(i.id, i.name, i.num_documents, i.num_chunks, i.embedder, f"{i.size_bytes / 1e6:.1f} MB") for i in found]
     table(columns, rows, empty=T("No knowledge base yet: zhilu kb create NAME", "还没有知识库：zhilu kb create 名称"))
+    for info in found:
+        if info.error is not None:
+            said = T.of(info.error["messages"]).say()
+            click.echo(
+                T(f"{info.name}: {said}", f"{info.name}：{said}").say() + f"  {info.error['fix'] or ''}", err=True
+            )
+
+
+@kb.command("repair")
+@click.argument("name", metavar="KB")
+@click.option("--no-wait", is_flag=True, help="return at once; the job goes on 立即返回，任务在后台继续")
+@json_option
+@pass_context_obj
+def repair(context: Context, name: str, no_wait: bool, as_json: bool) -> None:
+    """Make a damaged knowledge base whole, if need be from its originals. 修复损坏的知识库，必要时从原始文件重建。"""
+    from zhilu.jobs import JobStore
+    from zhilu.jobs.follow import follow, raise_unless_done
+    from zhilu.rag import repair as mending
+
+    done = mending.repair(context, name)
+    if done.job is not None and not no_wait:
+        raise_unless_done(follow(JobStore(context), done.job.id, quiet=as_json))
+    if as_json:
+        echo_json(done.model_dump())
+        return
+    n = done.num_documents
+    said = {
+        "recovered": T(
+            f"{done.kb.name}: whole again, with {n} documents.", f"{done.kb.name}：已恢复完整，共 {n} 个文档。"
+        ),
+        "restored": T(
+            f"{done.kb.name}: made anew from its originals, {n} documents.",
+            f"{done.kb.name}：已从原始文件重建，共 {n} 个文档。",
+        ),
+    }
+    click.echo(said[done.how].say())
+    for lost in done.lost:
+        click.echo(T(f"lost: {lost}", f"已丢失：{lost}").say(), err=True)
+    if done.damaged_file:
+        click.echo(T(f"The damaged file is kept: {done.damaged_file}", f"损坏的文件保留在：{done.damaged_file}").say())
 
 
 @kb.command("show")
@@ -253,7 +293,15 @@ def remove(context: Context, name: str, documents: tuple[str, ...], yes: bool, a
     from zhilu.rag.library import Library
 
     library = Library(context)
-    found = library.open(name)
+    kb_id = library.locate(name)
+    if not documents:  # also one that is damaged and cannot be opened
+        if not yes and not as_json:
+            click.confirm(T(f"Delete {name}?", f"删除 {name}？").say(), abort=True)
+        library.remove(kb_id)
+        if as_json:
+            echo_json({"kb": kb_id, "removed": [kb_id]})
+        return
+    found = library.open(kb_id)
     known = {key: d.id for d in found.documents() for key in (d.name, d.id)}
     missing = [d for d in documents if d not in known]
     if missing:
@@ -261,16 +309,13 @@ def remove(context: Context, name: str, documents: tuple[str, ...], yes: bool, a
             T(f"No document {missing[0]!r} in {found.name!r}.", f"知识库 {found.name!r} 里没有文档 {missing[0]!r}。"),
             fix=f"zhilu kb show {found.id}",
         )
-    what = ", ".join(documents) if documents else found.name
+    what = ", ".join(documents)
     if not yes and not as_json:
         click.confirm(T(f"Delete {what}?", f"删除 {what}？").say(), abort=True)
-    if documents:
-        for document in documents:
-            found.remove(known[document])
-    else:
-        library.remove(found.id)
+    for document in documents:
+        found.remove(known[document])
     if as_json:
-        echo_json({"kb": found.id, "removed": [known[d] for d in documents] or [found.id]})
+        echo_json({"kb": found.id, "removed": [known[d] for d in documents]})
 
 
 def _expand(paths: tuple[Path, ...]) -> list[Path]:

@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from zhilu.errors import ConflictError
+from zhilu.errors import ConflictError, DamagedError
+from zhilu.home import storage_error
 from zhilu.messages import T
 
 __all__ = ["KbDatabase"]
 
+PATIENCE = 30.0  # seconds that a writer waits for another
 # 2: the vectors are in another store than this file, which version 0.1 does not know of.
 _FORMATS = ("1", "2")
 _SCHEMA = """
@@ -59,10 +61,25 @@ class KbDatabase:
         self.path = path
         self._lock = threading.RLock()
         self._depth = 0
-        self._connection = sqlite3.connect(str(path), timeout=30.0, isolation_level=None, check_same_thread=False)
+        self.damage: DamagedError | None = None  # once it has shown
+        with self._explained():
+            self._connection = sqlite3.connect(
+                str(path), timeout=PATIENCE, isolation_level=None, check_same_thread=False
+            )
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
         self._connection.row_factory = sqlite3.Row
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768"):
-            self._connection.execute(f"PRAGMA {pragma}")
+        with self._explained():
+            for pragma in (
+                *("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768"),
+                "secure_delete=ON",  # what is deleted is overwritten, not only left to be used again
+            ):
+                self._connection.execute(f"PRAGMA {pragma}")
         if self.value("SELECT 1 FROM sqlite_master WHERE name = 'leftover'") is None:
             with self.write() as connection:
                 for statement in _SCHEMA.split(";\n"):
@@ -70,7 +87,6 @@ class KbDatabase:
                 connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (_FORMATS[0],))
         found = self.meta("format")
         if found not in _FORMATS:
-            self.close()
             raise ConflictError(
                 T(
                     en=f"This knowledge base has format {found}; this version of Zhilu reads formats {', '.join(_FORMATS)}.",
@@ -80,11 +96,11 @@ class KbDatabase:
             )
 
     def rows(self, sql: str, args: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        with self._lock:
+        with self._lock, self._explained():
             return self._connection.execute(sql, args).fetchall()
 
     def row(self, sql: str, args: Sequence[Any] = ()) -> sqlite3.Row | None:
-        with self._lock:
+        with self._lock, self._explained():
             found: sqlite3.Row | None = self._connection.execute(sql, args).fetchone()
             return found
 
@@ -95,20 +111,40 @@ class KbDatabase:
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """Hold the write lock of the file; commit at the end, roll back on any error."""
-        with self._lock:
+        with self._lock, self._explained():
             if self._depth == 0:
                 self._connection.execute("BEGIN IMMEDIATE")
             self._depth += 1
             try:
                 yield self._connection
+                if self._depth == 1:
+                    self._connection.execute("COMMIT")
             except BaseException:
-                self._depth -= 1
-                if self._depth == 0:
+                if self._depth == 1 and self._connection.in_transaction:  # a full disk has ended it already
                     self._connection.execute("ROLLBACK")
                 raise
-            self._depth -= 1
-            if self._depth == 0:
-                self._connection.execute("COMMIT")
+            finally:
+                self._depth -= 1
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """A full disk, a damaged or a locked file as what it means, with the command that mends it."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            problem = storage_error(error, self.path, fix=f"zhilu kb repair {self.path.parent.name}")
+            if problem is None:
+                raise
+            if isinstance(problem, DamagedError):
+                self.damage = problem
+            raise problem from error
+
+    def scrub(self) -> None:
+        """Leave nothing of what was deleted in the files: the word index is written anew without it, and the log of changes
+        is written back and emptied. Deleted rows are overwritten at once (``secure_delete``)."""
+        with self._lock, self._explained():
+            self._connection.execute("INSERT INTO lexical(lexical) VALUES ('optimize')")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def meta(self, key: str) -> str | None:
         found: str | None = self.value("SELECT value FROM meta WHERE key = ?", (key,))

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from zhilu.errors import NotFoundError, ZhiluError, error_body
 from zhilu.messages import T
+from zhilu.rag.card import note_name, write_card
 from zhilu.rag.database import KbDatabase
 from zhilu.rag.index.publish import clear_leftovers, withdraw
 from zhilu.rag.load import Limits, check_size, safe_name
@@ -26,6 +27,7 @@ __all__ = ["KnowledgeBase"]
 _DOCUMENT = (
     "id, name, mime, size_bytes, status, error, num_chunks, num_chars, num_pages, lang, added_at, job_id"  # no text
 )
+_ON_CARD = ("id", "name", "description", "embedder", "dim", "store", "created_at")
 
 
 class KnowledgeBase:
@@ -106,6 +108,7 @@ class KnowledgeBase:
             home = self.folder / "files" / doc_id
             home.mkdir()
             os.replace(incoming, home / "original")
+            note_name(home / "original", name)
             _sync_folder(home)
             _sync_folder(home.parent)
             now = utc_now()
@@ -161,9 +164,14 @@ class KnowledgeBase:
             connection.execute("DELETE FROM documents WHERE id = ?", (doc_id,))
             # vectors of text that no document holds any more are that text's data, too
             connection.execute("DELETE FROM embeddings WHERE text_sha NOT IN (SELECT text_sha FROM chunks)")
+            # a question's trace holds the passages it was answered from: their text, the prompt, the answer
+            connection.execute("DELETE FROM traces WHERE instr(data, ?)", (json.dumps(doc_id),))
             self.touch()
         clear_leftovers(self)
         shutil.rmtree(self.folder / "files" / doc_id, ignore_errors=True)
+        for copy in self.folder.glob("kb.db.damaged-*"):  # set aside by a repair; its text is in there, too
+            copy.unlink(missing_ok=True)
+        self.database.scrub()
 
     def requeue(self, doc_id: str) -> Document:
         """Put a document back to the beginning of its ingestion."""
@@ -185,9 +193,20 @@ class KnowledgeBase:
     def touch(self) -> None:
         self.database.set_meta(updated_at=utc_now())
 
+    def write_card(self) -> None:
+        """Note beside the database what it was made with (see ``card``)."""
+        meta = {r["key"]: r["value"] for r in self.database.rows("SELECT key, value FROM meta")}
+        write_card(self.folder, {key: value for key, value in meta.items() if key in _ON_CARD})
+
     def sweep(self) -> None:
-        """Delete files that belong to no document: uploads that a kill cut off, and deletions it did."""
-        known = {r[0] for r in self.database.rows("SELECT id FROM documents")}
+        """Delete files that belong to no document: uploads that a kill cut off, and deletions it did. Note on the card what an
+        older version did not."""
+        self.write_card()
+        names = {r[0]: r[1] for r in self.database.rows("SELECT id, name FROM documents")}
+        for doc_id, name in names.items():
+            if (folder := self.folder / "files" / doc_id).is_dir():
+                note_name(folder / "original", name)
+        known = names.keys()
         for path in (self.folder / "files").glob("*"):
             if path.name in known or time.time() - path.stat().st_mtime < 3600:
                 continue

@@ -7,12 +7,23 @@ import secrets
 import shutil
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zhilu.errors import ConflictError, InputError, NotFoundError, nearest
+from zhilu.errors import (
+    BusyError,
+    ConflictError,
+    DamagedError,
+    InputError,
+    NotFoundError,
+    StorageError,
+    error_body,
+    nearest,
+)
 from zhilu.home import file_lock
 from zhilu.messages import T
+from zhilu.rag.card import read_card
 from zhilu.rag.database import KbDatabase
 from zhilu.rag.index.embedding import choose_embedder
 from zhilu.rag.kb import KnowledgeBase
@@ -39,9 +50,25 @@ class Library:
         self.folder = context.home.kbs
 
     def list(self) -> Infos:
-        """All knowledge bases, the oldest first."""
-        infos = [self._opened(kb_id).info() for kb_id in self._ids()]
-        return sorted(infos, key=lambda i: (i.created_at, i.id))
+        """All knowledge bases, the oldest first. One that cannot be opened stands among them with the reason (``error``)."""
+        return sorted(map(self._info, self._ids()), key=lambda i: (i.created_at, i.id))
+
+    def _info(self, kb_id: str) -> KbInfo:
+        try:
+            kb = self._opened(kb_id)
+            if kb.database.damage is not None:
+                raise kb.database.damage
+            return kb.info()
+        except (StorageError, BusyError, ConflictError) as error:
+            card = read_card(self.folder / kb_id)
+            return KbInfo(
+                id=kb_id, name=card.get("name", kb_id), description=card.get("description", ""),
+                embedder=card.get("embedder", "none"), dim=0, store=card.get("store", DEFAULT),
+                num_documents=0, num_chunks=0,
+                size_bytes=sum(f.stat().st_size for f in (self.folder / kb_id).rglob("*") if f.is_file()),
+                created_at=card.get("created_at", ""), updated_at=card.get("created_at", ""),
+                error=error_body(error)["error"],
+            )  # fmt: skip
 
     def create(
         self, name: str, description: str = "", embedder: str | None = None, store: str | None = None
@@ -73,16 +100,26 @@ class Library:
             )  # fmt: skip
             database.close()
             fresh.rename(self.folder / kb_id)
-        return self._opened(kb_id)
+        kb = self._opened(kb_id)
+        kb.write_card()
+        return kb
 
     def open(self, name_or_id: str) -> KnowledgeBase:
         """
         Raises:
+            NotFoundError: says which there are. DamagedError: it is damaged; ``fix`` repairs it.
+        """
+        return self._opened(self.locate(name_or_id))
+
+    def locate(self, name_or_id: str) -> str:
+        """The id of a knowledge base, also of one that cannot be opened.
+
+        Raises:
             NotFoundError: says which there are.
         """
-        if _ID.fullmatch(name_or_id) and (self.folder / name_or_id / "kb.db").exists():
-            return self._opened(name_or_id)
-        names = {kb.name: kb for kb in map(self._opened, self._ids())}
+        if _ID.fullmatch(name_or_id) and (self.folder / name_or_id).is_dir():
+            return name_or_id
+        names = {info.name: info.id for info in self.list()}
         if name_or_id in names:
             return names[name_or_id]
         close = nearest(name_or_id, names)
@@ -105,16 +142,23 @@ class Library:
         with file_lock(self.context.home.run / "kbs.lock"):
             self._refuse_taken(name, besides=kb.id)
             kb.database.set_meta(name=name, updated_at=utc_now())
+            kb.write_card()
 
     def remove(self, name_or_id: str) -> None:
-        """Delete a knowledge base with its documents. Other processes that have it open finish on what they hold."""
-        kb = self.open(name_or_id)
-        gone = self.folder / f".deleted-{kb.id}-{secrets.token_hex(3)}"
-        with _lock:
-            _open.pop(kb.database.path, None)
-        kb.close()
-        kb.folder.rename(gone)  # one step: from here on it is not there
+        """Delete a knowledge base with its documents, damaged or not. Other processes that have it open finish on what they
+        hold."""
+        kb_id = self.locate(name_or_id)
+        gone = self.folder / f".deleted-{kb_id}-{secrets.token_hex(3)}"
+        self.let_go(kb_id)
+        (self.folder / kb_id).rename(gone)  # one step: from here on it is not there
         shutil.rmtree(gone, ignore_errors=True)
+
+    def let_go(self, kb_id: str) -> None:
+        """Close the file of a knowledge base in this process; the next use opens it anew."""
+        with _lock:
+            known = _open.pop(self.folder / kb_id / "kb.db", None)
+        if known is not None:
+            known[1].close()
 
     def sweep(self) -> None:
         """Delete what a kill left behind: half-made and half-deleted knowledge bases, uploads never finished."""
@@ -122,29 +166,55 @@ class Library:
             if folder.is_dir() and (folder.name.startswith(".deleted-") or _older_than_an_hour(folder)):
                 shutil.rmtree(folder, ignore_errors=True)
         for kb_id in self._ids():
-            self._opened(kb_id).sweep()
+            with suppress(StorageError, BusyError, ConflictError):  # the list says so
+                self._opened(kb_id).sweep()
 
     def _ids(self) -> Ids:
-        return [p.parent.name for p in sorted(self.folder.glob("*/kb.db")) if _ID.fullmatch(p.parent.name)]
+        return [p.name for p in sorted(self.folder.iterdir()) if _ID.fullmatch(p.name) and p.is_dir()]
 
     def _opened(self, kb_id: str) -> KnowledgeBase:
         path = self.folder / kb_id / "kb.db"
         with _lock:
-            inode = path.stat().st_ino
+            try:
+                inode = path.stat().st_ino
+            except FileNotFoundError:
+                said = T(
+                    f"The database of this knowledge base is gone: {str(path)!r}.",
+                    f"这个知识库的数据库不见了：{str(path)!r}。",
+                )
+                raise _damaged(said, kb_id) from None
             known = _open.get(path)
             if known is None or known[0] != inode:  # another process may have deleted it meanwhile
                 if known is not None:
                     known[1].close()
-                _open[path] = (inode, KnowledgeBase(KbDatabase(path), path.parent))
+                    del _open[path]
+                database = KbDatabase(path)
+                try:
+                    if database.meta("name") is None:  # cut to nothing: SQLite takes an empty file for a new database
+                        raise _damaged(
+                            T(
+                                f"{str(path)!r} holds no knowledge base any more.",
+                                f"{str(path)!r} 里已没有知识库的内容。",
+                            ),
+                            kb_id,
+                        )
+                    _open[path] = (inode, KnowledgeBase(database, path.parent))
+                except BaseException:
+                    database.close()
+                    raise
             return _open[path][1]
 
     def _refuse_taken(self, name: str, besides: str | None = None) -> None:
-        for kb_id in self._ids():
-            if kb_id != besides and self._opened(kb_id).name == name:
+        for info in self.list():
+            if info.id != besides and info.name == name:
                 raise ConflictError(
                     T(en=f"There is a knowledge base called {name!r} already.", zh=f"已经有名为 {name!r} 的知识库。"),
                     param="name",
                 )
+
+
+def _damaged(message: T, kb_id: str) -> DamagedError:
+    return DamagedError(message, fix=f"zhilu kb repair {kb_id}")
 
 
 def checked_name(name: str) -> str:

@@ -17,7 +17,11 @@ DocumentStatus = Literal["queued", "ingesting", "ready", "failed"]
 
 class KbInfo(BaseModel):
     """A knowledge base at a glance; ``embedder`` is ``none`` where retrieval is by words alone (``dim`` 0);
-    ``store`` is where its vectors are."""
+    ``store`` is where its vectors are.
+
+    ``error``: why it cannot be opened (damaged, of a newer version, locked), the inside of ``errors.error_body``; the counts
+    are then 0, and the rest is what its card says.
+    """
 
     id: str
     name: str
@@ -30,6 +34,7 @@ class KbInfo(BaseModel):
     size_bytes: int
     created_at: str
     updated_at: str
+    error: dict[str, Any] | None = None
 
 
 class Document(BaseModel):

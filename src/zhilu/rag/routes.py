@@ -16,6 +16,7 @@ from zhilu.context import Context, context_of
 from zhilu.errors import ConflictError, ZhiluError, error_body
 from zhilu.events import HEADERS, MEDIA_TYPE, frame
 from zhilu.jobs import Job
+from zhilu.logs import as_error
 from zhilu.messages import T
 from zhilu.rag.answer import answer
 from zhilu.rag.answer.pipeline import PASSAGES
@@ -24,6 +25,7 @@ from zhilu.rag.index.ingest import requeue_stranded, start_ingestion
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.records import Document, DocumentText, Hit, KbInfo
+from zhilu.rag.repair import Repaired, repair
 from zhilu.rag.retrieve.search import retrieve
 from zhilu.trace import AnswerTrace
 
@@ -112,6 +114,8 @@ def _take_up(context: Context) -> None:
     library = Library(context)
     library.sweep()
     for info in library.list():
+        if info.error is not None:
+            continue
         requeue_stranded(context, library.open(info.id))
 
 
@@ -146,12 +150,19 @@ def change_kb(kb_id: str, body: KbChanges, request: Request) -> KbInfo:
     if body.description is not None:
         kb.database.set_meta(description=body.description.strip())
         kb.touch()
+        kb.write_card()
     return kb.info()
 
 
 @router.delete("/{kb_id}", status_code=204)
 def delete_kb(kb_id: str, request: Request) -> None:
     Library(context_of(request)).remove(kb_id)
+
+
+@router.post("/{kb_id}/repair")
+def repair_kb(kb_id: str, request: Request) -> Repaired:
+    """Make a damaged knowledge base whole: what can still be read as it is, else from the originals, read again by ``job``."""
+    return repair(context_of(request), kb_id)
 
 
 @router.post("/{kb_id}/documents")
@@ -238,8 +249,8 @@ async def ask(kb_id: str, body: AskBody, request: Request) -> StreamingResponse:
                 async with aclosing(source):
                     async for event in source:
                         yield event.frame()
-        except ZhiluError as error:
-            yield frame(error_body(error), "error")
+        except Exception as error:  # whatever it is: a stream that has begun ends with an event
+            yield frame(error_body(as_error(error)), "error")
 
     return StreamingResponse(events(), media_type=MEDIA_TYPE, headers=HEADERS)
 

@@ -13,8 +13,9 @@ from zhilu.apps.chat.store import Conversation, ConversationStore, Summary
 from zhilu.apps.chat.turn import run_turn
 from zhilu.client import connect
 from zhilu.context import context_of
-from zhilu.errors import ZhiluError, error_body
+from zhilu.errors import error_body
 from zhilu.events import HEADERS, MEDIA_TYPE, frame
+from zhilu.logs import as_error
 
 __all__ = ["lifespan", "router"]
 
@@ -105,7 +106,7 @@ async def turn(conversation_id: str, body: Turn, request: Request) -> StreamingR
                 async with aclosing(turn_events):
                     async for event in turn_events:
                         yield event.frame()
-        except ZhiluError as error:
-            yield frame({**error_body(error), "assistant": None}, "error")
+        except Exception as error:  # whatever it is: a stream that has begun ends with an event
+            yield frame({**error_body(as_error(error)), "assistant": None}, "error")
 
     return StreamingResponse(events(), media_type=MEDIA_TYPE, headers=HEADERS)

@@ -15,6 +15,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from zhilu.logs import get_logger
 from zhilu.serving.gateway.metrics import Counter, Gauge, LabelledHistogram
 from zhilu.serving.served import Served
 from zhilu.serving.supervise.engine_process import rotate
@@ -22,6 +23,7 @@ from zhilu.serving.supervise.engine_process import rotate
 __all__ = ["CLIENT_LEFT", "Exchange", "Ledger", "exchange_of"]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+log = get_logger(__name__)
 CLIENT_LEFT = 499  # nginx's number for "the client closed the connection"; nobody receives it
 
 
@@ -62,6 +64,7 @@ class Ledger:
         self._up = Gauge("zhilu_engine_up", "1 while the engine is ready.", ("model", "engine"))
         self._restarts = Gauge("zhilu_engine_restarts", "Restarts since it was started.", ("model", "engine"))
         self._num_lines = 0
+        self._is_full = False
 
     def book(self, exchange: Exchange) -> None:
         """Count a finished exchange."""
@@ -99,7 +102,14 @@ class Ledger:
             "seconds": round(now - exchange.arrived, 4),
         }
         # One write of one line to a file opened for appending: whole or not at all, whoever else writes or is killed.
-        os.write(self._file.fileno(), json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        try:
+            os.write(self._file.fileno(), json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        except OSError as error:  # a full disk: who asked gets the answer all the same
+            if not self._is_full:
+                log.warning("usage_not_logged", path=str(self.path), error=str(error))
+            self._is_full = True
+            return
+        self._is_full = False
         self._num_lines += 1
         if self._num_lines % 1000 == 0:
             rotate(self.path, max_bytes=10_000_000)
