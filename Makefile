@@ -6,7 +6,7 @@ BIN := .venv/Scripts
 endif
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run install dev ui test test-slow test-install test-all lint format types layers cov wheel clean
+.PHONY: help run install dev ui test test-slow test-pythons test-install test-all lint format types layers cov wheel clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ test: dev lint types layers  ## set up and pass the default tests
 test-slow: dev  ## the slow ones: browser, kill -9, real models, the front end's own
 	$(PYTEST) -m "(slow or browser or real_model) and not install and not gpu and not network"
 	$(PYTHON) scripts/install.py --ui-check
+
+test-pythons:  ## the default tests on the oldest and the newest other Python here, without PyTorch
+	$(PYTHON) scripts/pythons.py
 
 test-install: dev  ## the README, command by command, in a fresh clone (needs the package index)
 	$(PYTEST) -m install -s
@@ -56,4 +59,4 @@ wheel: ui  ## the distributable, with the built workbench inside
 	$(BIN)/python -m pip wheel --no-deps -w dist .
 
 clean:
-	rm -rf .venv build dist htmlcov .coverage* ui/node_modules src/zhilu/host/static
+	rm -rf .venv .venv-* build dist htmlcov .coverage* ui/node_modules src/zhilu/host/static

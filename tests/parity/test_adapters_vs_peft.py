@@ -25,7 +25,10 @@ ADAPTERS: dict[str, dict[str, Any]] = {
     "own alphas and ranks": PATTERNS,
 }
 # PEFT 0.21 still asks transformers 5 by an old name.
-pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"),
+    pytest.mark.usefixtures("needs_torch"),
+]
 PROMPT = np.random.default_rng(9).integers(0, 256, 45).tolist()
 NUM_TOKENS = 16
 

@@ -43,6 +43,8 @@ MODELS = {
 PROMPTS = [np.random.default_rng(length).integers(0, 256, length).tolist() for length in (2, 150, 31, 77)]
 NUM_TOKENS = 24
 
+pytestmark = pytest.mark.usefixtures("needs_torch")
+
 
 @pytest.fixture(scope="module", params=MODELS, ids=lambda name: name.replace(", ", "-").replace(" ", "_"))
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -33,6 +33,7 @@ VERBS: dict[str, T] = {
     "backup": T("Write the whole data home into one file", "把整个数据目录备份成一个文件"),
     "restore": T("Bring a data home back from a backup", "从备份恢复数据目录"),
     "repair": T("Make a damaged state database whole", "修复损坏的状态数据库"),
+    "setup": T("Large parts that are installed later, such as PyTorch", "稍后安装的大部件，例如 PyTorch"),
 }
 
 

@@ -72,6 +72,7 @@ def main() -> int:
     parser.add_argument("--adapter", type=Path)
     args = parser.parse_args()
     try:
+        import torch  # noqa: F401 - transformers can be imported without it, and can compute nothing then
         import transformers
 
         version = f"transformers {transformers.__version__}"

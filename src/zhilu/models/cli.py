@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +11,9 @@ import click
 
 from zhilu.cli_support import echo_json, json_option, pass_context_obj, table
 from zhilu.context import Context
-from zhilu.errors import MissingComponentError
 from zhilu.messages import T
 from zhilu.models.store import ModelInfo, ModelStore
+from zhilu.setup.require import require_torch
 
 if TYPE_CHECKING:
     from zhilu.models.offers import Offer
@@ -262,10 +261,7 @@ def train_embed(args: tuple[str, ...]) -> None:
 
 
 def _run_recipe(module: str, args: tuple[str, ...]) -> None:
-    if find_spec("torch") is None:
-        raise MissingComponentError(
-            T("Training needs PyTorch.", "训练需要 PyTorch。"), fix='pip install "zhilu[train]"'
-        )
+    require_torch(T("Training", "训练"))
     done = subprocess.run([sys.executable, "-m", module, *args], check=False)
     click.get_current_context().exit(done.returncode)
 

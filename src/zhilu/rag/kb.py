@@ -306,7 +306,7 @@ def _document(row: Any) -> Document:
 
 def _receive(stream: BinaryIO, path: Path, max_mb: int) -> tuple[str, int]:
     """Copy an upload to ``path`` and sync it: its SHA-256 and size in bytes; stops as soon as it is too large."""
-    if stream.seekable():  # say how large it is, not how far we read
+    if _can_seek(stream):  # say how large it is, not how far we read
         check_size(stream.seek(0, os.SEEK_END), max_mb)
         stream.seek(0)
     digest = hashlib.sha256()
@@ -320,6 +320,11 @@ def _receive(stream: BinaryIO, path: Path, max_mb: int) -> tuple[str, int]:
         file.flush()
         os.fsync(file.fileno())
     return digest.hexdigest(), size
+
+
+def _can_seek(stream: BinaryIO) -> bool:
+    """An upload is a ``SpooledTemporaryFile``, which can, and before Python 3.11 has no method that says so."""
+    return not hasattr(stream, "seekable") or stream.seekable()
 
 
 def _sync_folder(folder: Path) -> None:

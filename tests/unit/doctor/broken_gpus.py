@@ -171,7 +171,7 @@ BROKEN_GPUS = [
         python(packages={"torch": None}),
         "torch.missing",
         WARNING,
-        "torch --index-url https://download.pytorch.org/whl/cpu",
+        "zhilu setup torch",
     ),
     Environment(
         "ABI broken",

@@ -28,6 +28,8 @@ def tokenizer(tiny: Path) -> Tokenizer:
 @pytest.fixture(scope="session", params=RUNNERS)
 def runner(request: pytest.FixtureRequest) -> str:
     name: str = request.param
+    if name == "torch":
+        request.getfixturevalue("needs_torch")
     return name
 
 

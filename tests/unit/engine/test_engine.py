@@ -61,7 +61,7 @@ def num_shareable(engine: Engine) -> int:
 
 
 @pytest.fixture(scope="module")
-def alone(tiny: Any) -> dict[str, list[int]]:
+def alone(tiny: Any, needs_torch: None) -> dict[str, list[int]]:
     """Each prompt's greedy tokens when it has the engine to itself, without any cache, from the reference runner."""
     engine = load_engine(EngineOptions(tiny, max_len=256, threads=1, prefix_caching=False, runner="torch"))
     answers = {}

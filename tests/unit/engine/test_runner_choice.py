@@ -49,6 +49,13 @@ def test_an_unknown_runner_is_refused_with_the_nearest() -> None:
     assert caught.value.fix == "--runner openvino" and caught.value.param == "runner"
 
 
+def test_without_pytorch_its_runner_names_the_one_command(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zhilu.setup.require.find_spec", lambda name: None)
+    with pytest.raises(MissingComponentError, match="needs PyTorch") as caught:
+        load_engine(EngineOptions(tiny, max_len=64, threads=1, runner="torch"))
+    assert caught.value.fix == "zhilu setup torch"
+
+
 def test_precision_is_full_as_long_as_it_fits(tiny: Path) -> None:
     config = read_config(tiny)
     assert choose_precision("auto", config, 2**30) == ("full", "exact: the same greedy tokens as transformers")
@@ -59,6 +66,7 @@ def test_precision_is_full_as_long_as_it_fits(tiny: Path) -> None:
         choose_precision("int3", config, 2**30)
 
 
+@pytest.mark.usefixtures("needs_torch")
 def test_where_openvino_fails_torch_goes_on_and_says_why(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a version would whose PagedAttention wants other inputs."""
     monkeypatch.setattr(decoder_graph, "_unused_inputs", list)
@@ -69,6 +77,7 @@ def test_where_openvino_fails_torch_goes_on_and_says_why(tiny: Path, monkeypatch
         load_engine(EngineOptions(tiny, max_len=64, threads=1, runner="openvino"))
 
 
+@pytest.mark.usefixtures("needs_torch")
 def test_without_openvino_torch_goes_on(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "find_spec", lambda name: None if name == "openvino" else find_spec(name))
     state = load_engine(EngineOptions(tiny, max_len=64, threads=1)).runner.describe()
@@ -93,7 +102,6 @@ def test_contradictions_are_refused(tiny: Path, options: dict[str, Any]) -> None
     assert caught.value.fix
 
 
-@pytest.mark.parametrize("runner", load.RUNNERS)
 def test_every_choice_is_told(tiny: Path, runner: str) -> None:
     state = load_engine(EngineOptions(tiny, max_len=64, threads=1, runner=runner)).runner.describe()
     assert {"runner", "threads", "dtype", "kv_tokens"} <= set(state["why"])

@@ -253,6 +253,7 @@ def test_models_metrics_and_state(server: Server, client: openai.OpenAI) -> None
     assert runner["runner"] == "openvino" and runner["why"]["runner"] == "fastest on a CPU"
 
 
+@pytest.mark.usefixtures("needs_torch")
 def test_openvino_needs_no_torch_and_torch_answers_the_same(tmp_path: Path) -> None:
     model = make_tiny_model(tmp_path / "m")
     (tmp_path / "torch.py").write_text("raise AssertionError('torch was imported')")

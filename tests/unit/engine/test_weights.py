@@ -65,6 +65,7 @@ def test_harmless_surplus_is_ignored(tmp_path: Path) -> None:
     assert "lm_head.weight" not in load(path)
 
 
+@pytest.mark.usefixtures("needs_torch")
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_numpy_sees_what_torch_sees(tmp_path: Path, dtype: str) -> None:
     import torch
@@ -102,6 +103,7 @@ def test_pickles_and_damaged_files_are_refused(tmp_path: Path) -> None:
         load(path)
 
 
+@pytest.mark.usefixtures("needs_torch")
 def test_bfloat16_is_rounded_as_torch_rounds() -> None:
     import torch
 

@@ -357,9 +357,86 @@ export interface paths {
         put?: never;
         /**
          * Import Model
-         * @description Take in a folder of this machine: linked where possible, else copied.
+         * @description Take in a folder or GGUF file of this machine, or a model of Ollama or LM Studio by its name there: linked.
          */
         post: operations["import_model_zhilu_v1_models_import_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/catalog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show Catalog */
+        get: operations["show_catalog_zhilu_v1_catalog_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/catalog/elsewhere": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Elsewhere
+         * @description What Ollama and LM Studio have on this machine.
+         */
+        get: operations["elsewhere_zhilu_v1_catalog_elsewhere_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/catalog/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Sources
+         * @description Where models can be pulled from, in the order in which they are asked.
+         */
+        get: operations["list_sources_zhilu_v1_catalog_sources_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/catalog/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search Models
+         * @description Search the hub; 503 where it does not answer.
+         */
+        get: operations["search_models_zhilu_v1_catalog_search_get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -990,74 +1067,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/rerank": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Rerank */
-        post: operations["rerank_rerank_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v2/rerank": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Rerank */
-        post: operations["rerank_v2_rerank_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/score": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Score */
-        post: operations["score_score_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/score": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Score */
-        post: operations["score_v1_score_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/chat/completions/batch": {
         parameters: {
             query?: never;
@@ -1212,23 +1221,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/embeddings": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Embeddings */
-        post: operations["embeddings_v1_embeddings_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/responses": {
         parameters: {
             query?: never;
@@ -1240,23 +1232,6 @@ export interface paths {
         put?: never;
         /** Responses */
         post: operations["responses_v1_responses_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/rerank": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Rerank */
-        post: operations["rerank_v1_rerank_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1467,6 +1442,40 @@ export interface paths {
         put?: never;
         /** Stop Model */
         post: operations["stop_model_zhilu_v1_models__name__stop_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Parts */
+        get: operations["list_parts_zhilu_v1_setup_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/setup/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Install Part */
+        post: operations["install_part_zhilu_v1_setup__name__post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1710,6 +1719,35 @@ export interface components {
             /** Outline */
             outline: components["schemas"]["OutlineEntry"][];
         };
+        /**
+         * Elsewhere
+         * @description A model in another program's store.
+         *
+         *     Attributes:
+         *         name: what that program calls it (``qwen3:1.7b``, ``publisher/repository/file``).
+         *         suggested: a name for it in our store.
+         *         files: our file name to the path of theirs: the model, and the projector of one that sees.
+         *         sha256: of the model file, where their store states it.
+         */
+        Elsewhere: {
+            /**
+             * App
+             * @enum {string}
+             */
+            app: "ollama" | "lmstudio";
+            /** Name */
+            name: string;
+            /** Suggested */
+            suggested: string;
+            /** Files */
+            files: {
+                [key: string]: string;
+            };
+            /** Size Bytes */
+            size_bytes: number;
+            /** Sha256 */
+            sha256?: string | null;
+        };
         /** EngineOut */
         EngineOut: {
             /** Name */
@@ -1874,6 +1912,24 @@ export interface components {
         Hits: {
             /** Hits */
             hits: components["schemas"]["Hit"][];
+        };
+        /**
+         * HubModel
+         * @description A repository of the hub, and its GGUF files where it has some.
+         */
+        HubModel: {
+            /** Repo */
+            repo: string;
+            /** Downloads */
+            downloads: number;
+            /** Likes */
+            likes: number;
+            /** License */
+            license: string | null;
+            /** Gated */
+            gated: boolean;
+            /** Files */
+            files: string[];
         };
         /** ImportIn */
         ImportIn: {
@@ -2161,6 +2217,21 @@ export interface components {
             name: string;
             /** Embedded */
             embedded: boolean;
+            /**
+             * Kind
+             * @default chat
+             */
+            kind: string;
+            /**
+             * Format
+             * @default safetensors
+             */
+            format: string;
+            /**
+             * Linked
+             * @default false
+             */
+            linked: boolean;
             /** Source */
             source: string;
             /** Revision */
@@ -2221,12 +2292,31 @@ export interface components {
         /**
          * ModelInfo
          * @description A model of the store. A folder that cannot be used is listed too, with ``supported`` False and the reason.
+         *
+         *     Attributes:
+         *         kind: what it is for; ``chat`` where neither the catalogue nor the files say otherwise.
+         *         linked: its files are another program's (Ollama's, LM Studio's), linked and not copied.
          */
         ModelInfo: {
             /** Name */
             name: string;
             /** Embedded */
             embedded: boolean;
+            /**
+             * Kind
+             * @default chat
+             */
+            kind: string;
+            /**
+             * Format
+             * @default safetensors
+             */
+            format: string;
+            /**
+             * Linked
+             * @default false
+             */
+            linked: boolean;
             /** Source */
             source: string;
             /** Revision */
@@ -2321,6 +2411,64 @@ export interface components {
             /** Store */
             store?: string | null;
         };
+        /**
+         * Offer
+         * @description A model of the catalogue here.
+         *
+         *     Attributes:
+         *         fits: enough memory and disk for it are free now; ``fit_reason`` says how much of both.
+         *         installed: name of the model in the store that is this one, if there is one.
+         *         job: id of the job that is pulling it.
+         *         sources: where it can be had, in the order in which they are asked.
+         */
+        Offer: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** What */
+            what: {
+                [key: string]: string;
+            };
+            /** Group */
+            group: string;
+            /** Kind */
+            kind: string;
+            /** Format */
+            format: string;
+            /** Parameters */
+            parameters: number;
+            /** Download Bytes */
+            download_bytes: number;
+            /** Memory Bytes */
+            memory_bytes: number;
+            /** License */
+            license: string;
+            /** Maker */
+            maker: string;
+            /** Languages */
+            languages: string[];
+            /** Skills */
+            skills: string[];
+            /** Thinks */
+            thinks: boolean;
+            /** Hf */
+            hf: string | null;
+            /** Modelscope */
+            modelscope: string | null;
+            /** Fits */
+            fits: boolean;
+            /** Fit Reason */
+            fit_reason: {
+                [key: string]: string;
+            };
+            /** Installed */
+            installed: string | null;
+            /** Job */
+            job: string | null;
+            /** Sources */
+            sources: string[];
+        };
         /** OutlineEntry */
         OutlineEntry: {
             /** Level */
@@ -2339,20 +2487,60 @@ export interface components {
             /** End */
             end: number;
         };
+        /**
+         * PartView
+         * @description A part as the home page and ``zhilu setup`` show it.
+         */
+        PartView: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Purpose */
+            purpose: {
+                en: string;
+                zh: string;
+            };
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "here" | "absent" | "declined" | "impossible";
+            /** Reason */
+            reason: {
+                en: string;
+                zh: string;
+            };
+            /** Is Automatic */
+            is_automatic: boolean;
+            /** Consent */
+            consent: {
+                en: string;
+                zh: string;
+            } | null;
+            /** Size Bytes */
+            size_bytes: number | null;
+            job: components["schemas"]["Job"] | null;
+        };
         /** PullIn */
         PullIn: {
             /**
              * Source
-             * @default hf
-             * @enum {string}
+             * @description auto (a model of the catalogue: the first source that has it), or a source's name
+             * @default auto
              */
-            source: "hf" | "modelscope";
+            source: string;
             /** Repo */
             repo: string;
             /** Revision */
             revision?: string | null;
             /** Name */
             name?: string | null;
+            /** File */
+            file?: string | null;
         };
         /**
          * Rejected
@@ -2464,6 +2652,29 @@ export interface components {
             restart_required: boolean;
             /** Secret */
             secret: boolean;
+        };
+        /** SetupIn */
+        SetupIn: {
+            /**
+             * Agreed
+             * @default false
+             */
+            agreed: boolean;
+        };
+        /** SourceOut */
+        SourceOut: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: {
+                [key: string]: string;
+            };
+            /** Endpoint */
+            endpoint: string;
+            /** Any Model */
+            any_model: boolean;
+            /** Searches */
+            searches: boolean;
         };
         /** StageOut */
         StageOut: {
@@ -3374,6 +3585,98 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelInfo"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_catalog_zhilu_v1_catalog_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Offer"][];
+                };
+            };
+        };
+    };
+    elsewhere_zhilu_v1_catalog_elsewhere_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Elsewhere"][];
+                };
+            };
+        };
+    };
+    list_sources_zhilu_v1_catalog_sources_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourceOut"][];
+                };
+            };
+        };
+    };
+    search_models_zhilu_v1_catalog_search_get: {
+        parameters: {
+            query: {
+                q: string;
+                format?: "gguf" | "safetensors";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HubModel"][];
                 };
             };
             /** @description Validation Error */
@@ -4471,102 +4774,6 @@ export interface operations {
             };
         };
     };
-    rerank_rerank_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": Record<string, never>;
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": unknown;
-                };
-            };
-        };
-    };
-    rerank_v2_rerank_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": Record<string, never>;
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": unknown;
-                };
-            };
-        };
-    };
-    score_score_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": Record<string, never>;
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": unknown;
-                };
-            };
-        };
-    };
-    score_v1_score_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": Record<string, never>;
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": unknown;
-                };
-            };
-        };
-    };
     chat_batch_v1_chat_completions_batch_post: {
         parameters: {
             query?: never;
@@ -4788,55 +4995,7 @@ export interface operations {
             };
         };
     };
-    embeddings_v1_embeddings_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": Record<string, never>;
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": unknown;
-                };
-            };
-        };
-    };
     responses_v1_responses_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": Record<string, never>;
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": unknown;
-                };
-            };
-        };
-    };
-    rerank_v1_rerank_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -5160,6 +5319,61 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunningOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_parts_zhilu_v1_setup_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PartView"][];
+                };
+            };
+        };
+    };
+    install_part_zhilu_v1_setup__name__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetupIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description Validation Error */

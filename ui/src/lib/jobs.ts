@@ -2,7 +2,7 @@
 import { useQueryClient, type QueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { stream } from "./api";
-import type { Job } from "./types";
+import type { Job, SetupPart } from "./types";
 
 export const isActive = (job: Job): boolean => job.status === "queued" || job.status === "running";
 
@@ -20,6 +20,10 @@ export function acceptJob(queries: QueryClient, job: Job): void {
     if (!jobs) return jobs;
     return jobs.some(({ id }) => id === job.id) ? jobs.map((old) => (old.id === job.id ? job : old)) : [job, ...jobs];
   });
+  queries.setQueryData<SetupPart[]>(["setup"], (parts) =>
+    parts?.map((part) => (part.job?.id === job.id ? { ...part, job } : part)),
+  );
+  if (!isActive(job)) void queries.invalidateQueries({ queryKey: ["setup"] });
   const touched = TOUCHES[job.kind] ?? (isActive(job) ? [] : ["kbs", "documents", "models", "engines", "roadmap"]);
   for (const key of touched) void queries.invalidateQueries({ queryKey: [key] });
 }

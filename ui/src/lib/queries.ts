@@ -1,7 +1,8 @@
 /** Questions that more than one feature asks the server. */
 import { queryOptions, useMutation, useQuery, useQueryClient, type UseQueryResult } from "@tanstack/react-query";
 import { api } from "./api";
-import type { ConversationSummary, Engine, Job, KnowledgeBase, Model, ServerStatus } from "./types";
+import { acceptJob } from "./jobs";
+import type { ConversationSummary, Engine, Job, KnowledgeBase, Model, ServerStatus, SetupPart } from "./types";
 
 export function useStatus(): UseQueryResult<ServerStatus> {
   return useQuery({
@@ -63,5 +64,25 @@ export function useStartModel() {
         queries.invalidateQueries({ queryKey: ["status"] }),
       ]);
     },
+  });
+}
+
+/** Large parts that arrive after the workbench is up. */
+export function useSetupParts(): UseQueryResult<SetupPart[]> {
+  return useQuery({
+    queryKey: ["setup"],
+    queryFn: ({ signal }) => api.get<SetupPart[]>("/setup", signal),
+    // One that comes by itself starts a moment after the server.
+    refetchInterval: ({ state }) => (state.data?.every(({ status }) => status === "here") ? 60_000 : 5_000),
+  });
+}
+
+export function useInstallPart() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ name, agreed }: { name: string; agreed: boolean }) =>
+      api.post<Job>(`/setup/${encodeURIComponent(name)}`, { agreed }),
+    onSuccess: (job) => acceptJob(queries, job),
+    onSettled: () => queries.invalidateQueries({ queryKey: ["setup"] }),
   });
 }

@@ -66,6 +66,8 @@ export interface MemoryNeed {
 }
 
 export type Job = Omit<Schemas["Job"], "error"> & { error: ErrorDetail | null };
+/** A large part that arrives after the workbench is up; see `PartView`. */
+export type SetupPart = Omit<Schemas["PartView"], "job"> & { job: Job | null };
 export type JobStatus = Job["status"];
 
 export type ConversationSummary = Schemas["Summary"];

@@ -15,10 +15,11 @@ from zhilu.doctor.cuda import (
 )
 from zhilu.doctor.finding import Finding, Severity, ok
 from zhilu.doctor.look import look as ask
-from zhilu.doctor.machine import GpuFacts, read_gpu, read_system
+from zhilu.doctor.machine import GpuFacts, read_gpu
 from zhilu.doctor.runner import Machine
 from zhilu.doctor.subject import Subject
 from zhilu.messages import T
+from zhilu.setup.require import INSTALL_TORCH
 
 TITLE = T("PyTorch", "PyTorch")
 DOCS = "https://pytorch.org/get-started/locally/"
@@ -29,7 +30,7 @@ def look(runner: Machine, subject: Subject) -> list[Finding]:
     gpu = read_gpu(runner)
     installed = ask(runner, subject.python, "interpreter").get("packages", {}).get("torch")
     if installed is None:
-        return [_missing(gpu, read_system(runner).kind)]
+        return [_missing()]
     facts = ask(runner, subject.python, "torch", timeout=IMPORT_SECONDS)
     if facts.get("timed_out"):
         return [_slow(installed)]
@@ -79,8 +80,7 @@ def _commands(gpu: GpuFacts, *, replace: bool) -> tuple[str, ...]:
     return torch_commands(wheel.url if wheel else CPU_INDEX, replace=replace)
 
 
-def _missing(gpu: GpuFacts, system: str) -> Finding:
-    fix = ("python -m pip install torch",) if system == "Darwin" else _commands(gpu, replace=False)
+def _missing() -> Finding:
     return Finding(
         "torch.missing",
         Severity.WARNING,
@@ -88,10 +88,10 @@ def _missing(gpu: GpuFacts, system: str) -> Finding:
         T("PyTorch is not installed in this environment.", "这个环境里没有安装 PyTorch。"),
         T(
             "Chat and knowledge bases run without it; stages 1, 3 and 6 need it, and pip's default is the large "
-            "CUDA build whether or not there is a GPU. For this machine:",
-            "对话和知识库不需要它；第 1、3、6 阶段需要。pip 默认装的是很大的 CUDA 版，不管有没有显卡。适合这台机器的是：",
+            "CUDA build whether or not there is a GPU. This installs the build for this machine:",
+            "对话和知识库不需要它；第 1、3、6 阶段需要。pip 默认装的是很大的 CUDA 版，不管有没有显卡。下面的命令安装适合这台机器的版本：",
         ),
-        fix,
+        (INSTALL_TORCH,),
         DOCS,
     )
 

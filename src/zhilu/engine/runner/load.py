@@ -16,6 +16,7 @@ from zhilu.engine.runner.base import Runner
 from zhilu.errors import InputError, MissingComponentError, UnsupportedError, nearest
 from zhilu.logs import get_logger
 from zhilu.messages import T
+from zhilu.setup.require import has_torch, require_torch
 
 if TYPE_CHECKING:
     import torch
@@ -69,7 +70,7 @@ def choose_runner(options: EngineOptions) -> tuple[str, str]:
         return options.runner, "asked for"
     if options.device not in ("auto", "cpu"):
         return "torch", f"device {options.device} was asked for"
-    if options.device == "auto" and _has_nvidia_driver() and find_spec("torch") and choose_device("auto")[0] == "cuda":
+    if options.device == "auto" and _has_nvidia_driver() and has_torch() and choose_device("auto")[0] == "cuda":
         return "torch", "a CUDA GPU is there"
     if options.dtype not in ("auto", "float32", "bfloat16"):
         return "torch", f"dtype {options.dtype} was asked for"
@@ -151,6 +152,13 @@ def choose_precision(asked: str, config: ModelConfig, free_bytes: int) -> tuple[
 def _load_torch(config: ModelConfig, options: EngineOptions, max_len: int, threads: int, why: dict[str, str]) -> Runner:
     import psutil
 
+    if options.precision == "int8":
+        raise InputError(
+            T("the torch runner computes in full precision only", "torch runner 只支持完整精度"),
+            param="precision",
+            fix="--precision full",
+        )
+    require_torch(T(f"The torch runner ({why['runner']})", f"torch 运行器（{why['runner']}）"))
     try:
         import torch
     except ImportError as error:
@@ -164,12 +172,6 @@ def _load_torch(config: ModelConfig, options: EngineOptions, max_len: int, threa
 
     from zhilu.engine.runner.torch import TorchRunner
 
-    if options.precision == "int8":
-        raise InputError(
-            T("the torch runner computes in full precision only", "torch runner 只支持完整精度"),
-            param="precision",
-            fix="--precision full",
-        )
     torch.set_num_threads(threads)
     device, why["device"] = choose_device(options.device)
     dtype, why["dtype"] = choose_dtype(options.dtype, config, device)

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import queue
 import re
-import signal
 import subprocess
 import sys
-import threading
-import time
-from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
-from zhilu.errors import UpstreamError
-from zhilu.jobs import JobContext, tether
+from zhilu.jobs import JobContext
+from zhilu.jobs.command import run_command
 from zhilu.messages import T
 from zhilu.serving.facts import InstallStep
+from zhilu.setup.torch_build import TORCH_INDEX
 
 __all__ = ["Installation"]
 
-# CPU builds of PyTorch are not on PyPI for Linux; this index has them, or one that a person names.
-_TORCH_INDEX = os.environ.get("ZHILU_TORCH_INDEX", "https://download.pytorch.org/whl/cpu")
 _COUNTED = re.compile(r"\[(\d+)/(\d+)\] ")  # of a build within pip: done, in all
-_PATIENCE = 40  # lines of pip after which half of its bar is full: it never says how many there will be
-_KEPT_LINES = 15  # of a command's output, shown where it fails
 
 
 class Installation:
@@ -81,7 +69,7 @@ class Installation:
             return
         cpu = ["install", "--no-deps", f"{version}+cpu"]
         if not self._pip(cpu, step.title, at, share, may_fail=True):  # a mirror, or a wheel on this machine
-            self._pip([*cpu, "--extra-index-url", _TORCH_INDEX], step.title, at, share)
+            self._pip([*cpu, "--extra-index-url", TORCH_INDEX], step.title, at, share)
 
     def _drop(self, step: InstallStep, at: float, share: float) -> None:
         for package in step.words:
@@ -96,60 +84,9 @@ class Installation:
         return self._run(argv, title, at, share, may_fail=may_fail)
 
     def _run(self, argv: list[str], title: T, at: float, share: float, *, may_fail: bool = False) -> bool:
-        """Whether the command ended well; follows its output, and ends it with all its children when we are cancelled."""
-        process = subprocess.Popen(
-            [sys.executable, str(Path(tether.__file__)), *argv],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            start_new_session=True,
-        )
-        assert process.stdin is not None and process.stdout is not None
-        lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        threading.Thread(target=_read, args=(process.stdout, lines.put), daemon=True).start()
-        last: deque[str] = deque(maxlen=_KEPT_LINES)
-        seen, fraction = 0, 0.0
-        try:
-            with self.log.open("a", encoding="utf-8") as log:
-                log.write(f"$ {' '.join(argv)}\n")
-                while process.poll() is None or not lines.empty():
-                    for line in _drained(lines):
-                        log.write(line + "\n")
-                        last.append(line)
-                        seen += 1
-                        counted = _COUNTED.match(line)
-                        fraction = (
-                            int(counted[1]) / int(counted[2]) if counted else max(fraction, seen / (seen + _PATIENCE))
-                        )
-                    self.job.progress(at + share * fraction, title, last[-1][:120] if last else "")
-                    time.sleep(0.2)
-        except BaseException:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            raise
-        finally:
-            process.stdin.close()
-            process.wait()
-        if process.returncode and not may_fail:
-            said = "\n".join(last)
-            raise UpstreamError(
-                T(f"{title.en} failed:\n{said}", f"{title.zh}失败：\n{said}"), fix=f"zhilu jobs retry {self.job.id}"
-            )
-        return process.returncode == 0
+        return run_command(self.job, argv, title, self.log, at=at, share=share, fraction_of=_counted, may_fail=may_fail)
 
 
-def _read(stream: IO[str], put: Callable[[str], None]) -> None:
-    with stream:
-        for line in stream:
-            put(line.rstrip())
-
-
-def _drained(lines: queue.SimpleQueue[str]) -> list[str]:
-    out = []
-    with suppress(queue.Empty):
-        while True:
-            out.append(lines.get_nowait())
-    return out
+def _counted(line: str) -> float | None:
+    found = _COUNTED.match(line)
+    return int(found[1]) / int(found[2]) if found else None

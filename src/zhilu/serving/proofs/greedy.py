@@ -14,6 +14,7 @@ from zhilu.client import ModelClient
 from zhilu.errors import InputError, NotFoundError
 from zhilu.gate import Verdict
 from zhilu.messages import T
+from zhilu.setup.require import INSTALL_TORCH, has_torch
 
 __all__ = ["MAX_TOKENS", "PROMPTS", "GreedyAnswer", "greedy_chats", "reference_of"]
 
@@ -113,10 +114,18 @@ def reference_of(
     asked = json.dumps({"prompts": prompts, "max_tokens": max_tokens})
     done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=900, check=False)
     if done.returncode == 3:
+        if not has_torch():
+            return Verdict.cannot_run_here(
+                T(
+                    "The reference implementation, transformers, needs PyTorch, which is not installed yet.",
+                    "参考实现 transformers 需要 PyTorch，而它还没有安装。",
+                ),
+                fix=INSTALL_TORCH,
+            )
         need = "transformers, peft" if adapter else "transformers"
         return Verdict.cannot_run_here(
             T(f"The reference implementation, {need}, is not installed here.", f"本机没有安装参考实现 {need}。"),
-            fix=f"{sys.executable} -m pip install {need.replace(',', '')} torch",
+            fix=f"{sys.executable} -m pip install {need.replace(',', '')}",
         )
     if done.returncode != 0:
         last = "\n".join(done.stderr.splitlines()[-5:])

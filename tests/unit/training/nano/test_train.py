@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from zhilu.training.model import Guide, Nano, NanoConfig, attention_mask, greedy
-from zhilu.training.nano.circuit import draw_copy_circuit
-from zhilu.training.nano.export import export, load_exported, weights_digest
-from zhilu.training.nano.train import Recipe, learning_rate_share, train
-from zhilu.training.optimizer import orthogonalize
-from zhilu.training.spectral import spectral_embedding
+torch = pytest.importorskip("torch", reason="PyTorch is not installed here")
+
+from zhilu.training.model import Guide, Nano, NanoConfig, attention_mask, greedy  # noqa: E402
+from zhilu.training.nano.circuit import draw_copy_circuit  # noqa: E402
+from zhilu.training.nano.export import export, load_exported, weights_digest  # noqa: E402
+from zhilu.training.nano.train import Recipe, learning_rate_share, train  # noqa: E402
+from zhilu.training.optimizer import orthogonalize  # noqa: E402
+from zhilu.training.spectral import spectral_embedding  # noqa: E402
 
 TINY = Recipe(
     model=NanoConfig(

@@ -6,14 +6,15 @@ import json
 import re
 
 import pytest
-import torch
 
-from zhilu.models.shipped import NANO, card
-from zhilu.prompts import Passage, chat_messages, grounded_messages
-from zhilu.training.model import greedy
-from zhilu.training.nano.evaluate import NanoAnswerer, is_degenerate
-from zhilu.training.nano.export import load_exported, weights_digest
-from zhilu.training.nano.template import CHAT_TEMPLATE
+torch = pytest.importorskip("torch", reason="PyTorch is not installed here")
+
+from zhilu.models.shipped import NANO, card  # noqa: E402
+from zhilu.prompts import Passage, chat_messages, grounded_messages  # noqa: E402
+from zhilu.training.model import greedy  # noqa: E402
+from zhilu.training.nano.evaluate import NanoAnswerer, is_degenerate  # noqa: E402
+from zhilu.training.nano.export import load_exported, weights_digest  # noqa: E402
+from zhilu.training.nano.template import CHAT_TEMPLATE  # noqa: E402
 
 EN = Passage(
     title="", text="The river Arden freezes in January. Boats of the guild carry amber and wool to Belmont in summer."

@@ -5,6 +5,10 @@ import socket
 import subprocess
 import sys
 
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is not installed here")
+
 from zhilu.training.workers import Workers
 
 _PROGRAM = """

@@ -1,6 +1,7 @@
 import { ArrowRight, Download, LibraryBig, Route } from "lucide-react";
 import { Link } from "wouter";
 import { Contours, Logo } from "@/components/Logo";
+import { SetupParts } from "@/components/SetupParts";
 import { count } from "@/lib/format";
 import { useI18n, type Key } from "@/lib/i18n";
 import { useModels } from "@/lib/queries";
@@ -29,6 +30,7 @@ export function Welcome({ model, onAsk }: { model: string | null; onAsk: (conten
           </p>
         )}
         {info && !info.embedded && <p className={css.lead}>{t("chat.welcomeOther", { model: info.name })}</p>}
+        <SetupParts />
         <div className={css.ways}>
           <Way href="/knowledge" icon={LibraryBig} title={t("chat.toDocuments")} hint={t("chat.toDocumentsHint")} />
           <Way href="/roadmap" icon={Route} title={t("chat.toRoadmap")} hint={t("chat.toRoadmapHint")} />

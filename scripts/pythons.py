@@ -1,0 +1,77 @@
+"""Runs the default tests on the oldest and the newest Python that this machine has. Standard library only.
+
+    python3 scripts/pythons.py            find them, install what the tests need into .venv-X.Y, run the tests
+    python3 scripts/pythons.py --list     only say which there are
+
+The Python that runs this script is left out: `make test` runs on it. PyTorch is not installed (ZHILU_TORCH decides
+otherwise), so the tests that need it are skipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST, NEWEST = (3, 10), (3, 14)
+TESTS = "not slow and not browser and not install and not gpu and not network"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--list", action="store_true", help="only say which there are")
+    options = parser.parse_args()
+    found = find_pythons()
+    shown = ", ".join(f"{major}.{minor} ({path})" for (major, minor), path in found.items()) or "none"
+    print(f"[zhilu] other Pythons from 3.{OLDEST[1]} to 3.{NEWEST[1]} on this machine: {shown}", flush=True)
+    if options.list:
+        return
+    if not found:
+        print("[zhilu] NOT TESTED on another Python: no other one can be had here", flush=True)
+        return
+    failed = [f"3.{minor}" for _, minor in ends(found) if not passes(f"3.{minor}", found[(3, minor)])]
+    if failed:
+        raise SystemExit(f"[zhilu] the default tests fail on Python {', '.join(failed)}")
+
+
+def find_pythons() -> dict[tuple[int, int], Path]:
+    """Interpreters beside the running one, oldest first: those on the PATH, and pyenv's, whether active or not."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    found = {}
+    for minor in range(OLDEST[1], NEWEST[1] + 1):
+        on_path = shutil.which(f"python3.{minor}")
+        candidates = [Path(on_path)] if on_path else []
+        candidates += sorted(pyenv.glob(f"3.{minor}.*/bin/python"), reverse=True)
+        works = [path for path in candidates if is_whole(path, minor)]
+        if works and minor != sys.version_info.minor:
+            found[(3, minor)] = works[0]
+    return found
+
+
+def is_whole(path: Path, minor: int) -> bool:
+    """True if it runs, is the version that its name says, and has what a virtual environment needs."""
+    script = f"import sys, venv, ensurepip, sqlite3; sys.exit(sys.version_info[:2] != (3, {minor}))"
+    return subprocess.run([path, "-c", script], capture_output=True, check=False).returncode == 0
+
+
+def ends(found: dict[tuple[int, int], Path]) -> list[tuple[int, int]]:
+    """The oldest and the newest; what lies between is taken to follow."""
+    return sorted({min(found), max(found)})
+
+
+def passes(version: str, python: Path) -> bool:
+    place = ROOT / f".venv-{version}"
+    env = {**os.environ, "ZHILU_VENV": place.name, "ZHILU_TORCH": os.environ.get("ZHILU_TORCH", "none")}
+    print(f"[zhilu] the default tests on Python {version}", flush=True)
+    if subprocess.run([python, "scripts/install.py", "--dev", "--no-ui"], cwd=ROOT, env=env, check=False).returncode:
+        return False
+    tests = [place / "bin" / "python", "-m", "pytest", "-m", TESTS, "-n", "2", "-q"]
+    return subprocess.run(tests, cwd=ROOT, env=env, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    main()
