@@ -128,10 +128,13 @@ def test_an_option_that_nobody_has_is_refused_by_name(client: ollama.Client) -> 
     assert caught.value.status_code == 400
 
 
-@pytest.mark.parametrize("verb", ["pull", "delete"])
-def test_what_is_done_by_our_own_commands_says_so(client: ollama.Client, verb: str) -> None:
-    with pytest.raises(ollama.ResponseError, match=r"zhilu model") as caught:
-        getattr(client, verb)("tiny")
+def test_what_is_here_is_pulled_at_once_and_what_was_put_here_by_hand_is_not_deleted(client: ollama.Client) -> None:
+    assert client.pull("tiny").status == "success"
+    with pytest.raises(ollama.ResponseError, match="by hand") as caught:
+        client.delete("tiny")
+    assert caught.value.status_code == 409
+    with pytest.raises(ollama.ResponseError, match="published") as caught:
+        client.push("tiny")
     assert caught.value.status_code == 501
 
 

@@ -21,7 +21,7 @@ from zhilu.jobs import Job
 from zhilu.logs import get_logger
 from zhilu.messages import T
 from zhilu.models.chosen import default_model
-from zhilu.serving.api import ollama_routes, service_routes, vllm_routes
+from zhilu.serving.api import ollama_routes, ollama_store_routes, service_routes, vllm_routes
 from zhilu.serving.api.embeddings import Embeddings
 from zhilu.serving.api.vllm_routes import body_of, gateway_of, json_only
 from zhilu.serving.catalog import Catalog, StoreCatalog
@@ -44,6 +44,7 @@ router = APIRouter()
 # FastAPI asks its routes one after the other: these two are asked first, since their time is what a client waits for.
 first_router = APIRouter()
 router.include_router(ollama_routes.router)
+router.include_router(ollama_store_routes.router)
 router.include_router(vllm_routes.router)
 router.include_router(service_routes.router)
 

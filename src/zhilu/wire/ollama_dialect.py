@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from zhilu.errors import InputError, UnsupportedError, ZhiluError, nearest
 from zhilu.messages import T
 from zhilu.wire.doors import parse_request
+from zhilu.wire.ollama_store import read_context, write_context
 from zhilu.wire.requests import Request
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
     "OllamaEmbedRequest",
     "OllamaEmbeddingsRequest",
     "OllamaGenerate",
-    "OllamaNameRequest",
     "now",
     "ollama_error",
     "plain_name",
@@ -69,6 +69,8 @@ class _Generation(Request):
     stream: bool | None = None
     keep_alive: float | str | None = None
     think: bool | str | None = None
+    truncate: Literal[False] | None = None  # a conversation is never cut, nor moved out of the context, in silence
+    shift: Literal[False] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
 
@@ -112,14 +114,6 @@ class OllamaEmbeddingsRequest(Request):
     keep_alive: float | str | None = None
 
 
-class OllamaNameRequest(Request):
-    """``POST /api/show``."""
-
-    model: str | None = None
-    name: str | None = None
-    verbose: bool | None = None
-
-
 # Ollama's word -> OpenAI's (or vLLM's extra), where only the name differs.
 _SAME = {
     "temperature": "temperature",
@@ -158,8 +152,8 @@ _HARMLESS: Mapping[str, tuple[Any, ...]] = {
 
 
 def plain_name(name: str) -> str:
-    """``zhilu-nano:latest`` is ``zhilu-nano``: names here have no tags, and Ollama's clients add this one."""
-    return name.removesuffix(":latest")
+    """``zhilu-nano:latest`` is ``zhilu-nano``, ``qwen2.5:0.5b`` is ``qwen2.5-0.5b``: names here have no tags."""
+    return name.removesuffix(":latest").replace(":", "-")
 
 
 def now() -> str:
@@ -244,6 +238,8 @@ class _Dialect(ABC):
         self._usage: Mapping[str, Any] = {}
         self._reason: str | None = None
         self._calls: dict[int, dict[str, Any]] = {}
+        self._text = ""
+        self._logprobs: list[Any] = []
 
     @property
     @abstractmethod
@@ -262,14 +258,18 @@ class _Dialect(ABC):
             body["response_format"] = {"type": "json_object"}
         elif format:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "format", "schema": format}}
-        if self.stream:
-            body |= {"stream": True, "stream_options": {"include_usage": True}}
-        return body
+        # Always: only a stream tells the reading of the prompt from the writing of the answer, which Ollama reports.
+        return body | {"stream": True, "stream_options": {"include_usage": True}}
+
+    def collected(self) -> dict[str, Any]:
+        """The whole answer, once all pieces have come."""
+        return {**self._said(self._text, self._finished_calls(), self._logprobs or None), **self._counts()}
 
     def whole(self, reply: Mapping[str, Any]) -> dict[str, Any]:
         (choice,) = reply["choices"]
         self._usage, self._reason = reply.get("usage") or {}, choice["finish_reason"]
         message = choice.get("message") or {"content": choice.get("text")}
+        self._text = message.get("content") or ""
         self._collect(message.get("tool_calls") or [])
         logprobs = (choice.get("logprobs") or {}).get("content")
         return {**self._said(message.get("content") or "", self._finished_calls(), logprobs), **self._counts()}
@@ -286,6 +286,8 @@ class _Dialect(ABC):
             self._reason = choice.get("finish_reason") or self._reason
             calls = self._finished_calls() if choice.get("finish_reason") else None
             text, logprobs = delta.get("content") or "", (choice.get("logprobs") or {}).get("content")
+            self._text += text
+            self._logprobs += logprobs or []
             if text or calls or logprobs:
                 self._first = self._first or time.monotonic_ns()
                 out += _line({**self._said(text, calls, logprobs), "done": False})
@@ -386,13 +388,19 @@ class OllamaGenerate(_Dialect):
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         wish = parse_request(_GenerateRequest, data)
-        for name in ("suffix", "template", "context", "width", "height", "steps"):
+        for name in ("suffix", "template", "width", "height", "steps"):
             if getattr(wish, name):
                 raise UnsupportedError(T(f"{name} is not supported", f"不支持 {name}"), param=name)
-        if wish.raw and (wish.system or wish.logprobs):
-            name = "system" if wish.system else "logprobs"
+        beyond_raw = next((name for name in ("system", "logprobs", "context") if getattr(wish, name)), None)
+        if wish.raw and beyond_raw:
+            name = beyond_raw
             raise UnsupportedError(T(f"{name}: not together with raw", f"{name}：不能与 raw 一起使用"), param=name)
         self._take(wish)
+        self._history = read_context(wish.context) if wish.context else []
+        if wish.system:
+            others = (message for message in self._history if message["role"] != "system")
+            self._history = [{"role": "system", "content": wish.system}, *others]
+        self._history = [*self._history, {"role": "user", "content": wish.prompt or ""}]
         self.endpoint = "/v1/completions" if wish.raw else "/v1/chat/completions"
 
     @property
@@ -404,14 +412,19 @@ class OllamaGenerate(_Dialect):
         if wish.raw:
             # A completion's default limit is 16 tokens, and some engines refuse one beyond the context.
             return {"prompt": wish.prompt, "max_tokens": 128, **self._common()}
-        system = [{"role": "system", "content": wish.system}] if wish.system else []
-        body = {"messages": [*system, {"role": "user", "content": wish.prompt}], **self._common()}
+        body = {"messages": self._history, **self._common()}
         if wish.logprobs:
             body |= {"logprobs": True, "top_logprobs": wish.top_logprobs or 0}
         return body
 
     def _said(self, text: str, calls: Sequence[Any] | None, logprobs: Any) -> dict[str, Any]:
         return {**self._head(logprobs), "response": text}
+
+    def _counts(self) -> dict[str, Any]:
+        if self._wish.raw:
+            return super()._counts()
+        answer = {"role": "assistant", "content": self._text}
+        return {**super()._counts(), "context": write_context([*self._history, answer])}
 
 
 def _messages(messages: Sequence[_Message]) -> Iterator[dict[str, Any]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import zlib
 from typing import Any
 
 import pytest
 
 from zhilu.errors import InputError, UnreachableError
 from zhilu.wire.ollama_dialect import OllamaChat, OllamaGenerate, ollama_error
+from zhilu.wire.ollama_store import human_number, read_context, write_context
 
 USER = {"role": "user", "content": "hi"}
 USED = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
@@ -16,6 +18,10 @@ USED = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
 def chat(**extra: Any) -> OllamaChat:
     return OllamaChat({"model": "m:latest", "messages": [USER], **extra})
+
+
+# The engine always streams: only so the reading of the prompt is told from the writing of the answer.
+STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 def test_options_are_mapped_by_name() -> None:
@@ -38,6 +44,7 @@ def test_options_are_mapped_by_name() -> None:
         "seed": 4,
         "stop": ["x"],
         "top_k": 5,
+        **STREAMED,
     }
 
 
@@ -130,7 +137,7 @@ def test_pieces_of_a_call_are_put_together() -> None:
 def test_raw_is_a_completion() -> None:
     dialect = OllamaGenerate({"model": "m", "prompt": "x", "raw": True, "stream": False, "options": {"num_predict": 3}})
     assert dialect.endpoint == "/v1/completions"
-    assert dialect.body() == {"prompt": "x", "max_tokens": 3}
+    assert dialect.body() == {"prompt": "x", "max_tokens": 3, **STREAMED}
     reply = dialect.whole({"choices": [{"text": "yz", "finish_reason": "stop"}], "usage": USED})
     assert reply["response"] == "yz"
 
@@ -145,3 +152,44 @@ def test_nothing_to_say_loads_or_unloads() -> None:
 def test_errors_are_one_sentence() -> None:
     assert ollama_error({"error": {"message": "no such model", "code": "x"}}) == {"error": "no such model"}
     assert json.loads(chat().broken(UnreachableError("gone"))) == {"error": "gone"}
+
+
+@pytest.mark.parametrize("text", ["", "plain", "北京🙂\n\x00", "x" * 100_000])
+def test_a_context_is_the_conversation(text: str) -> None:
+    messages = [{"role": "user", "content": text}, {"role": "assistant", "content": "yes"}]
+    context = write_context(messages)
+    assert all(isinstance(number, int) and 0 <= number < 256 for number in context)
+    assert read_context(context) == messages
+    dialect = OllamaGenerate({"model": "m", "prompt": "more", "system": "s", "context": context})
+    asked = dialect.body()["messages"]
+    assert asked == [{"role": "system", "content": "s"}, *messages, {"role": "user", "content": "more"}]
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "foreign", "bomb", "shape"])
+def test_a_context_that_was_not_made_here_is_refused(damage: str) -> None:
+    context = write_context([{"role": "user", "content": "hello"}])
+    made = {
+        "cut": context[:-3],
+        "changed": [*context[:5], 7, *context[6:]],
+        "foreign": [151644, 872, 198],
+        "bomb": list(b"zh1" + zlib.compress(b"[" + b" " * 20_000_000 + b"]")),
+        "shape": list(b"zh1" + zlib.compress(b'[{"role": "user", "content": ["x"]}]')),
+    }[damage]
+    with pytest.raises(InputError) as caught:
+        read_context(made)
+    assert caught.value.param == "context"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (999, "999"),
+        (1_000, "1K"),
+        (9_700_000, "9.70M"),
+        (494_030_000, "494.03M"),
+        (1_543_714_304, "1.5B"),
+        (7 * 10**9, "7B"),
+    ],
+)
+def test_numbers_are_written_as_ollama_does(count: int, text: str) -> None:
+    assert human_number(count) == text

@@ -1,7 +1,7 @@
 """Ollama's API (``/api``) for its own clients, in front of whatever engine serves the model.
 
-Chat and generate are told as OpenAI's requests (``wire.ollama``); this file holds the routes and the lists. Models are
-fetched and removed by Zhilu's own commands: ``pull``, ``create``, ``push``, ``copy`` and ``delete`` say so.
+Chat and generate are told as OpenAI's requests (``wire.ollama_dialect``); this file holds their routes and the lists.
+``ollama_store_routes`` has what changes the store.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from zhilu import __version__, wire
-from zhilu.errors import UnsupportedError, ZhiluError, error_body
+from zhilu.errors import UnsupportedError, ZhiluError
 from zhilu.messages import T
 from zhilu.serving.gateway.gateway import Gateway
 from zhilu.serving.gateway.ledger import Exchange
@@ -28,10 +28,10 @@ from zhilu.wire.ollama_dialect import (
     OllamaEmbeddingsRequest,
     OllamaEmbedRequest,
     OllamaGenerate,
-    OllamaNameRequest,
     ollama_error,
     plain_name,
 )
+from zhilu.wire.ollama_store import OllamaNameRequest, digest_of, human_number
 
 __all__ = ["router"]
 
@@ -149,7 +149,7 @@ async def show(request: Request) -> Response:
     gateway = _gateway(request)
 
     async def work(body: OllamaNameRequest, exchange: Exchange) -> Response:
-        entry = await gateway.model(plain_name(body.model or body.name or ""))
+        entry = await gateway.model(plain_name(body.wanted))
         exchange.model = str(entry["id"])
         tag = await asyncio.to_thread(_tag, gateway, entry)
         folder = await asyncio.to_thread(_folder, gateway, str(entry["id"]))
@@ -179,57 +179,11 @@ async def version() -> dict[str, str]:
     return {"version": _OLLAMA_VERSION, "zhilu": __version__}
 
 
-_INSTEAD = {
-    "pull": ("zhilu model pull NAME", T("fetched", "获取")),
-    "push": ("zhilu model list", T("published", "发布")),
-    "create": ("zhilu model import FOLDER", T("made", "创建")),
-    "copy": ("zhilu model import FOLDER", T("copied", "复制")),
-    "delete": ("zhilu model remove NAME", T("removed", "删除")),
-}
-
-
-def _instead(verb: str) -> Response:
-    command, done = _INSTEAD[verb]
-    error = UnsupportedError(
-        T(
-            f"Models are not {done.en} through Ollama's API here. Use: {command}",
-            f"这里不能通过 Ollama 的 API {done.zh}模型。请用：{command}",
-        ),
-        fix=command,
-    )
-    return JSONResponse(ollama_error(error_body(error)), 501)
-
-
-@router.post("/pull", tags=_TAG, status_code=501)
-async def pull() -> Response:
-    return _instead("pull")
-
-
-@router.post("/push", tags=_TAG, status_code=501)
-async def push() -> Response:
-    return _instead("push")
-
-
-@router.post("/create", tags=_TAG, status_code=501)
-async def create() -> Response:
-    return _instead("create")
-
-
-@router.post("/copy", tags=_TAG, status_code=501)
-async def copy() -> Response:
-    return _instead("copy")
-
-
-@router.delete("/delete", tags=_TAG, status_code=501)
-async def delete() -> Response:
-    return _instead("delete")
-
-
 # ---------------------------------------------------------------- what is known of a model
 
 
 def _folder(gateway: Gateway, name: str) -> Path | None:
-    """The model's folder; None for one behind a URL, an adapter, an embedder."""
+    """The model's folder, or its one file; None for one behind a URL, an adapter, an embedder."""
     try:
         return gateway.supervisor.catalog.get(name).path
     except ZhiluError:
@@ -238,26 +192,41 @@ def _folder(gateway: Gateway, name: str) -> Path | None:
 
 def _tag(gateway: Gateway, entry: Mapping[str, Any]) -> dict[str, Any]:
     name = str(entry["id"])
-    folder = _folder(gateway, name)
+    path = _folder(gateway, name)
+    folder = path.parent if path and path.is_file() else path
     files = sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*.gguf")) if folder else []
     config = _config(folder)
-    family = str(config.get("model_type") or ("bert" if name in gateway.embeddings.names() else "unknown"))
+    parameters, dtype, architecture = _anatomy(folder)
+    family = str(
+        config.get("model_type") or architecture or ("bert" if name in gateway.embeddings.names() else "unknown")
+    )
     changed = max((file.stat().st_mtime for file in files), default=0.0)
     return {
         "name": name,
         "model": name,
         "modified_at": datetime.fromtimestamp(changed, timezone.utc).isoformat().replace("+00:00", "Z"),
         "size": sum(file.stat().st_size for file in files),
-        "digest": "",  # Ollama's is of a manifest, which does not exist here
+        "digest": digest_of(name, {file.name: f"{file.stat().st_size} {file.stat().st_mtime_ns}" for file in files}),
         "details": {
             "parent_model": str(entry.get("parent") or ""),
             "format": "gguf" if files and files[0].suffix == ".gguf" else "safetensors",
             "family": family,
             "families": [family],
-            "parameter_size": "",
-            "quantization_level": str(config.get("dtype") or config.get("torch_dtype") or ""),
+            "parameter_size": human_number(parameters) if parameters else "",
+            "quantization_level": (dtype or str(config.get("dtype") or config.get("torch_dtype") or "")).upper(),
         },
     }
+
+
+def _anatomy(folder: Path | None) -> tuple[int, str | None, str | None]:
+    """Parameters, type of most of them and architecture, as far as the files tell."""
+    from zhilu.models.inspect import inspect_folder
+
+    try:
+        found = inspect_folder(folder) if folder else None
+    except ZhiluError:
+        found = None
+    return (found.parameters, found.dtype, found.architecture) if found else (0, None, None)
 
 
 def _config(folder: Path | None) -> dict[str, Any]:

@@ -216,6 +216,8 @@ class TranslatingRelay(_Answering):
         self.dialect = dialect = self.kind(wire.parse_json(raw))  # type: ignore[call-arg]  # a protocol has no __init__
         name = named_model(self.upstream.context, dialect.model)
         self.exchange.stream = dialect.stream
+        if getattr(dialect, "is_load_only", False) and getattr(dialect, "unloads", False):
+            return await self._end(name, dialect)
         async with self.upstream.route(name) as route:
             self.exchange.model = name
             _refuse_context(route.served, dialect.num_ctx)
@@ -234,14 +236,23 @@ class TranslatingRelay(_Answering):
                 await self._unload(route.served)
 
     async def _only_loads(self, dialect: Dialect, route: Route) -> bool:
-        """Ollama's way to load a model, or to have it unloaded: a request that says nothing."""
+        """Ollama's way to have a model loaded: a request that says nothing."""
         if not getattr(dialect, "is_load_only", False):
             return False
-        if getattr(dialect, "unloads", False):
-            await self._unload(route.served)
         content = json.dumps(dialect.loaded(), ensure_ascii=False).encode() + b"\n"  # type: ignore[attr-defined]
         await self._whole(200, content, {"content-type": "application/json"})
         return True
+
+    async def _end(self, name: str, dialect: Dialect) -> None:
+        """Ollama's way to have a model unloaded; one that does not run is not started for it."""
+        served = self.upstream.supervisor.states().get(name)
+        if served is None:
+            await self.upstream.plan(name)  # an unknown name is told the others
+        elif served.in_flight == 0:
+            await self.upstream.supervisor.stop(name)
+        self.exchange.model = name
+        content = json.dumps(dialect.loaded(), ensure_ascii=False).encode() + b"\n"  # type: ignore[attr-defined]
+        await self._whole(200, content, {"content-type": "application/json"})
 
     async def _unload(self, served: Served) -> None:
         """Stop the engine as its client asked, unless others are using it (this request itself counts while it lasts)."""
@@ -252,7 +263,7 @@ class TranslatingRelay(_Answering):
         response = await self._send_to_engine(route.served, dialect.endpoint, raw)
         try:
             if response.headers.get("content-type", "").startswith("text/event-stream"):
-                await self._stream(response, dialect)
+                await (self._stream if dialect.stream else self._collect)(response, dialect)
                 return
             content = await response.aread()
             reply = _object(content)
@@ -283,6 +294,22 @@ class TranslatingRelay(_Answering):
         if not events.finished:
             raise httpx.RemoteProtocolError("the stream ended without [DONE]")
         await self._body(dialect.end(), more=False)
+
+    async def _collect(self, response: httpx.Response, dialect: Dialect) -> None:
+        """A whole answer, of an engine that was asked for a stream."""
+        events = EventStream()
+        try:
+            async for data in response.aiter_raw():
+                for chunk in events.chunks(data):
+                    if "error" in chunk:
+                        raise _error_in_stream(chunk)
+                    dialect.piece(chunk)
+        finally:
+            self.exchange.usage = events.usage
+        if not events.finished:
+            raise httpx.RemoteProtocolError("the stream ended without [DONE]")
+        content = json.dumps(dialect.collected(), ensure_ascii=False).encode()  # type: ignore[attr-defined]
+        await self._whole(200, content, {"content-type": "application/json"})
 
     def _refusal(self, body: dict[str, Any]) -> dict[str, Any]:
         return self.kind.refusal(_in_own_words(body, self.dialect) if self.dialect else body)
