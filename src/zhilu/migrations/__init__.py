@@ -28,7 +28,7 @@ class Tables:
     Attributes:
         name: of the entry point; empty for the ground floor.
         metadata: the tables as the code knows them.
-        versions: the folder of their migrations, ``0001_what.py`` and so on; each one's ``revision`` is its number.
+        versions: the folder of their migrations, as ``0001_ground_floor.py``; each one's ``revision`` is its number.
     """
 
     name: str

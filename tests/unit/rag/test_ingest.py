@@ -12,8 +12,10 @@ import pytest
 
 from zhilu.context import Context
 from zhilu.errors import CancelledByUser, ConflictError, InputError, NotFoundError, TooLargeError
+from zhilu.jobs import JobStore
 from zhilu.messages import T
-from zhilu.rag.index.ingest import ingest_document, run_ingest
+from zhilu.rag.index import ingest
+from zhilu.rag.index.ingest import ingest_document, run_ingest, start_ingestion
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.retrieve.search import retrieve
@@ -199,3 +201,48 @@ def test_sweep_removes_what_a_kill_left(context: Context, tmp_path: Path) -> Non
     library.sweep()
     assert not orphan.exists() and not part.exists() and not (context.home.kbs / ".deleted-x").exists()
     assert kb.original(document.id).exists()
+
+
+class Counting(type(HASH)):
+    """The hashing embedder, which notes how many texts it was given at a time."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def embed(self, texts: Any, kind: Any = "passage") -> Any:
+        self.batches.append(len(texts))
+        return super().embed(texts, kind)
+
+
+def test_small_documents_share_a_batch(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    kb = Library(context).create("k", embedder=HASH.name)
+    ids = [add(kb, f"# Note {n}\n\nItem number {n} is kept in room {n * 7}.", f"{n}.md")[0].id for n in range(40)]
+    embedder = Counting()
+    monkeypatch.setattr(ingest, "embedder_of", lambda context, name: embedder)
+    job = InProcess(context)
+    assert run_ingest(job, {"kb": kb.id, "documents": ids})["ready"] == 40
+    assert sum(embedder.batches) == 40 and len(embedder.batches) <= 3
+    assert [f for f, _, _ in job.stages] == sorted(f for f, _, _ in job.stages)
+    assert retrieve(kb, "room of item number 23", HASH).hits[0].doc_name == "23.md"
+
+
+def test_uploads_while_a_job_waits_or_runs_are_read_by_it(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(JobStore, "dispatch", lambda self: 0)  # no process: the job is run here, below
+    kb = Library(context).create("k", embedder=HASH.name)
+    job = start_ingestion(context, kb, [add(kb, GUIDE, "a.md")[0]])
+    assert job is not None
+    again = start_ingestion(context, kb, [add(kb, GUIDE + "b", "b.md")[0]])
+    assert again is not None and again.id == job.id
+
+    class Uploading(InProcess):
+        id = job.id
+
+        def log(self, text: str) -> None:  # a third file comes while the first ones are read
+            if len(kb.documents()) == 2:
+                found = start_ingestion(context, kb, [add(kb, GUIDE + "c", "c.md")[0]])
+                assert found is not None and found.id == job.id
+
+    assert run_ingest(Uploading(context), job.params)["ready"] == 3
+    assert {d.status for d in kb.documents()} == {"ready"}
+    later = start_ingestion(context, kb, [add(kb, GUIDE + "d", "d.md")[0]])
+    assert later is not None and later.id != job.id

@@ -13,23 +13,20 @@ So no document is lost and none is doubled, wherever the kill falls; ``tests/e2e
 
 from __future__ import annotations
 
-import sqlite3
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from zhilu.errors import CancelledByUser, InputError, ZhiluError
-from zhilu.home import file_lock
+from zhilu.errors import CancelledByUser, ZhiluError
 from zhilu.jobs import Job, JobContext, JobKind, JobStore
 from zhilu.messages import T
 from zhilu.rag.index.embedding import TextEmbedder, embedder_of
-from zhilu.rag.index.publish import clear_leftovers, publish, withdraw
+from zhilu.rag.index.groups import Ingestion, cancelled, embed_missing
+from zhilu.rag.index.publish import publish
 from zhilu.rag.index.split import split
-from zhilu.rag.index.staging import has_chunks, keep_vectors, stage_chunks, without_vector
+from zhilu.rag.index.staging import has_chunks, stage_chunks
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
-from zhilu.rag.load import Loaded, load_limited
+from zhilu.rag.load import Loaded, Reader, load_limited
 from zhilu.rag.records import Document
 
 if TYPE_CHECKING:
@@ -37,13 +34,12 @@ if TYPE_CHECKING:
 
 __all__ = ["INGEST", "ingest_document", "requeue_stranded", "run_ingest", "start_ingestion"]
 
-BATCH = 32  # passages embedded and committed at a time
-
 Report = Callable[[float, T], None]  # share of this document done, stage
 
 
 def start_ingestion(context: Context, kb: KnowledgeBase, documents: Iterable[Document]) -> Job | None:
-    """Queue a job for the documents that wait; None if there is none."""
+    """The job that reads the documents which wait: the one that reads this knowledge base already, else a new one; None if
+    no document waits."""
     waiting = [d for d in documents if d.status == "queued"]
     if not waiting:
         return None
@@ -53,8 +49,15 @@ def start_ingestion(context: Context, kb: KnowledgeBase, documents: Iterable[Doc
         en=f"Read {first}" + (f" and {more} more" if more else "") + f" into {kb.name}",
         zh=f"读入 {first}" + (f" 等 {more + 1} 个文档" if more else "") + f"，知识库：{kb.name}",
     )
-    job = JobStore(context).submit("ingest", {"kb": kb.id, "documents": [d.id for d in waiting]}, title)
-    kb.assign([d.id for d in waiting], job.id)
+    store, ids = JobStore(context), [d.id for d in waiting]
+    with kb.database.write():  # a job that ends asks for more under the same lock, so that none is left behind
+        running = kb.database.meta("ingest_job")
+        if running and any(job.id == running and not job.ended for job in store.list(kind="ingest")):
+            kb.assign(ids, running)
+            return store.get(running)
+    job = store.submit("ingest", {"kb": kb.id, "documents": ids}, title)
+    kb.assign(ids, job.id)
+    kb.database.set_meta(ingest_job=job.id)
     return job
 
 
@@ -74,7 +77,7 @@ def requeue_stranded(context: Context, kb: KnowledgeBase) -> Job | None:
         if job is None or job.status == "done":
             stranded.append(document)
         elif job.status == "cancelled":
-            kb.mark([document.id], "failed", _cancelled())
+            kb.mark([document.id], "failed", cancelled())
         elif job.status == "failed":
             message = (job.error or {}).get("messages") or {"en": "The job failed.", "zh": "任务失败。"}
             kb.mark([document.id], "failed", ZhiluError(T.of(message), code="ingest_failed"))
@@ -83,43 +86,18 @@ def requeue_stranded(context: Context, kb: KnowledgeBase) -> Job | None:
 
 
 def run_ingest(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
-    """Ingest the documents ``params["documents"]`` of knowledge base ``params["kb"]``; one that fails stops no other."""
+    """Ingest the documents ``params["documents"]`` of knowledge base ``params["kb"]``, and those that were uploaded to it
+    meanwhile; one that fails stops no other."""
     kb = Library(job.context).open(params["kb"])
-    outcome: dict[str, Any] = {"ready": 0, "failed": 0, "documents": params["documents"]}
-    embedder = embedder_of(job.context, kb.embedder)
-    started = time.monotonic()
-    for number, doc_id in enumerate(params["documents"]):
-        job.check()
-        with _one_at_a_time(job, kb):
-            if not _is_waiting(kb, doc_id):
-                outcome["ready"] += kb.status_of(doc_id) == "ready"
-                continue
-            name = kb.document(doc_id).name
-
-            def report(share: float, stage: T, number: int = number, name: str = name) -> None:
-                job.progress((number + share) / len(params["documents"]), stage, name)
-
-            try:
-                num_chunks = ingest_document(kb, doc_id, embedder, report)
-                outcome["ready"] += 1
-                job.log(f"{name}: {num_chunks} chunks, {time.monotonic() - started:.1f} s so far")
-            except CancelledByUser as error:
-                if error.code == "cancelled":  # not when the machine shuts down: then the next worker goes on
-                    waiting = [d for d in params["documents"] if _is_waiting(kb, d)]
-                    kb.mark(waiting, "failed", _cancelled())
-                raise
-            except (ZhiluError, sqlite3.IntegrityError) as error:
-                if kb.status_of(doc_id) is None:
-                    continue  # it was deleted while it was read
-                if not isinstance(error, ZhiluError):
-                    raise
-                withdraw(kb, doc_id)
-                kb.mark([doc_id], "failed", error)
-                outcome["failed"] += 1
-                job.log(f"{name}: {error.message.en}")
-    with _one_at_a_time(job, kb):
-        clear_leftovers(kb, is_locked=True)
-    return outcome
+    with Reader() as reader:
+        ingestion = Ingestion(job, kb, embedder_of(job.context, kb.embedder), reader, params["documents"])
+        try:
+            ingestion.run()
+        except CancelledByUser as error:
+            if error.code == "cancelled":  # not when the machine shuts down: then the next worker goes on
+                kb.mark(ingestion.waiting(), "failed", cancelled())
+            raise
+    return {"ready": ingestion.num_ready, "failed": ingestion.num_failed, "documents": params["documents"]}
 
 
 INGEST = JobKind(name="ingest", run=run_ingest, resumable=True)
@@ -142,40 +120,6 @@ def ingest_document(
         report(0.1, T(en="Splitting", zh="切分"))
         stage_chunks(kb, doc_id, loaded, split(loaded.text, loaded.outline, loaded.pages))
     if embedder is not None:
-        _embed_missing(kb, doc_id, embedder, report)
+        embed_missing(kb, [doc_id], embedder, lambda share: report(0.15 + 0.8 * share, T(en="Embedding", zh="向量化")))
     report(0.95, T(en="Indexing", zh="建立索引"))
     return publish(kb, doc_id)
-
-
-def _embed_missing(kb: KnowledgeBase, doc_id: str, embedder: TextEmbedder, report: Report) -> None:
-    """Embed the chunks whose text has no vector yet, alike lengths together (a batch costs its longest text).
-
-    Chunks in a language the embedder does not know get no vector: it would rank them badly (recall@5 0.26 on Chinese
-    with an English one), and BM25 finds them.
-    """
-    texts = without_vector(kb, [doc_id], embedder.languages)
-    for at in range(0, len(texts), BATCH):
-        report(0.15 + 0.8 * at / len(texts), T(en="Embedding", zh="向量化"))
-        batch = texts[at : at + BATCH]
-        keep_vectors(kb, batch, embedder.embed([t.text for t in batch], kind="passage"))
-
-
-def _is_waiting(kb: KnowledgeBase, doc_id: str) -> bool:
-    """False once it is ready or failed, and when it was deleted while its job waited."""
-    return kb.status_of(doc_id) in ("queued", "ingesting")
-
-
-@contextmanager
-def _one_at_a_time(job: JobContext, kb: KnowledgeBase) -> Iterator[None]:
-    """Two jobs may hold the same document (a second one was submitted after a crash); the lock dies with its process."""
-    while True:
-        with file_lock(kb.ingest_lock, blocking=False) as held:
-            if held:
-                yield
-                return
-        job.check()
-        time.sleep(0.2)
-
-
-def _cancelled() -> InputError:
-    return InputError(T(en="Reading was cancelled.", zh="读取已取消。"), code="cancelled")

@@ -71,12 +71,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class LoaderFacts:
-    """A loader's row in the docs and in the upload dialog's list of formats."""
+    """A loader's row in the docs and in the upload dialog's list of formats.
+
+    ``modules``: what ``load`` imports and what takes long to import; done once for many files (see ``server``).
+    """
 
     name: str
     title: T
     mime: str
     extensions: tuple[str, ...]
+    modules: tuple[str, ...] = ()
 
 
 class Loader(Protocol):

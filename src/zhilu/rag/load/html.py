@@ -16,7 +16,9 @@ _DECLARED = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]+)", re
 
 
 class HtmlLoader:
-    facts = LoaderFacts("html", T(en="Web page", zh="网页"), "text/html", (".html", ".htm", ".xhtml"))
+    facts = LoaderFacts(
+        "html", T(en="Web page", zh="网页"), "text/html", (".html", ".htm", ".xhtml"), ("trafilatura", "lxml.html")
+    )
 
     def load(self, path: Path, limits: Limits) -> Loaded:
         import trafilatura

@@ -24,7 +24,7 @@ _ITEM = re.compile(r"^\s*(?:[-•·●○▪◆*]|\(?\d{1,3}[.)、]|[（(][一�
 
 
 class PdfLoader:
-    facts = LoaderFacts("pdf", T(en="PDF", zh="PDF"), "application/pdf", (".pdf",))
+    facts = LoaderFacts("pdf", T(en="PDF", zh="PDF"), "application/pdf", (".pdf",), ("pypdfium2",))
 
     def load(self, path: Path, limits: Limits) -> Loaded:
         document = _open(path)

@@ -11,7 +11,7 @@ from typing import Any
 
 from zhilu.errors import InputError
 from zhilu.messages import T
-from zhilu.rag.load.docx_inline import local, value
+from zhilu.rag.load.docx.inline import local, value
 
 __all__ = ["Package", "Styles", "open_package"]
 

@@ -19,8 +19,8 @@ from zhilu.messages import T
 from zhilu.prompts import language_of
 from zhilu.rag.load.base import Limits, Loaded, LoaderFacts, TextBuilder, nothing_to_read
 from zhilu.rag.load.decode import clean
-from zhilu.rag.load.docx_inline import inline_text, local, value
-from zhilu.rag.load.docx_package import Package, open_package
+from zhilu.rag.load.docx.inline import inline_text, local, value
+from zhilu.rag.load.docx.package import Package, open_package
 
 __all__ = ["LOADER", "DocxLoader"]
 
@@ -35,6 +35,7 @@ class DocxLoader:
         T(en="Word document", zh="Word 文档"),
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
         (".docx",),
+        ("lxml.etree",),
     )
 
     def load(self, path: Path, limits: Limits) -> Loaded:
