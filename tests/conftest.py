@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from zhilu.context import Context
+
 # Small models gain nothing from threads, and two test processes share two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -21,8 +23,12 @@ REAL_MODELS = Path(os.environ.get("ZHILU_TEST_MODELS") or Path.home() / ".cache"
 
 
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data home and a user home that hold nothing, and none of the caller's settings."""
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A data home and a user home that hold nothing, and none of the caller's settings.
+
+    The databases of the contexts that a test opened are closed at its end, as a command's are: Python 3.13 warns of a
+    connection that nobody closes.
+    """
     folder = tmp_path_factory.mktemp("home")
     for name in [
         name for name in os.environ if name.startswith("ZHILU_") and name not in ("ZHILU_DATA", "ZHILU_KILLS")
@@ -35,7 +41,17 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "en_US.UTF-8")
-    return folder / "zhilu"
+    opened: list[Context] = []
+    make = Context.__init__
+
+    def make_and_remember(self: Context, *args: Any, **rest: Any) -> None:
+        make(self, *args, **rest)
+        opened.append(self)
+
+    monkeypatch.setattr(Context, "__init__", make_and_remember)
+    yield folder / "zhilu"
+    for context in opened:
+        context.close()
 
 
 @pytest.fixture(scope="session")

@@ -114,7 +114,7 @@ def test_a_client_that_leaves_ends_it(url: str) -> None:
     body = {"prompt": "x", "max_tokens": 1500, "n": 8, "use_beam_search": True, "ignore_eos": True}
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{url}/v1/completions", json=body, timeout=0.5)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     quiet = 0
     while quiet < 5:  # between two steps nothing runs either
         assert time.monotonic() < deadline, "it goes on for nobody"

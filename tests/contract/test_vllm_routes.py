@@ -96,7 +96,7 @@ def test_no_counts_where_they_were_refused(http: httpx.Client, path: str) -> Non
     body = {"max_tokens": 3, "stream": True, "stream_options": options}
     body |= {"prompt": "x"} if path.endswith("/v1/completions") else {"messages": CHAT["messages"]}
     events = [line[6:] for line in http.post(path, json=body).text.split("\n\n") if line]
-    assert len(events) > 2
+    assert len(events) >= 2 and events[-1] == "[DONE]"  # tokens made meanwhile share an event
     assert all(json.loads(event).get("usage") is None for event in events[:-1])
 
 
@@ -282,7 +282,7 @@ def test_a_whole_answer_is_cancelled_by_an_id_of_its_own(http: httpx.Client, fie
         target=lambda: replies.append(httpx.post(f"{http.base_url}/v1/completions", json=body, timeout=60))
     )
     worker.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while http.delete("/v1/requests/cmpl-mine").status_code == 404:
         assert time.monotonic() < deadline and worker.is_alive()
     worker.join()

@@ -257,7 +257,7 @@ def test_vllm_ends_with_a_gate_that_is_killed(context: Context, tmp_path: Path) 
     )
     assert SystemRunner().run([sys.executable, str(script)], timeout=60).code == -9
     engine = Path(f"/proc/{pid.read_text()}")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while engine.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not engine.exists()

@@ -28,7 +28,7 @@ async def serving(engine: Engine, **options: Any) -> AsyncIterator[EngineService
         service.stop()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never became true"

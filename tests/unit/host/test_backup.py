@@ -10,6 +10,7 @@ import stat
 import tarfile
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def test_a_backup_during_writes_is_one_state(filled: Context, tmp_path: Path) ->
             path, _ = back_up(filled, tmp_path / f"{number}.tar")
             home = Home(tmp_path / f"home{number}").ensure()
             restore(home, path)
-            with sqlite3.connect(home.database) as connection:
+            with closing(sqlite3.connect(home.database)) as connection:
                 count = connection.execute(
                     "SELECT (SELECT COUNT(*) FROM conversations WHERE id LIKE 'a%'), (SELECT COUNT(*) FROM jobs)"
                 ).fetchone()

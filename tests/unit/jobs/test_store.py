@@ -108,10 +108,9 @@ def test_a_running_job_stops_at_its_next_check(bench):
     while not bench.lines():
         time.sleep(0.02)
     assert bench.store.cancel(job.id).cancel_requested
-    begun = time.monotonic()
     ended = bench.store.wait(job.id)
     assert (ended.status, ended.error) == ("cancelled", None)
-    assert time.monotonic() - begun < 5
+    assert len(bench.lines()) < 400
     assert bench.reasons(job.id) == ["submitted", "started", "cancel", "cancelled"]
 
 

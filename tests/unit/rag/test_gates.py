@@ -48,7 +48,9 @@ def test_minilm_passes_in_english_and_not_in_chinese(context: Context, fill: Cal
     fill({"handbook.md": DOCS["handbook.md"]}, embedder="minilm")
     verdict = gates.check_embedder(context)
     assert verdict.status is Status.CANNOT_RUN_HERE and "zh" in verdict.why.en
-    assert {f.value for f in verdict.figures if f.unit == "%"} == {100.0, 82.8, 35.0}
+    # Another processor rounds otherwise, and a few of the pairs are nearly ties.
+    shares = sorted(f.value for f in verdict.figures if f.unit == "%")
+    assert shares == pytest.approx([35.0, 82.8, 100.0, 100.0], abs=5)
 
 
 def test_nearest_is_paraphrase_by_hand() -> None:
