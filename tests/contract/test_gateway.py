@@ -292,3 +292,27 @@ def test_a_client_that_offers_http2_is_answered(gateway: RunningGateway) -> None
             reply.begin()
             assert reply.status == 200
             assert json.loads(reply.read())["usage"]["completion_tokens"] == 4
+
+
+def test_what_is_sent_to_the_wrong_kind_of_model_or_compressed_is_told_so(http: httpx.Client) -> None:
+    import gzip
+
+    wrong = http.post("/v1/embeddings", json={"model": "tiny", "input": "x"})
+    assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "model")
+    assert "vectors" in wrong.json()["error"]["message"]
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    packed = http.post("/v1/chat/completions", content=gzip.compress(json.dumps(HELLO).encode()), headers=headers)
+    assert packed.status_code == 415 and "gzip" in packed.json()["error"]["message"]
+
+
+def test_a_picture_for_a_model_of_text_is_refused_by_its_place(http: httpx.Client) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    answer = http.post("/v1/chat/completions", json={**HELLO, "messages": [{"role": "user", "content": [picture]}]})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "messages.0.content.0.type")
+    told = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
+    answer = http.post("/v1/responses", json={"model": "tiny", "input": [{"role": "user", "content": [told]}]})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "input.0.content.0.type")
+    assert (
+        "input.0.content.0.type" in answer.json()["error"]["message"]
+        or "image_url" in answer.json()["error"]["message"]
+    )

@@ -353,3 +353,13 @@ def test_an_event_is_one_line_for_every_reader() -> None:
     assert len(event.strip().splitlines()) == 1
     assert "中" in event
     assert json.loads(event.removeprefix("data: ")) == {"content": said}
+
+
+def test_a_compressed_body_is_named() -> None:
+    import gzip
+
+    for attempt in (lambda: wire.check_encoding("gzip"), lambda: wire.parse_json(gzip.compress(b"{}"))):
+        with pytest.raises(wire.NotJsonError, match="gzip"):
+            attempt()
+    wire.check_encoding(None)
+    wire.check_encoding("identity")

@@ -7,7 +7,7 @@ it? ``CAPABILITIES`` is the table).
 
 from zhilu.wire.capabilities import CAPABILITIES, OWN_ENGINE, Capability, refuse_beyond, refuse_endpoint
 from zhilu.wire.constraints import Constraint
-from zhilu.wire.doors import NotJsonError, check_media_type, parse_json, parse_request
+from zhilu.wire.doors import NotJsonError, check_encoding, check_media_type, parse_json, parse_request
 from zhilu.wire.replies import (
     HOLE,
     SSE_DONE,
@@ -66,6 +66,7 @@ __all__ = [
     "chat_chunk",
     "chat_completion",
     "chat_logprobs",
+    "check_encoding",
     "check_media_type",
     "embedding_list",
     "model_list",

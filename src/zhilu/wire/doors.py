@@ -15,6 +15,7 @@ from zhilu.wire.requests import Request
 
 __all__ = [
     "NotJsonError",
+    "check_encoding",
     "check_media_type",
     "parse_json",
     "parse_request",
@@ -40,8 +41,22 @@ def check_media_type(content_type: str | None) -> None:
         )
 
 
+def check_encoding(encoding: str | None) -> None:
+    """NotJsonError for a compressed body: a few bytes could be gigabytes, and no client of these APIs compresses unasked."""
+    if (encoding or "identity").strip().lower() != "identity":
+        raise NotJsonError(
+            T(
+                f"a body with Content-Encoding {encoding!r} is not read: send it uncompressed",
+                f"不读取 Content-Encoding 为 {encoding!r} 的请求体：请不要压缩",
+            ),
+            fix="-H 'Content-Encoding: identity'",
+        )
+
+
 def parse_json(body: bytes) -> dict[str, Any]:
     """A request body as an object; InputError where it is not JSON or not an object."""
+    if body.startswith(b"\x1f\x8b"):
+        check_encoding("gzip")
     try:
         data = json.loads(body)
         if b"\\ud" in body.lower():  # an escaped half of a surrogate pair is no character, and no tokenizer takes it

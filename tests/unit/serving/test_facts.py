@@ -66,3 +66,14 @@ def test_the_choice_of_an_engine_has_a_reason() -> None:
 def test_facts_know_no_other_words_than_the_list() -> None:
     with pytest.raises(ValueError, match="telepathy"):
         EngineFacts("x", T("x", "x"), "alive", T("x", "x"), "x", "2026-01-01", frozenset({"telepathy", *CAPABILITIES}))
+
+
+def test_a_context_beyond_the_models_own_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    from zhilu.engine.testing import make_tiny_model
+    from zhilu.serving.supervise.preflight import preflight
+
+    engine, model = engine_registry().get("zhilu"), ServedModel("tiny", make_tiny_model(tmp_path / "tiny"))
+    with pytest.raises(InputError) as caught:
+        preflight(engine, model, LaunchOptions(max_len=999_999))
+    assert caught.value.param == "max_len" and "999999" in caught.value.message.en
+    preflight(engine, model, LaunchOptions(max_len=64))

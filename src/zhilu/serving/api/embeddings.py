@@ -52,8 +52,19 @@ class Embeddings:
         return name if name in self.names() else None
 
     def wanted(self, name: str | None) -> str:
-        """The same; NotFoundError with the names there are."""
+        """The same; NotFoundError with the names there are, UnsupportedError for a model that answers."""
+        from zhilu.models import ModelStore
+
         found = self.find(name)
+        if found is None and name in {model.name for model in ModelStore(self.context).list()}:
+            there = ", ".join(self.names())
+            raise UnsupportedError(
+                T(
+                    f"{name!r} answers in words; it does not turn text into vectors. These do: {there}.",
+                    f"{name!r} 是对话模型，不能把文本变成向量。可用的有：{there}。",
+                ),
+                param="model",
+            )
         if found is None:
             raise no_such_model(name or "", self.names())
         return found

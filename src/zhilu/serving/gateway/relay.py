@@ -29,6 +29,7 @@ from zhilu.serving.gateway.endless import refuse_endless
 from zhilu.serving.gateway.ledger import CLIENT_LEFT, exchange_of
 from zhilu.serving.gateway.stream import EventStream
 from zhilu.serving.gateway.upstream import Route, Upstream
+from zhilu.serving.gateway.upstream_errors import openai_error
 from zhilu.serving.served import Served
 from zhilu.wire.dialect import Dialect
 
@@ -182,6 +183,8 @@ class Relay(_Answering):
                 await self._stream(response, hide_usage="stream_options" in changes)
             else:
                 content = await response.aread()
+                if response.is_error:
+                    content = openai_error(content, response.status_code)
                 with suppress(ValueError):
                     self._note(json.loads(content), response.is_error)
                 headers = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
@@ -266,7 +269,7 @@ class TranslatingRelay(_Answering):
                 await (self._stream if dialect.stream else self._collect)(response, dialect)
                 return
             content = await response.aread()
-            reply = _object(content)
+            reply = _object(openai_error(content, response.status_code) if response.is_error else content)
             self._note(reply, response.is_error)
             said = self._refusal(reply) if response.is_error else dialect.whole(reply)
             headers = {name: response.headers[name] for name in ("retry-after",) if name in response.headers}
@@ -387,7 +390,8 @@ async def _while_connected(receive: Receive, work: Any) -> None:
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body; TooLargeError above ``MAX_BODY_BYTES``."""
+    """The whole body; TooLargeError above ``MAX_BODY_BYTES``, NotJsonError for one that is compressed."""
+    wire.check_encoding(request.headers.get("content-encoding"))
     body = bytearray()
     async for part in request.stream():
         body += part

@@ -6,11 +6,11 @@ import shutil
 import subprocess
 from functools import cache
 
-from zhilu.errors import MissingComponentError, UnsupportedError, ZhiluError
+from zhilu.errors import InputError, MissingComponentError, UnsupportedError, ZhiluError
 from zhilu.messages import T
 from zhilu.serving.facts import EngineKind, LaunchOptions, ServedModel, refuse_untaken
 from zhilu.serving.supervise.adapter_check import refuse_bad_adapters
-from zhilu.serving.supervise.memory import MemoryNeed, refuse_too_large
+from zhilu.serving.supervise.memory import MemoryNeed, own_context, refuse_too_large
 
 __all__ = ["has_gpu", "objection", "preflight"]
 
@@ -37,9 +37,23 @@ def preflight(engine: EngineKind, model: ServedModel, options: LaunchOptions, fr
             ),
             fix=f"zhilu engine install {facts.name}" if facts.install else "zhilu engine list",
         )
+    _refuse_beyond_own_context(model, options)
     engine.launch(model, options, 1)
     refuse_bad_adapters(engine, model, options)
     return refuse_too_large(model, options, facts, freed=freed) if facts.is_process else None
+
+
+def _refuse_beyond_own_context(model: ServedModel, options: LaunchOptions) -> None:
+    own = own_context(model.path) if model.path and options.max_len else None
+    if own and options.max_len and options.max_len > own:
+        raise InputError(
+            T(
+                f"The model {model.name!r} reads at most {own} tokens, given --context {options.max_len}.",
+                f"模型 {model.name!r} 最多读取 {own} 个 token，给出的是 --context {options.max_len}。",
+            ),
+            param="max_len",
+            fix=f"--context {own}",
+        )
 
 
 def objection(engine: EngineKind, model: ServedModel, options: LaunchOptions, freed: int = 0) -> ZhiluError | None:
