@@ -30,6 +30,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+# What arrives by jobs after the start has tests of its own; here it would change the size while it is measured.
+LATER = {"ZHILU_TORCH": "none", "ZHILU_STARTER": "none"}
+
+
 @pytest.fixture(scope="module")
 def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     with socket.socket() as free:
@@ -37,7 +41,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         port = free.getsockname()[1]
     home = tmp_path_factory.mktemp("user")
     kept = {k: v for k, v in os.environ.items() if not k.startswith("ZHILU_") and k != "VIRTUAL_ENV"}
-    return {**kept, "ZHILU_HOME": str(home / "zhilu"), "ZHILU_PORT": str(port), "LANG": "en_US.UTF-8"}
+    return {**kept, "ZHILU_HOME": str(home / "zhilu"), "ZHILU_PORT": str(port), "LANG": "en_US.UTF-8", **LATER}
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +123,7 @@ def test_the_python_sample_runs(running: str, clone: Path, env: dict[str, str]) 
 
 
 def test_the_installation_stays_small(running: str, clone: Path) -> None:
-    """Everything `make run` put on the disk, under 1.8 GB with the CPU build of PyTorch."""
-    if shutil.which("nvidia-smi"):
-        pytest.skip("an NVIDIA GPU is here, so the CUDA build was installed")
+    """Everything `make run` put on the disk: no PyTorch is among it."""
     sizes = [
         p.lstat().st_size
         for folder in (".venv", "build", "ui/node_modules")
@@ -129,4 +131,4 @@ def test_the_installation_stays_small(running: str, clone: Path) -> None:
         if not p.is_dir()
     ]
     print(f"installed: {sum(sizes) / 1e9:.2f} GB")
-    assert sum(sizes) < 1.8e9
+    assert sum(sizes) < 1.0e9
