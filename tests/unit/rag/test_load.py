@@ -273,3 +273,27 @@ def test_names_lose_their_folders(given: str, kept: str | None) -> None:
             safe_name(given)
     else:
         assert safe_name(given) == kept
+
+
+JA = "倉庫管理システム取扱説明書\n\n本システムは倉庫の入庫、出庫、棚卸を管理します。機器の型番は AX-2047B です。"
+KO = "창고 관리 시스템 사용 설명서\n\n이 시스템은 창고의 입고, 출고 및 재고 조사를 관리합니다. 모델은 AX-2047B입니다."
+ZH_HANT = "知識庫檢索的品質取決於分詞、切分與排序。\n每一個答案都要註明出處。"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (JA, "euc_jp"), (JA, "cp932"), (KO, "cp949"), (KO, "euc_kr"), (ZH + "\n", "utf-16-le"), (ZH + "\n", "utf-16-be"),
+        (EN + "\n", "utf-16-le"), (KO, "utf-16-le"), (JA, "utf-16-be"), (ZH, "gb18030"), (ZH_HANT, "big5"),
+        ("他说 你 好 吗 我 很 好 " * 4, "gb18030"), ("阿爸安安八百办公报表", "gb18030"),
+    ],
+)  # fmt: skip
+def test_east_asian_files_are_read_in_their_own_letters(text: str, encoding: str) -> None:
+    assert decode(text.encode(encoding))[0] == text
+
+
+@pytest.mark.parametrize("data", [b"a\0b" * 100, b"\0\1\2\3" * 200, bytes(range(256)) * 4])
+def test_bytes_that_fall_among_letters_are_no_text(data: bytes) -> None:
+    with pytest.raises(InputError) as caught:
+        decode(data)
+    assert caught.value.code == "not_text"
