@@ -18,7 +18,7 @@ from zhilu.messages import T
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["Artefact", "Figure", "Gate", "Status", "Verdict"]
+__all__ = ["Artefact", "Because", "Figure", "Gate", "Status", "Verdict"]
 
 
 class Status(str, Enum):
@@ -28,6 +28,15 @@ class Status(str, Enum):
     FAILED = "failed"
     NOT_YET = "not_yet"
     CANNOT_RUN_HERE = "cannot_run_here"
+
+
+class Because(str, Enum):
+    """Why a gate could not give its verdict here. Only a machine that forbids it is out of a person's hands."""
+
+    MACHINE = "machine"  # the hardware or the system forbids it
+    COMPONENT = "component"  # something is not installed; ``fix`` installs it
+    SETTING = "setting"  # not as things are set up now; ``fix`` changes that
+    MISSED = "missed"  # it ran and fell short of the bar, where nothing here claims to reach it
 
 
 @dataclass(frozen=True)
@@ -68,13 +77,15 @@ class Artefact:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of a gate. ``why`` explains in words; ``fix`` is the next command where there is one."""
+    """The outcome of a gate. ``why`` explains in words; ``fix`` is the next command where there is one; ``because`` goes
+    with ``cannot_run_here``."""
 
     status: Status
     why: T
     figures: list[Figure] = field(default_factory=list)
     artefacts: list[Artefact] = field(default_factory=list)
     fix: str | None = None
+    because: Because | None = None
 
     @classmethod
     def passed(cls, why: T, *figures: Figure, artefacts: list[Artefact] | None = None) -> Verdict:
@@ -91,8 +102,10 @@ class Verdict:
         return cls(Status.NOT_YET, why, fix=fix)
 
     @classmethod
-    def cannot_run_here(cls, why: T, *figures: Figure, fix: str | None = None) -> Verdict:
-        return cls(Status.CANNOT_RUN_HERE, why, list(figures), fix=fix)
+    def cannot_run_here(
+        cls, why: T, *figures: Figure, fix: str | None = None, because: Because = Because.MACHINE
+    ) -> Verdict:
+        return cls(Status.CANNOT_RUN_HERE, why, list(figures), fix=fix, because=because)
 
     def data(self) -> dict[str, Any]:
         return {
@@ -101,6 +114,7 @@ class Verdict:
             "figures": [f.data() for f in self.figures],
             "artefacts": [a.data() for a in self.artefacts],
             "fix": self.fix,
+            "because": self.because.value if self.because else None,
         }
 
 

@@ -5,14 +5,16 @@
 Reads one JSON object from standard input and prints one: ``{"answers": [["hex bytes of a token", ...], ...],
 "logprobs": [[...], ...], "version"}``. A prompt is token ids, or a list of chat messages for the model's own template.
 Tokens are told by their bytes, as our own tokenizer spells them, which is what a served answer's logprobs hold. The token
-that ends an answer is no part of it. Exit code 3: transformers (or peft) is not installed.
+that ends an answer is no part of it. Exit code 3: stderr names the packages that are not installed.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -71,18 +73,12 @@ def main() -> int:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--adapter", type=Path)
     args = parser.parse_args()
-    try:
-        import torch  # noqa: F401 - transformers can be imported without it, and can compute nothing then
-        import transformers
-
-        version = f"transformers {transformers.__version__}"
-        if args.adapter:
-            import peft
-
-            version += f", peft {peft.__version__}"
-    except ImportError as error:
-        print(error, file=sys.stderr)
+    needs = ["torch", "transformers", *(["peft"] if args.adapter else [])]
+    missing = [name for name in needs if importlib.util.find_spec(name) is None]
+    if missing:
+        print(*missing, file=sys.stderr)
         return 3
+    version = ", ".join(f"{name} {metadata.version(name)}" for name in needs[1:])
     asked = json.load(sys.stdin)
     answers, logprobs = reference_answers(args.model, asked["prompts"], int(asked["max_tokens"]), args.adapter)
     print(json.dumps({"answers": answers, "logprobs": logprobs, "version": version}))

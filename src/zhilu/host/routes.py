@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict
 from zhilu import __version__
 from zhilu.context import Context, context_of
 from zhilu.errors import ForbiddenError
+from zhilu.host.setting_checks import change_setting as store_checked
 from zhilu.messages import T, current_lang
 from zhilu.models.chosen import default_model
-from zhilu.settings import NAMES_CODE, describe_settings, store_setting, unset_setting
+from zhilu.settings import NAMES_CODE, describe_settings, unset_setting
 
 __all__ = ["router"]
 
@@ -117,8 +118,7 @@ def change_setting(key: str, body: SettingIn, request: Request) -> list[SettingO
             param=key,
             fix=f"zhilu settings set {key} {body.value}",
         )
-    store_setting(context.home, key, body.value)
-    context.reload_settings()
+    store_checked(context, key, body.value)
     return _described(context)
 
 

@@ -7,8 +7,9 @@ import click
 from zhilu.cli_support import echo_json, json_option, pass_context_obj, table
 from zhilu.context import Context
 from zhilu.errors import SettingsError, nearest
+from zhilu.host.setting_checks import change_setting
 from zhilu.messages import T
-from zhilu.settings import Settings, describe_settings, store_setting, unset_setting
+from zhilu.settings import Settings, describe_settings, unset_setting
 
 __all__ = ["settings"]
 
@@ -61,8 +62,7 @@ def get_setting(context: Context, key: str, as_json: bool) -> None:
 @pass_context_obj
 def set_setting(context: Context, key: str, value: str, as_json: bool) -> None:
     """Write one value to the settings file. 把一个取值写入设置文件。"""
-    store_setting(context.home, key, value)
-    context.reload_settings()
+    change_setting(context, key, value)
     row = next(r for r in describe_settings(context.settings) if r["key"] == key)
     if as_json:
         echo_json(row)

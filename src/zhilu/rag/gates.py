@@ -13,7 +13,7 @@ import numpy as np
 
 from zhilu.context import Context
 from zhilu.errors import ZhiluError
-from zhilu.gate import Artefact, Figure, Gate, Verdict
+from zhilu.gate import Artefact, Because, Figure, Gate, Verdict
 from zhilu.messages import T
 from zhilu.rag.index.embedding import NONE, TextEmbedder, embedder_of
 from zhilu.rag.kb import KnowledgeBase
@@ -90,7 +90,7 @@ def check_embedder(context: Context) -> Verdict:
                 "Your knowledge base was made without an embedder; passages are found by their words alone.",
                 "你的知识库没有使用向量模型，只按词检索。",
             )
-            return Verdict.cannot_run_here(why, fix="zhilu kb create NAME")
+            return Verdict.cannot_run_here(why, fix="zhilu kb create NAME", because=Because.SETTING)
         right = paraphrase_beats_strangers(embedder, PARAPHRASES[lang])
         nearest = nearest_is_paraphrase(embedder, PARAPHRASES[lang])
         seconds = time.perf_counter() - started
@@ -124,11 +124,12 @@ def check_embedder(context: Context) -> Verdict:
     if claims:
         return Verdict.failed(T(f"{en}, below {_PASS:.0%}.", f"{zh}，低于 {_PASS:.0%}。"), *figures)
     why = T(
-        f"{en}. It does not claim to know paraphrases in {lang}, and no embedder here does: passages are found mostly by their "
-        "words there (recall@5 0.98 on CMRC), and what is said in other words may be missed.",
-        f"{zh}。它不声称懂 {lang} 的同义句，这里也没有懂的模型：在 {lang} 上主要按词检索（CMRC 上 recall@5 为 0.98），换了说法的内容可能找不到。",
+        f"It ran and missed. {en}. It does not claim to know paraphrases in {lang}, and no embedder here does: passages are "
+        "found mostly by their words there (recall@5 0.98 on CMRC), and what is said in other words may be missed.",
+        f"已运行，未达标。{zh}。它不声称懂 {lang} 的同义句，这里也没有懂的模型：在 {lang} 上主要按词检索"
+        "（CMRC 上 recall@5 为 0.98），换了说法的内容可能找不到。",
     )
-    return Verdict.cannot_run_here(why, *figures)
+    return Verdict.cannot_run_here(why, *figures, because=Because.MISSED)
 
 
 def check_vector_store(context: Context) -> Verdict:

@@ -57,7 +57,7 @@ def _only(stages: list[dict[str, Any]], word: str) -> list[dict[str, Any]]:
 
 
 def _show_stage(stage: dict[str, Any], *, in_full: bool) -> None:
-    from zhilu.roadmap.report import LATER, STATUS_WORDS
+    from zhilu.roadmap.report import LATER, words_of
 
     title = T.of(stage["title"]).say()
     click.echo()
@@ -67,7 +67,7 @@ def _show_stage(stage: dict[str, Any], *, in_full: bool) -> None:
     if in_full:
         click.echo(click.style("   " + T.of(stage["tools"]).say(), dim=True))
     for task in stage["tasks"]:
-        word = STATUS_WORDS[task["status"]].say() if task["has_gate"] else LATER.say()
+        word = words_of(task["status"], task["because"]).say() if task["has_gate"] else LATER.say()
         mark = click.style(MARKS[task["status"]], fg=COLOURS[task["status"]], bold=True)
         click.echo(
             f" {mark} {task['id']}  {T.of(task['title']).say()}  "
@@ -95,12 +95,15 @@ def _show_guide(task: dict[str, Any]) -> None:
 def _show_summary(state: dict[str, Any]) -> None:
     click.echo(
         T(
-            f"{state['passed']} of {state['checkable']} gates passed ({state['total']} tasks in all).",
-            f"已通过 {state['passed']}/{state['checkable']} 个关卡（共 {state['total']} 个任务）。",
+            f"{state['passed']} of {state['checkable']} gates passed.",
+            f"已通过 {state['passed']}/{state['checkable']} 个关卡。",
         ).say()
     )
     if state["next"]:
-        click.echo(T("Next: ", "下一步：").say() + f"zhilu learn {state['next']}   zhilu check {state['next']}")
+        why = T.of(state["next_why"]).say()
+        click.echo(
+            T("Next: ", "下一步：").say() + f"zhilu learn {state['next']}   zhilu check {state['next']}   ({why})"
+        )
     else:
         click.echo(T("Everything that can be checked here has passed.", "这里能检查的都已通过。").say())
 
@@ -185,9 +188,11 @@ class _Progress:
         self.counts[status] = self.counts.get(status, 0) + 1
         if self.quiet:
             return
-        from zhilu.roadmap.report import STATUS_WORDS
+        from zhilu.roadmap.report import words_of
 
-        word = click.style(f"{MARKS[status]} {STATUS_WORDS[status].say()}", fg=COLOURS[status], bold=True)
+        verdict = evidence.verdict
+        said = words_of(status, verdict.because.value if verdict.because else None).say()
+        word = click.style(f"{MARKS[status]} {said}", fg=COLOURS[status], bold=True)
         click.echo(f"{evidence.task} {word}  {evidence.verdict.why.say()}")
         for figure in evidence.verdict.figures:
             click.echo(f"      {figure.name.say()}: {figure.value} {figure.unit}".rstrip())

@@ -1,7 +1,8 @@
 """The evidence of gates: one JSON file a run, ``<home>/evidence/<task>/<time>.json``, written once and never again.
 
     {"schema_version": 1, "task": "4.3", "checked_at": "2026-11-23T20:15:02.123456Z", "seconds": 3.2,
-     "verdict": {"status", "why", "figures": [{"name", "value", "unit"}], "artefacts": [{"name", "sha256", "size"}], "fix"},
+     "verdict": {"status", "why", "figures": [{"name", "value", "unit"}], "artefacts": [{"name", "sha256", "size"}], "fix",
+                 "because"},
      "versions": {"zhilu": "0.1.0", "python": "3.12.4", ...}, "machine": {...}}
 
 Texts are ``{"en", "zh"}``. A later schema reads the older ones; an unreadable file is skipped, never mended.
@@ -24,7 +25,7 @@ from typing import Any
 
 from zhilu import __version__
 from zhilu.errors import InputError, mask_passwords
-from zhilu.gate import Artefact, Figure, Status, Verdict
+from zhilu.gate import Artefact, Because, Figure, Status, Verdict
 from zhilu.home import Home
 from zhilu.messages import T
 
@@ -77,6 +78,7 @@ class Evidence:
                 [Figure(T.of(f["name"]), f["value"], f["unit"]) for f in verdict["figures"]],
                 [Artefact(a["name"], a["sha256"], a["size"]) for a in verdict["artefacts"]],
                 verdict["fix"],
+                Because(verdict["because"]) if verdict.get("because") else None,  # older evidence does not say
             ),
             versions=dict(data["versions"]),
             machine=dict(data["machine"]),

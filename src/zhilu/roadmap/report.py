@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from zhilu.context import Context
-from zhilu.gate import Gate, Status
+from zhilu.gate import Because, Gate, Status
 from zhilu.messages import T, current_lang
 from zhilu.roadmap.evidence import SCHEMA_VERSION, EvidenceStore, now, versions
 from zhilu.roadmap.running import machine
 from zhilu.roadmap.stages import AT_THE_END, TASKS
 from zhilu.roadmap.state import UNCHECKED, roadmap_state
 
-__all__ = ["STATUS_WORDS", "render_html", "report_data"]
+__all__ = ["STATUS_WORDS", "render_html", "report_data", "words_of"]
 
 STATUS_WORDS: dict[str, T] = {
     Status.PASSED.value: T("passed", "通过"),
@@ -26,7 +26,18 @@ STATUS_WORDS: dict[str, T] = {
     Status.CANNOT_RUN_HERE.value: T("cannot run here", "本机无法运行"),
     UNCHECKED: T("not checked", "未检查"),
 }
+# What "cannot run here" means where it is not the machine that forbids it.
+REASON_WORDS: dict[str, T] = {
+    Because.COMPONENT.value: T("not installed", "未安装"),
+    Because.SETTING.value: T("not as it is set up", "当前设置下无法运行"),
+    Because.MISSED.value: T("ran, and missed the bar", "已运行，未达标"),
+}
 LATER = T("later version", "以后的版本")
+
+
+def words_of(status: str, because: str | None) -> T:
+    """A verdict in words; older evidence does not say because of what."""
+    return REASON_WORDS.get(because or "", STATUS_WORDS[status])
 
 
 def report_data(
@@ -77,7 +88,7 @@ def render_html(report: Mapping[str, Any], lang: str | None = None) -> str:
     return environment.get_template("report.html.j2").render(
         report=report,
         lang=lang or current_lang(),
-        words={name: word.data() for name, word in {**STATUS_WORDS, "later": LATER}.items()},
+        words={name: word.data() for name, word in {**STATUS_WORDS, **REASON_WORDS, "later": LATER}.items()},
         at_the_end=AT_THE_END.data(),
         gib=1 << 30,
     )

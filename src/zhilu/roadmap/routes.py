@@ -27,6 +27,9 @@ router = APIRouter(prefix="/zhilu/v1", tags=["roadmap"])
 TaskStatus = Literal["passed", "failed", "not_yet", "cannot_run_here", "unchecked"]
 
 
+Reason = Literal["machine", "component", "setting", "missed"]
+
+
 class FigureOut(BaseModel):
     name: Text
     value: float | int | str
@@ -48,6 +51,7 @@ class TaskOut(BaseModel):
     seconds: float | None
     why: Text | None
     fix: str | None
+    because: Reason | None
     figures: list[FigureOut]
 
 
@@ -58,14 +62,18 @@ class StageOut(BaseModel):
     tools: Text
     also: Text | None
     optional: bool
+    passed: int
+    checkable: int
     tasks: list[TaskOut]
 
 
 class RoadmapOut(BaseModel):
-    """``next`` is the task to do next; ``checkable`` counts the tasks that have a gate in this version."""
+    """``next`` is the task to do next and ``next_why`` the reason; ``checkable`` counts the tasks that have a gate in this
+    version, here and in each stage."""
 
     stages: list[StageOut]
     next: str | None
+    next_why: Text
     passed: int
     checkable: int
     total: int
@@ -83,6 +91,7 @@ class VerdictOut(BaseModel):
     figures: list[FigureOut]
     artefacts: list[ArtefactOut]
     fix: str | None
+    because: Reason | None
 
 
 class EvidenceOut(BaseModel):

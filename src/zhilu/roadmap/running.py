@@ -9,7 +9,7 @@ from typing import Any
 
 from zhilu.context import Context
 from zhilu.errors import CancelledByUser, InputError, MissingComponentError, ZhiluError, nearest
-from zhilu.gate import Gate, Verdict
+from zhilu.gate import Because, Gate, Verdict
 from zhilu.messages import T
 from zhilu.registry import Registry
 from zhilu.roadmap.evidence import Evidence, EvidenceStore, now, versions
@@ -98,7 +98,7 @@ def run_gate(context: Context, gate: Gate) -> Evidence:
     except CancelledByUser:
         raise
     except MissingComponentError as error:
-        verdict = Verdict.cannot_run_here(error.message, fix=error.fix)
+        verdict = Verdict.cannot_run_here(error.message, fix=error.fix, because=Because.COMPONENT)
     except ZhiluError as error:
         verdict = Verdict.failed(error.message, fix=error.fix)
     except Exception as error:

@@ -20,7 +20,7 @@ from typing import Any
 from zhilu.client import connect
 from zhilu.context import Context
 from zhilu.errors import ZhiluError
-from zhilu.gate import Artefact, Figure, Gate, Verdict
+from zhilu.gate import Artefact, Because, Figure, Gate, Verdict
 from zhilu.messages import T
 from zhilu.models.chosen import default_model
 from zhilu.serving.proofs.client_tools import Java, Missing, Node, Runtime, samples_folder
@@ -56,6 +56,7 @@ def check_clients(context: Context, *, find: tuple[Find, ...] = (Node.find, Java
                 f"模型运行在 {context.settings.base_url}，那里的日志我们读不到。",
             ),
             fix="zhilu settings unset base_url",
+            because=Because.SETTING,
         )
     folder = samples_folder()
     found = [look(context) for look in find]
@@ -73,7 +74,10 @@ def check_clients(context: Context, *, find: tuple[Find, ...] = (Node.find, Java
         ]
     if missing:
         return Verdict.cannot_run_here(
-            T(" ".join(m.why.en for m in missing), "".join(m.why.zh for m in missing)), *figures, fix=missing[0].fix
+            T(" ".join(m.why.en for m in missing), "".join(m.why.zh for m in missing)),
+            *figures,
+            fix=missing[0].fix,
+            because=Because.COMPONENT,
         )
     names = " and ".join(f"{r.title} {r.version}" for r in there), "和".join(f"{r.title} {r.version}" for r in there)
     files = [folder / runtime.name / sample.file for runtime in there for sample in _SAMPLES[runtime.name]]

@@ -12,7 +12,7 @@ from typing import TypeVar
 from zhilu.client import connect
 from zhilu.context import Context
 from zhilu.errors import ZhiluError
-from zhilu.gate import Artefact, Figure, Gate, Verdict
+from zhilu.gate import Artefact, Because, Figure, Gate, Verdict
 from zhilu.messages import T
 from zhilu.models.chosen import default_model
 from zhilu.serving.proofs.greedy import MAX_TOKENS, PROMPTS, greedy_chats, reference_of
@@ -120,6 +120,7 @@ def _files_elsewhere(url: str) -> Verdict:
             f"模型运行在 {url}，本机没有它的文件，无法对照。",
         ),
         fix="zhilu settings unset base_url",
+        because=Because.SETTING,
     )
 
 

@@ -43,6 +43,31 @@ def test_an_unknown_setting_and_a_bad_value_are_400_in_both_languages(client: Te
     assert client.put("/zhilu/v1/settings/port", json={"value": 99999}).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("key", "wrong", "meant"),
+    [
+        ("model", "zhilu-nona", "zhilu-nano"),
+        ("engine", "lamacpp", "llamacpp"),
+        ("embedder", "zhilu-embd", "zhilu-embed"),
+    ],
+)
+def test_a_setting_that_names_what_does_not_exist_is_refused_with_the_nearest_name(
+    client: TestClient, key: str, wrong: str, meant: str
+) -> None:
+    answer = client.put(f"/zhilu/v1/settings/{key}", json={"value": wrong})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, key)
+    assert repr(wrong) in error["messages"]["zh"] and repr(meant) in error["messages"]["en"]
+    rows = {row["key"]: row for row in client.get("/zhilu/v1/settings").json()}
+    assert rows[key]["source"] == "default"
+    assert client.put(f"/zhilu/v1/settings/{key}", json={"value": meant}).status_code == 200
+
+
+def test_another_servers_models_are_not_ours_to_know(client: TestClient) -> None:
+    assert client.put("/zhilu/v1/settings/base_url", json={"value": "http://127.0.0.1:9/v1"}).status_code == 200
+    assert client.put("/zhilu/v1/settings/model", json={"value": "gpt-of-theirs"}).status_code == 200
+
+
 def test_an_unknown_field_is_named(client: TestClient) -> None:
     answer = client.put("/zhilu/v1/settings/port", json={"value": 7, "vlaue": 8})
     assert answer.status_code == 400

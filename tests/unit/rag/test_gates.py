@@ -11,7 +11,7 @@ import pytest
 
 from zhilu.client import ModelClient
 from zhilu.context import Context
-from zhilu.gate import Status
+from zhilu.gate import Because, Status
 from zhilu.rag import gates
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.questions import questions_of
@@ -48,6 +48,7 @@ def test_minilm_passes_in_english_and_not_in_chinese(context: Context, fill: Cal
     fill({"handbook.md": DOCS["handbook.md"]}, embedder="minilm")
     verdict = gates.check_embedder(context)
     assert verdict.status is Status.CANNOT_RUN_HERE and "zh" in verdict.why.en
+    assert verdict.because is Because.MISSED and verdict.why.en.startswith("It ran and missed")
     # Another processor rounds otherwise, and a few of the pairs are nearly ties.
     shares = sorted(f.value for f in verdict.figures if f.unit == "%")
     assert shares == pytest.approx([35.0, 82.8, 100.0, 100.0], abs=5)

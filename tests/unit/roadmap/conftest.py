@@ -37,7 +37,13 @@ def not_yet(_: Context) -> Verdict:
 
 
 def impossible(_: Context) -> Verdict:
-    raise MissingComponentError(T("No GPU.", "没有显卡。"), fix="buy one")
+    return Verdict.cannot_run_here(T("No GPU.", "没有显卡。"), fix="buy one")
+
+
+def missing(_: Context) -> Verdict:
+    raise MissingComponentError(
+        T("transformers is not installed.", "没有安装 transformers。"), fix="pip install transformers"
+    )
 
 
 def raising(_: Context) -> Verdict:

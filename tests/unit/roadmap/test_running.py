@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from zhilu.context import Context
@@ -12,6 +14,8 @@ from zhilu.roadmap.evidence import EvidenceStore
 from zhilu.roadmap.running import find_gates, resolve_tasks, run_gates
 from zhilu.roadmap.stages import TASKS
 from zhilu.roadmap.state import roadmap_state
+
+from .conftest import failing, missing, not_yet, passing
 
 
 def statuses(context: Context, gates: dict[str, Gate]) -> dict[str, str]:
@@ -99,6 +103,37 @@ def test_the_state_shows_verdicts_and_the_next_step(context: Context, gates: dic
     assert tasks["0.4"]["fix"] == "zhilu kb create mine"
     assert tasks["6.6"]["has_gate"] is False and "later version" in tasks["6.6"]["guide"]["en"]
     assert state["next"] == "0.2" and state["passed"] == 1
+
+
+def test_the_next_step_is_what_was_not_checked_then_what_failed_then_what_waits(context: Context) -> None:
+    def gate(task: str, run: Callable[[Context], Verdict]) -> Gate:
+        return Gate(task, T("a gate", "一个关卡"), run)
+
+    runs = {"0.1": passing, "0.2": not_yet, "0.3": missing, "0.4": failing}
+    some = {task: gate(task, run) for task, run in runs.items()}
+    seen = []
+    for task in ("0.1", "0.2", "0.3", "0.4"):
+        run_gates(context, [task], gates=some)
+        state = roadmap_state(context, some)
+        seen.append((state["next"], state["next_why"]["en"].split(";")[-1].strip()))
+    never = "the first that was not checked yet"
+    # "Not yet" and "not installed" do not hold up what comes after them; what failed comes before what waits.
+    assert seen == [("0.2", never), ("0.3", never), ("0.4", never), ("0.4", "this one failed")]
+    some["0.4"] = gate("0.4", passing)
+    run_gates(context, ["0.4"], gates=some)
+    assert roadmap_state(context, some)["next"] == "0.2"
+    some["0.2"] = gate("0.2", passing)
+    run_gates(context, ["0.2"], gates=some)
+    state = roadmap_state(context, some)
+    assert state["next"] == "0.3"  # a component that can be installed is a step, no limit of the machine
+    lacking = state["stages"][0]["tasks"][2]
+    assert (lacking["status"], lacking["because"]) == ("cannot_run_here", "component")
+    assert lacking["fix"] == "pip install transformers"
+    assert (
+        (state["stages"][0]["passed"], state["stages"][0]["checkable"])
+        == (state["passed"], state["checkable"])
+        == (3, 4)
+    )
 
 
 def test_what_the_hardware_forbids_holds_nobody_up(context: Context, gates: dict[str, Gate]) -> None:

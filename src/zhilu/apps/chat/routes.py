@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from typing import cast
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from zhilu.apps.chat.running import RunningTurn, RunningTurns
 from zhilu.apps.chat.store import Conversation, ConversationStore, Summary
 from zhilu.apps.chat.turn import run_turn
 from zhilu.client import connect
-from zhilu.context import context_of
-from zhilu.errors import error_body
-from zhilu.events import HEADERS, MEDIA_TYPE, frame
-from zhilu.logs import as_error
+from zhilu.context import Context, context_of
+from zhilu.events import HEADERS, MEDIA_TYPE, Event
 
 __all__ = ["lifespan", "router"]
 
@@ -26,7 +27,9 @@ router = APIRouter(prefix="/zhilu/v1/conversations", tags=["chat"])
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     if not app.state.ephemeral:  # a gateway that lives beside another must not touch that one's turns
         ConversationStore(app.state.context).close_interrupted()
+    app.state.turns = RunningTurns(app.state.context)
     yield
+    await app.state.turns.close()
 
 
 class NewConversation(BaseModel):
@@ -57,12 +60,14 @@ class SamplingParams(BaseModel):
 
 
 class Turn(BaseModel):
-    """``content`` null answers the user message ``parent_id`` again."""
+    """``content`` null answers the user message ``parent_id`` again. ``keep`` lets the answer go on without its reader:
+    ``GET …/turn`` follows it then, ``DELETE …/turn`` stops it; without it, disconnecting does."""
 
     model_config = ConfigDict(extra="forbid")
     parent_id: str | None = None
     content: str | None = Field(None, max_length=400_000)
     params: SamplingParams = SamplingParams()
+    keep: bool = False
 
 
 @router.get("")
@@ -86,27 +91,58 @@ def change_conversation(conversation_id: str, body: ConversationChanges, request
 
 
 @router.delete("/{conversation_id}", status_code=204)
-def delete_conversation(conversation_id: str, request: Request) -> None:
-    ConversationStore(context_of(request)).delete(conversation_id)
+async def delete_conversation(conversation_id: str, request: Request) -> None:
+    await _turns(request).stop(conversation_id)
+    await asyncio.to_thread(ConversationStore(context_of(request)).delete, conversation_id)
 
 
 @router.post("/{conversation_id}/turn", response_class=StreamingResponse)
 async def turn(conversation_id: str, body: Turn, request: Request) -> StreamingResponse:
-    """Server-sent events ``start | retrieved | delta | done | error``; disconnecting stops the model."""
+    """Server-sent events ``start | retrieved | delta | done | error``; disconnecting stops the model unless ``keep``."""
     context = context_of(request)
-    ConversationStore(context).get(conversation_id)  # a 404 must come before the stream begins
+    await asyncio.to_thread(ConversationStore(context).get, conversation_id)  # a 404 must come before the stream begins
+    running = _turns(request).start(conversation_id, _events(context, conversation_id, body))
+    return _streamed(running, keep=body.keep)
+
+
+@router.get("/{conversation_id}/turn", response_class=StreamingResponse)
+async def follow_turn(conversation_id: str, request: Request) -> StreamingResponse:
+    """The answer on its way, from its ``start``, as ``POST`` streams it; no event at all where none is."""
+    await asyncio.to_thread(ConversationStore(context_of(request)).get, conversation_id)
+    return _streamed(_turns(request).of(conversation_id), keep=True)
+
+
+@router.delete("/{conversation_id}/turn", status_code=204)
+async def stop_turn(conversation_id: str, request: Request) -> None:
+    """Stop the answer on its way, if there is one; what came of it is kept, marked ``stopped``."""
+    await asyncio.to_thread(ConversationStore(context_of(request)).get, conversation_id)
+    await _turns(request).stop(conversation_id)
+
+
+def _turns(request: Request) -> RunningTurns:
+    return cast(RunningTurns, request.app.state.turns)
+
+
+async def _events(context: Context, conversation_id: str, body: Turn) -> AsyncGenerator[Event, None]:
     params = body.params.model_dump(exclude_none=True)
+    async with connect(context) as client:
+        events = run_turn(
+            context, client, conversation_id, parent_id=body.parent_id, content=body.content, params=params
+        )
+        async with aclosing(events):
+            async for event in events:
+                yield event
 
-    async def events() -> AsyncIterator[bytes]:
+
+def _streamed(running: RunningTurn | None, *, keep: bool) -> StreamingResponse:
+    async def lines() -> AsyncIterator[bytes]:
+        if running is None:
+            return
         try:
-            async with connect(context) as client:
-                turn_events = run_turn(
-                    context, client, conversation_id, parent_id=body.parent_id, content=body.content, params=params
-                )
-                async with aclosing(turn_events):
-                    async for event in turn_events:
-                        yield event.frame()
-        except Exception as error:  # whatever it is: a stream that has begun ends with an event
-            yield frame({**error_body(as_error(error)), "assistant": None}, "error")
+            async for event in running.follow():
+                yield event.frame()
+        finally:
+            if not keep:
+                running.stop()
 
-    return StreamingResponse(events(), media_type=MEDIA_TYPE, headers=HEADERS)
+    return StreamingResponse(lines(), media_type=MEDIA_TYPE, headers=HEADERS)

@@ -24,7 +24,8 @@ TITLE_CHARACTERS = 40
 
 
 class Message(BaseModel):
-    """One message. ``status`` is ``streaming`` only while a turn is in progress in this process."""
+    """One message. ``status`` is ``streaming`` only while a turn is in progress in this process; ``finish_reason`` is the
+    model's, or ``interrupted`` where the server ended in the middle of the answer."""
 
     id: str
     parent_id: str | None
@@ -167,11 +168,15 @@ class ConversationStore:
             return _message(row)
 
     def close_interrupted(self) -> int:
-        """Mark answers that a killed process left unfinished as stopped; returns how many there were."""
+        """Mark answers that a killed process left unfinished as stopped, by an interruption; returns how many there were."""
         with self._database.session() as session:
             ids = list(session.scalars(select(MessageRow.id).where(MessageRow.status == "streaming")))
             if ids:
-                session.execute(update(MessageRow).where(MessageRow.id.in_(ids)).values(status="stopped"))
+                session.execute(
+                    update(MessageRow)
+                    .where(MessageRow.id.in_(ids))
+                    .values(status="stopped", finish_reason="interrupted")
+                )
             return len(ids)
 
 

@@ -11,8 +11,9 @@ from typing import Any
 from zhilu.apps.chat.store import ConversationStore, Message, branch
 from zhilu.client import ModelClient
 from zhilu.context import Context
-from zhilu.errors import InputError, ZhiluError, error_body
+from zhilu.errors import InputError, error_body
 from zhilu.events import Event
+from zhilu.logs import as_error
 from zhilu.messages import T
 from zhilu.models.chosen import default_model
 from zhilu.prompts import chat_messages
@@ -65,8 +66,8 @@ async def run_turn(
                 store.save_answer(assistant.id, content=answer.text)
                 saved_at = time.monotonic()
         status = "complete"
-    except ZhiluError as problem:
-        status, error = "error", error_body(problem)["error"]
+    except Exception as problem:  # whatever it is, the answer says so: it was not the person who stopped it
+        status, error = "error", error_body(as_error(problem, conversation=conversation_id))["error"]
     finally:
         final = store.save_answer(assistant.id, content=answer.text, status=status, error=error, **answer.fields)
     if error is not None:

@@ -97,7 +97,7 @@ def _absent(runner: Machine, subject: Subject, has_gpu: bool, system: str) -> Fi
             "没有它指路也能回答；0.4 关与第 2 阶段会用到。它固定了自己的 PyTorch 版本，所以装在独立环境里"
             + ("。" if has_gpu else "。没有显卡时装 CPU 版（下载约 1.5 GB，启动约 40 秒）。"),
         ),
-        install_commands(subject.home, has_gpu=has_gpu),
+        ("zhilu engine install vllm",),
         DOCS,
     )
 

@@ -18,7 +18,7 @@ from zhilu.registry import Registry
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["DEFAULT", "Embedder", "Kind", "embedder_names", "load_embedder"]
+__all__ = ["DEFAULT", "Embedder", "Kind", "embedder_names", "find_embedder", "load_embedder"]
 
 DEFAULT = "bilingual"
 _ALONE = "zhilu-embed"  # where MiniLM, which the default takes for English, is not installed
@@ -51,6 +51,14 @@ def load_embedder(name: str, context: Context) -> Embedder:
         if key not in _loaded:
             _loaded[key] = _registry().get(name)(context)
         return _loaded[key]
+
+
+def find_embedder(name: str) -> Callable[[Context], Embedder]:
+    """
+    Raises:
+        NotFoundError: no such embedder; names the nearest.
+    """
+    return _registry().get(name)
 
 
 def _registry() -> Registry[Callable[[Context], Embedder]]:

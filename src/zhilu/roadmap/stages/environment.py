@@ -82,11 +82,12 @@ ENVIRONMENT = Stage(
                 "vLLM 是企业部署模型最常用的引擎。它固定了自己的 PyTorch 版本，所以要放在独立环境里。",
             ),
             T(
-                "`zhilu doctor` gives the two commands that make its environment under the data "
-                "home. The gate then starts it with the embedded model and asks one question.",
-                "`zhilu doctor` 会给出两条命令，在数据目录下为它建好环境。关卡随后用内置模型启动它并问一个问题。",
+                "`zhilu engine install vllm` makes its environment under the data home: the CUDA build where a GPU answers, "
+                "else the CPU build. The gate then starts it with the embedded model and asks one question.",
+                "`zhilu engine install vllm` 会在数据目录下为它建好环境：有显卡时装 CUDA 版，否则装 CPU 版。"
+                "关卡随后用内置模型启动它并问一个问题。",
             ),
-            "zhilu doctor",
+            "zhilu engine install vllm",
         ),
         Task(
             "0.5",

@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from zhilu.context import Context
 from zhilu.errors import InputError, MissingComponentError, UnsupportedError, ZhiluError
 from zhilu.messages import T
 from zhilu.registry import Registry
 from zhilu.serving.facts import EngineFacts, EngineKind, LaunchOptions, ServedModel
 
-__all__ = ["choose_engine", "engine_registry"]
+__all__ = ["check_setting", "choose_engine", "engine_registry"]
 
 
 def engine_registry() -> Registry[EngineKind]:
     """All engines that are registered, ours and those of other packages."""
     return Registry.from_entry_points("zhilu.engines", T("engine", "引擎"))
+
+
+def check_setting(context: Context, name: str) -> None:
+    """What the setting ``engine`` may name.
+
+    Raises:
+        NotFoundError: no such engine; names the nearest.
+    """
+    if name != "auto":
+        engine_registry().get(name)
 
 
 def choose_engine(

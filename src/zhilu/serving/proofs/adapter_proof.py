@@ -18,7 +18,7 @@ import httpx
 from zhilu.client import ModelClient
 from zhilu.context import Context
 from zhilu.errors import InputError, ZhiluError
-from zhilu.gate import Artefact, Figure, Verdict
+from zhilu.gate import Artefact, Because, Figure, Verdict
 from zhilu.messages import T
 from zhilu.models.chosen import default_model
 from zhilu.serving.proofs.greedy import MAX_TOKENS, PROMPTS, GreedyAnswer, greedy_chats, reference_of
@@ -47,6 +47,7 @@ def prove_adapter(context: Context, url: str, folder: Path) -> Verdict:
                     f"模型 {name!r} 的引擎不能加载适配器：{error.message.zh}",
                 ),
                 fix="zhilu engine list",
+                because=Because.SETTING,
             )
         try:
             return _compare(url, name, folder, PROOF, made, key)

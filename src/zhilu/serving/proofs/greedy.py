@@ -12,9 +12,9 @@ from typing import Any
 
 from zhilu.client import ModelClient
 from zhilu.errors import InputError, NotFoundError
-from zhilu.gate import Verdict
+from zhilu.gate import Because, Verdict
 from zhilu.messages import T
-from zhilu.setup.require import INSTALL_TORCH, has_torch
+from zhilu.setup.require import INSTALL_TORCH
 
 __all__ = ["MAX_TOKENS", "PROMPTS", "GreedyAnswer", "greedy_chats", "reference_of"]
 
@@ -101,6 +101,20 @@ async def _greedy(client: ModelClient, model: str, messages: list[dict[str, Any]
     return await ask()
 
 
+def _no_reference(missing: list[str]) -> Verdict:
+    """What is not installed, by name. PyTorch has builds to choose from, and a command of its own."""
+    names = ", ".join(missing)
+    plain = f"{sys.executable} -m pip install {' '.join(missing)}"
+    return Verdict.cannot_run_here(
+        T(
+            f"It compares with the reference implementation, which is not complete here: {names} not installed.",
+            f"它要与参考实现对照，而本机还没有安装 {names}。",
+        ),
+        fix=INSTALL_TORCH if "torch" in missing else plain,
+        because=Because.COMPONENT,
+    )
+
+
 def reference_of(
     folder: Path, prompts: list[list[Any]], max_tokens: int, adapter: Path | None = None
 ) -> dict[str, Any] | Verdict:
@@ -114,19 +128,7 @@ def reference_of(
     asked = json.dumps({"prompts": prompts, "max_tokens": max_tokens})
     done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=900, check=False)
     if done.returncode == 3:
-        if not has_torch():
-            return Verdict.cannot_run_here(
-                T(
-                    "The reference implementation, transformers, needs PyTorch, which is not installed yet.",
-                    "参考实现 transformers 需要 PyTorch，而它还没有安装。",
-                ),
-                fix=INSTALL_TORCH,
-            )
-        need = "transformers, peft" if adapter else "transformers"
-        return Verdict.cannot_run_here(
-            T(f"The reference implementation, {need}, is not installed here.", f"本机没有安装参考实现 {need}。"),
-            fix=f"{sys.executable} -m pip install {need.replace(',', '')}",
-        )
+        return _no_reference(done.stderr.splitlines()[-1].split())
     if done.returncode != 0:
         last = "\n".join(done.stderr.splitlines()[-5:])
         return Verdict.failed(
