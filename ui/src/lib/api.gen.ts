@@ -151,14 +151,22 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Follow Turn
+         * @description The answer on its way, from its ``start``, as ``POST`` streams it; no event at all where none is.
+         */
+        get: operations["follow_turn_zhilu_v1_conversations__conversation_id__turn_get"];
         put?: never;
         /**
          * Turn
-         * @description Server-sent events ``start | retrieved | delta | done | error``; disconnecting stops the model.
+         * @description Server-sent events ``start | retrieved | delta | done | error``; disconnecting stops the model unless ``keep``.
          */
         post: operations["turn_zhilu_v1_conversations__conversation_id__turn_post"];
-        delete?: never;
+        /**
+         * Stop Turn
+         * @description Stop the answer on its way, if there is one; what came of it is kept, marked ``stopped``.
+         */
+        delete: operations["stop_turn_zhilu_v1_conversations__conversation_id__turn_delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2162,7 +2170,8 @@ export interface components {
         };
         /**
          * Message
-         * @description One message. ``status`` is ``streaming`` only while a turn is in progress in this process.
+         * @description One message. ``status`` is ``streaming`` only while a turn is in progress in this process; ``finish_reason`` is the
+         *     model's, or ``interrupted`` where the server ended in the middle of the answer.
          */
         Message: {
             /** Id */
@@ -2556,13 +2565,19 @@ export interface components {
         };
         /**
          * RoadmapOut
-         * @description ``next`` is the task to do next; ``checkable`` counts the tasks that have a gate in this version.
+         * @description ``next`` is the task to do next and ``next_why`` the reason; ``checkable`` counts the tasks that have a gate in this
+         *     version, here and in each stage.
          */
         RoadmapOut: {
             /** Stages */
             stages: components["schemas"]["StageOut"][];
             /** Next */
             next: string | null;
+            /** Next Why */
+            next_why: {
+                en: string;
+                zh: string;
+            };
             /** Passed */
             passed: number;
             /** Checkable */
@@ -2702,6 +2717,10 @@ export interface components {
             } | null;
             /** Optional */
             optional: boolean;
+            /** Passed */
+            passed: number;
+            /** Checkable */
+            checkable: number;
             /** Tasks */
             tasks: components["schemas"]["TaskOut"][];
         };
@@ -2821,6 +2840,8 @@ export interface components {
             } | null;
             /** Fix */
             fix: string | null;
+            /** Because */
+            because: ("machine" | "component" | "setting" | "missed") | null;
             /** Figures */
             figures: components["schemas"]["FigureOut"][];
         };
@@ -2895,10 +2916,13 @@ export interface components {
             artefacts: components["schemas"]["ArtefactOut"][];
             /** Fix */
             fix: string | null;
+            /** Because */
+            because: ("machine" | "component" | "setting" | "missed") | null;
         };
         /**
          * Turn
-         * @description ``content`` null answers the user message ``parent_id`` again.
+         * @description ``content`` null answers the user message ``parent_id`` again. ``keep`` lets the answer go on without its reader:
+         *     ``GET …/turn`` follows it then, ``DELETE …/turn`` stops it; without it, disconnecting does.
          */
         zhilu__apps__chat__routes__Turn: {
             /** Parent Id */
@@ -2907,6 +2931,11 @@ export interface components {
             content?: string | null;
             /** @default {} */
             params: components["schemas"]["SamplingParams"];
+            /**
+             * Keep
+             * @default false
+             */
+            keep: boolean;
         };
         /** Turn */
         zhilu__rag__routes__Turn: {
@@ -3251,6 +3280,35 @@ export interface operations {
             };
         };
     };
+    follow_turn_zhilu_v1_conversations__conversation_id__turn_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     turn_zhilu_v1_conversations__conversation_id__turn_post: {
         parameters: {
             query?: never;
@@ -3268,6 +3326,35 @@ export interface operations {
         responses: {
             /** @description Successful Response */
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    stop_turn_zhilu_v1_conversations__conversation_id__turn_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };

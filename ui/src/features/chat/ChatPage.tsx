@@ -18,7 +18,7 @@ import { Composer } from "./Composer";
 import { ConversationList } from "./ConversationList";
 import { useSampling } from "./sampling";
 import { Thread } from "./Thread";
-import { startTurn, stopTurn, useTurn, type Ask } from "./turns";
+import { followTurn, startTurn, stopTurn, useTurn, type Ask } from "./turns";
 import { Welcome } from "./Welcome";
 
 /** The conversation of the address, or a new one that is made with its first question. */
@@ -58,9 +58,7 @@ function Talk({ id }: { id: string | undefined }) {
   });
   const { data: conversation, error, refetch } = useConversation(id);
   const patch = usePatchConversation();
-  const turn = useTurn(id);
-
-  const running = turn?.running ?? false;
+  const { running, failed } = useTurn(id);
   const chosen = id === undefined ? fresh : conversation;
   const model = chosen?.model ?? status?.model.name ?? null;
   const path = conversation ? pathTo(conversation.messages, conversation.head_id) : [];
@@ -89,6 +87,12 @@ function Talk({ id }: { id: string | undefined }) {
     }
   };
 
+  // An answer is on its way that this page did not ask for, or no longer knows of: it was loaded again meanwhile.
+  const underWay = !running && conversation?.messages.some(({ status }) => status === "streaming");
+  useEffect(() => {
+    if (underWay && id !== undefined) void followTurn(queries, id);
+  }, [underWay, id, queries]);
+
   useEffect(() => {
     if (!running || id === undefined) return;
     const onKey = (event: KeyboardEvent) => {
@@ -111,7 +115,7 @@ function Talk({ id }: { id: string | undefined }) {
           conversation={conversation}
           path={path}
           running={running}
-          failed={turn?.failed ?? null}
+          failed={failed}
           onAsk={(what) => void ask(what)}
           onHead={(head_id) => patch.mutate({ id, change: { head_id } })}
         />

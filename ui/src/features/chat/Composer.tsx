@@ -4,11 +4,10 @@ import { Link } from "wouter";
 import { Button, Spinner } from "@/components/Button";
 import { useI18n } from "@/lib/i18n";
 import { useKbs, useModels, useStartModel, useStatus } from "@/lib/queries";
-import type { ModelState } from "@/lib/types";
+import type { ModelState, Sampling } from "@/lib/types";
 import { KbMenu, ModelMenu } from "./choices";
 import css from "./Composer.module.css";
 import { SamplingMenu } from "./SamplingMenu";
-import type { Sampling } from "./turns";
 
 interface ComposerProps {
   /** What is typed but not sent is kept for each conversation while the browser tab lives. */

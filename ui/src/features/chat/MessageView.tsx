@@ -115,7 +115,9 @@ export function Answer({
         {live && !content && (
           <p className={css.waiting}>{t(grounded && !citations.length ? "chat.searching" : "answer.answering")}…</p>
         )}
-        {status === "stopped" && <p className={css.note}>{t("answer.stopped")}</p>}
+        {status === "stopped" && (
+          <p className={css.note}>{t(finish_reason === "interrupted" ? "answer.interrupted" : "answer.stopped")}</p>
+        )}
         {finish_reason === "length" && status === "complete" && <p className={css.note}>{t("chat.cut")}</p>}
         {status === "error" && (
           <ErrorPanel title={t("answer.failed")} error={error} retry={locked ? undefined : onAgain} />

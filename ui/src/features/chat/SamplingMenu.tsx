@@ -4,9 +4,9 @@ import { useId } from "react";
 import { Button } from "@/components/Button";
 import { Field } from "@/components/Field";
 import { useI18n } from "@/lib/i18n";
+import type { Sampling } from "@/lib/types";
 import { Pill } from "./choices";
 import css from "./SamplingMenu.module.css";
-import type { Sampling } from "./turns";
 
 export function SamplingMenu({ sampling, onChange }: { sampling: Sampling; onChange: (next: Sampling) => void }) {
   const { t } = useI18n();

@@ -7,13 +7,13 @@ import { leafOf, siblings } from "@/lib/tree";
 import type { Conversation, Message } from "@/lib/types";
 import { Answer, Question } from "./MessageView";
 import css from "./Thread.module.css";
-import type { Ask } from "./turns";
+import type { Ask, Failed } from "./turns";
 
 interface ThreadProps {
   conversation: Conversation;
   path: Message[];
   running: boolean;
-  failed: { ask: Ask; error: unknown } | null;
+  failed: Failed | null;
   onAsk: (ask: Ask) => void;
   onHead: (id: string) => void;
 }

@@ -7,7 +7,7 @@ import { useTurn } from "./turns";
 export const conversationKey = (id: string) => ["conversation", id];
 
 export function useConversation(id: string | undefined) {
-  const running = useTurn(id)?.running ?? false;
+  const running = useTurn(id).running;
   return useQuery({
     queryKey: conversationKey(id ?? ""),
     queryFn: ({ signal }) => api.get<Conversation>(`/conversations/${id}`, signal),

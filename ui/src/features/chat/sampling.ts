@@ -1,6 +1,6 @@
 /** The sampling parameters a person chose, kept in this browser; an absent one leaves the model's default. */
 import { useState } from "react";
-import type { Sampling } from "./turns";
+import type { Sampling } from "@/lib/types";
 
 const STORED = "zhilu.sampling";
 

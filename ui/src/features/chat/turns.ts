@@ -1,9 +1,12 @@
-/** Answers in progress. They live outside the components, so that going to another page does not stop one. */
+/**
+ * Answers of conversations in progress. The server makes them whoever looks: a page that is loaded again, or opened in a
+ * second tab, follows the one that is on its way. Messages stand in the query cache, as the server sends them.
+ */
 import type { QueryClient } from "@tanstack/react-query";
-import { useSyncExternalStore } from "react";
-import { stream } from "@/lib/api";
+import { api, stream } from "@/lib/api";
+import { isRunning, painter, put, run, stop, useRunning, useStream, type Line } from "@/lib/streams";
 import { upsert } from "@/lib/tree";
-import type { Citation, Conversation, ConversationSummary, ErrorDetail, Message } from "@/lib/types";
+import type { Citation, Conversation, ConversationSummary, ErrorDetail, Message, Sampling } from "@/lib/types";
 
 /** `content` a string: ask it under `parent_id`; null: answer the user message `parent_id` (again). */
 export interface Ask {
@@ -12,17 +15,10 @@ export interface Ask {
   params?: Sampling;
 }
 
-export interface Sampling {
-  temperature?: number;
-  top_p?: number;
-  max_tokens?: number;
-}
-
-interface Turn {
-  running: boolean;
-  /** Set when the server refused before an answer began; afterwards the message itself bears its error. */
-  failed: { ask: Ask; error: unknown } | null;
-  stop: () => void;
+/** The server refused before an answer began; afterwards the message itself bears its error. */
+export interface Failed {
+  ask: Ask;
+  error: unknown;
 }
 
 type TurnEvent =
@@ -32,116 +28,135 @@ type TurnEvent =
   | { event: "done"; data: { assistant: Message; title: string | null } }
   | { event: "error"; data: { error: ErrorDetail; assistant: Message | null } };
 
-const turns = new Map<string, Turn>();
-const listeners = new Set<() => void>();
+/** A connection that broke is sought again this often, after so long: the answer goes on meanwhile. */
+const TRIES = 5;
+const WAIT_MS = 1_000;
 
-function set(id: string, turn: Turn | null) {
-  if (turn) turns.set(id, turn);
-  else turns.delete(id);
-  listeners.forEach((listener) => listener());
+const keyOf = (id: string) => `chat/${id}`;
+const turnOf = (id: string) => `/conversations/${id}/turn`;
+/** Conversations whose answer is to be stopped as soon as it has begun. */
+const stopping = new Set<string>();
+
+export function useTurn(id: string | undefined): { running: boolean; failed: Failed | null } {
+  const key = id === undefined ? undefined : keyOf(id);
+  return { running: useRunning(key), failed: useStream<Failed>(key) };
 }
 
-export function useTurn(id: string | undefined): Turn | undefined {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => (id === undefined ? undefined : turns.get(id)),
-  );
-}
-
+/** Ends the answer on the server, which keeps what came; where it cannot be reached, only here. */
 export function stopTurn(id: string): void {
-  turns.get(id)?.stop();
+  stopping.add(id);
+  api.delete(turnOf(id)).catch(() => stop(keyOf(id)));
 }
 
 /** Asks, and writes what comes into the query cache until the answer is done, stopped or broken. */
 export async function startTurn(queries: QueryClient, id: string, ask: Ask): Promise<void> {
-  if (turns.get(id)?.running) return;
-  const abort = new AbortController();
-  set(id, { running: true, failed: null, stop: () => abort.abort() });
+  if (isRunning(keyOf(id))) return;
+  put(keyOf(id), null);
+  const body = { ...ask, keep: true };
+  await attend(queries, id, (signal) => stream<TurnEvent>(turnOf(id), signal, body), ask);
+}
 
+/** Takes up the answer that is on its way already: begun in another tab, or before this page was loaded again. */
+export async function followTurn(queries: QueryClient, id: string): Promise<void> {
+  if (isRunning(keyOf(id))) return;
+  await attend(queries, id, (signal) => stream<TurnEvent>(turnOf(id), signal), null);
+}
+
+type Open = (signal: AbortSignal) => AsyncGenerator<TurnEvent>;
+
+async function attend(queries: QueryClient, id: string, open: Open, ask: Ask | null): Promise<void> {
+  const cache = cacheOf(queries, id);
+  stopping.delete(id);
+  await run<Failed>(keyOf(id), async (line) => {
+    await queries.cancelQueries({ queryKey: cache.key });
+    let problem = await readTurn(line, open, cache, id);
+    for (let tries = 0; problem && cache.answer && tries < TRIES && !line.signal.aborted; tries++) {
+      await new Promise((done) => setTimeout(done, WAIT_MS));
+      problem = await readTurn(line, (signal) => stream<TurnEvent>(turnOf(id), signal), cache, id);
+    }
+    stopping.delete(id);
+    if (problem && !line.signal.aborted) {
+      if (!cache.answer) return ask && { ask, error: problem.error };
+      cache.show({ ...cache.answer, status: "error", error: asDetail(problem.error) });
+    } else if (line.signal.aborted && cache.answer) cache.show({ ...cache.answer, status: "stopped" });
+    return null;
+  });
+  void queries.invalidateQueries({ queryKey: ["conversations"] });
+  // An answer that ended while nobody read it, or that another process makes: its row tells.
+  if (cache.answer?.status === "streaming" || (!ask && !cache.answer)) {
+    setTimeout(() => void queries.invalidateQueries({ queryKey: cache.key }), cache.answer ? 0 : WAIT_MS);
+  }
+}
+
+/** One conversation's messages in the query cache, and the answer that is being written. */
+function cacheOf(queries: QueryClient, id: string) {
   const key = ["conversation", id];
-  let answer: Message | null = null;
-  let failed: Turn["failed"] = null;
   const write = (change: (old: Conversation) => Conversation) =>
     queries.setQueryData<Conversation>(key, (old) => old && change(old));
-  const show = (message: Message) => {
-    answer = message;
-    write((old) => ({ ...old, messages: upsert(old.messages, message) }));
+  return {
+    key,
+    answer: null as Message | null,
+    show(message: Message) {
+      this.answer = message;
+      write((old) => ({ ...old, messages: upsert(old.messages, message) }));
+    },
+    begin({ user, assistant }: { user: Message | null; assistant: Message }) {
+      write((old) => ({
+        ...old,
+        head_id: assistant.id,
+        messages: user ? upsert(old.messages, user) : old.messages,
+      }));
+      this.show(assistant);
+    },
+    rename(title: string) {
+      write((old) => ({ ...old, title }));
+      queries.setQueryData<ConversationSummary[]>(["conversations"], (list) =>
+        list?.map((one) => (one.id === id ? { ...one, title } : one)),
+      );
+    },
   };
-  const paint = painter(() => answer && show(answer));
+}
 
-  await queries.cancelQueries({ queryKey: key });
+/** Reads one stream to its end; what broke it, or null where it ended as it should. */
+async function readTurn(
+  { signal }: Line<Failed>,
+  open: Open,
+  cache: ReturnType<typeof cacheOf>,
+  id: string,
+): Promise<{ error: unknown } | null> {
+  let answer: Message | null = null;
+  const paint = painter(() => answer && cache.show(answer));
   try {
-    for await (const { event, data } of stream<TurnEvent>(`/conversations/${id}/turn`, abort.signal, ask)) {
+    for await (const { event, data } of open(signal)) {
       if (event === "start") {
-        write((old) => ({
-          ...old,
-          head_id: data.assistant.id,
-          messages: data.user ? upsert(old.messages, data.user) : old.messages,
-        }));
-        show(data.assistant);
+        if (stopping.has(id)) stopTurn(id); // asked for before there was anything to stop
+        answer = data.assistant;
+        cache.begin(data);
       } else if (event === "delta" && answer) {
-        answer = { ...(answer as Message), content: (answer as Message).content + data.text };
+        answer = { ...answer, content: answer.content + data.text };
         paint.soon();
       } else if (event === "retrieved" && answer) {
-        show({ ...(answer as Message), citations: data.passages });
+        answer = { ...answer, citations: data.passages };
+        paint.now();
       } else if (event === "done") {
         paint.never();
-        show(data.assistant);
-        if (data.title) rename(queries, id, data.title);
+        cache.show(data.assistant);
+        if (data.title) cache.rename(data.title);
       } else if (event === "error") {
         paint.never();
-        if (data.assistant ?? answer) {
-          show({ ...((data.assistant ?? answer) as Message), status: "error", error: data.error });
-        } else failed = { ask, error: data.error };
+        const broken = data.assistant ?? answer;
+        if (!broken) return { error: data.error };
+        cache.show({ ...broken, status: "error", error: data.error });
       }
     }
+    return null;
   } catch (error) {
     paint.now();
-    const stopped = abort.signal.aborted;
-    const now = answer as Message | null;
-    if (now?.status === "streaming") {
-      show({ ...now, status: stopped ? "stopped" : "error", error: stopped ? null : asDetail(error) });
-    } else if (!stopped && !now) failed = { ask, error };
+    return { error };
   }
-  set(id, failed && { running: false, failed, stop: () => undefined });
-  void queries.invalidateQueries({ queryKey: ["conversations"] });
-  // The server keeps what had arrived when it noticed the end: a stopped answer may be a few words longer there.
-  if (abort.signal.aborted) setTimeout(() => void queries.invalidateQueries({ queryKey: key }), 600);
 }
 
 function asDetail(error: unknown): ErrorDetail {
   const message = error instanceof Error ? error.message : String(error);
   return { message, type: "stream", param: null, code: null, fix: null };
-}
-
-function rename(queries: QueryClient, id: string, title: string) {
-  queries.setQueryData<Conversation>(["conversation", id], (old) => old && { ...old, title });
-  queries.setQueryData<ConversationSummary[]>(["conversations"], (list) =>
-    list?.map((one) => (one.id === id ? { ...one, title } : one)),
-  );
-}
-
-/** At most one repaint a frame, however fast tokens arrive. */
-function painter(draw: () => void) {
-  let frame = 0;
-  const never = () => {
-    cancelAnimationFrame(frame);
-    frame = 0;
-  };
-  return {
-    soon: () => {
-      frame ||= requestAnimationFrame(() => {
-        frame = 0;
-        draw();
-      });
-    },
-    never,
-    now: () => {
-      never();
-      draw();
-    },
-  };
 }

@@ -1,14 +1,14 @@
-/** Questions put to a knowledge base in this tab, and the answer in progress; they outlive a visit to a document. */
+/** Questions put to a knowledge base in this tab, and the answer in progress; they outlive other pages and a reload. */
 import type { QueryClient } from "@tanstack/react-query";
-import { useSyncExternalStore } from "react";
 import { stream } from "@/lib/api";
+import { clear, isRunning, keep, peek, run, stop, useStream } from "@/lib/streams";
 import type { Citation, ErrorDetail, Verdict } from "@/lib/types";
 
 export interface Asked {
   id: number;
   question: string;
   answer: string;
-  state: "searching" | "answering" | "done" | "stopped" | "failed";
+  state: "searching" | "answering" | "done" | "stopped" | "reloaded" | "failed";
   citations: Citation[];
   refused: boolean;
   verdict: Verdict | null;
@@ -25,42 +25,34 @@ type AskEvent =
 /** Earlier turns the server is reminded of, so that "and in 2024?" can be understood. */
 const HISTORY_TURNS = 4;
 const NONE: readonly Asked[] = [];
-const asked = new Map<string, readonly Asked[]>();
-const running = new Map<string, AbortController>();
-const listeners = new Set<() => void>();
-let last = 0;
-
-function put(kb: string, list: readonly Asked[]) {
-  asked.set(kb, list);
-  listeners.forEach((listener) => listener());
-}
-
-export function useAsked(kb: string): readonly Asked[] {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => asked.get(kb) ?? NONE,
-  );
-}
+const keyOf = (kb: string) => `ask/${kb}`;
 
 export const isOpen = ({ state }: Asked): boolean => state === "searching" || state === "answering";
 
+keep<readonly Asked[]>(
+  "ask",
+  (list) => list.map((one) => (one.error instanceof Error ? { ...one, error: plain(one.error) } : one)),
+  (kept) => (kept as Asked[]).map((one) => (isOpen(one) ? { ...one, state: "reloaded" } : one)),
+);
+
+const plain = (error: Error): unknown => (error as { detail?: unknown }).detail ?? error.message;
+
+export function useAsked(kb: string): readonly Asked[] {
+  return useStream<readonly Asked[]>(keyOf(kb)) ?? NONE;
+}
+
 export function stopAsk(kb: string): void {
-  running.get(kb)?.abort();
+  stop(keyOf(kb));
 }
 
 export function clearAsked(kb: string): void {
-  stopAsk(kb);
-  put(kb, NONE);
+  clear(keyOf(kb));
 }
 
 export async function ask(queries: QueryClient, kb: string, question: string): Promise<void> {
-  if (running.has(kb)) return;
-  const abort = new AbortController();
-  running.set(kb, abort);
-  const before = asked.get(kb) ?? NONE;
+  const key = keyOf(kb);
+  if (isRunning(key)) return;
+  const before = peek<readonly Asked[]>(key) ?? NONE;
   const history = before
     .filter(({ state }) => state === "done")
     .slice(-HISTORY_TURNS)
@@ -69,7 +61,7 @@ export async function ask(queries: QueryClient, kb: string, question: string): P
       { role: "assistant", content: turn.answer },
     ]);
   let now: Asked = {
-    id: ++last,
+    id: Math.max(0, ...before.map(({ id }) => id)) + 1,
     question,
     answer: "",
     state: "searching",
@@ -79,29 +71,23 @@ export async function ask(queries: QueryClient, kb: string, question: string): P
     trace_id: null,
     error: null,
   };
-  const change = (next: Partial<Asked>) => {
+  const grown = (next: Partial<Asked>): readonly Asked[] => {
     now = { ...now, ...next };
-    const list = asked.get(kb) ?? NONE;
-    if (list.some(({ id }) => id === now.id))
-      put(
-        kb,
-        list.map((one) => (one.id === now.id ? now : one)),
-      );
+    return [...before, now];
   };
-  put(kb, [...before, now]);
-  try {
-    for await (const { event, data } of stream<AskEvent>(`/kbs/${kb}/ask`, abort.signal, { question, history })) {
-      if (event === "retrieved") change({ citations: data.passages, state: "answering" });
-      else if (event === "delta") change({ answer: now.answer + data.text, state: "answering" });
-      else if (event === "done") change({ ...data, state: "done" });
-      else if (event === "error") change({ error: data.error, state: "failed" });
+  await run<readonly Asked[]>(key, async ({ signal, show, soon }) => {
+    show(grown({}));
+    try {
+      for await (const { event, data } of stream<AskEvent>(`/kbs/${kb}/ask`, signal, { question, history })) {
+        if (event === "retrieved") show(grown({ citations: data.passages, state: "answering" }));
+        else if (event === "delta") soon(grown({ answer: now.answer + data.text, state: "answering" }));
+        else if (event === "done") show(grown({ ...data, state: "done" }));
+        else if (event === "error") show(grown({ error: data.error, state: "failed" }));
+      }
+      return grown(isOpen(now) ? { state: "stopped" } : {});
+    } catch (error) {
+      return grown(signal.aborted ? { state: "stopped" } : { state: "failed", error });
     }
-    if (isOpen(now)) change({ state: "stopped" });
-  } catch (error) {
-    change(abort.signal.aborted ? { state: "stopped" } : { state: "failed", error });
-  } finally {
-    running.delete(kb);
-    listeners.forEach((listener) => listener());
-    void queries.invalidateQueries({ queryKey: ["traces", kb] });
-  }
+  });
+  void queries.invalidateQueries({ queryKey: ["traces", kb] });
 }

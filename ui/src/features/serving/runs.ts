@@ -1,7 +1,7 @@
 /** Requests of the playground in progress or done. They live outside the components: another page does not stop one. */
-import { useSyncExternalStore } from "react";
 import { openaiPost, refusal } from "@/lib/api";
 import { EventParser } from "@/lib/sse";
+import { clear, keep, peek, run, stop, useStream } from "@/lib/streams";
 import { EMPTY, grown, type Answer, type Timing, type WireAnswer } from "./answer";
 import type { Body } from "./request";
 
@@ -20,73 +20,40 @@ export interface Run {
   error: unknown;
 }
 
-/** Beyond this an answer is shown but not kept over a reload: a browser gives a page about 5 MB. */
-const MOST_KEPT = 600_000;
-const STORED = "zhilu.run.";
+const keyOf = (id: string) => `play/${id}`;
 
-const runs = new Map<string, Run | null>();
-const aborts = new Map<string, AbortController>();
-const listeners = new Set<() => void>();
+keep<Run>(
+  "play",
+  (run) => ({ ...run, error: run.error instanceof Error ? plain(run.error) : run.error }),
+  // A run that was under way when the tab was loaded again has stopped.
+  (kept) => {
+    const run = kept as Run;
+    return run.answer?.choices ? { ...run, phase: run.phase === "running" ? "stopped" : run.phase } : null;
+  },
+);
 
-function set(id: string, run: Run | null): void {
-  runs.set(id, run);
-  listeners.forEach((listener) => listener());
-}
-
-/** What this tab had before it was loaded again; a run that was under way then has stopped. */
-function kept(id: string): Run | null {
-  try {
-    const run = JSON.parse(sessionStorage.getItem(STORED + id) ?? "null") as Run | null;
-    return run?.answer?.choices ? { ...run, phase: run.phase === "running" ? "stopped" : run.phase } : null;
-  } catch {
-    return null;
-  }
-}
-
-function keep(id: string, run: Run): void {
-  try {
-    const { error } = run;
-    const plain = error instanceof Error ? ((error as { detail?: unknown }).detail ?? error.message) : error;
-    const text = JSON.stringify({ ...run, error: plain });
-    if (text.length <= MOST_KEPT) sessionStorage.setItem(STORED + id, text);
-    else sessionStorage.removeItem(STORED + id);
-  } catch {
-    // Full or forbidden: the answer is on the screen all the same.
-  }
-}
+const plain = (error: Error): unknown => (error as { detail?: unknown }).detail ?? error.message;
 
 export function runOf(id: string): Run | null {
-  if (!runs.has(id)) runs.set(id, kept(id));
-  return runs.get(id) ?? null;
+  return peek<Run>(keyOf(id));
 }
 
 export function useRun(id: string): Run | null {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => runOf(id),
-  );
+  return useStream<Run>(keyOf(id));
 }
 
 export function stopRun(id: string): void {
-  aborts.get(id)?.abort();
+  stop(keyOf(id));
 }
 
 export function clearRun(id: string): void {
-  stopRun(id);
-  sessionStorage.removeItem(STORED + id);
-  set(id, null);
+  clear(keyOf(id));
 }
 
 /** Sends `body` and fills the run `id` with what comes, until it is done, stopped or broken. */
 export async function startRun(id: string, body: Body): Promise<void> {
-  stopRun(id);
-  const abort = new AbortController();
-  aborts.set(id, abort);
   const sent = JSON.stringify(body, null, 2);
-  let run: Run = {
+  let now: Run = {
     phase: "running",
     model: String(body.model ?? ""),
     sent,
@@ -98,52 +65,40 @@ export async function startRun(id: string, body: Body): Promise<void> {
     timing: { started: performance.now(), first: null, ended: null },
     error: null,
   };
-  // A newer run under the same id owns the place; what this one still says is no longer shown.
-  const isCurrent = () => aborts.get(id) === abort;
-  let painting = 0;
-  const show = () => {
-    painting ||= requestAnimationFrame(() => {
-      painting = 0;
-      if (isCurrent() && run.phase === "running") set(id, run);
-    });
-  };
-  set(id, run);
   const take = (piece: WireAnswer) => {
-    const answer = grown(run.answer, piece);
+    const answer = grown(now.answer, piece);
     const begun = answer.choices.some((choice) => choice.text || choice.thought || choice.calls.length);
-    const first = run.timing.first ?? (begun ? performance.now() : null);
-    run = { ...run, answer, timing: { ...run.timing, first } };
+    const first = now.timing.first ?? (begun ? performance.now() : null);
+    now = { ...now, answer, timing: { ...now.timing, first } };
   };
-  let phase: Run["phase"] = "done";
-  try {
-    const response = await openaiPost("/chat/completions", sent, abort.signal);
-    run = { ...run, status: response.status, requestId: response.headers.get("x-request-id") };
-    const isStream = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false;
-    if (isStream && response.body) {
-      const parser = new EventParser();
-      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) break;
-        run = { ...run, received: run.received + value };
-        for (const { data } of parser.push(value)) if (data !== "[DONE]") take(JSON.parse(data) as WireAnswer);
-        show();
+  await run<Run>(keyOf(id), async ({ signal, show, soon }) => {
+    show(now);
+    let phase: Run["phase"] = "done";
+    try {
+      const response = await openaiPost("/chat/completions", sent, signal);
+      now = { ...now, status: response.status, requestId: response.headers.get("x-request-id") };
+      const isStream = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false;
+      if (isStream && response.body) {
+        const parser = new EventParser();
+        const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+        for (;;) {
+          const { done, value } = await reader.read();
+          if (done) break;
+          now = { ...now, received: now.received + value };
+          for (const { data } of parser.push(value)) if (data !== "[DONE]") take(JSON.parse(data) as WireAnswer);
+          soon(now);
+        }
+      } else {
+        const text = await response.text();
+        now = { ...now, received: text };
+        if (!response.ok) throw refusal(response, text);
+        take(JSON.parse(text) as WireAnswer);
       }
-    } else {
-      const text = await response.text();
-      run = { ...run, received: text };
-      if (!response.ok) throw refusal(response, text);
-      take(JSON.parse(text) as WireAnswer);
+      if (now.answer.error) phase = "failed";
+    } catch (error) {
+      phase = signal.aborted ? "stopped" : "failed";
+      if (phase === "failed") now = { ...now, error };
     }
-    if (run.answer.error) phase = "failed";
-  } catch (error) {
-    phase = abort.signal.aborted ? "stopped" : "failed";
-    if (phase === "failed") run = { ...run, error };
-  }
-  cancelAnimationFrame(painting);
-  run = { ...run, phase, timing: { ...run.timing, ended: performance.now() } };
-  if (!isCurrent()) return;
-  aborts.delete(id);
-  set(id, run);
-  keep(id, run);
+    return { ...now, phase, timing: { ...now.timing, ended: performance.now() } };
+  });
 }

@@ -48,6 +48,8 @@ export const shared = {
   "answer.send": { en: "Send", zh: "发送" },
   "answer.stop": { en: "Stop", zh: "停止" },
   "answer.stopped": { en: "Stopped by you", zh: "已被你停止" },
+  "answer.interrupted": { en: "Cut off when the server ended", zh: "服务结束，回答被中断" },
+  "answer.reloaded": { en: "Cut off when the page was loaded again", zh: "页面重新加载，回答被中断" },
   "answer.failed": { en: "The answer broke off", zh: "回答中断了" },
   "answer.answering": { en: "Answering", zh: "正在回答" },
   "model.notStarted": { en: "{model} did not start.", zh: "{model} 启动失败。" },
