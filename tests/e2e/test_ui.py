@@ -116,6 +116,35 @@ def test_escape_stops_an_answer_and_what_came_is_kept(page: Page) -> None:
     expect(answer).to_contain_text("1 2 3 4 5")
 
 
+def test_an_answer_goes_on_over_a_reload_and_in_a_second_tab(page: Page, watch: Watch) -> None:
+    page.goto("/chat")
+    send(page, "count to four hundred")
+    answer = page.locator("article[aria-busy]")
+    expect(answer).to_contain_text("1 2 3 4 5")
+    second = watch.context.new_page()
+    second.goto(page.url)
+    page.reload()
+    for tab in (page, second):
+        followed = tab.locator("article[aria-busy]")
+        expect(followed).to_have_attribute("aria-busy", "true")  # it is found on its way, and grows
+        expect(followed).to_contain_text("398 399 400", timeout=60_000)
+        expect(followed).to_have_attribute("aria-busy", "false")
+        expect(followed).not_to_contain_text("Stopped by you")
+        expect(followed).to_contain_text("1 2 3 4 5")
+
+
+def test_an_answer_is_stopped_from_another_tab(page: Page, watch: Watch) -> None:
+    page.goto("/chat")
+    send(page, "count to four hundred")
+    expect(page.locator("article[aria-busy]")).to_contain_text("1 2 3 4 5")
+    second = watch.context.new_page()
+    second.goto(page.url)
+    expect(second.locator("article[aria-busy]")).to_have_attribute("aria-busy", "true")
+    second.get_by_role("button", name="Stop", exact=True).click()
+    for tab in (page, second):
+        expect(tab.locator("article[aria-busy]")).to_contain_text("Stopped by you")
+
+
 def test_another_answer_is_a_version_beside_the_first(page: Page) -> None:
     page.goto("/chat")
     send(page, "Tell me something")
@@ -227,6 +256,34 @@ def test_documents_are_read_asked_cited_and_what_they_do_not_say_is_refused(page
     expect(trace).to_contain_text("只根据编号的段落回答")  # the exact prompt
 
 
+def test_what_was_asked_is_there_after_other_pages_and_a_reload(page: Page) -> None:
+    page.goto("/knowledge")
+    page.get_by_role("link", name=re.compile("Company")).click()
+    page.get_by_role("tab", name="Ask").click()
+    field = page.get_by_role("textbox", name="Ask these documents…")
+    field.fill("How many days of annual leave does every employee have?")
+    field.press("Enter")
+    answer = page.locator("article[aria-busy=false]")
+    expect(answer).to_contain_text("25 days of annual leave")
+    field.fill("not sent yet")
+    page.get_by_role("link", name="Models", exact=True).click()
+    expect(page.get_by_role("heading", name="Models", exact=True)).to_be_visible()
+    page.go_back()
+    expect(answer).to_contain_text("25 days of annual leave")
+    page.reload()
+    expect(answer).to_contain_text("25 days of annual leave")
+    expect(answer.locator("a[aria-label^=Source]").first).to_be_visible()
+    expect(field).to_have_value("not sent yet")
+
+
+def test_the_same_file_again_is_no_error(page: Page, documents: list[Path]) -> None:
+    page.goto("/knowledge")
+    page.get_by_role("link", name=re.compile("Company")).click()
+    page.get_by_test_id("add-files").set_input_files([path for path in documents if path.name == "handbook.md"])
+    toast = page.get_by_role("status").get_by_role("button", name=re.compile("is here already"))
+    expect(toast).to_have_attribute("data-tone", "note")
+
+
 def test_chat_is_grounded_in_a_chosen_knowledge_base(page: Page, documents: list[Path]) -> None:
     page.goto("/knowledge")
     page.get_by_role("link", name=re.compile("Company")).click()
@@ -248,6 +305,7 @@ def test_search_shows_passages_with_scores(page: Page) -> None:
     page.get_by_role("searchbox", name="Words or a question").fill("保修")
     page.get_by_role("button", name="Search", exact=True).click()
     expect(page.locator("ol li").first).to_contain_text("三年保修服务")
+    expect(page.locator("ol li mark").first).to_have_text("保修")  # the hit, not merely the passage's beginning
     expect(page).to_have_url(re.compile("q=%E4%BF%9D%E4%BF%AE"))  # a search can be shared
 
 
@@ -287,6 +345,19 @@ def test_a_setting_is_changed_and_reset(page: Page) -> None:
     expect(row.get_by_role("spinbutton")).to_have_value("321")
     row.get_by_role("button", name="Back to the default").click()
     expect(row.get_by_role("spinbutton")).to_have_value("200")
+
+
+def test_a_model_that_does_not_exist_is_refused_with_the_nearest_name(product: str, browser: Browser) -> None:
+    watching = Watch(browser, product)
+    page = watching.page
+    page.goto("/settings")
+    row = page.locator("li", has=page.get_by_text("engine", exact=True))
+    row.get_by_role("textbox").fill("lamacpp")
+    row.get_by_role("button", name="Save").click()
+    expect(row.get_by_role("alert")).to_contain_text("Did you mean 'llamacpp'?")
+    expect(row).to_contain_text("default")
+    watching.errors = [error for error in watching.errors if "400" not in error]  # the browser logs the refusal
+    watching.close()
 
 
 def test_a_model_says_what_it_is(page: Page) -> None:
@@ -332,6 +403,20 @@ def test_the_keyboard_leads_everywhere(page: Page) -> None:
     page.locator("body").click(position={"x": 5, "y": 5})
     page.keyboard.press("/")
     expect(page.get_by_role("textbox", name="Ask something…")).to_be_focused()
+
+
+@pytest.mark.parametrize("height", [860, 480])
+def test_the_menu_scrolls_only_where_it_does_not_fit(browser: Browser, product: str, height: int) -> None:
+    watching = Watch(browser, product, width=1440, height=height)
+    watching.page.goto("/models")
+    expect(watching.page.get_by_role("heading", name="Models", exact=True)).to_be_visible()
+    menu = watching.page.locator("aside > div").first
+    size = menu.evaluate("e => [e.scrollWidth - e.clientWidth, e.scrollHeight - e.clientHeight]")
+    assert size[0] == 0  # the drawing behind it is wider, and cut
+    assert size[1] == 0 or height < 600
+    order = watching.page.get_by_role("navigation", name="Main navigation").get_by_role("link").all_inner_texts()
+    assert order.index("Roadmap") < order.index("Jobs")
+    watching.close()
 
 
 def test_an_address_that_leads_nowhere_says_so(page: Page) -> None:

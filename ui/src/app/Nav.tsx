@@ -4,7 +4,7 @@ import { HOME, PAGES } from "@/app/pages";
 import { Contours, Logo } from "@/components/Logo";
 import { Menu, MenuItem } from "@/components/Menu";
 import { Tip } from "@/components/Tip";
-import { useI18n, type Key } from "@/lib/i18n";
+import { useI18n } from "@/lib/i18n";
 import { GROUPS } from "@/lib/page";
 import { useStatus } from "@/lib/queries";
 import { useTheme, type Theme } from "@/lib/theme";
@@ -25,7 +25,9 @@ export function Nav({ inDialog, onSearch, onHelp, onGo }: NavProps) {
     <div className={css.nav} data-dialog={inDialog || undefined}>
       {!inDialog && (
         <>
-          <Contours className={css.contours} />
+          <span className={css.backdrop} aria-hidden>
+            <Contours className={css.contours} />
+          </span>
           <Link href={HOME} className={css.brand}>
             <Logo size={30} />
             <span>
@@ -100,7 +102,7 @@ function ModelLine() {
       <i aria-hidden />
       <span>
         {name}
-        <small>{t(`model.state.${state}` as Key)}</small>
+        <small>{t(`model.state.${state}`)}</small>
       </span>
     </Link>
   );

@@ -1,6 +1,13 @@
-import { CircleAlert, CircleCheck } from "lucide-react";
-import { dismiss, useToasts } from "@/lib/toast";
+import { CircleAlert, CircleCheck, Info } from "lucide-react";
+import { dismiss, useToasts, type Toast } from "@/lib/toast";
 import css from "./Toasts.module.css";
+
+const ICONS = { ok: CircleCheck, note: Info, bad: CircleAlert };
+
+function Icon({ tone }: Pick<Toast, "tone">) {
+  const Sign = ICONS[tone];
+  return <Sign size={16} aria-hidden />;
+}
 
 export function Toasts() {
   const toasts = useToasts();
@@ -8,7 +15,7 @@ export function Toasts() {
     <div className={css.toasts} role="status" aria-live="polite">
       {toasts.map(({ id, tone, text }) => (
         <button type="button" key={id} className={css.toast} data-tone={tone} onClick={() => dismiss(id)}>
-          {tone === "ok" ? <CircleCheck size={16} aria-hidden /> : <CircleAlert size={16} aria-hidden />}
+          <Icon tone={tone} />
           {text}
         </button>
       ))}

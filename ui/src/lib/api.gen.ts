@@ -1195,6 +1195,126 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/embeddings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Embeddings
+         * @description Texts to vectors.
+         */
+        post: operations["embeddings_v1_embeddings_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/rerank": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rerank
+         * @description Documents in the order in which they answer a query.
+         */
+        post: operations["rerank_v1_rerank_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rerank": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rerank
+         * @description Documents in the order in which they answer a query.
+         */
+        post: operations["rerank_rerank_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v2/rerank": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rerank
+         * @description Documents in the order in which they answer a query.
+         */
+        post: operations["rerank_v2_rerank_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/score": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Score
+         * @description The likeness of pairs of texts.
+         */
+        post: operations["score_v1_score_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/score": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Score
+         * @description The likeness of pairs of texts.
+         */
+        post: operations["score_score_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/models": {
         parameters: {
             query?: never;
@@ -1456,40 +1576,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/zhilu/v1/setup": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** List Parts */
-        get: operations["list_parts_zhilu_v1_setup_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/setup/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Install Part */
-        post: operations["install_part_zhilu_v1_setup__name__post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/zhilu/v1/engines/running/{model}/live": {
         parameters: {
             query?: never;
@@ -1553,6 +1639,61 @@ export interface components {
             /** Size Bytes */
             size_bytes: number;
         };
+        /**
+         * AnswerTrace
+         * @description A question from its arrival to its answer, in the order it happened. ``raw`` is what the model wrote.
+         */
+        AnswerTrace: {
+            /** Id */
+            id: string;
+            /** Created At */
+            created_at: string;
+            /** Question */
+            question: string;
+            /** Model */
+            model: string;
+            rewrite?: components["schemas"]["RewriteTrace"] | null;
+            retrieval: components["schemas"]["RetrievalTrace"];
+            prompt?: components["schemas"]["PromptTrace"] | null;
+            /**
+             * Raw
+             * @default
+             */
+            raw: string;
+            /** Finish Reason */
+            finish_reason?: string | null;
+            /** Confidence */
+            confidence?: number | null;
+            /** Usage */
+            usage?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Sentences
+             * @default []
+             */
+            sentences: components["schemas"]["SentenceTrace"][];
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "grounded" | "quoted" | "refused_by_retrieval" | "refused_by_model" | "refused_unsupported";
+            /** Answer */
+            answer: string;
+            /** Refused */
+            refused: boolean;
+            /**
+             * Citations
+             * @default []
+             */
+            citations: {
+                [key: string]: unknown;
+            }[];
+            /** Seconds */
+            seconds: number;
+        } & {
+            [key: string]: unknown;
+        };
         /** ArtefactOut */
         ArtefactOut: {
             /** Name */
@@ -1580,6 +1721,32 @@ export interface components {
         Body_add_documents_zhilu_v1_kbs__kb_id__documents_post: {
             /** Files */
             files: string[];
+        };
+        /**
+         * CandidateTrace
+         * @description A passage that was considered; scores as in a ``Hit``; ``coverage``: share of the question's terms, rare ones weigh more.
+         */
+        CandidateTrace: {
+            /** Chunk Id */
+            chunk_id: number;
+            /** Doc Id */
+            doc_id: string;
+            /** Doc Name */
+            doc_name: string;
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /** Lexical */
+            lexical?: number | null;
+            /** Dense */
+            dense?: number | null;
+            /** Score */
+            score: number;
+            /** Coverage */
+            coverage?: number | null;
+        } & {
+            [key: string]: unknown;
         };
         /** CardText */
         CardText: {
@@ -2497,42 +2664,27 @@ export interface components {
             end: number;
         };
         /**
-         * PartView
-         * @description A part as the home page and ``zhilu setup`` show it.
+         * PromptTrace
+         * @description The exact prompt. ``counted_by`` says who counted its tokens; ``dropped_passages`` did not fit ``context`` tokens.
          */
-        PartView: {
-            /** Name */
-            name: string;
-            /** Title */
-            title: {
-                en: string;
-                zh: string;
-            };
-            /** Purpose */
-            purpose: {
-                en: string;
-                zh: string;
-            };
+        PromptTrace: {
+            /** Messages */
+            messages: {
+                [key: string]: unknown;
+            }[];
+            /** Num Tokens */
+            num_tokens?: number | null;
+            /** Counted By */
+            counted_by?: string | null;
+            /** Context */
+            context?: number | null;
             /**
-             * Status
-             * @enum {string}
+             * Dropped Passages
+             * @default 0
              */
-            status: "here" | "absent" | "declined" | "impossible";
-            /** Reason */
-            reason: {
-                en: string;
-                zh: string;
-            };
-            /** Is Automatic */
-            is_automatic: boolean;
-            /** Consent */
-            consent: {
-                en: string;
-                zh: string;
-            } | null;
-            /** Size Bytes */
-            size_bytes: number | null;
-            job: components["schemas"]["Job"] | null;
+            dropped_passages: number;
+        } & {
+            [key: string]: unknown;
         };
         /** PullIn */
         PullIn: {
@@ -2562,6 +2714,48 @@ export interface components {
             error: {
                 [key: string]: unknown;
             };
+        };
+        /** RetrievalTrace */
+        RetrievalTrace: {
+            /** Lang */
+            lang: string;
+            /** Dense Weight */
+            dense_weight: number;
+            /** Num Lexical */
+            num_lexical: number;
+            /** Num Dense */
+            num_dense: number;
+            /** Coverage */
+            coverage: number;
+            /** Min Coverage */
+            min_coverage?: number | null;
+            /** Top Dense */
+            top_dense?: number | null;
+            /**
+             * Candidates
+             * @default []
+             */
+            candidates: components["schemas"]["CandidateTrace"][];
+            /** Seconds */
+            seconds: number;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * RewriteTrace
+         * @description A follow-up made to stand alone. ``by``: the model, or ``rule``; then ``refused`` is what the model had written.
+         */
+        RewriteTrace: {
+            /** Rewritten */
+            rewritten: string;
+            /** By */
+            by: string;
+            /** Refused */
+            refused?: string | null;
+            /** Why */
+            why?: string | null;
+        } & {
+            [key: string]: unknown;
         };
         /**
          * RoadmapOut
@@ -2640,6 +2834,36 @@ export interface components {
              */
             k: number;
         };
+        /**
+         * SentenceTrace
+         * @description A sentence of the model, judged; passages count from 1, as in the answer's citations.
+         */
+        SentenceTrace: {
+            /** Text */
+            text: string;
+            /**
+             * Support
+             * @enum {string}
+             */
+            support: "exact" | "overlap" | "neutral" | "beside" | "unsure" | "unsupported";
+            /**
+             * Claimed
+             * @default []
+             */
+            claimed: number[];
+            /**
+             * Passages
+             * @default []
+             */
+            passages: number[];
+            /**
+             * Shown
+             * @default false
+             */
+            shown: boolean;
+        } & {
+            [key: string]: unknown;
+        };
         /** SettingIn */
         SettingIn: {
             /** Value */
@@ -2667,14 +2891,6 @@ export interface components {
             restart_required: boolean;
             /** Secret */
             secret: boolean;
-        };
-        /** SetupIn */
-        SetupIn: {
-            /**
-             * Agreed
-             * @default false
-             */
-            agreed: boolean;
         };
         /** SourceOut */
         SourceOut: {
@@ -4327,9 +4543,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["AnswerTrace"];
                 };
             };
             /** @description Validation Error */
@@ -5027,6 +5241,150 @@ export interface operations {
             };
         };
     };
+    embeddings_v1_embeddings_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+        };
+    };
+    rerank_v1_rerank_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+        };
+    };
+    rerank_rerank_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+        };
+    };
+    rerank_v2_rerank_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+        };
+    };
+    score_v1_score_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+        };
+    };
+    score_score_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+        };
+    };
     list_models_v1_models_get: {
         parameters: {
             query?: never;
@@ -5406,61 +5764,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunningOut"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    list_parts_zhilu_v1_setup_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PartView"][];
-                };
-            };
-        };
-    };
-    install_part_zhilu_v1_setup__name__post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SetupIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description Validation Error */

@@ -3,12 +3,12 @@ import { useSyncExternalStore } from "react";
 
 export interface Toast {
   id: number;
-  tone: "ok" | "bad";
+  tone: "ok" | "note" | "bad";
   text: string;
 }
 
 /** News of a failure has more to say, and wants to be read. */
-const LIFE_MS = { ok: 5_000, bad: 15_000 };
+const LIFE_MS = { ok: 5_000, note: 10_000, bad: 15_000 };
 let toasts: readonly Toast[] = [];
 let last = 0;
 const listeners = new Set<() => void>();

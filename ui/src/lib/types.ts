@@ -1,6 +1,6 @@
 /**
  * The workbench's wire. What the server's OpenAPI document describes comes from api.gen.ts (`npm run api`); by hand is
- * only what it leaves open: errors, citations, traces. Times are ISO 8601 in UTC.
+ * only what it leaves open: errors, citations, usage. Times are ISO 8601 in UTC.
  */
 import type { components } from "./api.gen";
 
@@ -9,10 +9,10 @@ type Schemas = components["schemas"];
 /** A schema as the server sends it: what has a default there is always present. */
 type Sent<Name extends keyof Schemas> = Required<Schemas[Name]>;
 
-export interface Text {
-  en: string;
-  zh: string;
-}
+/** A schema without what an older or a newer server may send besides. */
+type Known<Schema> = { [Key in keyof Schema as string extends Key ? never : Key]: Schema[Key] };
+
+export type Text = Schemas["Text"];
 
 export interface ErrorDetail {
   message: string;
@@ -30,40 +30,13 @@ type InBoth<M> = Omit<M, "why_not"> & { why_not: Text | null };
 export type Model = InBoth<Sent<"ModelInfo">>;
 export type ModelState = Model["state"];
 export type ModelDetails = InBoth<Sent<"ModelDetail">>;
-export type Engine = Schemas["EngineOut"] & {
-  /** Names of the start options it heeds. */
-  takes?: string[];
-  /** Words for the precision of its weights, the first its default. */
-  precisions?: string[];
-  can_install?: boolean;
-  status_note?: Text | null;
-};
+export type Engine = Sent<"EngineOut">;
 export type Adapter = Schemas["AdapterInfo"];
 
-/** Counts of a running model since it was started; see `LiveOut`. */
-export interface LiveFigures {
-  at: number;
-  source: "engine" | "gateway";
-  prompt_tokens: number;
-  generated_tokens: number;
-  num_answered: number;
-  running: number;
-  waiting: number | null;
-  kv_usage: number | null;
-}
-
-/** Bytes that a start would need for `requests` of `context` tokens at once; see `MemoryOut`. */
-export interface MemoryNeed {
-  engine_name: string;
-  weights: number;
-  cache: number;
-  engine: number;
-  total: number;
-  available: number;
-  fits: boolean;
-  context: number;
-  requests: number;
-}
+/** Counts of a running model since it was started. */
+export type LiveFigures = Schemas["LiveOut"];
+/** Bytes that a start would need for a number of requests of a context each. */
+export type MemoryNeed = Schemas["MemoryOut"];
 
 export type Job = Omit<Schemas["Job"], "error"> & { error: ErrorDetail | null };
 /** A large part that arrives after the workbench is up; see `PartView`. */
@@ -82,16 +55,19 @@ export type KnowledgeBase = Schemas["KbInfo"];
 export type Document = Omit<Schemas["Document"], "error"> & { error: ErrorDetail | null };
 export type DocumentText = Omit<Schemas["DocumentText"], "error"> & { error: ErrorDetail | null };
 export type Hit = Sent<"Hit">;
-export interface UploadAnswer {
+export type UploadAnswer = Omit<Schemas["Uploaded"], "documents" | "rejected" | "job"> & {
   documents: Document[];
   rejected: { name: string; error: ErrorDetail }[];
   job: Job | null;
-}
+};
+/** The sampling parameters that a person may choose for a chat; an absent one leaves the model's default. */
+export type Sampling = { [K in keyof Schemas["SamplingParams"]]?: NonNullable<Schemas["SamplingParams"][K]> };
 
 export type Roadmap = Schemas["RoadmapOut"];
 export type RoadmapStage = Schemas["StageOut"];
 export type RoadmapTask = Schemas["TaskOut"];
 export type TaskStatus = RoadmapTask["status"];
+export type Because = NonNullable<RoadmapTask["because"]>;
 export type Figure = Schemas["FigureOut"];
 export type Evidence = Schemas["EvidenceOut"];
 
@@ -126,49 +102,9 @@ export interface Citation {
 export type TraceSummary = Schemas["TraceSummary"];
 
 /** A passage as retrieval weighed it; `lexical` or `dense` null: that list did not hold it. */
-export interface Candidate {
-  chunk_id: number;
-  doc_id: string;
-  doc_name: string;
-  start: number;
-  end: number;
-  lexical: number | null;
-  dense: number | null;
-  score: number;
-  coverage: number | null;
-}
-
-export interface Trace extends TraceSummary {
-  model: string;
-  rewrite: { rewritten: string; by: string } | null;
-  retrieval: {
-    lang: string;
-    dense_weight: number;
-    num_lexical: number;
-    num_dense: number;
-    coverage: number;
-    min_coverage: number;
-    candidates: Candidate[];
-    seconds: number;
-  };
-  prompt: {
-    messages: { role: string; content: string | null }[];
-    num_tokens: number;
-    context: number;
-    dropped_passages: number;
-  } | null;
-  raw: string;
-  finish_reason: string | null;
-  usage: Usage | null;
-  sentences: {
-    text: string;
-    support: "exact" | "overlap" | "neutral" | "beside" | "unsupported";
-    passages: number[];
-    shown: boolean;
-  }[];
-  verdict: Verdict;
-  citations: Citation[];
-}
+export type Candidate = Schemas["CandidateTrace"];
+export type Support = Schemas["SentenceTrace"]["support"];
+export type Trace = Omit<Known<Schemas["AnswerTrace"]>, "citations"> & { citations: Citation[] };
 
 /** How a grounded answer came about. */
-export type Verdict = "grounded" | "quoted" | "refused_by_retrieval" | "refused_by_model" | "refused_unsupported";
+export type Verdict = Trace["verdict"];

@@ -1,8 +1,9 @@
 import { ArrowUp, Square } from "lucide-react";
-import { useLayoutEffect, useRef, useState, type KeyboardEvent } from "react";
+import { useLayoutEffect, useRef, type KeyboardEvent } from "react";
 import { Link } from "wouter";
 import { Button, Spinner } from "@/components/Button";
 import { useI18n } from "@/lib/i18n";
+import { useKeptText } from "@/lib/kept";
 import { useKbs, useModels, useStartModel, useStatus } from "@/lib/queries";
 import type { ModelState, Sampling } from "@/lib/types";
 import { KbMenu, ModelMenu } from "./choices";
@@ -29,8 +30,7 @@ const isTouch = matchMedia("(pointer: coarse)").matches;
 export function Composer(props: ComposerProps) {
   const { draftKey, model, kbId, running, disabled, sampling, onSampling, onChoose, onSend, onStop } = props;
   const { t } = useI18n();
-  const stored = `zhilu.draft.${draftKey}`;
-  const [text, setText] = useState(() => sessionStorage.getItem(stored) ?? "");
+  const [text, write] = useKeptText(draftKey);
   const field = useRef<HTMLTextAreaElement>(null);
   const state = useModelState(model);
   const kb = useKbs().data?.find(({ id }) => id === kbId);
@@ -43,10 +43,6 @@ export function Composer(props: ComposerProps) {
     area.style.height = `${Math.min(area.scrollHeight, 220)}px`;
   }, [text]);
 
-  const write = (next: string) => {
-    setText(next);
-    sessionStorage.setItem(stored, next);
-  };
   const send = () => {
     if (!text.trim() || running || !ready) return;
     onSend(text.trim());

@@ -124,7 +124,7 @@ async function readTurn(
   cache: ReturnType<typeof cacheOf>,
   id: string,
 ): Promise<{ error: unknown } | null> {
-  let answer: Message | null = null;
+  let answer = null as Message | null;
   const paint = painter(() => answer && cache.show(answer));
   try {
     for await (const { event, data } of open(signal)) {

@@ -1,6 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { ArrowUp, Compass, Eraser, MessageCircleQuestion, Square } from "lucide-react";
-import { useEffect, useState, type FormEvent } from "react";
+import { useEffect, type FormEvent } from "react";
 import { StickToBottom } from "use-stick-to-bottom";
 import { Link } from "wouter";
 import { CopyButton, IconButton, Spinner } from "@/components/Button";
@@ -8,6 +8,7 @@ import { Sources } from "@/components/Cite";
 import { Markdown } from "@/components/Markdown";
 import { Empty, ErrorPanel } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
+import { useKeptText } from "@/lib/kept";
 import type { KnowledgeBase } from "@/lib/types";
 import { useDocuments } from "./api";
 import css from "./AskPanel.module.css";
@@ -18,7 +19,7 @@ export function AskPanel({ kb }: { kb: KnowledgeBase }) {
   const queries = useQueryClient();
   const asked = useAsked(kb.id);
   const documents = useDocuments(kb.id).data ?? [];
-  const [question, setQuestion] = useState("");
+  const [question, setQuestion] = useKeptText(`ask-${kb.id}`);
   const open = asked.some(isOpen);
   const ready = documents.filter(({ status }) => status === "ready").length;
   const reading = documents.filter(({ status }) => status === "queued" || status === "ingesting").length;

@@ -7,6 +7,7 @@ import { controlClass } from "@/components/Field";
 import { Empty, ErrorPanel, Skeleton } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { plainPassage } from "@/lib/plain";
+import { snippet } from "@/lib/snippet";
 import type { Hit, KnowledgeBase } from "@/lib/types";
 import { useSearch } from "./api";
 import css from "./SearchPanel.module.css";
@@ -45,14 +46,14 @@ export function SearchPanel({ kb }: { kb: KnowledgeBase }) {
       {data?.hits.length === 0 && <Empty icon={SearchX} title={t("rag.noHits")} hint={t("rag.noHitsHint")} />}
       <ol className={css.hits}>
         {data?.hits.map((hit, index) => (
-          <HitRow key={hit.chunk_id} hit={hit} rank={index + 1} />
+          <HitRow key={hit.chunk_id} hit={hit} query={asked} rank={index + 1} />
         ))}
       </ol>
     </div>
   );
 }
 
-function HitRow({ hit, rank }: { hit: Hit; rank: number }) {
+function HitRow({ hit, query, rank }: { hit: Hit; query: string; rank: number }) {
   const { t } = useI18n();
   const href = passageHref({ ...hit, n: rank, cited: false, quote_start: null, quote_end: null });
   return (
@@ -63,7 +64,11 @@ function HitRow({ hit, rank }: { hit: Hit; rank: number }) {
           {hit.page != null && <span>{t("cite.page", { page: hit.page })}</span>}
           {hit.heading && <span>§ {hit.heading}</span>}
         </span>
-        <span className={css.text}>{plainPassage(hit.text)}</span>
+        <span className={css.text}>
+          {snippet(plainPassage(hit.text), query).map((piece, at) =>
+            piece.hit ? <mark key={at}>{piece.text}</mark> : piece.text,
+          )}
+        </span>
         <span className={css.scores}>
           <Score label={t("rag.score")} value={hit.score} bar />
           {hit.lexical != null && <Score label={t("rag.score.lexical")} value={hit.lexical} />}

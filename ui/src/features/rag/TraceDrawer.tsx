@@ -5,7 +5,7 @@ import { Dialog } from "@/components/Dialog";
 import { ErrorPanel, Skeleton } from "@/components/states";
 import { seconds } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
-import type { Candidate, Trace } from "@/lib/types";
+import type { Candidate, Support, Trace } from "@/lib/types";
 import { useTrace } from "./api";
 import css from "./TraceDrawer.module.css";
 
@@ -48,7 +48,7 @@ function Outcome({ trace }: { trace: Trace }) {
 }
 
 const percent = (share: number) => `${Math.round(share * 100)}%`;
-const score = (value: number | null) => (value === null ? "–" : value.toFixed(3));
+const score = (value: number | null | undefined) => (value == null ? "–" : value.toFixed(3));
 
 function Retrieval({ kb, trace }: { kb: string; trace: Trace }) {
   const { t } = useI18n();
@@ -59,7 +59,7 @@ function Retrieval({ kb, trace }: { kb: string; trace: Trace }) {
     dense: num_dense,
     weight: percent(dense_weight),
     coverage: percent(coverage),
-    min: percent(min_coverage),
+    min: percent(min_coverage ?? 0),
   };
   return (
     <section>
@@ -88,7 +88,7 @@ function Retrieval({ kb, trace }: { kb: string; trace: Trace }) {
                 </td>
                 <td>{score(candidate.lexical)}</td>
                 <td>{score(candidate.dense)}</td>
-                <td>{candidate.coverage === null ? "–" : percent(candidate.coverage)}</td>
+                <td>{candidate.coverage == null ? "–" : percent(candidate.coverage)}</td>
                 <td>
                   <b>{score(candidate.score)}</b>
                 </td>
@@ -115,12 +115,12 @@ function Prompt({ trace }: { trace: Trace }) {
       {trace.prompt && (
         <>
           <p className={css.hint}>
-            {t("rag.trace.promptHint", { n: trace.prompt.num_tokens, context: trace.prompt.context })}
+            {t("rag.trace.promptHint", { n: trace.prompt.num_tokens ?? "–", context: trace.prompt.context ?? "–" })}
           </p>
           {trace.prompt.messages.map(({ role, content }, index) => (
             <div key={index} className={css.message}>
-              <small>{role}</small>
-              <pre>{content}</pre>
+              <small>{String(role)}</small>
+              <pre>{String(content ?? "")}</pre>
             </div>
           ))}
         </>
@@ -129,11 +129,12 @@ function Prompt({ trace }: { trace: Trace }) {
   );
 }
 
-const TONES: Record<Trace["sentences"][number]["support"], BadgeTone> = {
+const TONES: Record<Support, BadgeTone> = {
   exact: "ok",
   overlap: "info",
   neutral: "neutral",
   beside: "warn",
+  unsure: "warn",
   unsupported: "warn",
 };
 

@@ -2,6 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api } from "@/lib/api";
 import { acceptJob } from "@/lib/jobs";
 import type { Document, DocumentText, Hit, KnowledgeBase, Trace, TraceSummary, UploadAnswer } from "@/lib/types";
+import { clearAsked } from "./asks";
 
 export function useKb(id: string) {
   return useQuery({ queryKey: ["kbs", id], queryFn: ({ signal }) => api.get<KnowledgeBase>(`/kbs/${id}`, signal) });
@@ -74,7 +75,13 @@ export function useChangeKb() {
 
 export function useDeleteKb() {
   const refresh = useRefresh();
-  return useMutation({ mutationFn: (id: string) => api.delete(`/kbs/${id}`), onSuccess: refresh });
+  return useMutation({
+    mutationFn: (id: string) => api.delete(`/kbs/${id}`),
+    onSuccess: (_, id) => {
+      clearAsked(id); // what was answered from it is gone with it
+      return refresh();
+    },
+  });
 }
 
 export function useUpload() {

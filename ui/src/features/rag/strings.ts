@@ -113,6 +113,7 @@ export const strings = {
   "rag.support.overlap": { en: "in other words", zh: "意思相符" },
   "rag.support.neutral": { en: "no claim", zh: "无实质内容" },
   "rag.support.beside": { en: "in a passage, but not about this", zh: "段落中有，但说的不是这件事" },
+  "rag.support.unsure": { en: "chosen without confidence", zh: "模型没有把握" },
   "rag.support.unsupported": { en: "not supported, not shown", zh: "没有依据，未显示" },
   "rag.verdict.grounded": { en: "The model's words, found in the passages", zh: "模型的回答，已在段落中核实" },
   "rag.verdict.quoted": {

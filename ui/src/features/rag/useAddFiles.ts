@@ -18,7 +18,9 @@ export function useAddFiles(): {
       const answer = await upload.mutateAsync({ kb, files });
       if (answer.documents.length) toast(t("rag.added", { n: answer.documents.length }));
       for (const { name, error } of answer.rejected) {
-        toast(`${t("rag.rejected", { name })} — ${errorText(error).text}`, "bad");
+        // The same content twice is no error: it is there, as was wished.
+        if (error.code === "duplicate") toast(errorText(error).text, "note");
+        else toast(`${t("rag.rejected", { name })} — ${errorText(error).text}`, "bad");
       }
       return answer;
     } catch (error) {

@@ -82,10 +82,11 @@ function NextStep({ roadmap }: { roadmap: Roadmap }) {
           {t("roadmap.next")}:{" "}
           <Link href={`/roadmap/${next.id}`}>
             {next.id} {say(next.title)}
-          </Link>
+          </Link>{" "}
+          <small>({say(roadmap.next_why)})</small>
         </span>
       ) : (
-        <span>{t("roadmap.allDone")}</span>
+        <span>{say(roadmap.next_why)}</span>
       )}
     </p>
   );

@@ -8,6 +8,7 @@ import type { RoadmapStage, RoadmapTask } from "@/lib/types";
 import type { Checking } from "./api";
 import { Doctor } from "./Doctor";
 import css from "./RoadmapPage.module.css";
+import { isBehind, lookOf, wordOf } from "./verdict";
 import { VerdictMark } from "./VerdictMark";
 
 interface StageProps {
@@ -20,8 +21,7 @@ interface StageProps {
 export function Stage({ stage, next, checking, onCheck }: StageProps) {
   const { t, say } = useI18n();
   const gates = stage.tasks.filter(({ has_gate }) => has_gate);
-  const done =
-    stage.tasks.length > 0 && stage.tasks.every(({ status }) => status === "passed" || status === "cannot_run_here");
+  const done = gates.length > 0 && gates.every(isBehind);
   const here = stage.tasks.some(({ id }) => id === next);
   return (
     <li id={`stage-${stage.id}`} className={css.stage} data-done={done || undefined} data-here={here || undefined}>
@@ -73,8 +73,10 @@ function TaskRow({ task, checking, isNext }: { task: RoadmapTask; checking: Chec
   const said = checking
     ? t(checking === "now" ? "roadmap.checking" : "roadmap.waiting")
     : figures || (task.has_gate ? say(task.why) : t("roadmap.later"));
+  // What a step of one's own would mend is said with its command, in the row already.
+  const lacks = !checking && task.status === "cannot_run_here" && !isBehind(task);
   return (
-    <li data-task={task.id} data-status={checking ? "checking" : task.status}>
+    <li data-task={task.id} data-status={checking ? "checking" : lookOf(task)}>
       <Link href={`/roadmap/${task.id}`} className={css.task} data-next={isNext || undefined}>
         <VerdictMark task={task} checking={checking} />
         <span className={css.id}>{task.id}</span>
@@ -82,7 +84,13 @@ function TaskRow({ task, checking, isNext }: { task: RoadmapTask; checking: Chec
           <b>
             {say(task.title)} {task.optional && <Badge>{t("roadmap.optional")}</Badge>}
           </b>
-          {said && <small>{said}</small>}
+          {said && (
+            <small>
+              {lacks && <b>{t(wordOf(task))}. </b>}
+              {said}
+            </small>
+          )}
+          {lacks && task.fix && <code>{task.fix}</code>}
         </span>
         <ChevronRight size={16} aria-hidden />
       </Link>

@@ -9,6 +9,7 @@ import { useI18n } from "@/lib/i18n";
 import type { Evidence, Figure, RoadmapTask } from "@/lib/types";
 import { useEvidence, type Checking } from "./api";
 import css from "./TaskDrawer.module.css";
+import { lookOf, wordOf } from "./verdict";
 import { VerdictMark } from "./VerdictMark";
 
 interface TaskDrawerProps {
@@ -49,14 +50,14 @@ export function TaskDrawer({ task, checking, onCheck, onClose }: TaskDrawerProps
 
 function VerdictPanel({ task, checking, onCheck }: Omit<TaskDrawerProps, "onClose">) {
   const { t, say, lang } = useI18n();
-  const { status, why, fix, figures, checked_at } = task;
+  const { why, fix, figures, checked_at } = task;
   const words = checking
     ? t(checking === "now" ? "roadmap.checking" : "roadmap.waiting")
     : task.has_gate
-      ? t(`roadmap.status.${status}`)
+      ? t(wordOf(task))
       : t("roadmap.later");
   return (
-    <section className={css.verdict} data-status={checking ? "checking" : status} aria-live="polite">
+    <section className={css.verdict} data-status={checking ? "checking" : lookOf(task)} aria-live="polite">
       <header>
         <VerdictMark task={task} checking={checking} />
         <strong>{words}</strong>
@@ -111,8 +112,8 @@ function History({ task }: { task: string }) {
       {data?.map((run) => (
         <details key={run.checked_at} className={css.run}>
           <summary>
-            <b data-status={run.verdict.status}>{t(`roadmap.status.${run.verdict.status}`)}</b>{" "}
-            {dateTime(run.checked_at, lang)} · {seconds(run.seconds)}
+            <b data-status={lookOf(run.verdict)}>{t(wordOf(run.verdict))}</b> {dateTime(run.checked_at, lang)} ·{" "}
+            {seconds(run.seconds)}
           </summary>
           <Run run={run} />
         </details>

@@ -1,15 +1,13 @@
 import { useI18n } from "@/lib/i18n";
 import type { Roadmap, RoadmapStage } from "@/lib/types";
 import css from "./Trail.module.css";
+import { isBehind } from "./verdict";
 import { camps, HEIGHT, pathThrough, WIDTH } from "./trailShape";
 
-const passed = ({ tasks }: RoadmapStage) => tasks.filter(({ status }) => status === "passed").length;
-
-/** How much of a stage is behind one: 0 to 1; what cannot run on this machine holds nobody up. */
+/** How much of a stage's gates is behind one: 0 to 1; what this machine forbids holds nobody up. */
 function share(stage: RoadmapStage | undefined): number {
-  if (!stage?.tasks.length) return 0;
-  const behind = stage.tasks.filter(({ status }) => status === "passed" || status === "cannot_run_here");
-  return behind.length / stage.tasks.length;
+  const gates = stage?.tasks.filter(({ has_gate }) => has_gate) ?? [];
+  return gates.length ? gates.filter(isBehind).length / gates.length : 0;
 }
 
 /** The seven stages as the height profile of a walk: painted as far as one has come, the needle where one stands. */
@@ -62,9 +60,7 @@ export function Trail({ roadmap }: { roadmap: Roadmap }) {
             <a href={`#stage-${stage.id}`} title={say(stage.title)}>
               <b>{stage.id}</b>
               <span>{say(stage.title)}</span>
-              <small>
-                {passed(stage)}/{stage.tasks.length}
-              </small>
+              <small>{stage.checkable ? `${stage.passed}/${stage.checkable}` : "–"}</small>
             </a>
           </li>
         ))}

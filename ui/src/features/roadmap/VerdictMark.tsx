@@ -2,6 +2,7 @@ import { Ban, Check, CircleDashed, Clock, Footprints, LoaderCircle, X, type Luci
 import { useI18n } from "@/lib/i18n";
 import type { RoadmapTask, TaskStatus } from "@/lib/types";
 import type { Checking } from "./api";
+import { lookOf, wordOf } from "./verdict";
 import css from "./VerdictMark.module.css";
 
 export const MARKS: Record<TaskStatus, LucideIcon> = {
@@ -23,10 +24,11 @@ export function VerdictMark({ task, checking }: { task: RoadmapTask; checking: C
       </span>
     );
   }
-  const Icon = MARKS[task.status];
-  const words = task.has_gate ? t(`roadmap.status.${task.status}`) : t("roadmap.later");
+  const look = lookOf(task);
+  const Icon = MARKS[look];
+  const words = t(task.has_gate ? wordOf(task) : "roadmap.later");
   return (
-    <span className={css.mark} data-status={task.has_gate ? task.status : "later"} title={words}>
+    <span className={css.mark} data-status={task.has_gate ? look : "later"} title={words}>
       <Icon size={15} aria-label={words} />
     </span>
   );

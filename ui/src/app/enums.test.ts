@@ -1,0 +1,84 @@
+/**
+ * Every value that the API may send has words in both languages. The values are read from the generated types; a new
+ * field of fixed values fails here until someone says by which words it is shown, or that nobody sees it.
+ */
+import { describe, expect, it } from "vitest";
+import { PAGES } from "@/app/pages";
+import generated from "@/lib/api.gen.ts?raw";
+import { shared } from "@/lib/i18n/shared";
+import type { Text } from "@/lib/types";
+
+/** Schema and field, to the beginning of its keys. */
+const SHOWN: Record<string, string> = {
+  "AnswerTrace.verdict": "rag.verdict.",
+  "Document.status": "rag.status.",
+  "EngineOut.status": "models.engine.",
+  "FindingOut.severity": "doctor.severity.",
+  "Job.status": "job.status.",
+  "LiveOut.source": "models.live.source.",
+  "ModelInfo.state": "model.state.",
+  "ModelState.state": "model.state.",
+  "SentenceTrace.support": "rag.support.",
+  "SettingOut.source": "settings.source.",
+  "TaskOut.because": "roadmap.because.",
+  "TaskOut.status": "roadmap.status.",
+};
+/** Fields that no page shows as words: sent by the page itself, or decided upon. */
+const UNSEEN = new Set(["Elsewhere.app", "Message.role", "Message.status", "PullIn.source", "Turn.role"]);
+/** The same values under another schema. */
+const SAME: Record<string, string> = {
+  "DocumentText.status": "Document.status",
+  "ModelDetail.state": "ModelInfo.state",
+  "RunningOut.state": "ModelInfo.state",
+  "VerdictOut.because": "TaskOut.because",
+  "VerdictOut.status": "TaskOut.status",
+};
+/** Values that are said otherwise than by the family's words. */
+const OTHERWISE = new Set(["TaskOut.because machine"]);
+
+const strings: Record<string, Text> = Object.assign({}, shared, ...PAGES.map((page) => page.strings));
+
+/** Schema.field to its values, wherever a type is a union of texts. */
+function fixedValues(source: string): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  let schema = "";
+  for (const line of source.slice(source.indexOf("    schemas: {")).split("\n")) {
+    schema = /^ {8}(\w+): \{$/.exec(line)?.[1]?.replace(/^zhilu__.*__/, "") ?? schema;
+    const field = /^ {12}(\w+)\??: (.*"\w+".*);$/.exec(line);
+    const values = [...(field?.[2] ?? "").replace(/components\["\w+"\]\["\w+"\]/g, "").matchAll(/"(\w+)"/g)];
+    if (field && values.length)
+      found.set(
+        `${schema}.${field[1]}`,
+        values.map((value) => value[1] ?? ""),
+      );
+  }
+  return found;
+}
+
+describe("values of the API", () => {
+  const values = fixedValues(generated);
+
+  it("are read from the generated types", () => {
+    expect(values.get("Job.status")).toEqual(["queued", "running", "done", "failed", "cancelled"]);
+    expect(values.get("SentenceTrace.support")).toContain("unsure");
+    expect(values.size).toBeGreaterThan(12);
+  });
+
+  it("are known by their field", () => {
+    const unknown = [...values.keys()].filter((field) => !(field in SHOWN) && !(field in SAME) && !UNSEEN.has(field));
+    expect(unknown).toEqual([]);
+  });
+
+  it("have words in both languages", () => {
+    const missing = Object.entries({
+      ...SHOWN,
+      ...Object.fromEntries(Object.entries(SAME).map(([a, b]) => [a, SHOWN[b]])),
+    }).flatMap(([field, family]) =>
+      (values.get(field) ?? ["(no such field)"])
+        .filter((value) => !OTHERWISE.has(`${SAME[field] ?? field} ${value}`))
+        .filter((value) => !strings[`${family}${value}`]?.en || !strings[`${family}${value}`]?.zh)
+        .map((value) => `${field}: ${value}`),
+    );
+    expect(missing).toEqual([]);
+  });
+});
