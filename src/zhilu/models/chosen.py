@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zhilu.home import Home, atomic_write
 from zhilu.messages import T
-from zhilu.models.store import EMBEDDED
+from zhilu.models.store import EMBEDDED, ModelStore
 
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["AUTO", "DefaultModel", "default_model", "first_model", "named_model", "note_first_model"]
+__all__ = ["AUTO", "DefaultModel", "check_setting", "default_model", "first_model", "named_model", "note_first_model"]
 
 AUTO = "auto"
 _NOTE = ".first-model.json"  # beside the models
@@ -41,6 +41,17 @@ def default_model(context: Context) -> DefaultModel:
             "还没有别的模型：zhilu-nano 小到可以随程序附带，懂得不多",
         ),
     )
+
+
+def check_setting(context: Context, name: str) -> None:
+    """What the setting ``model`` may name.
+
+    Raises:
+        NotFoundError: neither a model of this machine nor an adapter; another server's models are not ours to know.
+    """
+    if name == AUTO or context.settings.base_url is not None or (context.home.adapters / name).is_dir():
+        return
+    ModelStore(context).path_of(name)
 
 
 def named_model(context: Context, name: str | None) -> str:

@@ -337,6 +337,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/first-model": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show First Model
+         * @description The model that was, or will be, fetched first, and the job that does it.
+         */
+        get: operations["show_first_model_zhilu_v1_first_model_get"];
+        put?: never;
+        /** Fetch First Model */
+        post: operations["fetch_first_model_zhilu_v1_first_model_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/adapters": {
         parameters: {
             query?: never;
@@ -498,7 +519,8 @@ export interface paths {
         put?: never;
         /**
          * Create Kb
-         * @description ``embedder`` by name, ``none`` for retrieval by words alone, the setting's by default.
+         * @description ``embedder`` by name, ``none`` for retrieval by words alone, the setting's by default; ``store`` by name,
+         *     ``sqlite`` by default.
          */
         post: operations["create_kb_zhilu_v1_kbs_post"];
         delete?: never;
@@ -524,6 +546,26 @@ export interface paths {
         head?: never;
         /** Change Kb */
         patch: operations["change_kb_zhilu_v1_kbs__kb_id__patch"];
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/repair": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Repair Kb
+         * @description Make a damaged knowledge base whole: what can still be read as it is, else from the originals, read again by ``job``.
+         */
+        post: operations["repair_kb_zhilu_v1_kbs__kb_id__repair_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/zhilu/v1/kbs/{kb_id}/documents": {
@@ -2036,6 +2078,35 @@ export interface components {
             /** Docs */
             docs: string | null;
         };
+        /**
+         * FirstModel
+         * @description How the first model stands.
+         *
+         *     Attributes:
+         *         model: that was fetched; None until it is there.
+         *         reason: why this one; while there is none, what keeps it away or what will be fetched.
+         *         measured: of its first start: seconds for a prompt of 500 tokens.
+         *         wanted: False where a setting says that none is to be fetched.
+         *         job: the newest job that fetches or fetched it.
+         */
+        FirstModel: {
+            /** Model */
+            model: string | null;
+            /** Reason */
+            reason: {
+                en: string;
+                zh: string;
+            };
+            /** Measured */
+            measured: {
+                [key: string]: unknown;
+            } | null;
+            /** Wanted */
+            wanted: boolean;
+            /** Size Bytes */
+            size_bytes: number | null;
+            job: components["schemas"]["Job"] | null;
+        };
         /** GpuOut */
         GpuOut: {
             /** Name */
@@ -2190,6 +2261,9 @@ export interface components {
          * KbInfo
          * @description A knowledge base at a glance; ``embedder`` is ``none`` where retrieval is by words alone (``dim`` 0);
          *     ``store`` is where its vectors are.
+         *
+         *     ``error``: why it cannot be opened (damaged, of a newer version, locked), the inside of ``errors.error_body``; the counts
+         *     are then 0, and the rest is what its card says.
          */
         KbInfo: {
             /** Id */
@@ -2214,6 +2288,10 @@ export interface components {
             created_at: string;
             /** Updated At */
             updated_at: string;
+            /** Error */
+            error?: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * LiveOut
@@ -2544,7 +2622,10 @@ export interface components {
                 [key: string]: string;
             } | null;
         };
-        /** ModelState */
+        /**
+         * ModelState
+         * @description The model that runs where nobody names one; ``reason``: why it is this one.
+         */
         ModelState: {
             /** Name */
             name: string;
@@ -2560,6 +2641,7 @@ export interface components {
             detail: string;
             /** Engine */
             engine?: string | null;
+            reason: components["schemas"]["TextOut"];
         };
         /** NewConversation */
         NewConversation: {
@@ -2714,6 +2796,30 @@ export interface components {
             error: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * Repaired
+         * @description What became of it.
+         *
+         *     ``how``: ``recovered`` whole, or ``restored`` from the originals, which ``job`` reads again. ``lost``: documents whose
+         *     original is gone too; ``num_traces``: past questions that could be kept. ``damaged_file``: where the old database is.
+         */
+        Repaired: {
+            kb: components["schemas"]["KbInfo"];
+            /**
+             * How
+             * @enum {string}
+             */
+            how: "recovered" | "restored";
+            /** Num Documents */
+            num_documents: number;
+            /** Num Traces */
+            num_traces: number;
+            /** Lost */
+            lost: string[];
+            /** Damaged File */
+            damaged_file: string | null;
+            job: components["schemas"]["Job"] | null;
         };
         /** RetrievalTrace */
         RetrievalTrace: {
@@ -3848,6 +3954,46 @@ export interface operations {
             };
         };
     };
+    show_first_model_zhilu_v1_first_model_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FirstModel"];
+                };
+            };
+        };
+    };
+    fetch_first_model_zhilu_v1_first_model_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+        };
+    };
     adapters_zhilu_v1_adapters_get: {
         parameters: {
             query?: never;
@@ -4221,6 +4367,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["KbInfo"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    repair_kb_zhilu_v1_kbs__kb_id__repair_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Repaired"];
                 };
             };
             /** @description Validation Error */

@@ -18,7 +18,7 @@ from zhilu.registry import Registry
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["DEFAULT", "Embedder", "Kind", "embedder_names", "find_embedder", "load_embedder"]
+__all__ = ["DEFAULT", "Embedder", "Kind", "check_setting", "embedder_names", "load_embedder"]
 
 DEFAULT = "bilingual"
 _ALONE = "zhilu-embed"  # where MiniLM, which the default takes for English, is not installed
@@ -53,12 +53,14 @@ def load_embedder(name: str, context: Context) -> Embedder:
         return _loaded[key]
 
 
-def find_embedder(name: str) -> Callable[[Context], Embedder]:
-    """
+def check_setting(context: Context, name: str) -> None:
+    """What the setting ``embedder`` may name; ``module:ATTRIBUTE`` is one's own.
+
     Raises:
         NotFoundError: no such embedder; names the nearest.
     """
-    return _registry().get(name)
+    if name not in ("auto", "none") and ":" not in name:
+        _registry().get(name)
 
 
 def _registry() -> Registry[Callable[[Context], Embedder]]:
