@@ -24,7 +24,14 @@ const SHOWN: Record<string, string> = {
   "TaskOut.status": "roadmap.status.",
 };
 /** Fields that no page shows as words: sent by the page itself, or decided upon. */
-const UNSEEN = new Set(["Elsewhere.app", "Message.role", "Message.status", "PullIn.source", "Repaired.how", "Turn.role"]);
+const UNSEEN = new Set([
+  "Elsewhere.app",
+  "Message.role",
+  "Message.status",
+  "PullIn.source",
+  "Repaired.how",
+  "Turn.role",
+]);
 /** The same values under another schema. */
 const SAME: Record<string, string> = {
   "DocumentText.status": "Document.status",

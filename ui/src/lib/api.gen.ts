@@ -960,7 +960,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Pull */
+        /**
+         * Pull
+         * @description A pull of ours: a model of the catalogue, or OWNER/NAME of a hub (``hf.co/OWNER/NAME``).
+         */
         post: operations["pull_api_pull_post"];
         delete?: never;
         options?: never;
@@ -985,6 +988,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/blobs/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload Blob
+         * @description Keep the bytes that follow until a model is created of them; they must be those of the digest.
+         */
+        post: operations["upload_blob_api_blobs__digest__post"];
+        delete?: never;
+        options?: never;
+        /** Has Blob */
+        head: operations["has_blob_api_blobs__digest__head"];
+        patch?: never;
+        trace?: never;
+    };
     "/api/create": {
         parameters: {
             query?: never;
@@ -994,7 +1018,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Create */
+        /**
+         * Create
+         * @description A GGUF file or a safetensors folder that was uploaded, or a model that is here, under a name.
+         */
         post: operations["create_api_create_post"];
         delete?: never;
         options?: never;
@@ -1612,6 +1639,40 @@ export interface paths {
         put?: never;
         /** Stop Model */
         post: operations["stop_model_zhilu_v1_models__name__stop_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Parts */
+        get: operations["list_parts_zhilu_v1_setup_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/setup/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Install Part */
+        post: operations["install_part_zhilu_v1_setup__name__post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2746,6 +2807,44 @@ export interface components {
             end: number;
         };
         /**
+         * PartView
+         * @description A part as the home page and ``zhilu setup`` show it.
+         */
+        PartView: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Purpose */
+            purpose: {
+                en: string;
+                zh: string;
+            };
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "here" | "absent" | "declined" | "impossible";
+            /** Reason */
+            reason: {
+                en: string;
+                zh: string;
+            };
+            /** Is Automatic */
+            is_automatic: boolean;
+            /** Consent */
+            consent: {
+                en: string;
+                zh: string;
+            } | null;
+            /** Size Bytes */
+            size_bytes: number | null;
+            job: components["schemas"]["Job"] | null;
+        };
+        /**
          * PromptTrace
          * @description The exact prompt. ``counted_by`` says who counted its tokens; ``dropped_passages`` did not fit ``context`` tokens.
          */
@@ -2997,6 +3096,14 @@ export interface components {
             restart_required: boolean;
             /** Secret */
             secret: boolean;
+        };
+        /** SetupIn */
+        SetupIn: {
+            /**
+             * Agreed
+             * @default false
+             */
+            agreed: boolean;
         };
         /** SourceOut */
         SourceOut: {
@@ -5043,7 +5150,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            501: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5073,6 +5180,68 @@ export interface operations {
             };
         };
     };
+    upload_blob_api_blobs__digest__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    has_blob_api_blobs__digest__head: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     create_api_create_post: {
         parameters: {
             query?: never;
@@ -5083,7 +5252,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            501: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5103,7 +5272,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            501: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5123,7 +5292,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            501: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5941,6 +6110,61 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunningOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_parts_zhilu_v1_setup_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PartView"][];
+                };
+            };
+        };
+    };
+    install_part_zhilu_v1_setup__name__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetupIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description Validation Error */
