@@ -20,7 +20,7 @@ from zhilu.rag.kb import KnowledgeBase
 __all__ = ["MadeQuestion", "questions_of"]
 
 _NUMBER = re.compile(
-    r"(?<![\w.,-])\d[\d,.]*(?![\w.-])|[一二三四五六七八九十百千万两]{2,}(?=[个天年月日人元次小分米公千])"
+    r"(?<![\w.,-])\d[\d,.]*(?![\w.-])|(?<![一二三四五六七八九十百千万两])[一二三四五六七八九十百千万两]{2,}(?=[个天年月日人元次小分米公千])"
 )
 _PROSE = re.compile(r"[A-Za-z\u4e00-\u9fff]")
 _LENGTHS = {"en": (40, 220), "zh": (14, 90)}

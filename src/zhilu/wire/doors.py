@@ -53,6 +53,28 @@ def check_encoding(encoding: str | None) -> None:
         )
 
 
+_MOST_FIELDS, _MOST_ITEMS = 1000, 10_000
+
+
+def _refuse_crowds(data: dict[str, Any]) -> None:
+    """More fields, or more messages or texts in one, than any request has: each would be checked and named, one by one.
+
+    Token ids are numbers and checked in no time: of them there may be more.
+    """
+    if len(data) > _MOST_FIELDS:
+        raise InputError(T(f"the body has {len(data)} fields", f"请求体有 {len(data)} 个字段"), code="too_many_fields")
+    for name, value in data.items():
+        if isinstance(value, list) and len(value) > _MOST_ITEMS and not isinstance(value[0], int):
+            raise InputError(
+                T(
+                    f"{name[:60]!r} has {len(value)} items; at most {_MOST_ITEMS} are taken",
+                    f"{name[:60]!r} 有 {len(value)} 项，最多 {_MOST_ITEMS} 项",
+                ),
+                param=name[:60],
+                code="too_many_items",
+            )
+
+
 def parse_json(body: bytes) -> dict[str, Any]:
     """A request body as an object; InputError where it is not JSON or not an object."""
     if body.startswith(b"\x1f\x8b"):
@@ -66,6 +88,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         kind = type(data).__name__
         raise InputError(T(f"the body must be a JSON object, given {kind}", f"请求体必须是 JSON 对象，给出的是 {kind}"))
+    _refuse_crowds(data)
     return data
 
 
