@@ -28,6 +28,7 @@ const UNSEEN = new Set([
   "Elsewhere.app",
   "Message.role",
   "Message.status",
+  "PartView.status", // no page yet
   "PullIn.source",
   "Repaired.how",
   "Turn.role",
