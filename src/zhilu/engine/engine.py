@@ -21,6 +21,7 @@ from zhilu.engine.choose.speculate import Drafter
 from zhilu.engine.metrics import Metrics
 from zhilu.engine.model.adapters import read_adapter
 from zhilu.engine.model.config import ModelConfig, read_config, read_json
+from zhilu.engine.model.gguf import find_gguf, read_gguf
 from zhilu.engine.options import EngineOptions, choose_max_len
 from zhilu.engine.runner.adapter_table import AdapterTable
 from zhilu.engine.runner.base import Runner, StepChunk
@@ -257,6 +258,8 @@ def load_engine(options: EngineOptions) -> Engine:
     """Read a model folder and make an engine of it (a second with OpenVINO, several with torch)."""
     from zhilu.engine.runner.load import load_runner
 
+    gguf = find_gguf(options.model)
+    header = read_gguf(gguf) if gguf else None  # held, so that it is read once
     config = read_config(options.model)
     tokenizer = Tokenizer(options.model)
     max_len, _ = choose_max_len(options.max_len, config)
@@ -268,6 +271,7 @@ def load_engine(options: EngineOptions) -> Engine:
     engine = Engine(tokenizer, runner, scheduler, max_len=max_len, eos_ids=eos_ids, speculate=options.speculate)
     for adapter in adapters:
         engine.adapters.add(adapter)
+    del header
     return engine
 
 

@@ -33,6 +33,7 @@ class EngineOptions:
         speculate: tokens guessed at once from the text so far and checked in one step (``speculate.py``); 0 for none.
         adapters: LoRA adapters loaded at the start, PEFT folders by name.
         precision: full computes with the weights as stored; int8 rounds them (OpenVINO only).
+        cache: folder for what a second start of the same model need not make again; None: nothing is kept.
     """
 
     model: Path
@@ -48,6 +49,7 @@ class EngineOptions:
     precision: str = "auto"
     speculate: int = 0
     adapters: Mapping[str, Path] = field(default_factory=dict)
+    cache: Path | None = None
 
 
 def check_speculate(asked: int) -> None:

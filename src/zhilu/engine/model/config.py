@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zhilu.engine.model.gguf import find_gguf, read_gguf
+from zhilu.engine.model.gguf_model import gguf_config
 from zhilu.errors import InputError, NotFoundError, UnsupportedError
 from zhilu.messages import T
 
@@ -39,14 +41,15 @@ FAMILIES: Mapping[str, Family] = {
 
 @dataclass(frozen=True)
 class RopeConfig:
-    """Rotary positions (RoFormer, arXiv 2104.09864); the last four fields belong to Llama 3's scaling."""
+    """Rotary positions (RoFormer, arXiv 2104.09864); ``factor`` to ``original_max_positions`` belong to scalings."""
 
     theta: float = 10000.0
-    kind: str = "default"  # default | linear | llama3
+    kind: str = "default"  # default | linear | llama3 | factors
     factor: float = 1.0
     low_freq_factor: float = 1.0
     high_freq_factor: float = 4.0
     original_max_positions: int = 8192
+    factors: tuple[float, ...] = ()  # by which each frequency is divided (GGUF states Llama 3's scaling so)
 
 
 @dataclass(frozen=True)
@@ -89,13 +92,14 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_config(folder: Path) -> ModelConfig:
-    """Read ``folder/config.json``.
+    """Read ``folder/config.json``, or the header of a GGUF file (the file itself, or the only one of a folder).
 
     Raises:
         UnsupportedError: the architecture, quantization, window or RoPE kind is not one that we compute exactly.
         InputError: a required key is missing, or the numbers contradict each other.
     """
-    raw = read_json(folder / "config.json")
+    gguf = find_gguf(folder)
+    raw = gguf_config(read_gguf(gguf)) if gguf else read_json(folder / "config.json")
     architecture = (raw.get("architectures") or ["(none)"])[0]
     family = FAMILIES.get(architecture)
     if family is None:
@@ -106,6 +110,7 @@ def read_config(folder: Path) -> ModelConfig:
                 f"内置引擎不支持架构 {architecture!r}；它能运行 {known}",
             ),
             code="unsupported_model",
+            fix=_OTHER_ENGINE,
         )
     _refuse_what_changes_the_arithmetic(raw)
 
@@ -154,6 +159,9 @@ def read_config(folder: Path) -> ModelConfig:
     )
 
 
+_OTHER_ENGINE = "zhilu engine install vllm, then --engine vllm; or --engine llamacpp"
+
+
 def _refuse_what_changes_the_arithmetic(raw: Mapping[str, Any]) -> None:
     windowed = raw.get("use_sliding_window") and raw.get("sliding_window")
     windowed = windowed or any(kind != "full_attention" for kind in raw.get("layer_types") or ())
@@ -172,6 +180,7 @@ def _refuse_what_changes_the_arithmetic(raw: Mapping[str, Any]) -> None:
                 ),
                 param=key,
                 code="unsupported_model",
+                fix=_OTHER_ENGINE,
             )
 
 
@@ -179,7 +188,7 @@ def _read_rope(raw: Mapping[str, Any]) -> RopeConfig:
     given = {**(raw.get("rope_scaling") or {}), **(raw.get("rope_parameters") or {})}
     kind = given.get("rope_type") or given.get("type") or "default"
     partial = given.get("partial_rotary_factor", raw.get("partial_rotary_factor", 1.0))
-    if kind not in ("default", "linear", "llama3") or partial != 1.0:
+    if kind not in ("default", "linear", "llama3", "factors") or partial != 1.0:
         shown = kind if partial == 1.0 else f"partial_rotary_factor={partial}"
         raise UnsupportedError(
             T(
@@ -197,6 +206,7 @@ def _read_rope(raw: Mapping[str, Any]) -> RopeConfig:
         low_freq_factor=float(given.get("low_freq_factor", 1.0)),
         high_freq_factor=float(given.get("high_freq_factor", 4.0)),
         original_max_positions=int(old_length),
+        factors=tuple(given.get("factors", ())),
     )
 
 

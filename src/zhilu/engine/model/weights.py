@@ -1,4 +1,4 @@
-"""Safetensors in, tensors out; every disagreement with ``config.json`` is reported at once.
+"""Safetensors or GGUF in, tensors out; every disagreement with ``config.json`` is reported at once.
 
 Pickled checkpoints (``pytorch_model.bin``) are refused: unpickling runs code.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import mmap
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,29 @@ import numpy as np
 import numpy.typing as npt
 
 from zhilu.engine.model.config import ModelConfig, read_json, tensor_shapes
+from zhilu.engine.model.gguf import find_gguf, read_gguf
+from zhilu.engine.model.gguf_model import gguf_tensors
+from zhilu.engine.model.quants import Quantized
 from zhilu.errors import InputError, NotFoundError
 from zhilu.messages import T
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["as_bfloat16", "as_float32", "load_tensors", "map_file", "map_tensors", "release_pages", "weight_files"]
+__all__ = [
+    "Tensor",
+    "as_bfloat16",
+    "as_float32",
+    "check_finite",
+    "load_tensors",
+    "map_file",
+    "map_tensors",
+    "release_pages",
+    "take_rows",
+    "weight_files",
+]
+
+Tensor = npt.NDArray[Any] | Quantized
 
 # Derived values that old checkpoints store and nobody reads back.
 _DERIVED = (".rotary_emb.inv_freq",)
@@ -32,7 +48,9 @@ _NUMPY: Mapping[str, type] = {"F32": np.float32, "F16": np.float16, "BF16": np.u
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a model, one or several; NotFoundError if there are none."""
+    """The files of a model's weights, one or several; NotFoundError if there are none that are read."""
+    if gguf := find_gguf(folder):
+        return [gguf]
     single = folder / "model.safetensors"
     if single.is_file():
         return [single]
@@ -60,20 +78,29 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def load_tensors(folder: Path, config: ModelConfig, device: str = "cpu") -> dict[str, torch.Tensor]:
-    """All tensors of the model by Hugging Face name, for PyTorch on ``device``, in their stored dtype.
+    """All tensors of the model by Hugging Face name, for PyTorch on ``device``, in their stored dtype; blocks as float32.
 
     Raises:
         InputError: tensors are missing, unexpected or of another shape; the message lists them.
     """
     tensors: dict[str, Any] = {}
+    if find_gguf(folder):
+        import torch
+
+        mapped = map_tensors(folder, config)
+        return {
+            name: torch.from_numpy(take_rows(tensor, slice(None)).copy()).to(device) for name, tensor in mapped.items()
+        }
     for path in weight_files(folder):
         with _opened(path, "pt", device) as file:
             tensors.update({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (no mapping)
     return _checked(tensors, config)
 
 
-def map_tensors(folder: Path, config: ModelConfig) -> dict[str, npt.NDArray[Any]]:
+def map_tensors(folder: Path, config: ModelConfig) -> dict[str, Tensor]:
     """The same for NumPy, as views of the mapped files: a page is read when it is touched and need not be kept.
+
+    Matrices of a GGUF file come as its blocks.
 
     NumPy has no bfloat16: such a tensor comes as its bits, in uint16 (see ``as_float32``). The views are writable, since
     OpenVINO wants them so, but private: nothing reaches the file.
@@ -81,7 +108,9 @@ def map_tensors(folder: Path, config: ModelConfig) -> dict[str, npt.NDArray[Any]
     Raises:
         InputError: as above, or a tensor is neither float32, float16 nor bfloat16.
     """
-    tensors: dict[str, npt.NDArray[Any]] = {}
+    if gguf := find_gguf(folder):
+        return _checked(gguf_tensors(read_gguf(gguf)), config)
+    tensors: dict[str, Tensor] = {}
     for path in weight_files(folder):
         tensors.update(map_file(path))
     return _checked(tensors, config)
@@ -100,15 +129,26 @@ def map_file(path: Path) -> dict[str, npt.NDArray[Any]]:
     }
 
 
-def release_pages(tensors: Mapping[str, npt.NDArray[Any]]) -> None:
+def check_finite(name: str, array: npt.NDArray[Any]) -> None:
+    """InputError where a weight is NaN or infinite: the answers would be noise, or nothing."""
+    step = max(1, 2**20 // max(1, array.size // max(1, len(array))))  # rows at once
+    if not all(np.isfinite(as_float32(array[start : start + step])).all() for start in range(0, len(array), step)):
+        raise InputError(
+            T(f"the weights hold NaN or infinity: {name}", f"权重中含有 NaN 或无穷大：{name}"), code="bad_weights"
+        )
+
+
+def release_pages(tensors: Mapping[str, Tensor]) -> None:
     """Give back the memory of mapped tensors that were read once; what is touched again is read from the file again.
 
     Linux only, where it loses nothing but time: the pages are private, and nobody writes to them.
     """
     if not sys.platform.startswith("linux"):
         return
-    for mapping in {id(m): m for t in tensors.values() if (m := getattr(t, "_mmap", None))}.values():
+    arrays = [tensor.rows if isinstance(tensor, Quantized) else tensor for tensor in tensors.values()]
+    for mapping in {id(m): m for array in arrays if (m := getattr(array, "_mmap", None))}.values():
         mapping.madvise(mmap.MADV_DONTNEED)
+        mapping.madvise(mmap.MADV_RANDOM)  # rows of the embeddings are looked up: their neighbours are not wanted
 
 
 def as_bfloat16(array: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
@@ -123,6 +163,11 @@ def as_float32(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     if array.dtype == np.uint16:  # bfloat16 is the upper half of a float32
         return (array.astype(np.uint32) << 16).view(np.float32)
     return array.astype(np.float32, copy=False)
+
+
+def take_rows(tensor: Tensor, rows: slice | Sequence[int]) -> npt.NDArray[np.float32]:
+    """Some rows of a tensor, exactly, in float32."""
+    return tensor.float32(rows) if isinstance(tensor, Quantized) else as_float32(tensor[rows])
 
 
 @contextmanager
@@ -171,7 +216,8 @@ def _checked(tensors: Mapping[str, Any], config: ModelConfig) -> dict[str, Any]:
     if any(names for _, names in complaints):
         en, zh = ("; ".join(f"{what[lang]}: {_some(names)}" for what, names in complaints if names) for lang in (0, 1))
         raise InputError(
-            T(f"the weights do not fit config.json: {en}", f"权重与 config.json 不符：{zh}"), code="bad_weights"
+            T(f"the weights do not fit the model's configuration: {en}", f"权重与模型配置不符：{zh}"),
+            code="bad_weights",
         )
     return {name: tensors[name] for name in expected}
 

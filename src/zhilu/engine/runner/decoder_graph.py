@@ -7,7 +7,8 @@ plain operations in which OpenVINO's CPU plugin recognises its fused kernels (RM
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,7 +20,9 @@ from openvino import opset15 as op
 # where a version lacks it or wants other inputs.
 from openvino.op import _PagedAttentionExtension as PagedAttention
 
-from zhilu.engine.model.weights import as_float32
+from zhilu.engine.model.quants import LowBit, Quantized
+from zhilu.engine.model.weights import Tensor, check_finite, take_rows
+from zhilu.engine.runner.constants import Constants
 
 if TYPE_CHECKING:
     from zhilu.engine.model.config import ModelConfig
@@ -38,11 +41,12 @@ _TYPES = {np.dtype(np.float32): "f32", np.dtype(np.float16): "f16", np.dtype(np.
 
 def build_decoder(
     config: ModelConfig,
-    tensors: Mapping[str, npt.NDArray[Any]],
+    tensors: Mapping[str, Tensor],
     precision: Precision = "full",
     delta_kinds: Collection[str] = (),
     half_deltas: bool = False,
     is_lone: bool = False,
+    constants: Constants | None = None,
 ) -> openvino.Model:
     """The graph of one step. It shares memory with ``tensors`` (see ``weights.map_tensors``): keep them.
 
@@ -62,30 +66,34 @@ def build_decoder(
     Output: f32 (num_wanted, vocab_size).
 
     Args:
-        precision: ``full`` keeps the weights as stored; ``int8`` rounds them, with one scale per output channel.
+        precision: ``full`` keeps the weights as stored, blocks of GGUF included; ``int8`` rounds them, with one scale per
+            output channel.
         delta_kinds: projections that may carry LoRA deltas, such as ``q_proj``.
         half_deltas: they come in the precision of the arithmetic, or the plugin would convert them in every step.
         is_lone: for one token of one sequence only (T = B = num_wanted = 1). With fixed sizes the plugin settles every
             node's shapes and memory when it compiles, not in each step.
+        constants: where rounded weights lie.
     """
-    return _Builder(config, tensors, precision, delta_kinds, half_deltas, is_lone).build()
+    return _Builder(config, tensors, precision, delta_kinds, half_deltas, is_lone, constants or Constants()).build()
 
 
 class _Builder:
     def __init__(
         self,
         config: ModelConfig,
-        tensors: Mapping[str, npt.NDArray[Any]],
+        tensors: Mapping[str, Tensor],
         precision: Precision,
         delta_kinds: Collection[str],
         half_deltas: bool,
         is_lone: bool,
+        constants: Constants,
     ) -> None:
         self.config = config
         self.tensors = tensors
         self.precision = precision
         self.delta_kinds = delta_kinds
         self.half_deltas = half_deltas
+        self.constants = constants
         self.delta_masks: dict[int, Any] = {}  # by the number of projections side by side
         self.inputs: list[Any] = []
         dim, rows, ends = config.head_dim, *((1, 2) if is_lone else (-1, -1))
@@ -141,7 +149,7 @@ class _Builder:
         mean = op.reduce_mean(op.power(x, op.constant(np.float32(2))), _ints(-1), True)
         root = op.sqrt(op.add(mean, op.constant(np.float32(self.config.norm_eps))))
         normed = op.multiply(x, op.divide(op.constant(np.float32(1)), root))
-        return op.multiply(normed, op.constant(as_float32(self.tensors[f"{name}.weight"])))
+        return op.multiply(normed, self._vector(f"{name}.weight"))
 
     def _linears(self, x: Any, names: list[str], joins: bool = True) -> list[Any]:
         """Projections of the same ``x``, with ``joins`` as one product: a small one costs more to start than to compute.
@@ -149,25 +157,29 @@ class _Builder:
         Measured on 26 million parameters, int8, two cores, joining q, k and v: 17 % more tokens/s of one stream, 5 % of 32
         (medians of five pairs of runs).
         """
-        weights = [self.tensors[f"{name}.weight"] for name in names]
         hidden = self._delta_hidden(x, names)
-        if joins and self._may_join(weights):
-            y = op.matmul(x, self._constant(np.concatenate(weights), is_kept=False), False, True)
-            if hidden is not None:
+        groups = self._joined(names) if joins else [[name] for name in names]
+        parts: list[Any] = []
+        for group in groups:
+            y = op.matmul(x, self._constant(group), False, True)
+            if hidden is not None and len(groups) == 1:
                 y = op.add(y, self._delta(hidden, names))
-            parts = _split(y, list(map(len, weights)))
-        else:
-            parts = [op.matmul(x, self._constant(weight, is_kept=True), False, True) for weight in weights]
-            if hidden is not None:
-                own = _split(hidden, len(names))
-                parts = [
-                    op.add(part, self._delta(one, [name])) for part, one, name in zip(parts, own, names, strict=True)
-                ]
+            parts += _split(y, [len(self.tensors[f"{name}.weight"]) for name in group])
+        if hidden is not None and len(groups) > 1:
+            own = _split(hidden, len(names))
+            parts = [op.add(part, self._delta(one, [name])) for part, one, name in zip(parts, own, names, strict=True)]
         return [self._biased(part, name) for part, name in zip(parts, names, strict=True)]
 
-    def _may_join(self, weights: list[npt.NDArray[Any]]) -> bool:
-        fits = self.precision == "int8" or sum(weight.nbytes for weight in weights) <= _JOINED_BYTES
-        return fits and len({weight.dtype for weight in weights}) == 1
+    def _joined(self, names: list[str]) -> list[list[str]]:
+        """Neighbours that can be one matrix: stored alike, or rounded alike."""
+        weights = [self.tensors[f"{name}.weight"] for name in names]
+        if self.precision == "int8":
+            return [names]
+        if sum(weight.nbytes for weight in weights) > _JOINED_BYTES:
+            return [[name] for name in names]
+        kinds = [weight.kind if isinstance(weight, Quantized) else str(weight.dtype) for weight in weights]
+        alike = groupby(zip(kinds, names, strict=True), key=lambda pair: pair[0])
+        return [[name for _, name in group] for _, group in alike]
 
     def _linear(self, x: Any, name: str) -> Any:
         return self._linears(x, [name], joins=False)[0]
@@ -192,12 +204,31 @@ class _Builder:
             return self._input(name, shape)
         return op.convert(self._input(name, shape, openvino.Type.bf16), np.float32)
 
-    def _constant(self, weight: npt.NDArray[Any], is_kept: bool) -> Any:
-        return _rounded(weight) if self.precision == "int8" else _as_stored(weight, is_kept)
+    def _constant(self, names: list[str]) -> Any:
+        """The weights of these projections, one below the other."""
+        weights = [self.tensors[f"{name}.weight"] for name in names]
+        key = "+".join(names)
+        if self.precision == "int8":
+            made = self.constants.place(f"int8 {key}", lambda: _checked(key, _rounded(weights)))
+            return op.multiply(op.convert(_shared(made["codes"]), np.float32), _shared(made["scales"]))
+        blocks = [weight for weight in weights if isinstance(weight, Quantized)]
+        if blocks:
+            low = blocks[0].low_bit(slice(1))
+            made = self.constants.place(f"blocks {key}", lambda: _checked(key, _low_bit([b.low_bit() for b in blocks])))
+            return _widened(made, low.bits, low.group)
+        plain = [weight for weight in weights if not isinstance(weight, Quantized)]
+        joined = plain[0] if len(plain) == 1 else np.concatenate(plain)
+        check_finite(key, joined)
+        return _as_stored(joined, is_kept=len(plain) == 1)
+
+    def _vector(self, name: str) -> Any:
+        """A norm's weights or a bias."""
+        array = take_rows(self.tensors[name], slice(None))
+        check_finite(name, array)
+        return op.constant(array)
 
     def _biased(self, y: Any, name: str) -> Any:
-        bias = self.tensors.get(f"{name}.bias")
-        return y if bias is None else op.add(y, op.constant(as_float32(bias)))
+        return op.add(y, self._vector(f"{name}.bias")) if f"{name}.bias" in self.tensors else y
 
     def _input(self, name: str, shape: list[int], dtype: Any = np.float32) -> Any:
         node = op.parameter(shape, dtype, name=name)
@@ -227,17 +258,59 @@ def _as_stored(weight: npt.NDArray[Any], is_kept: bool) -> Any:
     return node if kind == "f32" else op.convert(node, np.float32)
 
 
-def _rounded(weight: npt.NDArray[Any]) -> Any:
+def _rounded(weights: Sequence[Tensor]) -> dict[str, npt.NDArray[Any]]:
     """int8 and a scale per output channel, in the pattern that the plugin multiplies without widening it first."""
-    scale = np.empty((len(weight), 1), np.float32)
-    rounded = np.empty(weight.shape, np.int8)
-    step = max(1, 2**18 // weight.shape[1])  # rows at once: large temporaries would stay with the process
-    for start in range(0, len(weight), step):
-        rows = slice(start, start + step)
-        exact = as_float32(weight[rows])
-        scale[rows] = np.maximum(np.abs(exact).max(axis=1, keepdims=True), 1e-12) / np.float32(127)
-        rounded[rows] = np.rint(exact / scale[rows])
-    return op.multiply(op.convert(op.constant(rounded), np.float32), op.constant(scale))
+    num_rows, width = sum(map(len, weights)), weights[0].shape[1]
+    scale = np.empty((num_rows, 1), np.float32)
+    rounded = np.empty((num_rows, width), np.int8)
+    step = max(1, 2**18 // width)  # rows at once: large temporaries would stay with the process
+    first = 0
+    for weight in weights:
+        for start in range(0, len(weight), step):
+            exact = take_rows(weight, slice(start, start + step))
+            rows = slice(first + start, first + start + len(exact))
+            scale[rows] = np.maximum(np.abs(exact).max(axis=1, keepdims=True), 1e-12) / np.float32(127)
+            with np.errstate(invalid="ignore"):  # NaN is told of by its scale
+                rounded[rows] = np.rint(exact / scale[rows])
+        first += len(weight)
+    return {"codes": rounded, "scales": scale}
+
+
+def _checked(name: str, made: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """The same; whatever is wrong with weights shows in their scales."""
+    for part in ("scales", "zeros"):
+        if part in made:
+            check_finite(name, made[part])
+    return made
+
+
+def _low_bit(parts: Sequence[LowBit]) -> dict[str, npt.NDArray[Any]]:
+    """Codes, scales and (where the format has minima) the code that stands for zero, which need be no whole number."""
+    scales = np.concatenate([part.scales for part in parts])
+    made: dict[str, npt.NDArray[Any]] = {"codes": np.concatenate([part.codes for part in parts]), "scales": scales}
+    if parts[0].minima is not None:
+        minima = np.concatenate([part.minima for part in parts if part.minima is not None])
+        constant = scales == 0  # every value of the group is minus the minimum
+        made["codes"] = np.where(constant, np.uint8(0), made["codes"])
+        made["scales"] = np.where(constant, minima, scales)
+        made["zeros"] = np.where(constant, np.float32(1), minima / np.where(constant, np.float32(1), scales))
+    return made
+
+
+def _widened(made: Mapping[str, npt.NDArray[Any]], bits: str, group: int) -> Any:
+    """The pattern in which the plugin recognises weights that it widens while it multiplies."""
+    num_rows, num_groups, _ = made["codes"].shape
+    shape = [num_rows, num_groups, group]
+    codes = openvino.Tensor(made["codes"], shape, getattr(openvino.Type, bits))
+    x = op.convert(op.constant(codes, shared_memory=True), np.float32)
+    if "zeros" in made:
+        x = op.subtract(x, _shared(made["zeros"]))
+    return op.reshape(op.multiply(x, _shared(made["scales"])), _ints(num_rows, num_groups * group), False)
+
+
+def _shared(array: npt.NDArray[Any]) -> Any:
+    """A constant over memory that somebody keeps."""
+    return op.constant(openvino.Tensor(array, shared_memory=True), shared_memory=True)
 
 
 def _unused_inputs() -> list[Any]:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from zhilu.engine.model.config import ModelConfig, tensor_shapes
-from zhilu.engine.model.weights import load_tensors, map_tensors
+from zhilu.engine.model.quants import Quantized
+from zhilu.engine.model.weights import Tensor, load_tensors, map_tensors, weight_files
 from zhilu.engine.options import EngineOptions, choose_kv_tokens, choose_threads
 from zhilu.engine.runner.base import Runner
+from zhilu.engine.runner.constants import ConstantFile, Constants
 from zhilu.errors import InputError, MissingComponentError, UnsupportedError, nearest
 from zhilu.logs import get_logger
 from zhilu.messages import T
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["RUNNERS", "choose_device", "choose_dtype", "choose_precision", "choose_runner", "load_runner"]
 
 log = get_logger(__name__)
+
+# Less than this is made faster than a file is read.
+_KEPT_BYTES = 64 * 2**20
 
 # Memory of a loaded model by precision, bytes a parameter: OpenVINO keeps the weights as they are and reordered for its
 # kernels, and bfloat16 widened in both (measured on 26 million parameters; stored as float32 it is 4 to 5).
@@ -112,13 +117,15 @@ def _load_openvino(
         )
     free = psutil.virtual_memory().available
     dtype, why["dtype"] = choose_arithmetic(options.dtype)
-    precision, why["precision"] = choose_precision(options.precision, config, free)
     tensors = map_tensors(options.model, config)
+    has_blocks = any(isinstance(tensor, Quantized) for tensor in tensors.values())
+    precision, why["precision"] = choose_precision(options.precision, config, free, has_blocks)
+    constants = _constants(options, tensors, precision)
     bytes_per_value = 4 if dtype == "float32" else 2
     kv_tokens, why["kv_tokens"] = choose_kv_tokens(
         options.kv_tokens, max_len, options.max_num_seqs, config.kv_bytes_per_token(bytes_per_value), free
     )
-    return OpenVINORunner(
+    runner = OpenVINORunner(
         config,
         tensors,
         num_blocks=-(-kv_tokens // OpenVINORunner.block_size),
@@ -126,11 +133,27 @@ def _load_openvino(
         precision=precision,
         threads=threads,
         why=why,
+        constants=constants,
     )
+    runner.why["constants"] = constants.describe()
+    return runner
 
 
-def choose_precision(asked: str, config: ModelConfig, free_bytes: int) -> tuple[Precision, str]:
+def _constants(options: EngineOptions, tensors: Mapping[str, Tensor], precision: Precision) -> Constants:
+    """In a file, where a folder is given and there is much to be made."""
+    made = [t for t in tensors.values() if len(t.shape) > 1 and (precision == "int8" or isinstance(t, Quantized))]
+    num_bytes = sum(tensor.size for tensor in made)
+    if options.cache is None or num_bytes < _KEPT_BYTES:
+        return Constants()
+    return ConstantFile(options.cache, weight_files(options.model), precision, num_bytes)
+
+
+def choose_precision(
+    asked: str, config: ModelConfig, free_bytes: int, has_blocks: bool = False
+) -> tuple[Precision, str]:
     """Full, whose greedy tokens are transformers', as long as it fits; int8 is about twice as fast and not exact."""
+    if asked == "auto" and has_blocks:
+        return "full", "exact: the file's own blocks, rounded no further"
     if asked != "auto":
         if asked not in _BYTES_PER_PARAMETER:
             raise InputError(

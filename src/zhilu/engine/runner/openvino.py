@@ -18,8 +18,10 @@ import openvino
 
 from zhilu.engine.model.adapters import Adapter, stack_deltas
 from zhilu.engine.model.config import ModelConfig
-from zhilu.engine.model.weights import as_bfloat16, as_float32, release_pages
+from zhilu.engine.model.quants import Quantized
+from zhilu.engine.model.weights import Tensor, as_bfloat16, release_pages, take_rows
 from zhilu.engine.runner.base import Runner, StepChunk
+from zhilu.engine.runner.constants import Constants
 from zhilu.engine.runner.decoder_graph import BLOCK_SIZE, Precision, build_decoder
 from zhilu.engine.runner.rope import inverse_frequencies
 from zhilu.errors import InputError, UnsupportedError
@@ -62,13 +64,14 @@ class OpenVINORunner(Runner):
     def __init__(
         self,
         config: ModelConfig,
-        tensors: Mapping[str, npt.NDArray[Any]],
+        tensors: Mapping[str, Tensor],
         *,
         num_blocks: int,
         dtype: str = "float32",
         precision: Precision = "full",
         threads: int = 1,
         why: Mapping[str, str] | None = None,
+        constants: Constants | None = None,
     ) -> None:
         self.config = config
         self.num_blocks = num_blocks
@@ -77,6 +80,7 @@ class OpenVINORunner(Runner):
         self.precision = precision
         self.threads = threads
         self.why = dict(why or {})
+        self._constants = constants or Constants()
         self._tensors = tensors  # the graph reads from them, and embeddings are looked up here
         self._embedding = tensors["model.embed_tokens.weight"]
         frequencies = inverse_frequencies(config.rope, config.head_dim)
@@ -95,7 +99,9 @@ class OpenVINORunner(Runner):
             self._use(compiled)
             if self._weight_bytes() <= LONE_BYTES:
                 self._lone = self._request_of(self._compile(frozenset(), is_lone=True))
-            release_pages(tensors)
+            self._constants.finish()
+            self._warm_up()
+            self._release()
         except RuntimeError as error:
             reason = " ".join(str(error).split())[-300:]
             raise UnsupportedError(
@@ -104,9 +110,24 @@ class OpenVINORunner(Runner):
                 fix="--runner torch",
             ) from error
 
+    def _warm_up(self) -> None:
+        """One step of one token and one of several: the plugin reorders weights when it first needs them.
+
+        What they leave in block 0 is never read: a block is written before its place counts as computed.
+        """
+        for count in (1, 2):
+            self.run([StepChunk([0] * count, 0, [0], num_logits=1)])
+
+    def _release(self) -> None:
+        """The plugin has its own copies of the weights: what they came from need not stay in memory."""
+        release_pages(self._tensors)
+        release_pages(self._constants.arrays())
+
     def _weight_bytes(self) -> int:
         size = 1 if self.precision == "int8" else 4 if self.dtype == "float32" else 2
-        return sum(tensor.size for tensor in self._tensors.values()) * size
+        return sum(
+            tensor.nbytes if isinstance(tensor, Quantized) else tensor.size * size for tensor in self._tensors.values()
+        )
 
     def _compile(self, delta_kinds: frozenset[str], is_lone: bool = False) -> Any:
         kind = _KINDS[self.dtype]
@@ -120,7 +141,9 @@ class OpenVINORunner(Runner):
             # Several engines may share the machine: pinned, they would sit on the same cores.
             "ENABLE_CPU_PINNING": False,
         }
-        model = build_decoder(self.config, self._tensors, self.precision, delta_kinds, self.dtype != "float32", is_lone)
+        model = build_decoder(
+            self.config, self._tensors, self.precision, delta_kinds, self.dtype != "float32", is_lone, self._constants
+        )
         return openvino.Core().compile_model(model, "CPU", properties)
 
     def _make_caches(self, compiled: Any) -> dict[str, tuple[Any, Any]]:
@@ -151,7 +174,7 @@ class OpenVINORunner(Runner):
         kinds = self._delta_kinds | adapter.kinds
         if kinds != self._delta_kinds and kinds not in self._prepared:
             self._prepared[kinds] = self._compile(kinds)
-            release_pages(self._tensors)
+            self._release()
 
     def add_adapter(self, number: int, adapter: Adapter) -> None:
         self.prepare_adapter(adapter)  # where nobody has
@@ -247,7 +270,7 @@ class OpenVINORunner(Runner):
             "max_context_len": max(lengths),
         }
         return {
-            "hidden": as_float32(self._embedding[ids]),
+            "hidden": take_rows(self._embedding, ids),
             "cos": np.cos(angles),
             "sin": np.sin(angles),
             **{name: np.array(value, np.int32) for name, value in integers.items()},

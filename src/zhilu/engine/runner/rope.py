@@ -18,6 +18,8 @@ def inverse_frequencies(rope: RopeConfig, head_dim: int) -> npt.NDArray[np.float
     frequencies = (1.0 / np.float32(rope.theta) ** exponents).astype(np.float32)
     if rope.kind == "linear":  # positions divided by the factor (kaiokendev's interpolation)
         return (frequencies / np.float32(rope.factor)).astype(np.float32)
+    if rope.kind == "factors":
+        return (frequencies / np.asarray(rope.factors, np.float32)).astype(np.float32)
     if rope.kind == "llama3":
         return _llama3(frequencies, rope)
     return frequencies

@@ -30,7 +30,9 @@ __all__ = ["main"]
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m zhilu.engine.server", description="One model as an OpenAI server.")
-    parser.add_argument("--model", type=Path, required=True, help="folder with config.json and *.safetensors")
+    parser.add_argument(
+        "--model", type=Path, required=True, help="folder with config.json and *.safetensors, or a GGUF file"
+    )
     parser.add_argument("--name", help="the model's name on the wire (default: the folder's name)")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8643, help="0 picks a free one")
@@ -60,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     parser.add_argument("--dtype", default="auto", help="of the arithmetic: auto, float32, bfloat16, float16")
     parser.add_argument("--precision", default="auto", help="of the weights: auto, full, int8 (OpenVINO only)")
+    parser.add_argument("--cache", type=Path, help="folder for what a second start of the model need not make again")
     parser.add_argument("--log-level", default="info")
     parser.add_argument("--parent-watch", action="store_true", help="exit when standard input ends")
     parser.add_argument("--version", action="version", version=__version__)
@@ -92,6 +95,7 @@ def main(argv: list[str] | None = None) -> int:
         device=args.device,
         dtype=args.dtype,
         precision=args.precision,
+        cache=args.cache,
     )
     failures: list[ZhiluError] = []
 

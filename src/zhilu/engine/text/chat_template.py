@@ -1,6 +1,7 @@
 """Chat templates, rendered as transformers renders them (``utils/chat_template_utils.py``, 5.23) without importing it.
 
-A template comes with the model from the internet, so it runs in Jinja's immutable sandbox and sees plain JSON data only.
+A template comes with the model from the internet, so it runs in Jinja's immutable sandbox, within limits
+(``template_limits.py``), and sees plain JSON data only.
 """
 
 from __future__ import annotations
@@ -28,11 +29,21 @@ class ChatTemplate:
     def __init__(self, source: str, special_tokens: Mapping[str, str]) -> None:
         from jinja2 import TemplateError
 
+        from zhilu.engine.text.template_limits import MOST_SOURCE
+
+        if len(source) > MOST_SOURCE:
+            raise InputError(
+                T(
+                    f"the model's chat template has {len(source)} characters; {MOST_SOURCE} are read",
+                    f"模型的对话模板有 {len(source)} 个字符；最多读取 {MOST_SOURCE} 个",
+                ),
+                code="bad_chat_template",
+            )
         self.source = source
         self._special_tokens = dict(special_tokens)
         try:
             self._template = _environment().from_string(source)
-        except TemplateError as error:
+        except (TemplateError, RecursionError) as error:
             raise InputError(
                 T(f"the model's chat template does not compile: {error}", f"模型的对话模板无法编译：{error}"),
                 code="bad_chat_template",
@@ -55,15 +66,18 @@ class ChatTemplate:
         """The prompt text. InputError where the template itself refuses (``raise_exception``) or fails on the messages."""
         from jinja2 import TemplateError
 
+        from zhilu.engine.text.template_limits import counting
+
         try:
-            return self._template.render(
-                messages=[_with_parsed_arguments(message) for message in messages],
-                tools=list(tools) if tools else None,
-                documents=None,
-                add_generation_prompt=add_generation_prompt,
-                **{**self._special_tokens, **variables},
-            )
-        except (TemplateError, TypeError, ValueError, KeyError) as error:
+            with counting():
+                return self._template.render(
+                    messages=[_with_parsed_arguments(message) for message in messages],
+                    tools=list(tools) if tools else None,
+                    documents=None,
+                    add_generation_prompt=add_generation_prompt,
+                    **{**self._special_tokens, **variables},
+                )
+        except (TemplateError, TypeError, ValueError, KeyError, RecursionError) as error:
             raise InputError(
                 T(
                     f"the model's chat template refuses these messages: {error}",
@@ -98,7 +112,8 @@ def _environment() -> Any:
     from jinja2 import TemplateError, nodes
     from jinja2.ext import Extension, loopcontrols
     from jinja2.parser import Parser
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    from zhilu.engine.text.template_limits import LimitedEnvironment
 
     class GenerationBlock(Extension):
         """``{% generation %}`` marks the trained tokens for trainers; when prompting it is transparent."""
@@ -120,10 +135,9 @@ def _environment() -> Any:
         # Jinja's own filter escapes HTML characters, which a model was never trained on.
         return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
 
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[GenerationBlock, loopcontrols]
-    )
+    environment = LimitedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[GenerationBlock, loopcontrols])
     environment.filters["tojson"] = tojson
+    environment.limit_filters()
     environment.globals["raise_exception"] = raise_exception
     environment.globals["strftime_now"] = lambda pattern: datetime.now().strftime(pattern)
     return environment

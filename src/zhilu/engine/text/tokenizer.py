@@ -1,4 +1,4 @@
-"""Text to token ids and back, from ``tokenizer.json``, without transformers."""
+"""Text to token ids and back, from ``tokenizer.json`` or a GGUF file's header, without transformers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from zhilu.engine.model.config import read_json
+from zhilu.engine.model.gguf import find_gguf, read_gguf
 from zhilu.engine.text.chat_template import ChatTemplate
+from zhilu.engine.text.gguf_tokenizer import gguf_tokenizer
 from zhilu.errors import InputError
 from zhilu.messages import T
 
@@ -22,7 +24,7 @@ _KEPT = frozenset({"<tool_call>", "</tool_call>", "<think>", "</think>"})
 
 
 class Tokenizer:
-    """The tokenizer of one model folder; safe to share between threads (nothing changes after construction).
+    """The tokenizer of one model folder or GGUF file; safe to share between threads (nothing changes after construction).
 
     Raises:
         NotFoundError: the folder has no ``tokenizer.json``.
@@ -32,8 +34,15 @@ class Tokenizer:
     def __init__(self, folder: Path) -> None:
         import tokenizers
 
-        path = folder / "tokenizer.json"
-        raw = read_json(path)
+        gguf = find_gguf(folder)
+        if gguf:
+            path = gguf
+            raw, self._config = gguf_tokenizer(read_gguf(gguf))
+        else:
+            path = folder / "tokenizer.json"
+            raw = read_json(path)
+            stated = folder / "tokenizer_config.json"
+            self._config = read_json(stated) if stated.is_file() else {}
         try:
             self._tokenizer = tokenizers.Tokenizer.from_str(json.dumps(raw))
         except Exception as error:  # the Rust library raises bare Exception
@@ -41,9 +50,6 @@ class Tokenizer:
         # A training-time truncation or padding setting would cut prompts silently.
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._config = (
-            read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
-        )
         self._decoder_kind = (raw.get("decoder") or {}).get("type")
         added = self._tokenizer.get_added_tokens_decoder()
         self._added: dict[int, str] = {id: token.content for id, token in added.items()}

@@ -67,6 +67,8 @@ class ZhiluEngine:
             argv += _PRECISIONS.get(options.precision, ["--precision", options.precision])
         if options.speculate is not None:
             argv += ["--speculate", str(options.speculate)]
+        if options.home is not None:
+            argv += ["--cache", str(options.home / "cache" / "engine")]
         for name, path in options.loras:
             argv += ["--lora", f"{name}={path}"]
         # The tokenizer's own thread pool and OpenMP's must not fight over the cores with the engine's.
