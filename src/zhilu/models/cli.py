@@ -144,7 +144,7 @@ def show_catalog(context: Context, as_json: bool) -> None:
 
 
 def _offer(row: Offer) -> tuple[object, ...]:
-    here = T("in the store", "已入库") if row.installed else T("fits", "放得下") if row.fits else T.of(row.fit_reason)
+    here = T("in the store", "已入库") if row.installed else T("fits", "放得下") if row.fits else row.fit_reason
     return row.name, row.group, _size(row.download_bytes), _size(row.memory_bytes), row.license, here.say()
 
 

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu.context import context_of
 from zhilu.errors import ZhiluError
 from zhilu.jobs import Job
+from zhilu.jobs.base import Text
 from zhilu.models.adapters import AdapterInfo, list_adapters
 from zhilu.models.catalog import catalog
 from zhilu.models.check import read_object
 from zhilu.models.inspect import MemoryEstimate, card_markdown, estimate_memory
 from zhilu.models.offers import Offer, import_any, offered
 from zhilu.models.offers.elsewhere import Elsewhere, find_elsewhere
-from zhilu.models.offers.starter import FirstModel, look_at_first_model, start_first_model, submit_first_model
 from zhilu.models.pull import submit_pull
 from zhilu.models.sources import sources
 from zhilu.models.sources.search import HubModel, search_hub
 from zhilu.models.store import ModelInfo, ModelStore
 
-__all__ = ["lifespan", "router"]
+__all__ = ["router"]
 
 router = APIRouter(prefix="/zhilu/v1", tags=["models"])
-
-
-@asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Fetch the first model, once requests are answered. A server for one command leaves that to others."""
-    if app.state.ephemeral:
-        yield
-        return
-    starting = asyncio.create_task(asyncio.to_thread(start_first_model, app.state.context))
-    yield
-    with suppress(Exception):  # the home page says what keeps it away
-        await starting
 
 
 class CardText(BaseModel):
@@ -74,7 +59,7 @@ class PullIn(BaseModel):
 
 class SourceOut(BaseModel):
     name: str
-    title: dict[str, str]
+    title: Text
     endpoint: str
     any_model: bool
     searches: bool
@@ -83,17 +68,6 @@ class SourceOut(BaseModel):
 @router.get("/models")
 def list_models(request: Request) -> list[ModelInfo]:
     return ModelStore(context_of(request)).list()
-
-
-@router.get("/first-model")
-def show_first_model(request: Request) -> FirstModel:
-    """The model that was, or will be, fetched first, and the job that does it."""
-    return look_at_first_model(context_of(request))
-
-
-@router.post("/first-model", status_code=202)
-def fetch_first_model(request: Request) -> Job:
-    return submit_first_model(context_of(request))
 
 
 @router.get("/adapters")
@@ -126,7 +100,7 @@ def list_sources(request: Request) -> list[SourceOut]:
     return [
         SourceOut(
             name=name,
-            title=there[name].facts.title.data(),
+            title=there[name].facts.title,
             endpoint=there[name].facts.endpoint,
             any_model=there[name].facts.any_model,
             searches=there[name].facts.searches,

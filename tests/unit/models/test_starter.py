@@ -10,8 +10,9 @@ from zhilu.jobs import JobStore
 from zhilu.messages import T
 from zhilu.models import EMBEDDED
 from zhilu.models.chosen import default_model, named_model, note_first_model
-from zhilu.models.offers.starter import choose_class, look_at_first_model, start_first_model, submit_first_model
+from zhilu.models.offers.starter import FIRST_MODEL, choose_class, submit_first_model
 from zhilu.models.testing import write_gguf
+from zhilu.setup.base import start_automatic
 
 
 @pytest.fixture
@@ -64,15 +65,16 @@ def test_it_comes_from_the_first_source_and_answers_from_then_on(context, shelf)
     here = context(model_folder=str(shelf), starter="small")
     assert default_model(here).name == EMBEDDED
     assert "no other model has arrived yet" in default_model(here).reason.en
-    job = start_first_model(here)
-    assert job is not None and start_first_model(here) is None  # once
+    (job,) = [job for job in start_automatic(here) if job.kind == "first-model"]
+    assert not start_automatic(here)  # once
     done = JobStore(here).wait(job.id, timeout=60)
     assert done.status == "done", JobStore(here).log_text(job.id)
     assert default_model(here).name == named_model(here, "auto") == named_model(here, None) == "qwen3-0.6b"
     assert named_model(here, "other") == "other"
     assert "the setting starter says so; Folder is the first that has it" in default_model(here).reason.en
-    seen = look_at_first_model(here)
-    assert (seen.model, seen.measured, seen.job.id) == ("qwen3-0.6b", None, job.id)
+    state = FIRST_MODEL.state(here)
+    assert (state.status, state.reason) == ("here", default_model(here).reason)
+    assert FIRST_MODEL.find_job(here).id == job.id
     assert [path.name for path in sorted((here.home.models / "qwen3-0.6b").iterdir())] == [
         "Qwen3-0.6B-Q8_0.gguf",
         "zhilu.json",
@@ -88,22 +90,22 @@ def test_without_a_source_the_job_says_what_is_missing_and_nano_answers(context)
     assert "No source has 'qwen2.5-coder-0.5b'" in job.error["message"]
     assert "the setting offline is on" in job.error["message"] and "设置 offline 已开启" in job.error["messages"]["zh"]
     assert default_model(here).name == EMBEDDED
-    assert start_first_model(here) is None  # what failed waits for a person
+    assert not start_automatic(here)  # what failed waits for a person
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"starter": "none"}, "the setting starter is none"),
-        ({"model": "mine"}, "the setting model is 'mine'"),
-        ({"base_url": "http://127.0.0.1:9/v1"}, "answers come from base_url"),
+        ({"starter": "none"}, "The setting starter is none."),
+        ({"model": "mine"}, "The setting model is 'mine'."),
+        ({"base_url": "http://127.0.0.1:9/v1"}, "Answers come from base_url."),
     ],
 )
 def test_a_setting_can_decline_it(context, settings, said):
     here = context(**settings)
-    assert start_first_model(here) is None
-    seen = look_at_first_model(here)
-    assert not seen.wanted and seen.reason.en == said
+    assert not [job for job in start_automatic(here) if job.kind == "first-model"]
+    state = FIRST_MODEL.state(here)
+    assert (state.status, state.reason.en) == ("declined", said)
 
 
 def test_the_setting_outweighs_what_arrived(context):

@@ -2747,7 +2747,8 @@ export interface components {
             title: string;
             /** What */
             what: {
-                [key: string]: string;
+                en: string;
+                zh: string;
             };
             /** Group */
             group: string;
@@ -2779,7 +2780,8 @@ export interface components {
             fits: boolean;
             /** Fit Reason */
             fit_reason: {
-                [key: string]: string;
+                en: string;
+                zh: string;
             };
             /** Installed */
             installed: string | null;
@@ -3111,7 +3113,8 @@ export interface components {
             name: string;
             /** Title */
             title: {
-                [key: string]: string;
+                en: string;
+                zh: string;
             };
             /** Endpoint */
             endpoint: string;

@@ -9,7 +9,8 @@ export const isActive = (job: Job): boolean => job.status === "queued" || job.st
 /** What a finished (or moving) job of a kind changes besides itself. */
 const TOUCHES: Record<string, readonly string[]> = {
   ingest: ["kbs", "documents"],
-  "model-pull": ["models"],
+  "model-pull": ["models", "catalog"],
+  "first-model": ["models", "catalog", "status"],
   "engine-install": ["engines"],
   check: ["roadmap", "evidence"],
 };

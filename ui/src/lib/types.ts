@@ -29,6 +29,10 @@ export type Setting = Schemas["SettingOut"];
 type InBoth<M> = Omit<M, "why_not"> & { why_not: Text | null };
 export type Model = InBoth<Sent<"ModelInfo">>;
 export type ModelState = Model["state"];
+/** A model of the catalogue, as it stands on this machine. */
+export type Offer = Schemas["Offer"];
+export type Elsewhere = Sent<"Elsewhere">;
+export type HubModel = Schemas["HubModel"];
 export type ModelDetails = InBoth<Sent<"ModelDetail">>;
 export type Engine = Sent<"EngineOut">;
 export type Adapter = Schemas["AdapterInfo"];

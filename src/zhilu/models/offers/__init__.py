@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from zhilu.jobs import JobStore
+from zhilu.jobs.base import Text
 from zhilu.messages import T
 from zhilu.models.catalog import CatalogModel, catalog
 from zhilu.models.offers.elsewhere import get_elsewhere
@@ -37,7 +38,7 @@ class Offer(BaseModel):
 
     name: str
     title: str
-    what: dict[str, str]
+    what: Text
     group: str
     kind: str
     format: str
@@ -52,7 +53,7 @@ class Offer(BaseModel):
     hf: str | None
     modelscope: str | None
     fits: bool
-    fit_reason: dict[str, str]
+    fit_reason: Text
     installed: str | None
     job: str | None
     sources: list[str]
@@ -79,9 +80,9 @@ def offered(context: Context) -> list[Offer]:
         rows.append(
             Offer(
                 **facts,
-                what=model.what.data(),
+                what=model.what,
                 fits=fits,
-                fit_reason=reason.data(),
+                fit_reason=reason,
                 installed=installed,
                 job=pulls.get(model.name),
                 sources=ways,

@@ -11,36 +11,35 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import BaseModel
-
+from zhilu.client import running_gateway
 from zhilu.errors import CancelledByUser, InputError, UnreachableError, ZhiluError, nearest
 from zhilu.home import file_lock
 from zhilu.jobs import Job, JobContext, JobKind, JobStore
-from zhilu.jobs.base import Text
 from zhilu.messages import T
 from zhilu.models.catalog import catalog
 from zhilu.models.chosen import AUTO, first_model, note_first_model
 from zhilu.models.pull import bring
 from zhilu.models.sources.choose import choose_source
 from zhilu.models.store import ModelStore
+from zhilu.setup.base import PartState, newest_job
 
 if TYPE_CHECKING:
     from zhilu.context import Context
 
 __all__ = [
     "FETCH_FIRST_MODEL",
+    "FIRST_MODEL",
     "FirstModel",
     "Wish",
     "choose_class",
     "known_wish",
-    "look_at_first_model",
-    "start_first_model",
     "submit_first_model",
 ]
 
 _FREE = 6_000_000_000  # bytes of memory from which on the larger class is right
 _LEAST = 1_300_000_000  # below this not even the small one runs
-_PROMPT_TOKENS, _SECONDS = 500, 10.0
+_PROMPT_TOKENS, _SECONDS, _PATIENCE = 500, 10.0, 40.0
+_GATEWAY_SECONDS = 5.0
 # Plain prose, about 250 tokens in each of the two languages by any tokenizer; read and not answered.
 _SENTENCE = "The river rises in the mountains, crosses the wide plain and reaches the sea after three hundred miles. "
 _SENTENCE_ZH = "这条河发源于群山之间，穿过辽阔的平原，流经三座古城，最后在三百里之外汇入大海。"
@@ -128,25 +127,28 @@ def submit_first_model(context: Context) -> Job:
 
 
 def run_fetch(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
-    import psutil
-
     context = job.context
-    wish = choose_class(params["wanted"], int(psutil.virtual_memory().available))
+    wish = choose_class(params["wanted"], available_bytes())
     job.log(f"{wish.group}: {wish.reason.en}")
     name, came = _fetch(job, wish, (0.0, 0.85))
-    measured = _measure(job, name)
     reason = T(f"{wish.reason.en}; {came.en}", f"{wish.reason.zh}；{came.zh}")
-    if measured is not None:
-        seconds = f"{measured['seconds']:.1f} s"
-        said = f"{measured['prompt_tokens']} tokens in {seconds}", f"{seconds}读完 {measured['prompt_tokens']} 个 token"
+    measured = None
+    if _start(job, name):
+        note_first_model(context.home, name, reason, None)  # it answers while it is being measured
+        measured = _measure(job, name)
+        took = f"{measured['seconds']:.1f} s" if measured["read"] else f"> {_PATIENCE:.0f} s"
+        said = f"{_PROMPT_TOKENS} tokens: {took}", f"{_PROMPT_TOKENS} 个 token：{took}"
         if params["wanted"] == "auto" and wish.group == "starter" and measured["seconds"] > _SECONDS:
-            slow = T(f"{name} reads {said[0]} here, over 10 s", f"{name} 在这里用 {said[1]}，超过 10 秒")
+            slow = T(
+                f"{name} is slow to read here ({said[0]}, over 10 s)", f"{name} 在这里读得慢（{said[1]}，超过 10 秒）"
+            )
             job.log(slow.en)
-            name, came = _fetch(job, Wish(catalog().starter["small"], "small", slow), (0.9, 0.99))
+            name, came = _fetch(job, Wish(catalog().starter["small"], "small", slow), (0.9, 0.98))
+            _start(job, name)
             reason = T(f"{slow.en}: the small one answers", f"{slow.zh}：由小模型回答")
             measured = _measure(job, name)
         else:
-            reason = T(f"{reason.en}; it reads {said[0]} here", f"{reason.zh}；在这里用 {said[1]}")
+            reason = T(f"{reason.en}; time to read {said[0]}", f"{reason.zh}；读完 {said[1]}")
     note_first_model(context.home, name, reason, measured)
     job.log(f"{name}: {reason.en}")
     return {"model": name, "reason": reason.data(), "measured": measured}
@@ -182,94 +184,97 @@ def _fetch(job: JobContext, wish: Wish, part: tuple[float, float]) -> tuple[str,
     raise refused[-1]
 
 
-def _measure(job: JobContext, name: str) -> dict[str, Any] | None:
-    """Start the model through the gateway that runs, and time how it reads a prompt of about 500 tokens; None where no
-    gateway runs.
+def _start(job: JobContext, name: str) -> bool:
+    """Start the model through the gateway that runs, and see that it answers; False where no gateway runs.
 
     Raises:
         ZhiluError: it does not start.
     """
-    from zhilu.client import ModelClient, running_gateway
-
-    settings = job.context.settings
-    url = running_gateway(job.context.home.run)
-    if url is None:
-        job.log("no gateway runs: the model is not measured")
-        return None
-    job.progress(0.86, T("Starting it and measuring", "启动并测速"), name)
-
-    async def read() -> dict[str, Any]:
-        async with ModelClient(url, api_key=settings.api_key) as client:
-            await client.chat([{"role": "user", "content": "1+1?"}], model=name, max_tokens=1)
-            text = (_SENTENCE * 12 + _SENTENCE_ZH * 10) + str(time.time_ns())  # never in a cache of prompts
-            begun = time.monotonic()
-            answer = await client.chat([{"role": "user", "content": text}], model=name, max_tokens=1)
-            seconds, usage = time.monotonic() - begun, answer.get("usage") or {}
-            tokens = int(usage.get("prompt_tokens") or _PROMPT_TOKENS)
-            return {
-                "prompt_tokens": _PROMPT_TOKENS,
-                "seconds": round(seconds * _PROMPT_TOKENS / tokens, 2),
-                "read": tokens,
-            }
-
-    return asyncio.run(read())
+    deadline = time.monotonic() + _GATEWAY_SECONDS  # ``zhilu up`` starts this job a moment before it answers itself
+    while running_gateway(job.context.home.run) is None and time.monotonic() < deadline:
+        job.check()
+        time.sleep(0.1)
+    if running_gateway(job.context.home.run) is None:
+        job.log("no gateway runs: the model is neither started nor measured")
+        return False
+    job.progress(0.86, T("Starting it", "启动"), name)
+    _ask(job, name, "1+1?", None)
+    return True
 
 
-class FirstModel(BaseModel):
-    """How the first model stands.
-
-    Attributes:
-        model: that was fetched; None until it is there.
-        reason: why this one; while there is none, what keeps it away or what will be fetched.
-        measured: of its first start: seconds for a prompt of 500 tokens.
-        wanted: False where a setting says that none is to be fetched.
-        job: the newest job that fetches or fetched it.
-    """
-
-    model: str | None
-    reason: Text
-    measured: dict[str, Any] | None
-    wanted: bool
-    size_bytes: int | None
-    job: Job | None
-
-
-def look_at_first_model(context: Context) -> FirstModel:
-    job = next(iter(JobStore(context).list(kind=FETCH_FIRST_MODEL.name, limit=1)), None)
-    noted = first_model(context.home)
-    if noted is not None:
-        return FirstModel(
-            model=noted["model"],
-            reason=T.of(noted["reason"]),
-            measured=noted.get("measured"),
-            wanted=True,
-            size_bytes=None,
-            job=job,
-        )
-    wanted, size = _is_wanted(context), None
+def _measure(job: JobContext, name: str) -> dict[str, Any]:
+    """Time how a model that runs reads a prompt of about 500 tokens; one that takes very long is not waited for."""
+    job.progress(0.88, T("Measuring", "测速"), name)
+    text = _SENTENCE * 12 + _SENTENCE_ZH * 10 + str(time.time_ns())  # never in a cache of prompts
+    begun = time.monotonic()
     try:
-        import psutil
-
-        wish = choose_class("auto" if not wanted[0] else context.settings.starter, psutil.virtual_memory().available)
-        size, why = catalog().get(wish.names[0]).download_bytes, wish.reason
-    except ZhiluError as error:
-        why = error.message
-    return FirstModel(model=None, reason=wanted[1] or why, measured=None, wanted=wanted[0], size_bytes=size, job=job)
+        tokens = _ask(job, name, text, _PATIENCE)
+        seconds = (time.monotonic() - begun) * _PROMPT_TOKENS / tokens
+    except asyncio.TimeoutError:
+        tokens, seconds = None, _PATIENCE
+    return {"prompt_tokens": _PROMPT_TOKENS, "seconds": round(seconds, 2), "read": tokens}
 
 
-def start_first_model(context: Context) -> Job | None:
-    """What ``zhilu up`` does: fetch it, unless it is here, a setting speaks against it, or a job has tried before (one that
-    failed or was cancelled waits for a person)."""
-    seen = look_at_first_model(context)
-    return submit_first_model(context) if seen.wanted and seen.model is None and seen.job is None else None
+def _ask(job: JobContext, name: str, text: str, seconds: float | None) -> int:
+    """One token of an answer; the number of tokens that the prompt has."""
+    from zhilu.client import ModelClient
+
+    url = running_gateway(job.context.home.run)
+
+    async def ask() -> dict[str, Any]:
+        async with ModelClient(url or "", api_key=job.context.settings.api_key) as client:
+            asked = client.chat([{"role": "user", "content": text}], model=name, max_tokens=1)
+            return await asyncio.wait_for(asked, seconds)
+
+    return int((asyncio.run(ask()).get("usage") or {}).get("prompt_tokens") or _PROMPT_TOKENS)
 
 
-def _is_wanted(context: Context) -> tuple[bool, T | None]:
+class FirstModel:
+    """The part of the setup that the home page shows (see ``zhilu.setup.base``); ``zhilu up`` fetches it by itself."""
+
+    name = "first-model"
+    title = T("The first model", "首个模型")
+    purpose = T(
+        "A real language model that answers in chat and over your documents. Until it is here, zhilu-nano answers.",
+        "真正的语言模型，用于对话和知识库问答。在它到来之前由 zhilu-nano 回答。",
+    )
+
+    def state(self, context: Context) -> PartState:
+        noted = first_model(context.home)
+        if noted is not None:
+            return PartState("here", T.of(noted["reason"]))
+        refused = _is_refused(context)
+        if refused is not None:
+            return PartState("declined", refused)
+        try:
+            wish = choose_class(context.settings.starter, available_bytes())
+        except ZhiluError as error:
+            return PartState("impossible", error.message)
+        size = catalog().get(wish.names[0]).download_bytes
+        return PartState("absent", wish.reason, is_automatic=True, size_bytes=size)
+
+    def find_job(self, context: Context) -> Job | None:
+        return newest_job(context, FETCH_FIRST_MODEL.name)
+
+    def submit(self, context: Context, *, agreed: bool) -> Job:
+        return submit_first_model(context)
+
+
+FIRST_MODEL = FirstModel()
+
+
+def available_bytes() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def _is_refused(context: Context) -> T | None:
     settings = context.settings
     if settings.starter == "none":
-        return False, T("the setting starter is none", "设置 starter 为 none")
+        return T("The setting starter is none.", "设置 starter 为 none。")
     if settings.model != AUTO:
-        return False, T(f"the setting model is {settings.model!r}", f"设置 model 为 {settings.model!r}")
+        return T(f"The setting model is {settings.model!r}.", f"设置 model 为 {settings.model!r}。")
     if settings.base_url:
-        return False, T("answers come from base_url", "由 base_url 处的服务回答")
-    return True, None
+        return T("Answers come from base_url.", "由 base_url 处的服务回答。")
+    return None

@@ -85,8 +85,7 @@ export function Engines() {
   const { data } = useEngines();
   if (!data?.length) return null;
   return (
-    <section className={css.section}>
-      <h2>{t("models.engines")}</h2>
+    <section className={css.section} aria-label={t("models.engines")}>
       <ul className={css.list}>
         {usableFirst(data).map((engine) => (
           <li key={engine.name} data-engine={engine.name}>

@@ -6,6 +6,7 @@ import { FixLine, useErrorText } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { toast } from "@/lib/toast";
 import { useImportModel } from "./api";
+import { ElsewhereList } from "./Elsewhere";
 
 export function ImportDialog({ open, onClose }: { open: boolean; onClose: () => void }) {
   const { t } = useI18n();
@@ -56,6 +57,7 @@ export function ImportDialog({ open, onClose }: { open: boolean; onClose: () => 
         )}
       </Field>
       {fix && <FixLine fix={fix} />}
+      {open && <ElsewhereList onDone={onClose} />}
       <Field label={t("models.name")}>
         {(props) => (
           <input {...props} spellCheck={false} value={name} onChange={(event) => setName(event.target.value)} />

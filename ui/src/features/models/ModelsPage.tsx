@@ -12,10 +12,12 @@ import { ImportDialog } from "./ImportDialog";
 import { ModelCard } from "./ModelCard";
 import { ModelDrawer } from "./ModelDrawer";
 import { Engines } from "./Engines";
+import { Catalogue } from "./Catalogue";
+import { HubSearch } from "./HubSearch";
 import css from "./ModelsPage.module.css";
 import { PullDialog } from "./PullDialog";
-import { Suggestions } from "./Suggestions";
 
+const PULLS: readonly string[] = ["model-pull", "first-model"];
 const FRESH_MS = 10 * 60_000;
 
 export default function ModelsPage({ name }: { name?: string }) {
@@ -28,7 +30,7 @@ export default function ModelsPage({ name }: { name?: string }) {
   // A pull that failed just now stays in sight with its reason.
   const isFresh = ({ status, finished_at }: Job) =>
     status === "failed" && jobs.dataUpdatedAt - Date.parse(finished_at ?? "") < FRESH_MS;
-  const pulls = (jobs.data ?? []).filter((job) => job.kind === "model-pull" && (isActive(job) || isFresh(job)));
+  const pulls = (jobs.data ?? []).filter((job) => PULLS.includes(job.kind) && (isActive(job) || isFresh(job)));
   const doing = params.get("do");
   const close = () => setParams({});
   return (
@@ -62,8 +64,12 @@ export default function ModelsPage({ name }: { name?: string }) {
           </li>
         ))}
       </ul>
-      <Suggestions onPull={(repo) => setParams({ do: "pull", repo })} there={(data ?? []).length} />
-      <Engines />
+      <Catalogue />
+      <HubSearch />
+      <details className={css.engines}>
+        <summary>{t("models.engines")}</summary>
+        <Engines />
+      </details>
       <PullDialog key={params.get("repo")} open={doing === "pull"} first={params.get("repo") ?? ""} onClose={close} />
       <ImportDialog open={doing === "import"} onClose={close} />
       {name && <ModelDrawer name={name} onClose={() => go("/models")} />}

@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, ApiError, openaiGet, openaiPost, refusal } from "@/lib/api";
 import { acceptJob } from "@/lib/jobs";
-import type { Adapter, Job, MemoryNeed, Model, ModelDetails, Text } from "@/lib/types";
+import type { Adapter, Elsewhere, HubModel, Job, MemoryNeed, Model, ModelDetails, Offer, Text } from "@/lib/types";
 import { startBody, type AdapterLine, type StartOptions } from "./options";
 
 const at = (name: string) => `/models/${encodeURIComponent(name)}`;
@@ -64,17 +64,50 @@ export function useImportModel() {
 }
 
 export interface Pull {
-  source: "hf" | "modelscope";
+  /** `auto`: a model of the catalogue, from the first source that has it. */
+  source: "auto" | "hf" | "modelscope";
   repo: string;
   revision?: string;
   name?: string;
+  /** Of several GGUF files, the one to take. */
+  file?: string;
+}
+
+/** Models by name, with what fits this machine. */
+export function useCatalog() {
+  return useQuery({ queryKey: ["catalog"], queryFn: ({ signal }) => api.get<Offer[]>("/catalog", signal) });
+}
+
+/** What Ollama and LM Studio have on this machine. */
+export function useElsewhere(wanted: boolean) {
+  return useQuery({
+    queryKey: ["elsewhere"],
+    queryFn: ({ signal }) => api.get<Elsewhere[]>("/catalog/elsewhere", signal),
+    enabled: wanted,
+  });
+}
+
+export type Format = "gguf" | "safetensors";
+
+/** The hub's models of a format that match; refused with a 503 where the hub does not answer. */
+export function useHubSearch(words: string, format: Format) {
+  const query = new URLSearchParams({ q: words, format });
+  return useQuery({
+    queryKey: ["hub", words, format],
+    queryFn: ({ signal }) => api.get<HubModel[]>(`/catalog/search?${query.toString()}`, signal),
+    enabled: words !== "",
+    retry: false,
+  });
 }
 
 export function usePullModel() {
   const queries = useQueryClient();
   return useMutation({
     mutationFn: (body: Pull) => api.post<Job>("/models/pull", body),
-    onSuccess: (job) => acceptJob(queries, job),
+    onSuccess: (job) => {
+      acceptJob(queries, job);
+      return queries.invalidateQueries({ queryKey: ["catalog"] });
+    },
   });
 }
 
