@@ -28,10 +28,12 @@ from zhilu.models.chosen import named_model
 from zhilu.serving.gateway.endless import refuse_endless
 from zhilu.serving.gateway.ledger import CLIENT_LEFT, exchange_of
 from zhilu.serving.gateway.stream import EventStream
+from zhilu.serving.gateway.toolwork import enforced, openai_error, replies_for
 from zhilu.serving.gateway.upstream import Route, Upstream
 from zhilu.serving.gateway.upstream_errors import openai_error
 from zhilu.serving.served import Served
 from zhilu.wire.dialect import Dialect
+from zhilu.wire.toolreplies import ToolReplies
 
 __all__ = ["MAX_BODY_BYTES", "Relay", "TranslatingRelay", "read_body"]
 
@@ -171,40 +173,45 @@ class Relay(_Answering):
             # For the log alone: counts in every event are for those who asked for counts.
             theirs = {k: v for k, v in (data.get("stream_options") or {}).items() if k != "continuous_usage_stats"}
             changes["stream_options"] = {**theirs, "include_usage": True}
-        return changes
+        return {**changes, **enforced(route.served.facts, body)}
 
     async def _exchange_bytes(self, route: Route, data: Mapping[str, Any], body: wire.Request, raw: bytes) -> None:
         changes = self._changes(data, route, body)
         if changes:
             raw = json.dumps({**data, **changes}, ensure_ascii=False).encode()
+        tools = replies_for(route.served.facts, body)
         response = await self._send_to_engine(route.served, self.endpoint, raw)
         try:
             if response.headers.get("content-type", "").startswith("text/event-stream"):
-                await self._stream(response, hide_usage="stream_options" in changes)
+                await self._stream(response, hide_usage="stream_options" in changes, tools=tools)
             else:
                 content = await response.aread()
                 if response.is_error:
                     content = openai_error(content, response.status_code)
                 with suppress(ValueError):
-                    self._note(json.loads(content), response.is_error)
+                    reply = json.loads(content)
+                    self._note(reply, response.is_error)
+                    if response.is_error or tools:
+                        told = openai_error(reply, response.status_code) if response.is_error else tools.whole(reply)
+                        content = json.dumps(told, ensure_ascii=False).encode()
                 headers = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
                 await self._whole(response.status_code, content, headers)
         finally:
             await response.aclose()
 
-    async def _stream(self, response: httpx.Response, hide_usage: bool) -> None:
+    async def _stream(self, response: httpx.Response, hide_usage: bool, tools: ToolReplies | None) -> None:
         events = EventStream(hide_usage=hide_usage)
         await self._start_stream(response.status_code, "text/event-stream; charset=utf-8")
         try:
             async for data in response.aiter_raw():
-                whole = events.feed(data)
+                whole = events.feed(data) if tools is None else _told(events, data, tools)
                 if whole:
                     await self._body(whole)
         finally:
             self.exchange.usage = events.usage
         if not events.finished:
             raise httpx.RemoteProtocolError("the stream ended without [DONE]")
-        await self._body(b"", more=False)
+        await self._body(b"" if tools is None else wire.SSE_DONE, more=False)
 
 
 class TranslatingRelay(_Answering):
@@ -231,8 +238,9 @@ class TranslatingRelay(_Answering):
             request = wire.parse_request(kind, body)
             route.served.facts.refuse_beyond(dialect.endpoint, request)
             refuse_endless(route.served.max_len, request, raw)
+            sent = json.dumps({**body, **enforced(route.served.facts, request)}, ensure_ascii=False).encode()
             try:
-                await self._exchange_words(route, dialect, json.dumps(body, ensure_ascii=False).encode())
+                await self._exchange_words(route, dialect, sent, replies_for(route.served.facts, request))
             except httpx.HTTPError as error:
                 raise broken_off(route.served, error) from error
             if getattr(dialect, "unloads", False):
@@ -262,15 +270,19 @@ class TranslatingRelay(_Answering):
         if served.in_flight <= 1:
             await self.upstream.supervisor.stop(served.model.name)
 
-    async def _exchange_words(self, route: Route, dialect: Dialect, raw: bytes) -> None:
+    async def _exchange_words(self, route: Route, dialect: Dialect, raw: bytes, tools: ToolReplies | None) -> None:
         response = await self._send_to_engine(route.served, dialect.endpoint, raw)
         try:
             if response.headers.get("content-type", "").startswith("text/event-stream"):
-                await (self._stream if dialect.stream else self._collect)(response, dialect)
+                await (self._stream if dialect.stream else self._collect)(response, dialect, tools)
                 return
             content = await response.aread()
             reply = _object(openai_error(content, response.status_code) if response.is_error else content)
             self._note(reply, response.is_error)
+            if response.is_error:
+                reply = openai_error(reply, response.status_code)
+            elif tools:
+                reply = tools.whole(reply)
             said = self._refusal(reply) if response.is_error else dialect.whole(reply)
             headers = {name: response.headers[name] for name in ("retry-after",) if name in response.headers}
             text = json.dumps(said, ensure_ascii=False).encode()
@@ -278,7 +290,7 @@ class TranslatingRelay(_Answering):
         finally:
             await response.aclose()
 
-    async def _stream(self, response: httpx.Response, dialect: Dialect) -> None:
+    async def _stream(self, response: httpx.Response, dialect: Dialect, tools: ToolReplies | None) -> None:
         events = EventStream()
         await self._start_stream(response.status_code, dialect.media_type)
         if opening := dialect.begin():
@@ -289,7 +301,8 @@ class TranslatingRelay(_Answering):
                 for chunk in events.chunks(data):
                     if "error" in chunk:
                         raise _error_in_stream(chunk)
-                    said += dialect.piece(chunk)
+                    for told in tools.chunk(chunk) if tools else (chunk,):
+                        said += dialect.piece(told)
                 if said:
                     await self._body(said)
         finally:
@@ -298,7 +311,7 @@ class TranslatingRelay(_Answering):
             raise httpx.RemoteProtocolError("the stream ended without [DONE]")
         await self._body(dialect.end(), more=False)
 
-    async def _collect(self, response: httpx.Response, dialect: Dialect) -> None:
+    async def _collect(self, response: httpx.Response, dialect: Dialect, tools: ToolReplies | None) -> None:
         """A whole answer, of an engine that was asked for a stream."""
         events = EventStream()
         try:
@@ -306,7 +319,8 @@ class TranslatingRelay(_Answering):
                 for chunk in events.chunks(data):
                     if "error" in chunk:
                         raise _error_in_stream(chunk)
-                    dialect.piece(chunk)
+                    for told in tools.chunk(chunk) if tools else (chunk,):
+                        dialect.piece(told)
         finally:
             self.exchange.usage = events.usage
         if not events.finished:
@@ -335,6 +349,15 @@ def _in_own_words(body: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
 
     words = {key: {lang: said(text) for lang, text in error[key].items()} for key in ("messages",) if error.get(key)}
     return {**body, "error": {**error, **words, "message": said(error.get("message")), "param": own}}
+
+
+def _told(events: EventStream, data: bytes, tools: ToolReplies) -> bytes:
+    """The events that ``data`` completes, with the calls in them read; without ``[DONE]``."""
+    told = b""
+    for chunk in events.chunks(data):
+        for one in (chunk,) if "error" in chunk else tools.chunk(chunk):
+            told += b"data: " + json.dumps(one, ensure_ascii=False).encode() + b"\n\n"
+    return told
 
 
 def _object(content: bytes) -> dict[str, Any]:

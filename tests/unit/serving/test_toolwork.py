@@ -1,0 +1,63 @@
+"""A call that must be made is held by a schema where the engine cannot hold it, and errors are OpenAI's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from zhilu import wire
+from zhilu.errors import UnsupportedError
+from zhilu.serving.engines import engine_registry
+from zhilu.serving.gateway.toolwork import enforced, openai_error, replies_for
+
+LLAMACPP = engine_registry().get("llamacpp").facts
+TOOLS = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in ("a", "b")]
+
+
+def request(**more: Any) -> wire.ChatRequest:
+    return wire.parse_request(
+        wire.ChatRequest, {"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": TOOLS, **more}
+    )
+
+
+def test_an_engine_that_cannot_hold_a_choice_is_held_by_a_schema() -> None:
+    changes = enforced(LLAMACPP, request(tool_choice={"type": "function", "function": {"name": "b"}}))
+    schema = changes["response_format"]["json_schema"]["schema"]
+    assert changes["tool_choice"] == "none" and schema["properties"]["name"] == {"const": "b"}
+    assert (
+        len(enforced(LLAMACPP, request(tool_choice="required"))["response_format"]["json_schema"]["schema"]["anyOf"])
+        == 2
+    )
+    assert enforced(LLAMACPP, request()) == {} and enforced(LLAMACPP, request(tool_choice="auto")) == {}
+    assert enforced(engine_registry().get("zhilu").facts, request(tool_choice="required")) == {}
+    assert enforced(engine_registry().get("openai").facts, request(tool_choice="required")) == {}
+
+
+def test_one_that_can_hold_neither_refuses_by_name() -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        enforced(replace(LLAMACPP, can=LLAMACPP.can - {"json_schema"}), request(tool_choice="required"))
+    assert caught.value.param == "tool_choice"
+
+
+def test_answers_are_read_only_where_a_call_may_come() -> None:
+    assert replies_for(LLAMACPP, request()) is not None
+    assert replies_for(LLAMACPP, request(tool_choice="none")) is None
+    assert replies_for(LLAMACPP, wire.parse_request(wire.CompletionRequest, {"model": "m", "prompt": "x"})) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "status", "code", "kind"),
+    [
+        ({"error": {"code": 400, "message": "m", "type": "exceed_context_size_error"}}, 400, "context_length_exceeded",
+         "invalid_request_error"),
+        ({"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}, 503, "unavailable", "unavailable_error"),
+        ({"error": "no"}, 500, "engine_error", "server_error"),
+        ({"detail": "gone"}, 404, "not_found", "invalid_request_error"),
+        ({"error": {"message": "m", "type": "t", "param": "p", "code": "own"}}, 400, "own", "t"),
+    ],
+)  # fmt: skip
+def test_an_engines_error_gets_the_fields_of_openais(reply: Any, status: int, code: str, kind: str) -> None:
+    error = openai_error(reply, status)["error"]
+    assert (error["code"], error["type"]) == (code, kind) and isinstance(error["message"], str) and "param" in error
