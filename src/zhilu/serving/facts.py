@@ -116,6 +116,7 @@ class EngineFacts:
         install, install_gpu: how it is installed, and how where an NVIDIA GPU answers, if otherwise.
         install, memory: None where nothing is installed, or nothing is loaded here.
         metrics: its own name of a figure -> the name that the gateway and vLLM have for it.
+        enforced: those of ``can`` that it does not hold itself and the gateway makes true: ``tool_choice``, by a JSON schema.
         max_len_at: where an entry of its ``/v1/models`` says how many tokens a request may have.
         rank: how much ``--engine auto`` prefers it, on a CPU and on a GPU; 0, or only the other of the two given: never
             chosen by itself there. Empty, as another package may leave it: chosen where no ranked engine can serve.
@@ -137,6 +138,7 @@ class EngineFacts:
     install_gpu: InstallPlan | None = None
     memory: MemoryFacts | None = None
     metrics: Mapping[str, str] = field(default_factory=dict)
+    enforced: frozenset[str] = frozenset()
     max_len_at: tuple[str, ...] = ("max_model_len",)
     rank: Mapping[Literal["cpu", "gpu"], int] = field(default_factory=dict)
     start_seconds: float = 0.0

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from zhilu import wire
-from zhilu.errors import UnsupportedError
 from zhilu.serving.engines import engine_registry
 from zhilu.serving.gateway.toolwork import enforced, openai_error, replies_for
 
@@ -35,10 +33,11 @@ def test_an_engine_that_cannot_hold_a_choice_is_held_by_a_schema() -> None:
     assert enforced(engine_registry().get("openai").facts, request(tool_choice="required")) == {}
 
 
-def test_one_that_can_hold_neither_refuses_by_name() -> None:
-    with pytest.raises(UnsupportedError) as caught:
-        enforced(replace(LLAMACPP, can=LLAMACPP.can - {"json_schema"}), request(tool_choice="required"))
-    assert caught.value.param == "tool_choice"
+def test_what_the_gateway_makes_true_is_among_what_the_engine_can() -> None:
+    registry = engine_registry()
+    for engine in map(registry.get, registry.names()):
+        assert engine.facts.enforced <= engine.facts.can
+        assert "tool_choice" not in engine.facts.enforced or "json_schema" in engine.facts.can
 
 
 def test_answers_are_read_only_where_a_call_may_come() -> None:

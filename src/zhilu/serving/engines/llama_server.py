@@ -37,6 +37,7 @@ class LlamaServerEngine:
         source="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
         checked="2026-11-29",
         can=CAN,
+        enforced=frozenset({"tool_choice"}),
         formats=frozenset({"gguf", "safetensors"}),
         takes=frozenset({"max_len", "concurrency", "precision"}),
         memory=MEMORY,

@@ -57,6 +57,7 @@ class LlamaCppEngine:
         source="https://github.com/xorbitsai/xllamacpp",
         checked="2026-11-29",
         can=CAN,
+        enforced=frozenset({"tool_choice"}),
         formats=frozenset({"gguf", "safetensors"}),
         takes=frozenset({"max_len", "concurrency", "precision"}),
         memory=MEMORY,

@@ -38,14 +38,18 @@ class OllamaEngine:
         source="https://docs.ollama.com/modelfile",
         checked="2026-11-24",
         can=frozenset(
-            {"chat", "completions", "stream", "stream_usage", "seed", "tools", "json_schema", "reasoning_effort"}
+            {
+                "chat", "completions", "stream", "stream_usage", "seed", "tools", "tool_choice", "json_schema",
+                "reasoning_effort",
+            }
         ),
+        enforced=frozenset({"tool_choice"}),
         formats=frozenset({"gguf", "safetensors"}),
         takes=frozenset({"max_len", "concurrency"}),
         memory=MemoryFacts(300_000_000),
         rank={"cpu": 30, "gpu": 30},
         start_seconds=300.0,
-    )
+    )  # fmt: skip
 
     def installed(self, home: Path | None = None) -> tuple[bool, T]:
         program = shutil.which("ollama")

@@ -8,8 +8,6 @@ import json
 from typing import Any
 
 from zhilu import wire
-from zhilu.errors import UnsupportedError
-from zhilu.messages import T
 from zhilu.serving.facts import EngineFacts
 from zhilu.wire.toolcalls import calls_schema
 from zhilu.wire.toolreplies import ToolReplies
@@ -18,23 +16,10 @@ __all__ = ["enforced", "openai_error", "replies_for"]
 
 
 def enforced(facts: EngineFacts, request: wire.Request) -> dict[str, Any]:
-    """What must change in the request so that the engine cannot but call; empty where nothing must, or it holds that itself.
-
-    Raises:
-        UnsupportedError: it can neither hold ``tool_choice`` nor a JSON schema.
-    """
+    """What must change in the request so that the engine cannot but call; empty where nothing must, or it holds that itself."""
     forced = getattr(request, "forced_tools", None)
-    if not forced or not facts.is_process or "tool_choice" in facts.can:
+    if not forced or "tool_choice" not in facts.enforced:
         return {}
-    if "json_schema" not in facts.can:
-        raise UnsupportedError(
-            T(
-                f"The engine {facts.name!r} does not hold a model to calling a tool: tool_choice can only be 'auto' or 'none'.",
-                f"引擎 {facts.name!r} 不能强制模型调用工具：tool_choice 只能是 'auto' 或 'none'。",
-            ),
-            param="tool_choice",
-            fix="zhilu engine list",
-        )
     tools = [tool.function.model_dump(exclude_none=True) for tool in forced]
     schema = {"name": "tool_call", "schema": calls_schema(tools), "strict": True}
     # "none": the engine shows the tools to the model and leaves the answer's form to the schema.
@@ -49,7 +34,7 @@ def replies_for(facts: EngineFacts, request: wire.Request) -> ToolReplies | None
         tool.function.name for tool in getattr(request, "forced_tools", None) or getattr(request, "tools", None) or ()
     ]
     single = getattr(request, "parallel_tool_calls", None) is False
-    return ToolReplies(names, max_calls=1 if single else None, hold="tool_choice" not in facts.can)
+    return ToolReplies(names, max_calls=1 if single else None, hold="tool_choice" in facts.enforced)
 
 
 # By an engine's own word for an error, and by HTTP status: OpenAI's code and type.
