@@ -114,7 +114,8 @@ class CallScanner:
         return self._go_on(is_end=True)
 
     def _go_on(self, is_end: bool) -> tuple[str, list[Call]]:
-        shown, calls = "", []
+        shown = ""
+        calls: list[Call] = []
         while True:
             start = self._opening()
             if start is None:
