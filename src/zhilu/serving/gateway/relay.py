@@ -191,9 +191,12 @@ class Relay(_Answering):
                 with suppress(ValueError):
                     reply = json.loads(content)
                     self._note(reply, response.is_error)
+                    if response.is_error:
+                        reply = openai_error(reply, response.status_code)
+                    elif tools:
+                        reply = tools.whole(reply)
                     if response.is_error or tools:
-                        told = openai_error(reply, response.status_code) if response.is_error else tools.whole(reply)
-                        content = json.dumps(told, ensure_ascii=False).encode()
+                        content = json.dumps(reply, ensure_ascii=False).encode()
                 headers = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
                 await self._whole(response.status_code, content, headers)
         finally:
