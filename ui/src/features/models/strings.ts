@@ -89,7 +89,6 @@ export const strings = {
   "models.repo": { en: "Repository", zh: "仓库" },
   "models.repoHint": { en: "Owner and name, such as Qwen/Qwen3-0.6B", zh: "所有者/名称，例如 Qwen/Qwen3-0.6B" },
   "models.suggested": { en: "Good on a laptop", zh: "适合笔记本电脑" },
-  "models.suggest": { en: "Stronger models to begin with", zh: "推荐先下载这些更强的模型" },
   "models.suggest.small": {
     en: "Talks and follows simple requests; runs on any laptop.",
     zh: "能对话、能完成简单要求；任何笔记本都能跑。",
@@ -99,7 +98,6 @@ export const strings = {
     en: "Answers well; wants 16 GB of memory, or a GPU.",
     zh: "回答质量好；需要 16 GB 内存或显卡。",
   },
-  "models.suggest.size": { en: "{size} to pull", zh: "需下载 {size}" },
   "models.engines": { en: "Engines", zh: "推理引擎" },
   "models.installed": { en: "can be used", zh: "可用" },
   "models.notInstalled": { en: "not installed", zh: "未安装" },
