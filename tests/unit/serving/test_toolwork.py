@@ -1,14 +1,12 @@
-"""A call that must be made is held by a schema where the engine cannot hold it, and errors are OpenAI's."""
+"""A call that must be made is held by a schema where the engine cannot hold it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from zhilu import wire
 from zhilu.serving.engines import engine_registry
-from zhilu.serving.gateway.toolwork import enforced, openai_error, replies_for
+from zhilu.serving.gateway.toolwork import enforced, replies_for
 
 LLAMACPP = engine_registry().get("llamacpp").facts
 TOOLS = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in ("a", "b")]
@@ -44,19 +42,3 @@ def test_answers_are_read_only_where_a_call_may_come() -> None:
     assert replies_for(LLAMACPP, request()) is not None
     assert replies_for(LLAMACPP, request(tool_choice="none")) is None
     assert replies_for(LLAMACPP, wire.parse_request(wire.CompletionRequest, {"model": "m", "prompt": "x"})) is None
-
-
-@pytest.mark.parametrize(
-    ("reply", "status", "code", "kind"),
-    [
-        ({"error": {"code": 400, "message": "m", "type": "exceed_context_size_error"}}, 400, "context_length_exceeded",
-         "invalid_request_error"),
-        ({"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}, 503, "unavailable", "unavailable_error"),
-        ({"error": "no"}, 500, "engine_error", "server_error"),
-        ({"detail": "gone"}, 404, "not_found", "invalid_request_error"),
-        ({"error": {"message": "m", "type": "t", "param": "p", "code": "own"}}, 400, "own", "t"),
-    ],
-)  # fmt: skip
-def test_an_engines_error_gets_the_fields_of_openais(reply: Any, status: int, code: str, kind: str) -> None:
-    error = openai_error(reply, status)["error"]
-    assert (error["code"], error["type"]) == (code, kind) and isinstance(error["message"], str) and "param" in error

@@ -28,7 +28,7 @@ from zhilu.models.chosen import named_model
 from zhilu.serving.gateway.endless import refuse_endless
 from zhilu.serving.gateway.ledger import CLIENT_LEFT, exchange_of
 from zhilu.serving.gateway.stream import EventStream
-from zhilu.serving.gateway.toolwork import enforced, openai_error, replies_for
+from zhilu.serving.gateway.toolwork import enforced, replies_for
 from zhilu.serving.gateway.upstream import Route, Upstream
 from zhilu.serving.gateway.upstream_errors import openai_error
 from zhilu.serving.served import Served
@@ -191,12 +191,8 @@ class Relay(_Answering):
                 with suppress(ValueError):
                     reply = json.loads(content)
                     self._note(reply, response.is_error)
-                    if response.is_error:
-                        reply = openai_error(reply, response.status_code)
-                    elif tools:
-                        reply = tools.whole(reply)
-                    if response.is_error or tools:
-                        content = json.dumps(reply, ensure_ascii=False).encode()
+                    if tools and not response.is_error:
+                        content = json.dumps(tools.whole(reply), ensure_ascii=False).encode()
                 headers = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
                 await self._whole(response.status_code, content, headers)
         finally:
@@ -282,9 +278,7 @@ class TranslatingRelay(_Answering):
             content = await response.aread()
             reply = _object(openai_error(content, response.status_code) if response.is_error else content)
             self._note(reply, response.is_error)
-            if response.is_error:
-                reply = openai_error(reply, response.status_code)
-            elif tools:
+            if tools and not response.is_error:
                 reply = tools.whole(reply)
             said = self._refusal(reply) if response.is_error else dialect.whole(reply)
             headers = {name: response.headers[name] for name in ("retry-after",) if name in response.headers}
