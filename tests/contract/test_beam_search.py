@@ -101,7 +101,7 @@ def test_the_prompt_is_told_as_always(client: openai.OpenAI) -> None:
         ({"extra": {"top_k": 5}}, "top_k"),
         ({"extra": {"structured_outputs": {"regex": "a+"}}}, "structured_outputs.regex"),
         ({"extra": {"use_beam_search": False, "length_penalty": 2.0}}, "length_penalty"),
-        ({"prompt": [1] * 100_000}, "messages"),
+        ({"prompt": [1] * 100_000}, "prompt"),
     ],
 )
 def test_what_it_cannot_take_is_refused_by_name(client: openai.OpenAI, fields: dict[str, Any], param: str) -> None:

@@ -74,7 +74,7 @@ def test_memory_of_what_is_not_there_or_not_loaded_here(http: TestClient) -> Non
 def test_memory_that_nothing_here_has_is_told_too(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the dialog shows while one asks for too much: figures, not a refusal."""
     free = http.get("/zhilu/v1/models/tiny/memory", params={"context": 64}).json()["total"] + 1
-    for module in ("memory", "workbench_routes"):
+    for module in ("supervise.memory", "workbench_routes"):
         monkeypatch.setattr(f"zhilu.serving.{module}.available_memory", lambda: free)
     need = http.get("/zhilu/v1/models/tiny/memory", params={"context": 64, "concurrency": 4096}).json()
     assert (need["engine_name"], need["fits"], need["available"]) == ("zhilu", False, free)

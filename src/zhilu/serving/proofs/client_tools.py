@@ -25,8 +25,8 @@ _NODE_FILES = ("package.json", "package-lock.json", "connect.mjs", "chat.mjs", "
 
 def samples_folder() -> Path:
     """``clients/``: inside the package where it was installed from a wheel, at the top of a checkout otherwise."""
-    packaged = Path(__file__).parent / "clients"
-    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "clients"
+    packaged = Path(__file__).parents[1] / "clients"
+    return packaged if packaged.is_dir() else Path(__file__).parents[4] / "clients"
 
 
 @dataclass(frozen=True)
