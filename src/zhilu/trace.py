@@ -21,9 +21,10 @@ __all__ = [
 ]
 
 # How a sentence of the model stands to the passages: word for word, by most of its words, without a claim, in a passage
-# but not where the question is spoken of, chosen without confidence, nowhere.
-Support = Literal["exact", "overlap", "neutral", "beside", "unsure", "unsupported"]
-Outcome = Literal["grounded", "quoted", "refused_by_retrieval", "refused_by_model", "refused_unsupported"]
+# but not where the question is spoken of, chosen without confidence, in words that cannot be judged (shown with a caveat),
+# nowhere.
+Support = Literal["exact", "overlap", "neutral", "beside", "unsure", "unjudged", "unsupported"]
+Outcome = Literal["grounded", "unjudged", "quoted", "refused_by_retrieval", "refused_by_model", "refused_unsupported"]
 
 
 class _Part(BaseModel):
@@ -61,6 +62,7 @@ class RetrievalTrace(_Part):
     coverage: float
     min_coverage: float | None = None
     top_dense: float | None = None
+    decision: dict[str, str] | None = None  # why the model was asked, or was not; zh and en
     candidates: list[CandidateTrace] = []
     seconds: float
 

@@ -5,7 +5,14 @@ small model sees it thousands of times, a large one needs no more. Nothing here 
 """
 
 from zhilu.prompts.chat import chat_messages, title_messages
-from zhilu.prompts.grounded import REFUSAL, Passage, grounded_messages, is_refusal, rewrite_messages
+from zhilu.prompts.grounded import (
+    REFUSAL,
+    Passage,
+    direct_messages,
+    grounded_messages,
+    is_refusal,
+    rewrite_messages,
+)
 from zhilu.prompts.message import Message, language_of
 from zhilu.prompts.summary import summary_messages
 
@@ -14,6 +21,7 @@ __all__ = [
     "Message",
     "Passage",
     "chat_messages",
+    "direct_messages",
     "grounded_messages",
     "is_refusal",
     "language_of",

@@ -8,7 +8,7 @@ from typing import TypedDict
 from zhilu.messages import T
 from zhilu.prompts.message import Lang, Message, language_of
 
-__all__ = ["REFUSAL", "Passage", "grounded_messages", "is_refusal", "rewrite_messages"]
+__all__ = ["REFUSAL", "Passage", "direct_messages", "grounded_messages", "is_refusal", "rewrite_messages"]
 
 
 class Passage(TypedDict):
@@ -26,7 +26,12 @@ _GROUNDED = T(
     f"If no passage holds the answer, say: {REFUSAL.en}",
     zh=f"只根据编号的段落回答。从段落中抄出答案，并用 [n] 注明出处。如果段落中没有答案，就说：{REFUSAL.zh}",
 )
+_DIRECT = T(
+    en="Answer the question directly and briefly, in English, with what the text says.",
+    zh="根据资料，用中文直接、简短地回答问题。",
+)
 _QUESTION = T(en="Question: ", zh="问题：")
+_BEFORE = T(en="Asked before: ", zh="上一个问题：")
 _REWRITE = T(
     en="Rewrite the last question so that it can be understood on its own. Reply with the question only.",
     zh="把最后一个问题改写成不看上文也能明白的问题。只回复改写后的问题。",
@@ -51,6 +56,26 @@ def grounded_messages(question: str, passages: Sequence[Passage], lang: Lang | N
     return [
         {"role": "system", "content": _GROUNDED.say(lang)},
         {"role": "user", "content": "\n\n".join([asked, *blocks, asked])},
+    ]
+
+
+def direct_messages(
+    question: str, passages: Sequence[Passage], lang: Lang | None = None, *, before: str | None = None
+) -> list[Message]:
+    """Ask a model that reads by itself for a short answer; ``before`` is the question that a follow-up goes on from.
+
+    There is no "if it is not there, say so": of 34 plain questions such a clause makes models of 0.5 B and 1.5 B parameters
+    refuse 10 and 14, most of which the passage answers. Whether the documents hold an answer is decided without it. No
+    numbers and no marks to copy either: where the answer stands is looked up afterwards.
+    """
+    lang = lang or language_of(question)
+    blocks = [f"{p['title'].strip()}\n{p['text'].strip()}".strip() for p in passages]
+    asked = f"{_QUESTION.say(lang)}{question.strip()}"
+    if before:
+        asked = f"{_BEFORE.say(lang)}{before.strip()}\n{asked}"
+    return [
+        {"role": "system", "content": _DIRECT.say(lang)},
+        {"role": "user", "content": "\n\n".join([*blocks, asked])},
     ]
 
 

@@ -276,9 +276,11 @@ def evaluate(context: Context, name: str, file: Path, retrieval_only: bool, mode
 async def _answers(context: Context, found: KnowledgeBase, questions: Any, embedder: Any, model: str | None) -> Any:
     from zhilu.client import connect
     from zhilu.rag import evaluate as measure
+    from zhilu.rag.answer.manner import manner_of
 
     async with connect(context) as client:
-        rows = measure.answers(found, questions, embedder, client, model or default_model(context).name)
+        model = model or default_model(context).name
+        rows = measure.answers(found, questions, embedder, client, model, manner_of(context, model)[0])
         return [row async for row in rows]
 
 

@@ -22,6 +22,7 @@ from zhilu.client import ModelClient
 from zhilu.errors import InputError
 from zhilu.messages import T
 from zhilu.rag.answer.ground import locate
+from zhilu.rag.answer.manner import COPIES, Manner
 from zhilu.rag.answer.pipeline import answer as ask
 from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.kb import KnowledgeBase
@@ -118,12 +119,17 @@ def ndcg(relevant: Sequence[bool]) -> float:
 
 
 async def answers(
-    kb: KnowledgeBase, questions: Sequence[Question], embedder: TextEmbedder | None, client: ModelClient, model: str
+    kb: KnowledgeBase,
+    questions: Sequence[Question],
+    embedder: TextEmbedder | None,
+    client: ModelClient,
+    model: str,
+    manner: Manner = COPIES,
 ) -> AsyncIterator[dict[str, Any]]:
     """Ask every question; a row each: answer, refused, ``cited_right`` (a cited passage holds a known answer)."""
     for question in questions:
         done: dict[str, Any] = {}
-        async for event in ask(kb, question.question, client=client, model=model, embedder=embedder):
+        async for event in ask(kb, question.question, client=client, model=model, embedder=embedder, manner=manner):
             done = event.data
         cited = [c for c in done["citations"] if c["cited"]]
         yield {

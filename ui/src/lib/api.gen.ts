@@ -1780,7 +1780,7 @@ export interface components {
              * Verdict
              * @enum {string}
              */
-            verdict: "grounded" | "quoted" | "refused_by_retrieval" | "refused_by_model" | "refused_unsupported";
+            verdict: "grounded" | "unjudged" | "quoted" | "refused_by_retrieval" | "refused_by_model" | "refused_unsupported";
             /** Answer */
             answer: string;
             /** Refused */
@@ -2938,6 +2938,10 @@ export interface components {
             min_coverage?: number | null;
             /** Top Dense */
             top_dense?: number | null;
+            /** Decision */
+            decision?: {
+                [key: string]: string;
+            } | null;
             /**
              * Candidates
              * @default []
@@ -3052,7 +3056,7 @@ export interface components {
              * Support
              * @enum {string}
              */
-            support: "exact" | "overlap" | "neutral" | "beside" | "unsure" | "unsupported";
+            support: "exact" | "overlap" | "neutral" | "beside" | "unsure" | "unjudged" | "unsupported";
             /**
              * Claimed
              * @default []

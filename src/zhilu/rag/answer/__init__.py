@@ -39,14 +39,17 @@ async def answer(
 
     from zhilu.models.chosen import default_model
     from zhilu.rag.answer import pipeline
+    from zhilu.rag.answer.manner import manner_of
     from zhilu.rag.index.embedding import embedder_of
     from zhilu.rag.library import Library
 
     kb = Library(context).open(kb_id)
     embedder = await asyncio.to_thread(embedder_of, context, kb.embedder)
+    model = model or default_model(context).name
+    manner, _ = await asyncio.to_thread(manner_of, context, model)
     events = pipeline.answer(
-        kb, question, client=client, model=model or default_model(context).name, embedder=embedder, history=history,
-        k=k or pipeline.PASSAGES,
+        kb, question, client=client, model=model, embedder=embedder, history=history, k=k or pipeline.PASSAGES,
+        manner=manner,
     )  # fmt: skip
     async with aclosing(events):
         async for event in events:

@@ -73,6 +73,7 @@ class PassageEvidence:
         """
         self.question = question
         self.passages = passages
+        self.headings = ""  # of the passages; a name may stand there alone
         self._asks_number = bool(_ASKS_NUMBER.search(question))
         self._sentences = self._value(scores, embedder)
         self._best = max((s.value for s in self._sentences), default=0.0)
@@ -113,6 +114,14 @@ class PassageEvidence:
                     _plain(self.passages[at.passage][at.start : min(at.end, at.start + _LONGEST)]) if is_part else None
                 )
         return None
+
+    def sentence_around(self, place: Located, answer: str) -> str | None:
+        """The sentence that ``place`` is in, to be quoted beneath ``answer``; None if the answer is that sentence."""
+        text = self.passages[place.passage]
+        around = next(((s, e) for s, e in sentences(text) if s <= place.start and place.end <= e), None)
+        start, end = around or (place.start, place.end)
+        sentence = text[start : min(end, start + _LONGEST)]
+        return None if locate(sentence, answer) is not None else _plain(sentence)
 
     def supports(self, sentence: str, place: Located | None) -> bool:
         """For a free sentence resting on ``place``: is it of the kind asked for, and does the place fit the question?"""

@@ -9,13 +9,13 @@ from typing import Any
 from zhilu.client import ModelClient
 from zhilu.errors import InputError, ZhiluError
 from zhilu.messages import T
-from zhilu.prompts import Message, Passage, grounded_messages
+from zhilu.prompts import Message, Passage, direct_messages, grounded_messages
+from zhilu.rag.answer.manner import COPIES, Manner
 from zhilu.rag.index.split import token_ends
 from zhilu.rag.records import Hit
 
 __all__ = ["Prompt", "fit"]
 
-ANSWER_TOKENS = 256
 _UNKNOWN_CONTEXT = 4096  # assumed where a server does not say; too much is answered by its 400, never by a silent cut
 _PER_ESTIMATE = 1.5  # tokens per token of our own measure, at most, over the vocabularies tried
 
@@ -30,24 +30,40 @@ class Prompt:
     num_tokens: int
     context: int
     counted_by: str
-    max_tokens: int = ANSWER_TOKENS
+    max_tokens: int = COPIES.answer_tokens
     notes: list[str] = field(default_factory=list)
 
 
-async def fit(question: str, hits: Sequence[Hit], client: ModelClient, model: str) -> Prompt:
-    """The grounded prompt with as many of the best passages as the context holds beside the answer.
+async def fit(
+    question: str,
+    hits: Sequence[Hit],
+    client: ModelClient,
+    model: str,
+    manner: Manner = COPIES,
+    before: str | None = None,
+) -> Prompt:
+    """The manner's prompt with as many of the best passages as it takes and the context holds beside the answer.
+
+    ``before`` is the question that a follow-up goes on from; a prompt to copy from knows it only in the question.
 
     Raises:
         InputError: not even the first passage fits (code ``context_length_exceeded``).
     """
     context = await _context_of(client, model)
-    room = max(context - min(ANSWER_TOKENS, context // 4), 1)
+    longest = manner.answer_tokens
+    room = max(context - min(longest, context // 4), 1)
+    hits = hits[: manner.passages]
     for kept in range(len(hits), 0, -1):
-        messages = grounded_messages(question, [as_passage(h) for h in hits[:kept]])
+        passages = [as_passage(h) for h in hits[:kept]]
+        messages = (
+            direct_messages(question, passages, before=before)
+            if manner.reads
+            else grounded_messages(question, passages)
+        )
         tokens, by = await _count(client, model, messages)
         if tokens <= room:
             return Prompt(messages, list(hits[:kept]), len(hits) - kept, tokens, context, by,
-                          max_tokens=min(ANSWER_TOKENS, context - tokens))  # fmt: skip
+                          max_tokens=min(longest, context - tokens))  # fmt: skip
     raise InputError(
         T(
             en=f"The question and one passage need more than the {context} tokens that {model!r} reads.",

@@ -12,18 +12,23 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, cast
 
 from zhilu.client import ModelClient
 from zhilu.errors import InputError
 from zhilu.events import Event
+from zhilu.messages import T
+from zhilu.rag.answer.decide import holds_answer, identified_first
 from zhilu.rag.answer.evidence import PassageEvidence
-from zhilu.rag.answer.fit import ANSWER_TOKENS, Prompt, fit
+from zhilu.rag.answer.fit import Prompt, fit
+from zhilu.rag.answer.manner import COPIES, Manner
 from zhilu.rag.answer.settle import MIN_COVERAGE, Reply, Settled, evidence_of, is_worth_asking, next_sentences, settle
 from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import Citation, Hit, utc_now
 from zhilu.rag.retrieve.followup import stand_alone
+from zhilu.rag.retrieve.in_turn import retrieve_in_turn
 from zhilu.rag.retrieve.search import Retrieved, retrieve
 from zhilu.trace import AnswerTrace
 
@@ -41,28 +46,32 @@ async def answer(
     embedder: TextEmbedder | None,
     history: Sequence[Mapping[str, Any]] = (),
     k: int = PASSAGES,
+    manner: Manner = COPIES,
 ) -> AsyncGenerator[Event, None]:
-    """Ask ``question`` of ``kb``. Closing the iterator stops the model. Every question leaves a trace in the kb.
+    """Ask ``question`` of ``kb``, in the ``manner`` that the model is good for. Closing the iterator stops the model.
+
+    Every question leaves a trace in the kb.
 
     Raises:
         ZhiluError: from the model's server, or because not even one passage fits its context.
     """
     started, reply, prompt, evidence = time.perf_counter(), Reply(), None, None
-    query, rewrite = await stand_alone(question, history, client, model)
-    found = await asyncio.to_thread(retrieve, kb, query, embedder, k=k)
+    sought = await _seek(kb, question, history, client, model, embedder, k, manner)
+    found, query = sought.found, sought.query
     retrieved_s = time.perf_counter() - started
     yield Event("retrieved", {"passages": [c.model_dump() for c in _citations(found.hits, None)]})
-    if is_worth_asking(found):
-        prompt = await fit(query, found.hits, client, model)
+    if sought.is_worth_asking:
+        asked = question if manner.reads else query
+        prompt = await fit(asked, found.hits, client, model, manner, sought.opening)
         evidence = await asyncio.to_thread(evidence_of, query, prompt.hits, found, embedder)
-        async with aclosing(_speak(prompt, evidence, reply, client, model)) as pieces:
+        async with aclosing(_speak(prompt, evidence, reply, client, model, manner)) as pieces:
             async for text in pieces:
                 yield Event("delta", {"text": text})
-    settled = settle(query, found, evidence, reply)
-    if not reply.shown:
-        yield Event("delta", {"text": settled.text})
+    settled = settle(query, found, evidence, reply, manner)
+    if rest := settled.text.removeprefix(" ".join(g.shown() for g in reply.shown)):
+        yield Event("delta", {"text": rest})
     citations = _citations(found.hits, settled)
-    trace = _trace(question, rewrite, found, prompt, reply, settled, citations, model, started, retrieved_s)
+    trace = _trace(question, sought, prompt, reply, settled, citations, model, started, retrieved_s)
     await asyncio.to_thread(kb.add_trace, trace.model_dump())
     yield Event(
         "done",
@@ -70,23 +79,52 @@ async def answer(
     )
 
 
+@dataclass(frozen=True)
+class _Sought:
+    """What was searched for and found: ``query`` is the question on its own, ``opening`` the one that it goes on from."""
+
+    query: str
+    found: Retrieved
+    is_worth_asking: bool
+    why: T | None = None
+    opening: str | None = None
+    rewrite: dict[str, Any] | None = None
+
+
+async def _seek(
+    kb: KnowledgeBase, question: str, history: Sequence[Mapping[str, Any]], client: ModelClient, model: str,
+    embedder: TextEmbedder | None, k: int, manner: Manner,
+) -> _Sought:  # fmt: skip
+    """The passages, and whether they are worth asking a model about."""
+    if not manner.reads:
+        query, rewrite = await stand_alone(question, history, client, model)
+        found = await asyncio.to_thread(retrieve, kb, query, embedder, k=k)
+        return _Sought(query, found, is_worth_asking(found), rewrite=rewrite)
+    found, opening = await asyncio.to_thread(retrieve_in_turn, kb, question, history, embedder, k=k)
+    query = f"{opening} {question}" if opening else question
+    found = identified_first(found, question)
+    worth, why = await asyncio.to_thread(holds_answer, question, found, embedder, manner.passages)
+    rewrite = {"rewritten": query, "by": "rule"} if opening else None
+    return _Sought(query, found, worth, why, opening, rewrite)
+
+
 async def _speak(
-    prompt: Prompt, evidence: PassageEvidence, reply: Reply, client: ModelClient, model: str
+    prompt: Prompt, evidence: PassageEvidence, reply: Reply, client: ModelClient, model: str, manner: Manner
 ) -> AsyncGenerator[str, None]:
     """Stream the model; hand out each sentence once it is whole and found in the passages."""
     async with aclosing(_stream(prompt, client, model)) as chunks:
         async for chunk in chunks:
             reply.take(chunk)
             # the last sentence may go on, and its citation may still come
-            for piece in next_sentences(reply, evidence, keep=1):
+            for piece in next_sentences(reply, evidence, keep=1, manner=manner):
                 yield piece
-    for piece in next_sentences(reply, evidence, keep=0):
+    for piece in next_sentences(reply, evidence, keep=0, manner=manner):
         yield piece
 
 
 async def _stream(prompt: Prompt, client: ModelClient, model: str) -> AsyncGenerator[dict[str, Any], None]:
     """The model's chunks, with the probabilities of its tokens where the server gives them."""
-    parameters: dict[str, Any] = {"temperature": 0, "max_tokens": min(prompt.max_tokens, ANSWER_TOKENS)}
+    parameters: dict[str, Any] = {"temperature": 0, "max_tokens": prompt.max_tokens}
     for extra in ({"logprobs": True}, {}):
         chunks = client.chat_stream(prompt.messages, model=model, **parameters, **extra)
         begun = False
@@ -119,20 +157,21 @@ def _citations(hits: Sequence[Hit], settled: Settled | None) -> list[Citation]:
 
 
 def _trace(
-    question: str, rewrite: dict[str, Any] | None, found: Retrieved, prompt: Prompt | None, reply: Reply,
+    question: str, sought: _Sought, prompt: Prompt | None, reply: Reply,
     settled: Settled, citations: Sequence[Citation], model: str, started: float, retrieved_s: float,
 ) -> AnswerTrace:  # fmt: skip
     """All that led to the answer, in the order it happened."""
+    found = sought.found
     return AnswerTrace.model_validate({
         "id": secrets.token_hex(8),
         "created_at": utc_now(),
         "question": question,
         "model": model,
-        "rewrite": rewrite,
+        "rewrite": sought.rewrite,
         "retrieval": {
             "lang": found.lang, "dense_weight": found.weight, "num_lexical": found.num_lexical,
             "num_dense": found.num_dense, "coverage": round(found.coverage, 4), "min_coverage": MIN_COVERAGE,
-            "top_dense": found.top_dense,
+            "top_dense": found.top_dense, "decision": sought.why.data() if sought.why is not None else None,
             "candidates": found.candidates, "seconds": round(retrieved_s, 4),
         },
         "prompt": None if prompt is None else {

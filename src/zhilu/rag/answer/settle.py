@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from zhilu.messages import T
 from zhilu.prompts import REFUSAL, is_refusal, language_of
 from zhilu.rag.answer.evidence import PassageEvidence, quotation
 from zhilu.rag.answer.ground import Grounded, Located, ground, split_answer
+from zhilu.rag.answer.judge import judge
+from zhilu.rag.answer.manner import COPIES, Manner
 from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.records import Hit
 from zhilu.rag.retrieve.search import Retrieved
@@ -27,6 +31,14 @@ MIN_COVERAGE_QUOTE = 0.5
 # sentence is quoted instead. The same of a refusal: zhilu-nano's are all below 0.4 on XQuAD and hit answerable questions
 # as often as others; a model that knows is above 0.9.
 MIN_CONFIDENCE = 0.6
+
+SHOWN = ("exact", "overlap", "unjudged")
+CAVEAT = T(en=" (The model's own words: compare them with the passage.)", zh="（这是模型自己的说法，请对照原文。）")
+_SAYS_NOT = re.compile(
+    r"\b(?:does|do|is|are|was)(?: not|n['’]t) (?:mention|say|provide|specif|state|contain|include|give)\w*"
+    r"|\bno (?:information|mention)\b|没有(?:提到|提及|说明|提供|相关|明确)|未(?:提到|提及|说明|提供)|无法(?:确定|回答|得知)",
+    re.IGNORECASE,
+)
 
 
 @dataclass
@@ -82,11 +94,15 @@ def evidence_of(question: str, hits: Sequence[Hit], found: Retrieved, embedder: 
     """The passages' sentences, valued; by meaning as well where the question shares few words with them."""
     texts, scores = [h.text for h in hits], [h.score for h in hits]
     by_meaning = embedder is not None and found.weight > 0 and found.coverage < MIN_COVERAGE_QUOTE
-    return PassageEvidence(question, texts, scores, embedder if by_meaning else None)
+    evidence = PassageEvidence(question, texts, scores, embedder if by_meaning else None)
+    evidence.headings = "\n".join(f"{h.doc_name}\n{h.heading}" for h in hits)
+    return evidence
 
 
-def next_sentences(reply: Reply, evidence: PassageEvidence, keep: int) -> list[str]:
+def next_sentences(reply: Reply, evidence: PassageEvidence, keep: int, manner: Manner = COPIES) -> list[str]:
     """Ground the sentences that became whole; those that may be shown, with a space before all but the first."""
+    if manner.reads:
+        return _next_judged(reply, evidence, keep)
     if is_refusal(reply.raw):
         return []
     pieces = split_answer(_without_thinking(reply.raw))
@@ -101,6 +117,23 @@ def next_sentences(reply: Reply, evidence: PassageEvidence, keep: int) -> list[s
         if grounded.support in ("exact", "overlap") or (grounded.support == "neutral" and reply.shown):
             reply.shown.append(grounded)
             out.append((" " if len(reply.shown) > 1 else "") + grounded.shown())
+    return out
+
+
+def _next_judged(reply: Reply, evidence: PassageEvidence, keep: int) -> list[str]:
+    """The same for a model that answers in its own words; beneath the first sentence stands the one that it rests on."""
+    pieces = split_answer(_without_thinking(reply.raw))
+    if pieces and _SAYS_NOT.search(pieces[0][0]):
+        return []
+    out = []
+    for sentence, _ in pieces[len(reply.done) : len(pieces) - keep]:
+        found = judge(sentence, evidence.question, evidence.passages, evidence.best(), said=evidence.headings)
+        if found.support in SHOWN:
+            if not reply.shown and found.quote is not None:
+                found = replace(found, sentence=evidence.sentence_around(found.quote, sentence))
+            reply.shown.append(found)
+            out.append((" " if len(reply.shown) > 1 else "") + found.shown())
+        reply.done.append(found)
     return out
 
 
@@ -124,7 +157,9 @@ def _without_thinking(raw: str) -> str:
     return tail if closed else ("" if head.lstrip().startswith("<think>") else head)
 
 
-def settle(question: str, found: Retrieved, evidence: PassageEvidence | None, reply: Reply) -> Settled:
+def settle(
+    question: str, found: Retrieved, evidence: PassageEvidence | None, reply: Reply, manner: Manner = COPIES
+) -> Settled:
     """Choose what is shown: what the model said if it is supported, else a quotation if one fits, else the refusal.
 
     ``evidence`` None says that the model was not asked.
@@ -135,13 +170,19 @@ def settle(question: str, found: Retrieved, evidence: PassageEvidence | None, re
         for grounded in reply.shown:
             for p in grounded.passages:
                 quotes[p] = quotes.get(p) or grounded.quote
-        return Settled(" ".join(g.shown() for g in reply.shown), "grounded", quotes)
+        text = " ".join(g.shown() for g in reply.shown)
+        if any(g.support == "unjudged" for g in reply.shown):
+            return Settled(text + CAVEAT.say(lang), "unjudged", quotes)
+        return Settled(text, "grounded", quotes)
     refusal = REFUSAL.say(lang)
     if evidence is None:
         return Settled(refusal, "refused_by_retrieval")
     if is_refusal(_without_thinking(reply.raw).strip()) and (reply.confidence or 1.0) >= MIN_CONFIDENCE:
         return Settled(refusal, "refused_by_model")
-    best = evidence.best() if _fits(found, MIN_COVERAGE_QUOTE) else None
+    if manner.reads and not reply.done and _SAYS_NOT.search(_without_thinking(reply.raw)):
+        return Settled(refusal, "refused_by_model")
+    beside = next((g.quote for g in reply.done if g.support == "beside" and g.quote and manner.reads), None)
+    best = beside or (evidence.best() if _fits(found, MIN_COVERAGE_QUOTE) else None)
     if best is None:
         return Settled(refusal, "refused_unsupported")
     words = evidence.passages[best.passage][best.start : best.end]

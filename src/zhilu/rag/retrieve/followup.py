@@ -11,10 +11,10 @@ from typing import Any
 
 from zhilu.client import ModelClient
 from zhilu.errors import ZhiluError
-from zhilu.prompts import rewrite_messages
+from zhilu.prompts import language_of, rewrite_messages
 from zhilu.rag.index.lexical import content_terms, query_terms
 
-__all__ = ["depends_on_history", "is_faithful", "stand_alone"]
+__all__ = ["depends_on_history", "is_elliptic", "is_faithful", "opening_question", "stand_alone"]
 
 _POINTING = re.compile(
     r"\b(?:he|she|it|they|him|her|his|hers|its|them|their|theirs|this|that|these|those|there|one|ones|another|other)\b"
@@ -22,12 +22,18 @@ _POINTING = re.compile(
     r"|[他她它]|这|那|该|其|此|^(?:还有|另外|然后|所以|为什么|那么)|呢[？?]?$",
     re.IGNORECASE,
 )
+_ELLIPTIC = re.compile(r"^(?:and|but|or|what about|how about)\b|^[那还]|呢[？?]?$", re.IGNORECASE)
 _KEPT_QUESTIONS = 4
 
 
 def depends_on_history(question: str) -> bool:
     """True if a question points back ("it", "那个…") or is too short to stand alone."""
     return bool(_POINTING.search(question.strip())) or len(query_terms(question)) < 3
+
+
+def is_elliptic(question: str) -> bool:
+    """True if a question leaves out what it asks ("And on Thursdays?", "那婚假呢"): only the one before says it."""
+    return bool(_ELLIPTIC.search(question.strip())) or not content_terms(question)
 
 
 def is_faithful(rewritten: str, question: str, history: Sequence[str]) -> bool:
@@ -37,9 +43,18 @@ def is_faithful(rewritten: str, question: str, history: Sequence[str]) -> bool:
     return (
         bool(new)
         and len(rewritten) < 400
+        and language_of(rewritten) == language_of(question)
         and len(new & asked) >= 0.6 * len(asked)
         and len(new - said) <= 0.1 * len(new)
     )
+
+
+def opening_question(question: str, history: Sequence[Mapping[str, Any]]) -> str | None:
+    """The earlier question that a follow-up goes on from: the last one that stood alone. None if it stands alone itself."""
+    earlier = [str(m["content"]) for m in history if m.get("role") == "user" and m.get("content")]
+    if not earlier or not depends_on_history(question):
+        return None
+    return next((q for q in reversed(earlier) if not depends_on_history(q)), earlier[0])
 
 
 async def stand_alone(

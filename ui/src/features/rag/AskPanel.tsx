@@ -112,7 +112,9 @@ function Turn({ one, kb, onAgain }: { one: Asked; kb: string; onAgain: () => voi
           )}
         </>
       )}
-      {one.verdict === "quoted" && <p className={css.note}>{t("rag.verdict.quoted")}</p>}
+      {(one.verdict === "quoted" || one.verdict === "unjudged") && (
+        <p className={css.note}>{t(`rag.verdict.${one.verdict}`)}</p>
+      )}
       {one.state === "stopped" && <p className={css.waiting}>{t("answer.stopped")}</p>}
       {one.state === "reloaded" && <ErrorPanel title={t("answer.reloaded")} error={null} retry={onAgain} />}
       {one.state === "failed" && <ErrorPanel title={t("answer.failed")} error={one.error} retry={onAgain} />}

@@ -135,6 +135,7 @@ const TONES: Record<Support, BadgeTone> = {
   neutral: "neutral",
   beside: "warn",
   unsure: "warn",
+  unjudged: "warn",
   unsupported: "warn",
 };
 

@@ -114,8 +114,13 @@ export const strings = {
   "rag.support.neutral": { en: "no claim", zh: "无实质内容" },
   "rag.support.beside": { en: "in a passage, but not about this", zh: "段落中有，但说的不是这件事" },
   "rag.support.unsure": { en: "chosen without confidence", zh: "模型没有把握" },
+  "rag.support.unjudged": { en: "in words that cannot be checked", zh: "说法无法核对" },
   "rag.support.unsupported": { en: "not supported, not shown", zh: "没有依据，未显示" },
   "rag.verdict.grounded": { en: "The model's words, found in the passages", zh: "模型的回答，已在段落中核实" },
+  "rag.verdict.unjudged": {
+    en: "The model's own words, which cannot be checked word by word: compare them with the passage",
+    zh: "模型自己的说法，无法逐字核对，请对照原文",
+  },
   "rag.verdict.quoted": {
     en: "Quoted from the documents; the model itself gave no answer that they support",
     zh: "直接引自文档；模型自己没有给出有依据的回答",

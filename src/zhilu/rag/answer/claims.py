@@ -1,0 +1,184 @@
+"""What can be right or wrong in a text without understanding it: numbers, dates, codes, proper names, negation.
+
+They are brought to one form, so that 2,000 and 2000, 三十 and 30, 10 PM and 22:00, October and 10 are the same. Codes and
+versions are matched whole: 2.1 does not stand in "2.10.1".
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from zhilu.rag.index.lexical import content_terms, stem
+
+__all__ = ["Claims", "claims_of", "identifiers", "is_negated", "is_number", "missing", "missing_names", "stands_in"]
+
+# letters and digits in one word, or digits in three groups and more ("1.10.0"), or two after "version"
+_CODE = re.compile(
+    r"(?<![\w./-])(?=[A-Za-z0-9./_-]*\d)(?=[A-Za-z0-9./_-]*[A-Za-z])[A-Za-z0-9]+(?:[._/-][A-Za-z0-9]+)*"
+    r"|(?<![\w.])\d+(?:\.\d+){2,}(?!\w)",
+    re.ASCII,
+)
+_VERSION = re.compile(
+    r"(?:version|release|版本|版)\s*[vV]?(\d+(?:\.\d+)+)|(?<![\w.])[vV](\d+(?:\.\d+)*)", re.IGNORECASE
+)
+_NO_CODE = re.compile(r"\d+(?:st|nd|rd|th|s|am|pm|h|kg|g|mg|km|cm|mm|m|gb|mb|kb|tb|ms|min|w|v|k)?", re.IGNORECASE)
+_NUMBER = re.compile(r"\d+(?::\d\d)?(?:\.\d+)*")
+_HALF = re.compile(
+    r"(\d{1,2})(?::(\d\d))?\s*(?:p\.?m\b)|(?:下午|晚上|傍晚|晚)\s*(\d{1,2})(?::(\d\d)|\s*[点时])", re.IGNORECASE
+)
+_HAN_NUMBER = re.compile(
+    r"[零〇一二两三四五六七八九十百千万]+(?=[个天年月日号时点分秒元块次人小周星层楼级岁米公千倍折名条页%]|$)"
+)
+_HAN_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
+_HAN_UNITS = {"十": 10, "百": 100, "千": 1000}
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
+_TO_TWENTY = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+    " eighteen nineteen twenty"
+)
+_WORDS = {word: str(number) for number, word in enumerate(_TO_TWENTY.split())}
+_WORDS |= {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "ninety": "90", "hundred": "100"}
+_WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*")
+_NAME = re.compile(r"(?<![\w'’-])[A-Z][A-Za-z'’-]+")
+_DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+_NO_NAME = frozenset({*_MONTHS, "yes", "no", "not", "ok", "am", "pm", "none", "answer", "text", "according"})
+_STEMMED = frozenset({*(stem(m) for m in _MONTHS), "am", "pm"})
+_HAN_NUMERAL = re.compile(r"[零〇一二两三四五六七八九十百千万]+")
+_NEGATION = re.compile(
+    r"\b(?:not?|never|cannot|without|neither|nor|none)\b|n['’]t\b|不(?!仅|但|过|论|管|同|断)|没有?|[未无勿非](?!常)|禁止|切勿",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Claims:
+    """``numbers``: for each number the forms it may stand in; ``codes`` and ``names`` folded."""
+
+    numbers: tuple[frozenset[str], ...]
+    codes: frozenset[str]
+    names: frozenset[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.numbers or self.codes or self.names)
+
+
+def claims_of(text: str) -> Claims:
+    """The claims of a sentence. At its beginning, a word with a capital is a name only if another follows it."""
+    plain = _plain(text)
+    codes = identifiers(plain)
+    rest = plain
+    for code in codes:
+        rest = re.sub(re.escape(code), " ", rest, flags=re.IGNORECASE)
+    return Claims(tuple(_numbers(rest)), codes, _names(rest))
+
+
+def identifiers(text: str) -> frozenset[str]:
+    """Versions, part numbers and codes: what one letter more or less makes another thing."""
+    plain = _plain(text)
+    found = {m.group().casefold() for m in _CODE.finditer(plain) if not _NO_CODE.fullmatch(m.group())}
+    found |= {(m.group(1) or m.group(2)).casefold() for m in _VERSION.finditer(plain)}
+    return frozenset(code.removeprefix("v") if re.fullmatch(r"v[\d.]+", code) else code for code in found)
+
+
+def missing_names(question: str, text: str) -> list[str]:
+    """Proper names of a question that do not stand in ``text``; days and months apart, which are told in other words."""
+    words = {stem(w.casefold()) for w in _WORD.findall(_plain(text))}
+    asked = (n for n in _names(_plain(question)) if n.rstrip("s") not in _DAYS)
+    return [n for n in sorted(asked) if stem(n) not in words]
+
+
+def stands_in(code: str, text: str) -> bool:
+    """True if ``code`` stands in ``text`` as a whole, not as a part of a longer one."""
+    pattern = rf"(?<![a-z0-9])(?<![a-z0-9][./_-])v?{re.escape(code)}(?![a-z0-9]|[./_-][a-z0-9])"
+    return re.search(pattern, _plain(text).casefold()) is not None
+
+
+def missing(claims: Claims, text: str) -> list[str]:
+    """The claims that do not stand in ``text``."""
+    there = {form for forms in _numbers(_plain(text)) for form in forms}
+    words = {stem(w.casefold()) for w in _WORD.findall(_plain(text))}
+    lost = [max(forms, key=len) for forms in claims.numbers if not forms & there]
+    lost += [code for code in sorted(claims.codes) if not stands_in(code, text)]
+    return lost + [name for name in sorted(claims.names) if stem(name) not in words]
+
+
+def is_number(term: str) -> bool:
+    """True if a term only says a number, a month or half of a day: what ``missing`` compares in its own way."""
+    return bool(re.match(r"\d", term)) or term in _WORDS or term in _STEMMED or not _HAN_NUMERAL.sub("", term)
+
+
+def is_negated(text: str) -> bool:
+    """True if the text denies: an odd number of negations."""
+    return len(_NEGATION.findall(text)) % 2 == 1
+
+
+def _plain(text: str) -> str:
+    """One width, and thousands without separators."""
+    text = unicodedata.normalize("NFKC", text)
+    return re.sub(r"(?<=\d)[,，](?=\d{3}(?!\d))", "", text)
+
+
+def _numbers(text: str) -> Iterable[frozenset[str]]:
+    text = _HAN_NUMBER.sub(lambda m: f" {_value(m.group())} ", text)
+    afternoon = {m.start(1) if m.group(1) else m.start(3) for m in _HALF.finditer(text)}
+    for match in _NUMBER.finditer(text):
+        whole = match.group()
+        hour, _, minutes = whole.partition(":")
+        hour = hour.lstrip("0") or "0"
+        forms = {f"{hour}:{minutes}" if minutes else hour}
+        if minutes in ("", "00"):
+            forms |= {hour, f"{hour}:00"}
+        if match.start() in afternoon and hour.isdigit() and int(hour) < 12:
+            forms |= {f.replace(hour, str(int(hour) + 12), 1) for f in forms}
+        yield frozenset(forms)
+    for word in _WORD.findall(text):
+        folded = word.casefold()
+        if folded in _WORDS and folded != "one":
+            yield frozenset({_WORDS[folded], f"{_WORDS[folded]}:00"})
+        elif folded in _MONTHS and word[0].isupper():
+            yield frozenset({str(_MONTHS.index(folded) + 1)})
+
+
+def _value(digits: str) -> int:
+    """三十 to 30, 二〇二三 to 2023."""
+    if not set(digits) & {"十", "百", "千", "万"}:
+        return int("".join(str(_HAN_DIGITS[c]) for c in digits))
+    head, ten_thousand, tail = digits.rpartition("万")
+    total, digit = 0, 0
+    for c in tail:
+        if c in _HAN_UNITS:
+            total += (digit or 1) * _HAN_UNITS[c]
+            digit = 0
+        else:
+            digit = _HAN_DIGITS.get(c, 0)
+    return total + digit + ((_value(head) if head else 1) * 10_000 if ten_thousand else 0)
+
+
+def _names(text: str) -> frozenset[str]:
+    found = set()
+    for match in _NAME.finditer(text):
+        word = match.group()
+        before = text[: match.start()].rstrip()
+        begins = not before or before[-1] in ".!?。！？:：\n-*"
+        after = text[match.end() :].lstrip(" ")
+        if begins and not (_NAME.match(after) or not after.strip(" .!?。")):
+            continue
+        if word.casefold() not in _NO_NAME and (content_terms(word) or word.isupper()):
+            found.add(re.sub(r"['’]s$", "", word.casefold()))
+    return frozenset(found)

@@ -1,0 +1,47 @@
+"""Passages for a question in a conversation: searched for as it stands, and once more behind the question it goes on from.
+
+No model rewrites it: on unseen dialogues a rewrite finds no more than the question as it is (chrF 65.9 against 65.8), the
+question behind the one that opened the topic finds more (67.7), costs no time and invents nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from zhilu.rag.index.embedding import TextEmbedder
+from zhilu.rag.index.lexical import content_terms
+from zhilu.rag.kb import KnowledgeBase
+from zhilu.rag.retrieve.followup import is_elliptic, opening_question
+from zhilu.rag.retrieve.search import Retrieved, retrieve
+
+__all__ = ["STANDS_ALONE", "retrieve_in_turn"]
+
+STANDS_ALONE = (
+    0.5  # coverage: a passage that holds so much of a question with "it" or "that" in it needs no earlier one
+)
+
+
+def retrieve_in_turn(
+    kb: KnowledgeBase, question: str, history: Sequence[Mapping[str, Any]], embedder: TextEmbedder | None, *, k: int
+) -> tuple[Retrieved, str | None]:
+    """``(passages, the earlier question that was searched along)``; None where the question stands alone.
+
+    Whether the documents speak of it is measured by the question's own words where it has any: that they speak of the
+    earlier one proves nothing.
+    """
+    alone = retrieve(kb, question, embedder, k=k)
+    opening = opening_question(question, history)
+    if opening is None or (alone.coverage >= STANDS_ALONE and not is_elliptic(question)):
+        return alone, None
+    joint = retrieve(kb, f"{opening} {question}", embedder, k=k)
+    if not content_terms(question):
+        return joint, opening
+    first, second = (alone, joint) if alone.coverage >= STANDS_ALONE else (joint, alone)
+    hits = list(first.hits)
+    for hit in second.hits:
+        overlaps = any(h.doc_id == hit.doc_id and h.start < hit.end and hit.start < h.end for h in hits)
+        if not overlaps:
+            hits.insert(min(1, len(hits)) if hit is second.hits[0] else len(hits), hit)
+    return replace(alone, hits=hits[:k], candidates=first.candidates), opening

@@ -1,0 +1,78 @@
+"""A model's own words against a passage: what is swapped, invented or denied falls; what cannot be judged says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from zhilu.rag.answer.claims import identifiers, missing_names, stands_in
+from zhilu.rag.answer.evidence import PassageEvidence
+from zhilu.rag.answer.judge import judge
+
+HOUSE = (
+    "装修施工只能在工作日的上午八点到十二点进行，周末和节假日不得使用电动工具。装修前须向物业缴纳押金 2,000 元。\n"
+    "电梯困人时，请拨打值班电话 6688-1024，维保人员会在三十分钟内到场。\n"
+    "地下车位月租 380 元，地面车位月租 260 元。年假须提前一周向主管周敏申请。\n"
+)
+GYM = (
+    "The gym closes at 22:00 every open day.\n\n| Plan | Monthly price | Guests |\n|---|---|---|\n| Basic | 24 euros | 0 |\n"
+    "| Summit | 61 euros | 5 |\n\nMembers may pause for up to three months a year. Dogs are not allowed. Maren Holt runs the gym."
+    " Lessons are given by Tobias Reke.\n"
+)
+PARTS = (
+    "The part number of the fan is FX-70-B/1. The part number of the filter is FX-71-C/2. Version 2.1.0 was released on"
+    " 17 September 2022. Version 2.10.1 was released on 5 October 2023.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("passage", "question", "said", "support"),
+    [
+        (HOUSE, "地下车位一个月多少钱？", "380 元", "exact"),
+        (HOUSE, "地下车位一个月多少钱？", "260 元", "beside"),
+        (HOUSE, "地下车位一个月多少钱？", "地下车位月租 260 元。", "beside"),
+        (HOUSE, "装修押金是多少？", "2000元", "exact"),
+        (HOUSE, "装修押金是多少？", "3000元", "unsupported"),
+        (HOUSE, "几分钟到场？", "30分钟内", "overlap"),
+        (HOUSE, "电梯里关了人怎么办？", "拨打 6688-1025。", "unsupported"),
+        (HOUSE, "周末能用电钻吗？", "周末可以使用电动工具。", "unsupported"),
+        (HOUSE, "周末能用电钻吗？", "不能。", "unjudged"),
+        (HOUSE, "年假要向谁申请？", "年假须提前一周向主管李雷申请", "unjudged"),
+        (HOUSE, "年假要向谁申请？", "周敏", "exact"),
+        (GYM, "How much is the Summit plan a month?", "61 euros", "exact"),
+        (GYM, "How much is the Summit plan a month?", "24 euros", "beside"),
+        (GYM, "Can I bring my dog?", "Dogs are allowed.", "unsupported"),
+        (GYM, "Can I bring my dog?", "No, dogs are not allowed.", "exact"),
+        (GYM, "Who is the boss?", "Tobias Reke", "unjudged"),
+        (GYM, "Who runs the gym?", "John Miller", "unsupported"),
+        (GYM, "When does it close?", "10 PM", "overlap"),
+        (GYM, "How long may members pause?", "Up to 3 months a year.", "overlap"),
+        (PARTS, "What is the part number of the fan?", "FX-70-B/1", "exact"),
+        (PARTS, "What is the part number of the fan?", "The part number of the fan is FX-71-C/2.", "beside"),
+        (PARTS, "What is the part number of the fan?", "FX-70-B/2", "unsupported"),
+        (PARTS, "When was version 2.10.1 released?", "2023-10-05", "overlap"),
+        (PARTS, "When was version 2.1.0 released?", "Version 2.1.0 was released on 5 October 2023.", "beside"),
+    ],
+)
+def test_a_claim_is_judged(passage: str, question: str, said: str, support: str) -> None:
+    evidence = PassageEvidence(question, [passage], [1.0])
+    found = judge(said, question, [passage], evidence.best())
+    assert found.support == support
+    if support in ("exact", "overlap"):
+        assert found.passages == (0,) and found.quote is not None
+
+
+def test_the_right_entry_of_the_list_is_pointed_at() -> None:
+    found = judge("24 euros", "How much is the Summit plan a month?", [GYM])
+    assert found.quote is not None and "Summit" in GYM[found.quote.start : found.quote.end]
+
+
+def test_identifiers_are_whole() -> None:
+    assert identifiers("When was version 2.99 released, and FX-70-B/1?") == {"2.99", "fx-70-b/1"}
+    assert identifiers("What happened on 3 March 2019 at 10 kg?") == frozenset()
+    assert stands_in("2.10.1", PARTS) and not stands_in("2.10", PARTS) and not stands_in("2.1", PARTS)
+    assert not stands_in("FX-70-B", PARTS) and stands_in("fx-70-b/1", PARTS)
+
+
+def test_names_of_a_question_must_be_known() -> None:
+    assert missing_names("How much is the Platinum plan a month?", GYM) == ["platinum"]
+    assert missing_names("Does the Summit plan cost more on Mondays?", GYM) == []

@@ -1,0 +1,168 @@
+"""A model that reads by itself: asked briefly, judged by its claims, its right short answers kept, follow-ups not rewritten."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zhilu.client import ModelClient
+from zhilu.context import Context
+from zhilu.events import Event
+from zhilu.models import EMBEDDED
+from zhilu.prompts import REFUSAL, language_of
+from zhilu.rag.answer.manner import COPIES, READS, manner_of
+from zhilu.rag.answer.pipeline import answer
+from zhilu.rag.kb import KnowledgeBase
+from zhilu.rag.retrieve.followup import is_faithful, opening_question
+from zhilu.rag.testing import HASH
+from zhilu.serving.engines.llamacpp import ENGINE
+from zhilu.serving.facts import LaunchOptions, ServedModel
+from zhilu.serving.supervise.ports import reserve_port
+
+FILES = {
+    "gym.md": "# Gym\n\n## Plans\n\n| Plan | Monthly price |\n|---|---|\n| Basic | 24 euros |\n| Summit | 61 euros |\n\n## Staff\n\n"
+    "Maren Holt runs the gym. Lost keys cost 15 euros.\n",
+    "releases.md": "# Releases\n\nVersion 2.1.0 was released on 17 September 2022. Version 2.10.1 was released on 5 October 2023.\n",
+    "house.md": "# 手册\n\n## 假期\n\n员工婚假为 10 天，产假为 158 天。\n\n## 停车\n\n地下车位月租 380 元，地面车位月租 260 元。\n",
+}
+Make = Callable[..., ModelClient]
+
+
+@pytest.fixture
+def kb(fill: Callable[..., KnowledgeBase]) -> KnowledgeBase:
+    return fill(FILES)
+
+
+def ask(kb: KnowledgeBase, client: ModelClient, question: str, *earlier: str, model: str = "m") -> dict[str, Any]:
+    history = [{"role": "user", "content": q} for q in earlier]
+
+    async def collect() -> list[Event]:
+        events = answer(kb, question, client=client, model=model, embedder=HASH, history=history, manner=READS)
+        return [event async for event in events]
+
+    events = asyncio.run(collect())
+    result = events[-1].data
+    assert "".join(e.data["text"] for e in events if e.name == "delta") == result["answer"]
+    return {**result, "trace": kb.trace(result["trace_id"])}
+
+
+def test_a_right_short_answer_is_kept_with_its_sentence_beneath(kb: KnowledgeBase, scripted: Make) -> None:
+    client = scripted("61 euros")
+    result = ask(kb, client, "How much is the Summit plan a month?")
+    assert result["verdict"] == "grounded" and result["answer"].startswith("61 euros [1] — “Summit · 61 euros")
+    asked = client.asked[0]  # type: ignore[attr-defined]
+    said = json.dumps(asked["messages"], ensure_ascii=False)
+    assert REFUSAL.en not in said and "[1]" not in said and "briefly" in said
+    assert sum(h in said for h in ("# Gym", "Releases", "手册", "Plans", "Staff")) <= 4 and asked["max_tokens"] <= 160
+
+
+def test_the_neighbours_value_gives_way_to_the_sentence_asked_for(kb: KnowledgeBase, scripted: Make) -> None:
+    result = ask(kb, scripted("260 元"), "地下车位一个月多少钱？")
+    assert result["verdict"] == "quoted" and "380" in result["answer"] and "260" not in result["answer"].split("”")[0]
+    assert result["trace"]["sentences"][0]["support"] == "beside"
+
+
+def test_an_invented_number_never_reaches_the_stream(kb: KnowledgeBase, scripted: Make) -> None:
+    result = ask(kb, scripted("The Summit plan is 99 euros."), "How much is the Summit plan a month?")
+    assert "99" not in result["answer"] and result["trace"]["sentences"][0]["support"] == "unsupported"
+
+
+def test_what_cannot_be_judged_is_shown_and_says_so(kb: KnowledgeBase, scripted: Make) -> None:
+    result = ask(kb, scripted("Yes."), "Does Maren Holt run the gym?")
+    assert result["verdict"] == "unjudged" and not result["refused"]
+    assert result["answer"].startswith("Yes.") and "compare them with the passage" in result["answer"]
+    assert "Maren Holt runs the gym" in result["answer"] and any(c["cited"] for c in result["citations"])
+
+
+@pytest.mark.parametrize("question", ["When was version 2.99 released?", "How much is the Platinum plan a month?"])
+def test_what_the_documents_do_not_name_is_refused_without_the_model(
+    kb: KnowledgeBase, scripted: Make, question: str
+) -> None:
+    client = scripted()
+    result = ask(kb, client, question)
+    assert result["verdict"] == "refused_by_retrieval" and client.asked == []  # type: ignore[attr-defined]
+    assert any(word in result["trace"]["retrieval"]["decision"]["en"] for word in ("2.99", "platinum"))
+
+
+def test_a_model_that_finds_nothing_is_believed(kb: KnowledgeBase, scripted: Make) -> None:
+    result = ask(kb, scripted("The text does not mention it."), "How much is the Summit plan a day?")
+    assert (result["answer"], result["verdict"]) == (REFUSAL.en, "refused_by_model")
+
+
+def test_a_chinese_follow_up_goes_behind_the_question_it_goes_on_from(kb: KnowledgeBase, scripted: Make) -> None:
+    client = scripted("10 天")
+    result = ask(kb, client, "那婚假呢？", "产假有多少天？")
+    assert result["verdict"] == "grounded" and result["answer"].startswith("10 天")
+    said = client.asked[0]["messages"][1]["content"]  # type: ignore[attr-defined]
+    assert len(client.asked) == 1 and "产假有多少天？" in said and said.endswith("那婚假呢？")  # type: ignore[attr-defined]
+
+
+def test_an_earlier_question_does_not_leak_into_an_unrelated_one(kb: KnowledgeBase, scripted: Make) -> None:
+    client = scripted("15 euros")
+    result = ask(kb, client, "What do lost keys cost, if I lose it?", "How much is the Basic plan a month?")
+    assert result["verdict"] == "grounded" and result["trace"]["rewrite"] is None
+    assert "Basic plan a month?" not in client.asked[0]["messages"][1]["content"]  # type: ignore[attr-defined]
+
+
+def test_what_the_earlier_question_found_does_not_answer_the_next(kb: KnowledgeBase, scripted: Make) -> None:
+    assert ask(kb, scripted(), "那游泳馆呢？", "产假有多少天？")["verdict"] == "refused_by_retrieval"
+
+
+def test_a_follow_up_goes_on_from_the_last_question_that_stood_alone() -> None:
+    history = [{"role": "user", "content": q} for q in ("When was version 2.1.0 released?", "And that one?")]
+    assert opening_question("What about 2.10.1?", history) == "When was version 2.1.0 released?"
+    assert opening_question("How much is the Summit plan a month?", history) is None
+
+
+def test_a_rewrite_does_not_change_the_language() -> None:
+    assert language_of("Milvus 的 index 呢") == "zh"
+    assert not is_faithful("Milvus index", "Milvus 的 index 呢", ["Milvus 怎么安装？"])
+
+
+def test_the_manner_follows_from_the_model(context: Context) -> None:
+    assert manner_of(context, EMBEDDED)[0] is COPIES
+    manner, reason = manner_of(context, "somebody-elses-model")
+    assert manner is READS and reason.en
+
+
+@pytest.mark.real_model
+@pytest.mark.timeout(900)
+def test_a_real_model_answers_briefly_and_is_believed(real_model: Callable[..., Path], kb: KnowledgeBase) -> None:
+    port = reserve_port()
+    launch = ENGINE.launch(
+        ServedModel("real", real_model("qwen-coder-1.5b", "*.gguf")), LaunchOptions(max_len=2048, concurrency=1), port
+    )
+    process = subprocess.Popen(launch.argv, stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 600
+        while not _is_up(port):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.2)
+        client = ModelClient(f"http://127.0.0.1:{port}")
+        name = "real"
+        for question, right in (
+            ("How much is the Summit plan a month?", "61 euros"),
+            ("地下车位一个月多少钱？", "380"),
+        ):
+            result = ask(kb, client, question, model=name)
+            assert result["verdict"] == "grounded" and right in result["answer"].split("“")[0], result["answer"]
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(10)
+
+
+def _is_up(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
