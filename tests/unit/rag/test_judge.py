@@ -61,6 +61,20 @@ def test_a_claim_is_judged(passage: str, question: str, said: str, support: str)
         assert found.passages == (0,) and found.quote is not None
 
 
+@pytest.mark.parametrize(
+    ("question", "said", "support"),
+    [
+        ("Who gives lessons on Tuesdays?", "Tobias Reke", "exact"),
+        ("Who gives lessons on Tuesdays?", "Alina Suarez", "unjudged"),
+        ("Who gives lessons on Tuesdays? And on Thursdays?", "Tobias Reke", "unjudged"),
+        ("Who gives lessons on Tuesdays? And on Thursdays?", "Alina Suarez", "exact"),
+    ],
+)
+def test_halves_of_a_sentence_are_not_mixed(question: str, said: str, support: str) -> None:
+    passage = "The lessons are given by Tobias Reke on Tuesdays and by Alina Suarez on Thursdays."
+    assert judge(said, question, [passage], PassageEvidence(question, [passage], [1.0]).best()).support == support
+
+
 def test_the_right_entry_of_the_list_is_pointed_at() -> None:
     found = judge("24 euros", "How much is the Summit plan a month?", [GYM])
     assert found.quote is not None and "Summit" in GYM[found.quote.start : found.quote.end]

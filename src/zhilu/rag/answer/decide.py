@@ -12,7 +12,7 @@ from zhilu.rag.records import Hit
 from zhilu.rag.retrieve.fusion import worth_of
 from zhilu.rag.retrieve.search import Retrieved
 
-__all__ = ["holds_answer", "identified_first"]
+__all__ = ["SLACK", "holds_answer", "identified_first"]
 
 # Share of the question's words, as MIN_COVERAGE is. Where the embedder hears words only, a question in other words shares
 # few of them and nothing else speaks for it; what the model then says is judged.

@@ -64,16 +64,24 @@ class PassageEvidence:
     """The passages of one question, their sentences valued by how well they fit it."""
 
     def __init__(
-        self, question: str, passages: Sequence[str], scores: Sequence[float], embedder: TextEmbedder | None = None
+        self,
+        question: str,
+        passages: Sequence[str],
+        scores: Sequence[float],
+        embedder: TextEmbedder | None = None,
+        *,
+        slack: float = 1.0,
     ) -> None:
         """``scores``: the passages' fused retrieval scores, 0 to 1; ``embedder``: value sentences by meaning, too.
 
+        ``slack``: the share of ``Worth.near_sentence`` at which one speaks of the question.
         That costs an embedding a sentence and gains 2 % where questions share words with their passage, so it is for
         questions that do not.
         """
         self.question = question
         self.passages = passages
         self.headings = ""  # of the passages; a name may stand there alone
+        self._slack = slack
         self._asks_number = bool(_ASKS_NUMBER.search(question))
         self._sentences = self._value(scores, embedder)
         self._best = max((s.value for s in self._sentences), default=0.0)
@@ -160,7 +168,7 @@ class PassageEvidence:
         asks = [text.rstrip().endswith(("?", "？")) and share(bag) > 0.8 for text, bag in zip(texts, bags, strict=True)]
         repeats = [a or locate(self.question, text) is not None for a, text in zip(asks, texts, strict=True)]
         near = _similar(self.question, texts, embedder)
-        near_enough = worth_of(embedder, language_of(self.question)).near_sentence if embedder is not None else 1.0
+        near_enough = self._slack * worth_of(embedder, language_of(self.question)).near_sentence if embedder else 1.0
         valued = []
         for i, (place, bag) in enumerate(zip(places, bags, strict=True)):
             around = set(bag)

@@ -23,6 +23,7 @@ __all__ = ["judge"]
 _CLAUSE = re.compile(r"[，；;]|,(?=\s)")
 _PARALLEL = 0.5  # of two units' words: "the part number of the fan" and "… of the pump" are entries of one list
 _SAME = 0.6  # of a sentence's words in a clause: then it says the same or the opposite
+_HALVES = re.compile(r"\band\b|和|与|、")
 _HAN_PAIR = re.compile("(?=([\u4e00-\u9fff]{2}))")
 _LEADING = re.compile(r"^\W*(?:yes|no|是的?|不是?|否|对|可以|不可以|不能|没有|有)\s*[,，.。;；:：]\s*", re.IGNORECASE)
 
@@ -50,7 +51,7 @@ def judge(
     if lost := [c for c in missing(claims, everything) if not _may_be_told_otherwise(c, claims, sentence, everything)]:
         asked = not missing(claims, f"{everything}\n{question}")  # it repeats what the question supposed
         support = "unjudged" if asked and not identifiers(" ".join(lost)) else "unsupported"
-        return _at(sentence, support, likely)  # type: ignore[arg-type]
+        return _at(sentence, support, likely)
     units = [unit for p, text in enumerate(passages) for unit in _units(text, p)]
     bare = _LEADING.sub("", sentence)
     own = frozenset(content_terms(bare))
@@ -62,6 +63,8 @@ def judge(
         return _at(sentence, "unjudged", likely)
     if claims and (other := _meant(rest, asked_terms, units)) is not None:
         return Grounded(sentence, "beside", (), (other.place.passage,), other.place)
+    if claims and _is_torn(rest, claims, question):
+        return _at(sentence, "unjudged", rest.place)
     words = frozenset(t for t in own if not is_number(t))  # its numbers were found above, in whatever form
     shared = len(words & rest.bag) / max(len(words), 1)
     is_whole = len(words & rest.bag) >= _SAME * max(len(_content(rest)), 1) or not claims
@@ -139,6 +142,22 @@ def _meant(rest: _Unit, asked: frozenset[str], units: Sequence[_Unit]) -> _Unit 
         if is_better and same_kind and (is_row or alike):
             best = other
     return best
+
+
+def _is_torn(rest: _Unit, claims: Claims, question: str) -> bool:
+    """True if one half of a sentence holds the claims and only the other one speaks of what was asked.
+
+    "Given by A on Tuesdays and by B on Thursdays" names A and Thursday, and does not say the one of the other. Of a follow-up
+    its own words count, not those of the question that it goes on from.
+    """
+    last = [part for part in re.split(r"[?？]", question) if content_terms(part)][-1:]
+    asked = frozenset(content_terms("".join(last)))
+    halves = [_Unit(rest.place, half, frozenset(terms(half))) for half in _HALVES.split(rest.text)]
+    holding = [h for h in halves if not missing(claims, h.text)]
+    if len(halves) < 2 or len(holding) != 1:
+        return False
+    mine = _spoken(holding[0], asked)
+    return any(_spoken(h, asked) > mine and claims_of(h.text) for h in halves if h is not holding[0])
 
 
 def _unheard(sentence: str, heard: str) -> bool:

@@ -63,7 +63,7 @@ async def answer(
     if sought.is_worth_asking:
         asked = question if manner.reads else query
         prompt = await fit(asked, found.hits, client, model, manner, sought.opening)
-        evidence = await asyncio.to_thread(evidence_of, query, prompt.hits, found, embedder)
+        evidence = await asyncio.to_thread(evidence_of, query, prompt.hits, found, embedder, manner)
         async with aclosing(_speak(prompt, evidence, reply, client, model, manner)) as pieces:
             async for text in pieces:
                 yield Event("delta", {"text": text})

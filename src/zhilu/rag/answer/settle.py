@@ -10,6 +10,7 @@ from typing import Any
 
 from zhilu.messages import T
 from zhilu.prompts import REFUSAL, is_refusal, language_of
+from zhilu.rag.answer.decide import SLACK
 from zhilu.rag.answer.evidence import PassageEvidence, quotation
 from zhilu.rag.answer.ground import Grounded, Located, ground, split_answer
 from zhilu.rag.answer.judge import judge
@@ -90,11 +91,19 @@ def _fits(found: Retrieved, min_coverage: float) -> bool:
     return found.coverage >= min_coverage or found.is_near
 
 
-def evidence_of(question: str, hits: Sequence[Hit], found: Retrieved, embedder: TextEmbedder | None) -> PassageEvidence:
+def evidence_of(
+    question: str,
+    hits: Sequence[Hit],
+    found: Retrieved,
+    embedder: TextEmbedder | None,
+    manner: Manner = COPIES,
+) -> PassageEvidence:
     """The passages' sentences, valued; by meaning as well where the question shares few words with them."""
     texts, scores = [h.text for h in hits], [h.score for h in hits]
     by_meaning = embedder is not None and found.weight > 0 and found.coverage < MIN_COVERAGE_QUOTE
-    evidence = PassageEvidence(question, texts, scores, embedder if by_meaning else None)
+    evidence = PassageEvidence(
+        question, texts, scores, embedder if by_meaning else None, slack=SLACK if manner.reads else 1.0
+    )
     evidence.headings = "\n".join(f"{h.doc_name}\n{h.heading}" for h in hits)
     return evidence
 
