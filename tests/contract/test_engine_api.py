@@ -294,6 +294,19 @@ def test_echoed_logprobs_are_those_of_the_tokens_when_generated(client: openai.O
     assert all(1 <= len(top) <= 3 for top in again.logprobs.top_logprobs[1:])
 
 
+def test_an_echo_of_emoji_is_labelled_in_bytes_and_has_the_places_of_its_characters(client: openai.OpenAI) -> None:
+    prompt = "a🚀中🚀"
+    wish: dict[str, Any] = {"model": MODEL, "prompt": prompt, "max_tokens": 0, "echo": True, "logprobs": 1}
+    told = client.completions.create(**wish).choices[0].logprobs
+    raw, starts = b"", []
+    for label in told.tokens:
+        starts.append(len(raw.decode(errors="ignore")))
+        spelled = label.removeprefix("bytes:").replace("\\x", "")
+        raw += bytes.fromhex(spelled) if label.startswith("bytes:") else label.encode()
+    assert raw.decode() == prompt and told.text_offset == starts
+    assert any(label.startswith("bytes:\\xf0") for label in told.tokens)
+
+
 def test_an_echo_in_a_stream(client: openai.OpenAI) -> None:
     wish: dict[str, Any] = {"model": MODEL, "prompt": ["ab", "中文"], "max_tokens": 4, "temperature": 0, "echo": True}
     whole = client.completions.create(**wish, logprobs=1)

@@ -47,6 +47,8 @@ def test_unknown_field_is_named_with_the_nearest_known_one() -> None:
         ({"max_tokens": True}, "max_tokens", "integer"),
         ({"messages": []}, "messages", "must not be empty"),
         ({"messages": [{"role": "assistent", "content": "x"}]}, "messages.0.role", "did you mean 'assistant'"),
+        ({"messages": [{"role": "User", "content": "x"}]}, "messages.0.role", "did you mean 'user'"),
+        ({"messages": [{"role": "bot", "content": "x"}]}, "messages.0.role", "the roles are system, developer, user"),
         ({"messages": [{"role": "", "content": "x"}]}, "messages.0.role", "at least 1"),
         ({"messages": [{"role": "user"}]}, "messages.0.content", "needs content"),
         ({"messages": [{"role": "user", "content": [{"type": "hologram"}]}]}, "messages.0.content.0.type", "'text'"),
@@ -334,9 +336,23 @@ def test_responses_parse_with_the_official_types() -> None:
     ]
     Completion.model_validate(wire.text_completion("cmpl-1", "m", 1, text, wire.usage(1, 1)), strict=True)
     halves = [("\ufffd", b"\xe4", -1.0, [("\ufffd", b"\xe5", -0.5), ("\ufffd", b"\xe4", -1.0)])]
-    assert wire.text_logprobs(halves)["top_logprobs"] == [{"\ufffd": -0.5, "bytes:\\xe4": -1.0}]
+    assert wire.text_logprobs(halves)["top_logprobs"] == [{"bytes:\\xe5": -0.5, "bytes:\\xe4": -1.0}]
     CreateEmbeddingResponse.model_validate(wire.embedding_list("m", [[0.5]], 2), strict=True)
     Model.model_validate(wire.model_list([{"id": "m"}])["data"][0], strict=True)
+
+
+def test_tokens_that_are_parts_of_a_character_are_spelled_in_bytes_and_begin_where_it_does() -> None:
+    raws = [b"a", b"\xf0\x9f", b"\x9a", b"\x80", "\ufffd".encode(), "中".encode(), b"b"]
+    told = [(raw.decode(errors="replace"), raw, -1.0, []) for raw in raws]
+    whole = wire.text_logprobs(told)
+    assert whole["tokens"] == ["a", r"bytes:\xf0\x9f", r"bytes:\x9a", r"bytes:\x80", "\ufffd", "中", "b"]
+    assert whole["text_offset"] == [0, 1, 1, 1, 2, 3, 4]
+    text = b"".join(raws).decode()
+    assert [text[place] for place in whole["text_offset"]] == ["a", "🚀", "🚀", "🚀", "\ufffd", "中", "b"]
+    offsets, pieces = wire.TextOffsets(), []
+    for one in told:
+        pieces += wire.text_logprobs([one], offsets)["text_offset"]
+    assert pieces == whole["text_offset"]
 
 
 def test_sse_frames() -> None:

@@ -12,6 +12,7 @@ from zhilu.wire.replies import (
     HOLE,
     SSE_DONE,
     FinishReason,
+    TextOffsets,
     TokenLogprob,
     chat_chunk,
     chat_completion,
@@ -27,6 +28,7 @@ from zhilu.wire.replies import (
     usage,
 )
 from zhilu.wire.requests import (
+    ROLES,
     ChatRequest,
     CompletionRequest,
     DetokenizeRequest,
@@ -39,12 +41,14 @@ from zhilu.wire.requests import (
     Tool,
     ToolCall,
     UnloadAdapterRequest,
+    unknown_role,
 )
 
 __all__ = [
     "CAPABILITIES",
     "HOLE",
     "OWN_ENGINE",
+    "ROLES",
     "SSE_DONE",
     "Capability",
     "ChatRequest",
@@ -58,6 +62,7 @@ __all__ = [
     "NotJsonError",
     "Request",
     "StreamOptions",
+    "TextOffsets",
     "TokenLogprob",
     "TokenizeRequest",
     "Tool",
@@ -80,5 +85,6 @@ __all__ = [
     "sse_frame",
     "text_completion",
     "text_logprobs",
+    "unknown_role",
     "usage",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ __all__ = [
     "HOLE",
     "SSE_DONE",
     "FinishReason",
+    "TextOffsets",
     "TokenLogprob",
     "chat_chunk",
     "chat_completion",
@@ -170,27 +172,39 @@ def chat_logprobs(tokens: Iterable[TokenLogprob]) -> dict[str, Any]:
     return {"content": content, "refusal": None}
 
 
-def text_logprobs(tokens: Iterable[TokenLogprob], offset: int = 0) -> dict[str, Any]:
-    """The older shape of ``/v1/completions``; ``offset``: characters of the text that came before."""
+class TextOffsets:
+    """Where each token of an answer begins in its text, in characters. A token that is a part of a character begins where
+    that character does, as its first part did."""
+
+    def __init__(self) -> None:
+        self._num_chars = 0
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+
+    def take(self, raw: bytes) -> int:
+        """The place of the next token, whose bytes are ``raw``."""
+        place = self._num_chars
+        self._num_chars += len(self._decoder.decode(raw))
+        return place
+
+
+def text_logprobs(tokens: Iterable[TokenLogprob], offsets: TextOffsets | None = None) -> dict[str, Any]:
+    """The older shape of ``/v1/completions``; ``offsets``: of the answer, which goes on after these tokens."""
+    offsets = offsets or TextOffsets()
     out: dict[str, Any] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
     for text, raw, logprob, top in tokens:
-        out["tokens"].append(text)
+        out["tokens"].append(_label(text, raw))
         out["token_logprobs"].append(logprob)
-        likely = _by_text([*top, (text, raw, logprob)]) if logprob is not None else None
-        out["top_logprobs"].append(likely)
-        out["text_offset"].append(offset)
-        offset += len(text)
+        ranked = () if logprob is None else (*top, (text, raw, logprob))
+        out["top_logprobs"].append({_label(word, its): value for word, its, value in ranked} or None)
+        out["text_offset"].append(offsets.take(raw))
     return out
 
 
-def _by_text(tokens: Iterable[tuple[str, bytes, float]]) -> dict[str, float]:
-    """Halves of characters all look alike, so a second one is spelled in bytes, as OpenAI does."""
-    found: dict[str, tuple[bytes, float]] = {}
-    for text, raw, logprob in tokens:
-        if text in found and found[text][0] != raw:
-            text = "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
-        found[text] = (raw, logprob)
-    return {text: logprob for text, (_, logprob) in found.items()}
+def _label(text: str, raw: bytes) -> str:
+    """A token that is no whole character is spelled in bytes, as OpenAI does: as text, all of these look alike."""
+    if "\ufffd" in text and text.encode() != raw:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
+    return text
 
 
 def embedding_list(model: str, data: Sequence[Any], num_tokens: int) -> dict[str, Any]:

@@ -150,6 +150,18 @@ def test_text_offsets_of_a_streamed_completion_go_on(tokenizer: Tokenizer) -> No
     assert [event["choices"][0]["logprobs"]["text_offset"] for event in events] == [[0], [1], [2]]
 
 
+def test_a_role_that_the_template_refuses_is_named_with_those_there_are(tmp_path: Path) -> None:
+    model = make_tiny_model(tmp_path / "m")
+    strict = "{% for m in messages %}{% if m.role not in ['system', 'user', 'critic'] %}{{ raise_exception('no') }}{% endif %}{% endfor %}"
+    (model / "chat_template.jinja").write_text(strict)
+    own = Tokenizer(model)
+    history = [{"role": "user", "content": "x"}, {"role": "critic", "content": "x"}]
+    api.chat_prompt(own, chat(messages=history))
+    with pytest.raises(InputError, match="the roles are system, developer, user, assistant, tool") as caught:
+        api.chat_prompt(own, chat(messages=[*history, {"role": "wizard", "content": "x"}]))
+    assert caught.value.param == "messages.2.role"
+
+
 def test_a_model_whose_author_wants_no_sampling_is_greedy_unless_asked(tmp_path: Path) -> None:
     path = tmp_path / "generation_config.json"
     path.write_text(json.dumps({"do_sample": False}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,11 +122,25 @@ def chat_prompt(tokenizer: Tokenizer, request: wire.ChatRequest | wire.TokenizeR
     if request.tools and getattr(request, "tool_choice", None) != "none":
         tools = [tool.model_dump(exclude_none=True) for tool in request.tools]
     variables = {**_effort(tokenizer, request.reasoning_effort), **(request.chat_template_kwargs or {})}
-    text = tokenizer.render_chat(messages, tools, request.add_generation_prompt, **variables)
+    try:
+        text = tokenizer.render_chat(messages, tools, request.add_generation_prompt, **variables)
+    except InputError as error:
+        raise _unknown_role(tokenizer, messages) or error from None
     if request.continue_final_message:
         text = _without_end(text, str(messages[-1]["content"] or ""))
     # The template writes its own beginning-of-text token.
     return _encoded(tokenizer, text, request, max_len, "messages", bool(request.add_special_tokens))
+
+
+def _unknown_role(tokenizer: Tokenizer, messages: Sequence[Mapping[str, Any]]) -> InputError | None:
+    """Of a conversation that the template refuses: the first role that nobody knows, nor the template names."""
+    named = tokenizer.chat_template.source if tokenizer.chat_template else ""
+    for place, message in enumerate(messages):
+        if message["role"] not in wire.ROLES and message["role"] not in named:
+            said = wire.unknown_role(message["role"])
+            where = f"messages.{place}.role"
+            return InputError(T(f"{where}: {said.en}", f"{where}：{said.zh}"), param=where, code="invalid_value")
+    return None
 
 
 def _encoded(tokenizer: Tokenizer, text: str, request: Any, max_len: int, param: str, special: bool) -> list[int]:

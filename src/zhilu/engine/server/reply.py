@@ -36,7 +36,7 @@ class _Choice:
     finish_reason: wire.FinishReason | None = None
     stop_reason: str | int | None = None
     num_tokens: int = 0
-    num_chars: int = 0  # of all token texts so far, for text_offset
+    offsets: wire.TextOffsets = field(default_factory=wire.TextOffsets)
 
     def take(self, output: Output) -> tuple[str, list[dict[str, Any]]]:
         """Add an output; returns the text and the pieces of tool calls that are new."""
@@ -290,8 +290,7 @@ class Reply:
     ) -> dict[str, Any]:
         piece: dict[str, Any] = {"index": index, "text": text, "finish_reason": choice.finish_reason}
         if self.request.num_top_logprobs is not None:
-            piece["logprobs"] = wire.text_logprobs(logprobs, choice.num_chars)
-            choice.num_chars += sum(len(token) for token, *_ in logprobs)
+            piece["logprobs"] = wire.text_logprobs(logprobs, choice.offsets)
         return piece
 
     def _prompt_text(self, prompt: int) -> str:

@@ -5,12 +5,13 @@ from zhilu.wire.requests.adapters import LoadAdapterRequest, UnloadAdapterReques
 from zhilu.wire.requests.base import Request, Truncation
 from zhilu.wire.requests.chat import ChatRequest, Tool
 from zhilu.wire.requests.completions import CompletionRequest
-from zhilu.wire.requests.content import Message, Part, ToolCall
+from zhilu.wire.requests.content import ROLES, Message, Part, ToolCall, unknown_role
 from zhilu.wire.requests.embeddings import EmbeddingRequest
 from zhilu.wire.requests.sampled import StreamOptions
 from zhilu.wire.requests.tokens import DetokenizeRequest, TokenizeRequest
 
 __all__ = [
+    "ROLES",
     "ChatRequest",
     "CompletionRequest",
     "DetokenizeRequest",
@@ -26,4 +27,5 @@ __all__ = [
     "ToolCall",
     "Truncation",
     "UnloadAdapterRequest",
+    "unknown_role",
 ]

@@ -16,7 +16,7 @@ from zhilu.messages import T
 from zhilu.wire.constraints import Refusal
 from zhilu.wire.requests.base import Strict
 
-__all__ = ["Content", "Message", "Part", "ToolCall"]
+__all__ = ["ROLES", "Content", "Message", "Part", "ToolCall", "unknown_role"]
 
 
 class TextPart(Strict):
@@ -108,6 +108,27 @@ class ToolCall(Strict):
     index: int | None = None  # of a streamed call; clients that collect deltas send it back
 
 
+ROLES = ("system", "developer", "user", "assistant", "tool")
+# What other protocols and data sets call the same speakers.
+_OTHER_NAMES = {"human": "user", "ai": "assistant", "bot": "assistant", "gpt": "assistant"}
+
+
+def _nearest_role(given: str) -> str | None:
+    """The role that was surely meant; None for a word that may be a role of the model's own."""
+    plain = given.strip().lower()
+    close = get_close_matches(plain, ROLES, n=1, cutoff=0.8)
+    return _OTHER_NAMES.get(plain) or (close[0] if close else None)
+
+
+def unknown_role(given: str) -> T:
+    """What is said of a role that is none, with those there are."""
+    meant = _nearest_role(given)
+    return T(
+        f"unknown: {given!r};" + (f" did you mean {meant!r}?" if meant else "") + f" the roles are {', '.join(ROLES)}",
+        f"未知：{given!r}；" + (f"您是不是想用 {meant!r}？" if meant else "") + f"可用的角色有 {'、'.join(ROLES)}",
+    )
+
+
 class Message(Strict):
     """One message of the history; fields beyond ``role`` and ``content`` belong to the assistant or tool role.
 
@@ -132,14 +153,13 @@ class Message(Strict):
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Message:
-        for kind, name, known in [
-            ("role", self.role, ("system", "developer", "user", "assistant", "tool")),
-            *(("", name, tuple(type(self).model_fields)) for name in self.model_extra or ()),
-        ]:
-            meant = [] if name in known else get_close_matches(name, known, n=1, cutoff=0.8)
+        if self.role not in ROLES and _nearest_role(self.role):
+            raise Refusal("role", unknown_role(self.role))
+        for name in self.model_extra or ():
+            meant = get_close_matches(name, tuple(type(self).model_fields), n=1, cutoff=0.8)
             if meant:
                 raise Refusal(
-                    kind or name,
+                    name,
                     T(
                         f"unknown: {name!r}; did you mean {meant[0]!r}?",
                         f"未知：{name!r}；您是不是想用 {meant[0]!r}？",
