@@ -16,7 +16,7 @@ from zhilu.engine.model.config import read_config
 from zhilu.engine.model.weights import as_float32, map_tensors
 from zhilu.engine.testing import make_tiny_adapter, make_tiny_model
 
-NANO = Path(zhilu.__file__).parent / "models" / "nano" / "weights"
+NANO = Path(zhilu.__file__).parent / "models" / "shipped" / "nano"
 
 # The shape that the design's table was measured on, but for the vocabulary, which is zhilu-nano's.
 SHAPE = {

@@ -16,7 +16,7 @@ from zhilu.engine.options import EngineOptions
 from zhilu.engine.runner.base import StepChunk
 from zhilu.engine.testing import make_tiny_model
 
-NANO = Path(zhilu.__file__).parent / "models" / "nano" / "weights"
+NANO = Path(zhilu.__file__).parent / "models" / "shipped" / "nano"
 QUESTION = "What is a paged key-value cache, and why is it useful?"
 
 # The largest error of a logit, as a share of the standard deviation of the exact logits.

@@ -32,8 +32,8 @@ SOURCE = Path(zhilu.__file__).parent
 # Where an expression meets no stranger's text, or meets it in a process with limits of time and memory.
 ELSEWHERE = {
     "training/": "our own training data",
-    "models/nano/": "our own training data",
-    "models/embed/": "our own training data",
+    "training/nano/": "our own training data",
+    "training/embed/": "our own training data",
     "cli/": "our own help",
     "doctor/": "what this machine's own programs print",
     "serving/install/": "what pip prints",
