@@ -214,11 +214,13 @@ def test_the_command_line(context: Context, tmp_path: Path, words: tuple[str, li
     (folder / ".git" / "config").write_text("hidden")
     assert run(context, "create", "k", "--embedder", HASH.name, "--json").exit_code == 0
     added = json.loads(run(context, "add", "k", str(folder), "--json").stdout)
-    assert [(d["name"], d["status"]) for d in added["documents"]] == [("guide.md", "ready"), ("handbook.md", "ready")]
+    assert [(d["name"], d["status"]) for d in added["documents"]] == [
+        ("docs/guide.md", "ready"), ("docs/handbook.md", "ready"),
+    ]  # fmt: skip
     again = json.loads(run(context, "add", "k", str(folder / "guide.md"), "--json").stdout)
     assert len(again["duplicates"]) == 1 and again["job"] is None
     hits = json.loads(run(context, "search", "k", "disk space", "--json").stdout)["hits"]
-    assert hits[0]["doc_name"] == "guide.md"
+    assert hits[0]["doc_name"] == "docs/guide.md"
     words[1].extend(["300 MB [1]", "two weeks [1]"])
     asked = json.loads(run(context, "ask", "k", "How much disk space does the installer need?", "--json").stdout)
     assert asked["answer"].startswith("300 MB [1] — “The installer needs")
@@ -271,6 +273,6 @@ def test_a_folder_s_links_are_passed_over_and_said(context: Context, tmp_path: P
     added = run(context, "add", "k", str(folder), "--no-wait", "--json")
     assert added.exit_code == 0, added.output
     assert "link.txt" in added.stderr and "symbolic link" in added.stderr
-    assert [d.name for d in Library(context).open("k").documents()] == ["a.txt"]
+    assert [d.name for d in Library(context).open("k").documents()] == ["docs/deep/a.txt"]
     assert run(context, "add", "k", str(folder / "link.txt"), "--no-wait").exit_code == 0  # a person named it
     assert len(Library(context).open("k").documents()) == 2

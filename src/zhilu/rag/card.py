@@ -33,15 +33,20 @@ def read_card(folder: Path) -> dict[str, str]:
         return {}
 
 
-def note_name(original: Path, name: str) -> None:
-    """Note what the file was called by its owner."""
+def note_name(original: Path, name: str, series: str, version: int) -> None:
+    """Note what the file was called by its owner, and which version of which document it is (a second line, where it is not
+    the first of its own)."""
+    text = name if series == original.parent.name and version == 1 else f"{name}\n{series} {version}"
     with suppress(OSError):
         if not original.with_name("name").exists():
-            atomic_write(original.with_name("name"), name)
+            atomic_write(original.with_name("name"), text)
 
 
-def read_name(original: Path) -> str | None:
+def read_name(original: Path) -> tuple[str, str, int] | None:
+    """``(name, series, version)`` as ``note_name`` wrote them; None where nothing is noted."""
     try:
-        return original.with_name("name").read_text(encoding="utf-8") or None
+        name, _, place = original.with_name("name").read_text(encoding="utf-8").partition("\n")
+        series, version = place.split() if place else (original.parent.name, "1")
+        return (name, series, int(version)) if name else None
     except (OSError, ValueError):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ _STATUS = {
     "ingesting": T("reading", "读取中"),
     "ready": T("ready", "就绪"),
     "failed": T("failed", "失败"),
+    "replaced": T("replaced", "已被新版本取代"),
 }
 
 
@@ -60,12 +62,16 @@ def create(
 
 
 @kb.command("list")
+@click.argument("name", metavar="[KB]", required=False)
 @json_option
 @pass_context_obj
-def list_kbs(context: Context, as_json: bool) -> None:
-    """Knowledge bases, the oldest first. 知识库列表。"""
+def list_kbs(context: Context, name: str | None, as_json: bool) -> None:
+    """Knowledge bases, the oldest first; of one, its documents with all versions. 知识库列表；指定一个时列出文档的各个版本。"""
     from zhilu.rag.library import Library
 
+    if name is not None:
+        _list_versions(Library(context).open(name), as_json)
+        return
     found = Library(context).list()
     if as_json:
         echo_json([info.model_dump() for info in found])
@@ -82,6 +88,22 @@ def list_kbs(context: Context, as_json: bool) -> None:
             click.echo(
                 T(f"{info.name}: {said}", f"{info.name}：{said}").say() + f"  {info.error['fix'] or ''}", err=True
             )
+
+
+def _list_versions(found: KnowledgeBase, as_json: bool) -> None:
+    documents = [(d, found.versions(d.id)) for d in found.documents()]
+    if as_json:
+        echo_json([{**d.model_dump(), "versions": [v.model_dump() for v in versions]} for d, versions in documents])
+        return
+    columns = (
+        T("id", "编号"), T("name", "名称"), T("version", "版本"), T("added", "加入时间"), T("bytes", "字节"), T("status", "状态"),
+    )  # fmt: skip
+    rows = [
+        (v.id, v.name, v.version, v.added_at, v.size_bytes, _STATUS[v.status].say())
+        for _, versions in documents
+        for v in versions
+    ]
+    table(columns, rows, empty=T("No documents.", "没有文档。"))
 
 
 @kb.command("repair")
@@ -144,7 +166,11 @@ def show(context: Context, name: str, as_json: bool) -> None:
 @json_option
 @pass_context_obj
 def add(context: Context, name: str, files: tuple[Path, ...], no_wait: bool, as_json: bool) -> None:
-    """Add files, or all files of folders, and read them. 添加文件（或目录中的全部文件）并读取。"""
+    """Add files, or all files of folders, and read them. 添加文件（或目录中的全部文件）并读取。
+
+    A file of a folder keeps its path in its name (docs/guide.md). A name that is there already gets a new version, which
+    replaces the old one. 目录中的文件名保留路径；同名文件成为新版本，取代旧版本。
+    """
     from zhilu.jobs import JobStore
     from zhilu.jobs.follow import follow, raise_unless_done
     from zhilu.rag.index.ingest import start_ingestion
@@ -154,15 +180,21 @@ def add(context: Context, name: str, files: tuple[Path, ...], no_wait: bool, as_
     documents: dict[str, Document] = {}
     rejected: list[dict[str, Any]] = []
     duplicates: list[dict[str, str]] = []
-    for path in _expand(files):
+    for path, called in _named(files):
         try:
             with path.open("rb") as stream:
-                document, is_new = found.add(stream, path.name, max_mb=context.settings.max_upload_mb)
+                document, is_new = found.add(stream, called, max_mb=context.settings.max_upload_mb)
         except ZhiluError as error:
             rejected.append({"name": str(path), "error": error_body(error)["error"]})
             click.echo(f"{path}: {error}", err=True)
             continue
         documents[document.id] = document
+        if is_new and document.version > 1:
+            said = T(
+                f"{document.name}: version {document.version}, replaces the one before it once it is read",
+                f"{document.name}：第 {document.version} 版，读取完成后取代上一版",
+            )
+            click.echo(said.say(), err=True)
         if not is_new and document.status != "queued":
             duplicates.append({"name": str(path), "document": document.id})
             said = T(f"{path}: already here as {document.name!r}", f"{path}：内容已存在，名为 {document.name!r}")
@@ -304,7 +336,12 @@ def remove(context: Context, name: str, documents: tuple[str, ...], yes: bool, a
             echo_json({"kb": kb_id, "removed": [kb_id]})
         return
     found = library.open(kb_id)
-    known = {key: d.id for d in found.documents() for key in (d.name, d.id)}
+    there = found.documents()
+    own = Counter(d.name.rpartition("/")[2] for d in there)
+    known = {
+        last: d.id for d in there if own[last := d.name.rpartition("/")[2]] == 1
+    }  # without folders, where it is clear
+    known |= {key: d.id for d in there for key in (d.name, d.id)}
     missing = [d for d in documents if d not in known]
     if missing:
         raise InputError(
@@ -318,6 +355,23 @@ def remove(context: Context, name: str, documents: tuple[str, ...], yes: bool, a
         found.remove(known[document])
     if as_json:
         echo_json({"kb": found.id, "removed": [known[d] for d in documents]})
+
+
+def _named(paths: tuple[Path, ...]) -> list[tuple[Path, str]]:
+    """``(file, name)``: a file that was named goes by its own name, and a file of a folder by its path from that folder's
+    name on, as in a browser, so that two folders never replace each other's files. Where two files that were named have one
+    name, that of their folder comes in front.
+    """
+    out: list[tuple[Path, str]] = []
+    own = Counter(path.name for path in paths if not path.is_dir())
+    for path in paths:
+        if path.is_dir():
+            out += [(p, (path.resolve().name / p.relative_to(path)).as_posix()) for p in _expand((path,))]
+        elif own[path.name] > 1:
+            out.append((path, f"{path.absolute().parent.name}/{path.name}"))
+        else:
+            out.append((path, path.name))
+    return out
 
 
 def _expand(paths: tuple[Path, ...]) -> list[Path]:

@@ -20,16 +20,24 @@ from zhilu.messages import T
 __all__ = ["KbDatabase"]
 
 PATIENCE = 30.0  # seconds that a writer waits for another
-# 2: the vectors are in another store than this file, which version 0.1 does not know of.
-_FORMATS = ("1", "2")
+# 2: the vectors are in another store than this file, which version 0.1 does not know of. 3: documents have versions.
+_OLDER, _FORMAT = ("1", "2"), "3"
+# A row is one version of a document. The versions of one document share ``series``, the id of the first; at most one of
+# them is 'ready', and those before it are 'replaced': no index holds them, their original and their text stay.
+_DOCUMENTS = """(
+  id TEXT PRIMARY KEY, sha256 TEXT NOT NULL, name TEXT NOT NULL, mime TEXT NOT NULL DEFAULT '', size_bytes INTEGER NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('queued','ingesting','ready','failed','replaced')),
+  error TEXT, lang TEXT, num_chars INTEGER NOT NULL DEFAULT 0, num_pages INTEGER, num_chunks INTEGER NOT NULL DEFAULT 0,
+  job_id TEXT, added_at TEXT NOT NULL, updated_at TEXT NOT NULL, series TEXT NOT NULL, version INTEGER NOT NULL DEFAULT 1,
+  UNIQUE (series, version)
+)"""
+_DOCUMENT_INDEXES = (
+    "CREATE INDEX IF NOT EXISTS documents_sha ON documents(sha256)",
+    "CREATE INDEX IF NOT EXISTS documents_name ON documents(name)",
+)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS documents (
-  id TEXT PRIMARY KEY, sha256 TEXT NOT NULL UNIQUE, name TEXT NOT NULL, mime TEXT NOT NULL DEFAULT '',
-  size_bytes INTEGER NOT NULL, status TEXT NOT NULL CHECK (status IN ('queued','ingesting','ready','failed')),
-  error TEXT, lang TEXT, num_chars INTEGER NOT NULL DEFAULT 0, num_pages INTEGER, num_chunks INTEGER NOT NULL DEFAULT 0,
-  job_id TEXT, added_at TEXT NOT NULL, updated_at TEXT NOT NULL
-);
+CREATE TABLE IF NOT EXISTS documents {documents};
 CREATE TABLE IF NOT EXISTS texts (
   doc_id TEXT PRIMARY KEY REFERENCES documents(id) ON DELETE CASCADE,
   text TEXT NOT NULL, pages TEXT NOT NULL, outline TEXT NOT NULL
@@ -82,18 +90,43 @@ class KbDatabase:
                 self._connection.execute(f"PRAGMA {pragma}")
         if self.value("SELECT 1 FROM sqlite_master WHERE name = 'leftover'") is None:
             with self.write() as connection:
-                for statement in _SCHEMA.split(";\n"):
+                for statement in (*_SCHEMA.replace("{documents}", _DOCUMENTS).split(";\n"), *_DOCUMENT_INDEXES):
                     connection.execute(statement)
-                connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (_FORMATS[0],))
+                connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (_FORMAT,))
         found = self.meta("format")
-        if found not in _FORMATS:
+        if found in _OLDER:
+            self._give_versions()
+            found = self.meta("format")
+        if found != _FORMAT:
             raise ConflictError(
                 T(
-                    en=f"This knowledge base has format {found}; this version of Zhilu reads formats {', '.join(_FORMATS)}.",
-                    zh=f"这个知识库的格式是 {found}；当前版本的指路只能读取格式 {'、'.join(_FORMATS)}。",
+                    en=f"This knowledge base has format {found}; this version of Zhilu reads formats up to {_FORMAT}.",
+                    zh=f"这个知识库的格式是 {found}；当前版本的指路只能读取 {_FORMAT} 及以下的格式。",
                 ),
                 fix="pip install --upgrade zhilu",
             )
+
+    def _give_versions(self) -> None:
+        """Formats 1 and 2 to 3, in one transaction: every document becomes the first version of its own. Two that bear one
+        name stay two, for their folders may have differed, which was not written down."""
+        self._connection.execute("PRAGMA foreign_keys=OFF")  # dropping the table would empty those that refer to it
+        try:
+            with self.write() as connection:
+                if self.meta("format") not in _OLDER:
+                    return  # another process was faster
+                columns = [r["name"] for r in connection.execute("PRAGMA table_info(documents)")]
+                old = ", ".join(columns)
+                connection.execute(f"CREATE TABLE documents_3 {_DOCUMENTS}")
+                connection.execute(
+                    f"INSERT INTO documents_3 ({old}, series) SELECT {old}, id FROM documents ORDER BY rowid"
+                )
+                connection.execute("DROP TABLE documents")
+                connection.execute("ALTER TABLE documents_3 RENAME TO documents")
+                for statement in _DOCUMENT_INDEXES:
+                    connection.execute(statement)
+                connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (_FORMAT,))
+        finally:
+            self._connection.execute("PRAGMA foreign_keys=ON")
 
     def rows(self, sql: str, args: Sequence[Any] = ()) -> list[sqlite3.Row]:
         with self._lock, self._explained():

@@ -96,10 +96,15 @@ def rankings(
         if question.answers:
             out.append([any(locate(a, h.text) for a in question.answers) for h in hits])
         else:
-            out.append([h.doc_name == question.doc for h in hits])
+            out.append([is_named(h.doc_name, question.doc) for h in hits])
         if on_progress is not None:
             on_progress(number, len(asked))
     return out
+
+
+def is_named(name: str, wanted: str | None) -> bool:
+    """Whether a question means the document ``name``: by its whole name, or without the folders."""
+    return wanted is not None and (name == wanted or name.endswith(f"/{wanted}"))
 
 
 def scores(relevant: Sequence[Sequence[bool]]) -> dict[str, float]:
@@ -140,7 +145,7 @@ async def answers(
             "verdict": done["verdict"],
             "cited_right": any(locate(a, c["text"]) for a in question.answers for c in cited)
             if question.answers
-            else any(c["doc_name"] == question.doc for c in cited),
+            else any(is_named(c["doc_name"], question.doc) for c in cited),
             "trace_id": done["trace_id"],
         }
 

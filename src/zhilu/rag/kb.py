@@ -17,15 +17,18 @@ from zhilu.messages import T
 from zhilu.rag.card import note_name, write_card
 from zhilu.rag.database import KbDatabase
 from zhilu.rag.index.publish import clear_leftovers, withdraw
-from zhilu.rag.load import Limits, check_size, safe_name
+from zhilu.rag.load import Limits, check_size, safe_path
 from zhilu.rag.load.sniff import sniff
 from zhilu.rag.records import Document, DocumentText, KbInfo, utc_now
 from zhilu.rag.stores import DEFAULT, STORES, StoreFacts, StorePlace, VectorStore
 
 __all__ = ["KnowledgeBase"]
 
-_DOCUMENT = (
-    "id, name, mime, size_bytes, status, error, num_chunks, num_chars, num_pages, lang, added_at, job_id"  # no text
+_DOCUMENT = (  # no text
+    "d.id, d.name, d.mime, d.size_bytes, d.status, d.error, d.num_chunks, d.num_chars, d.num_pages, d.lang, d.added_at,"
+    " d.job_id, d.version, s.num_versions, s.answering FROM documents d JOIN (SELECT series, MAX(version) AS num_versions,"
+    " MAX(CASE WHEN status = 'ready' THEN version END) AS answering, MIN(added_at) AS first_at"
+    " FROM documents GROUP BY series) s ON s.series = d.series"
 )
 _ON_CARD = ("id", "name", "description", "embedder", "dim", "store", "created_at")
 
@@ -72,7 +75,8 @@ class KnowledgeBase:
 
     def info(self) -> KbInfo:
         row = self.database.row(
-            "SELECT COUNT(*), COALESCE(SUM(num_chunks), 0), COALESCE(SUM(size_bytes), 0), MAX(updated_at) FROM documents"
+            "SELECT COUNT(DISTINCT series), COALESCE(SUM(num_chunks) FILTER (WHERE status <> 'replaced'), 0),"
+            " COALESCE(SUM(size_bytes), 0), MAX(updated_at) FROM documents"
         )
         assert row is not None
         meta = {r["key"]: r["value"] for r in self.database.rows("SELECT key, value FROM meta")}
@@ -88,53 +92,95 @@ class KnowledgeBase:
     def add(self, stream: BinaryIO, name: str, *, max_mb: int) -> tuple[Document, bool]:
         """Store an uploaded file and queue it: ``(document, is_new)``; the same bytes again are the same document.
 
+        A name that is here already, folders included, gets a new version: it takes the old one's place once it is read.
         When this returns, file and row are on the disk. A document that failed before is queued again.
 
         Raises:
             InputError: the name or the content is refused; nothing is kept. TooLargeError: over ``max_mb`` MiB.
         """
-        name = safe_name(name)
+        name = safe_path(name)
         incoming = self.folder / "files" / f".incoming-{secrets.token_hex(6)}"
         incoming.parent.mkdir(exist_ok=True)
         try:
             sha256, size = _receive(stream, incoming, max_mb)
-            known = self.database.row(f"SELECT {_DOCUMENT} FROM documents WHERE sha256 = ?", (sha256,))
-            if known is not None:
-                if known["status"] == "failed":
-                    return self.requeue(known["id"]), False
-                return _document(known), False
+            if (known := self._same(name, sha256)) is not None:
+                return self._again(known)
             sniff(incoming, name, Limits())
             doc_id = secrets.token_hex(6)
             home = self.folder / "files" / doc_id
             home.mkdir()
             os.replace(incoming, home / "original")
-            note_name(home / "original", name)
             _sync_folder(home)
             _sync_folder(home.parent)
             now = utc_now()
             with self.database.write() as connection:
-                inserted = connection.execute(
-                    "INSERT OR IGNORE INTO documents (id, sha256, name, size_bytes, status, added_at, updated_at)"
-                    " VALUES (?, ?, ?, ?, 'queued', ?, ?)",
-                    (doc_id, sha256, name, size, now, now),
-                ).rowcount
-            if not inserted:  # another upload of the same bytes was faster
+                known = self._same(name, sha256)  # another upload of the same bytes may have been faster
+                if known is None:
+                    series, version = self._next_version(name) or (doc_id, 1)
+                    note_name(home / "original", name, series, version)
+                    connection.execute(
+                        "INSERT INTO documents (id, sha256, name, size_bytes, status, added_at, updated_at, series, version)"
+                        " VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?)",
+                        (doc_id, sha256, name, size, now, now, series, version),
+                    )
+            if known is not None:
                 shutil.rmtree(home, ignore_errors=True)
-                return self._by_sha(sha256), False
+                return self._again(known)
             return self.document(doc_id), True
         finally:
             incoming.unlink(missing_ok=True)
 
     def documents(self) -> list[Document]:
-        """All documents in the order they were added."""
-        return [_document(r) for r in self.database.rows(f"SELECT {_DOCUMENT} FROM documents ORDER BY added_at, rowid")]
+        """All documents, each as its newest version, in the order they were first added."""
+        return self._documents("d.version = s.num_versions", order="s.first_at, d.rowid")
+
+    def waiting(self) -> list[Document]:
+        """Every version that is not read yet, in the order they were added."""
+        return self._documents("d.status IN ('queued', 'ingesting')")
+
+    def versions(self, doc_id: str) -> list[Document]:
+        """All versions of a document, the newest first; ``doc_id`` of any of them.
+
+        Raises:
+            NotFoundError: no such document here.
+        """
+        self.document(doc_id)
+        return self._documents(
+            "d.series = (SELECT series FROM documents WHERE id = ?)", (doc_id,), order="d.version DESC"
+        )
+
+    def _documents(self, where: str, args: Sequence[Any] = (), order: str = "d.added_at, d.rowid") -> list[Document]:
+        rows = self.database.rows(f"SELECT {_DOCUMENT} WHERE {where} ORDER BY {order}", args)
+        return [_document(r) for r in rows]
+
+    def _same(self, name: str, sha256: str) -> Document | None:
+        """The document that an upload of these bytes under this name is: the newest of that name if it has them, and where
+        none has that name, any whose newest version has them."""
+        heads = self._documents(
+            "d.version = s.num_versions AND d.name = ?", (name,), order="d.added_at DESC, d.rowid DESC"
+        )
+        if not heads:
+            heads = self._documents("d.version = s.num_versions AND d.sha256 = ?", (sha256,))
+            return heads[0] if heads else None
+        same = self.database.value("SELECT sha256 FROM documents WHERE id = ?", (heads[0].id,)) == sha256
+        return heads[0] if same else None
+
+    def _next_version(self, name: str) -> tuple[str, int] | None:
+        """``(series, version)`` of a new version of the document called ``name``; None if there is none."""
+        row = self.database.row(
+            "SELECT series, version FROM documents WHERE name = ? ORDER BY added_at DESC, rowid DESC LIMIT 1", (name,)
+        )
+        return (row[0], row[1] + 1) if row is not None else None
+
+    def _again(self, known: Document) -> tuple[Document, bool]:
+        return (self.requeue(known.id) if known.status == "failed" else known), False
 
     def document(self, doc_id: str) -> Document:
         """
         Raises:
             NotFoundError: no such document here.
         """
-        row = self.database.row(f"SELECT {_DOCUMENT} FROM documents WHERE id = ?", (doc_id,))
+        row = self.database.row(f"SELECT {_DOCUMENT} WHERE d.id = ?", (doc_id,))
         if row is None:
             raise NotFoundError(
                 T(
@@ -153,22 +199,24 @@ class KnowledgeBase:
         return DocumentText(**document.model_dump(), text=text, pages=pages, outline=outline)
 
     def original(self, doc_id: str) -> Path:
-        """The file as it was uploaded."""
+        """The file as it was uploaded; also of a version that was replaced."""
         return self.folder / "files" / self.document(doc_id).id / "original"
 
     def remove(self, doc_id: str) -> None:
-        """Delete a document from every index at once, then its file."""
-        self.document(doc_id)
+        """Delete a document with all of its versions from every index at once, then their files; ``doc_id`` of any of them."""
+        ids = [d.id for d in self.versions(doc_id)]
         with self.database.write() as connection:
-            withdraw(self, doc_id)
-            connection.execute("DELETE FROM documents WHERE id = ?", (doc_id,))
+            for version in ids:
+                withdraw(self, version)
+                # a question's trace holds the passages it was answered from: their text, the prompt, the answer
+                connection.execute("DELETE FROM traces WHERE instr(data, ?)", (json.dumps(version),))
+            connection.executemany("DELETE FROM documents WHERE id = ?", [(i,) for i in ids])
             # vectors of text that no document holds any more are that text's data, too
             connection.execute("DELETE FROM embeddings WHERE text_sha NOT IN (SELECT text_sha FROM chunks)")
-            # a question's trace holds the passages it was answered from: their text, the prompt, the answer
-            connection.execute("DELETE FROM traces WHERE instr(data, ?)", (json.dumps(doc_id),))
             self.touch()
         clear_leftovers(self)
-        shutil.rmtree(self.folder / "files" / doc_id, ignore_errors=True)
+        for version in ids:
+            shutil.rmtree(self.folder / "files" / version, ignore_errors=True)
         for copy in self.folder.glob("kb.db.damaged-*"):  # set aside by a repair; its text is in there, too
             copy.unlink(missing_ok=True)
         self.database.scrub()
@@ -202,11 +250,11 @@ class KnowledgeBase:
         """Delete files that belong to no document: uploads that a kill cut off, and deletions it did. Note on the card what an
         older version did not."""
         self.write_card()
-        names = {r[0]: r[1] for r in self.database.rows("SELECT id, name FROM documents")}
-        for doc_id, name in names.items():
-            if (folder := self.folder / "files" / doc_id).is_dir():
-                note_name(folder / "original", name)
-        known = names.keys()
+        rows = self.database.rows("SELECT id, name, series, version FROM documents")
+        for row in rows:
+            if (folder := self.folder / "files" / row["id"]).is_dir():
+                note_name(folder / "original", row["name"], row["series"], row["version"])
+        known = {row["id"] for row in rows}
         for path in (self.folder / "files").glob("*"):
             if path.name in known or time.time() - path.stat().st_mtime < 3600:
                 continue
@@ -219,11 +267,6 @@ class KnowledgeBase:
         if self._store is not None:
             self._store.close()
         self.database.close()
-
-    def _by_sha(self, sha256: str) -> Document:
-        row = self.database.row(f"SELECT {_DOCUMENT} FROM documents WHERE sha256 = ?", (sha256,))
-        assert row is not None
-        return _document(row)
 
     # Chunks and traces -----------------------------------------------------------------------------------------------
 

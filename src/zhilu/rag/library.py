@@ -93,7 +93,7 @@ class Library:
             now = utc_now()
             kind.open(StorePlace(database, fresh, dim)).close()
             if kind.facts.name != DEFAULT:
-                database.set_meta(store=kind.facts.name, format="2")
+                database.set_meta(store=kind.facts.name)
             database.set_meta(
                 id=kb_id, name=name, description=description.strip(), embedder=chosen, dim=str(dim),
                 created_at=now, updated_at=now,

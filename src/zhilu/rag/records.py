@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 __all__ = ["Citation", "Document", "DocumentText", "Hit", "KbInfo", "OutlineEntry", "PageSpan", "utc_now"]
 
-DocumentStatus = Literal["queued", "ingesting", "ready", "failed"]
+DocumentStatus = Literal["queued", "ingesting", "ready", "failed", "replaced"]
 
 
 class KbInfo(BaseModel):
@@ -38,7 +38,12 @@ class KbInfo(BaseModel):
 
 
 class Document(BaseModel):
-    """A file of a knowledge base; ``error`` is the inside of ``errors.error_body`` where ``status`` is failed."""
+    """A version of a file of a knowledge base; ``error`` is the inside of ``errors.error_body`` where ``status`` is failed.
+
+    ``name`` keeps the folders it came with (``guide/install.md``). ``version`` counts from 1 up to ``num_versions``;
+    ``answering`` is the version that is searched now, None before the first is ready: while a new one is read, the old
+    one answers. ``status`` is replaced where a later version answers.
+    """
 
     id: str
     name: str
@@ -52,6 +57,9 @@ class Document(BaseModel):
     lang: str | None
     added_at: str
     job_id: str | None
+    version: int = 1
+    num_versions: int = 1
+    answering: int | None = None
 
 
 class PageSpan(BaseModel):

@@ -26,7 +26,6 @@ from zhilu.rag.database import KbDatabase
 from zhilu.rag.index.ingest import start_ingestion
 from zhilu.rag.library import Library
 from zhilu.rag.records import KbInfo, utc_now
-from zhilu.rag.stores import DEFAULT
 
 if TYPE_CHECKING:
     from zhilu.context import Context
@@ -74,7 +73,7 @@ def repair(context: Context, name_or_id: str) -> Repaired:
     if not is_whole:
         kb.store.drop()  # a store of its own still holds the old passages' vectors
     documents = kb.documents()
-    job = None if is_whole else start_ingestion(context, kb, documents)
+    job = None if is_whole else start_ingestion(context, kb, kb.waiting())
     return Repaired(
         kb=kb.info(), how="recovered" if is_whole else "restored", num_documents=len(documents),
         num_traces=len(kb.traces(10_000)), job=job, damaged_file=str(aside) if aside else None,
@@ -123,17 +122,21 @@ def _restore(folder: Path, path: Path, draft: Path) -> None:
     }  # fmt: skip
     fresh = KbDatabase(draft)
     try:
-        if meta.get("store", DEFAULT) != DEFAULT:
-            meta["format"] = "2"
         fresh.set_meta(**meta)
         rows = {str(row["id"]): row for row in salvage(path, "documents") if row.get("id")}
         originals = {p.parent.name: p for p in (folder / "files").glob("*/original")}
         with fresh.write() as connection:
+            taken: set[tuple[str, int]] = set()
             for doc_id in {**rows, **originals}:
+                place = _place(doc_id, rows.get(doc_id, {}), originals.get(doc_id))
+                if place in taken:  # a row of garbage; two documents are better than one lost
+                    place = (doc_id, 1)
+                taken.add(place)
                 connection.execute(
-                    "INSERT OR IGNORE INTO documents (id, sha256, name, size_bytes, status, error, added_at, updated_at)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    _document(doc_id, rows.get(doc_id, {}), originals.get(doc_id), now),
+                    "INSERT OR IGNORE INTO documents"
+                    " (id, sha256, name, size_bytes, status, error, added_at, updated_at, series, version)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*_document(doc_id, rows.get(doc_id, {}), originals.get(doc_id), now), *place),
                 )
             _keep(connection, path, "traces", ("id", "question", "answer", "refused", "created_at", "seconds", "data"))
             _keep(connection, path, "embeddings", ("text_sha", "vector"))
@@ -145,7 +148,9 @@ def _restore(folder: Path, path: Path, draft: Path) -> None:
 
 def _document(doc_id: str, row: dict[str, Any], original: Path | None, now: str) -> tuple[Any, ...]:
     """The row of a document: what the old one said, else what its original says."""
-    name = str(row.get("name") or (original and read_name(original)) or doc_id)
+    noted = read_name(original) if original is not None else None
+    name = str(row.get("name") or (noted[0] if noted else doc_id))
+    status = "replaced" if row.get("status") == "replaced" else "queued"
     added = str(row.get("added_at") or now)
     if original is None:
         return doc_id, str(row.get("sha256") or doc_id), name, 0, "failed", json.dumps(_gone(name)), added, now
@@ -155,7 +160,15 @@ def _document(doc_id: str, row: dict[str, Any], original: Path | None, now: str)
     with original.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-    return doc_id, digest.hexdigest(), name, original.stat().st_size, "queued", None, added.replace("+00:00", "Z"), now
+    return doc_id, digest.hexdigest(), name, original.stat().st_size, status, None, added.replace("+00:00", "Z"), now
+
+
+def _place(doc_id: str, row: dict[str, Any], original: Path | None) -> tuple[str, int]:
+    """``(series, version)``: of which document it is which version."""
+    if row.get("series") and isinstance(row.get("version"), int):
+        return str(row["series"]), row["version"]
+    noted = read_name(original) if original is not None else None
+    return noted[1:] if noted else (doc_id, 1)
 
 
 def _gone(name: str) -> dict[str, Any]:

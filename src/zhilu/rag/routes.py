@@ -24,14 +24,17 @@ from zhilu.rag.index.embedding import embedder_of, refuse_unregistered
 from zhilu.rag.index.ingest import requeue_stranded, start_ingestion
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
+from zhilu.rag.load import safe_path
 from zhilu.rag.records import Document, DocumentText, Hit, KbInfo
 from zhilu.rag.repair import Repaired, repair
 from zhilu.rag.retrieve.search import retrieve
+from zhilu.rag.upload import UploadRoute
 from zhilu.trace import AnswerTrace
 
 __all__ = ["lifespan", "router"]
 
 router = APIRouter(prefix="/zhilu/v1/kbs", tags=["knowledge"])
+uploads = APIRouter(route_class=UploadRoute)
 
 K = Annotated[int, Field(ge=1, le=50)]
 
@@ -165,21 +168,28 @@ def repair_kb(kb_id: str, request: Request) -> Repaired:
     return repair(context_of(request), kb_id)
 
 
-@router.post("/{kb_id}/documents")
+@uploads.post("/{kb_id}/documents")
 def add_documents(kb_id: str, files: Annotated[list[UploadFile], File()], request: Request) -> Uploaded:
     """Store the files and read them in a job. A refused file stops no other; the same bytes twice are one document.
+
+    A file name keeps its folders (``guide/install.md``). A name that is here already gets a new version, which takes the old
+    one's place in every index at once when it is read.
 
     Where the only file is refused, that is the response's status (400, 413).
     """
     context, kb = context_of(request), _open(request, kb_id)
     documents, rejected = [], []
+    added: set[str] = set()
     for file in files:
         name = file.filename or ""
         try:
+            if safe_path(name) in added:
+                raise _twice(name)
             document, is_new = kb.add(file.file, name, max_mb=context.settings.max_upload_mb)
             if not is_new and document.status != "queued":
                 raise _duplicate(name, document)
             documents.append(document)
+            added.add(safe_path(name))
         except ZhiluError as error:
             if len(files) == 1 and not isinstance(error, ConflictError):
                 raise
@@ -201,18 +211,25 @@ def get_document(kb_id: str, doc_id: str, request: Request) -> DocumentText:
     return _open(request, kb_id).read(doc_id)
 
 
+@router.get("/{kb_id}/documents/{doc_id}/versions")
+def list_versions(kb_id: str, doc_id: str, request: Request) -> list[Document]:
+    """All versions of a document, the newest first. Each has an id of its own, by which its text and original are had."""
+    return _open(request, kb_id).versions(doc_id)
+
+
 @router.get("/{kb_id}/documents/{doc_id}/original", response_class=FileResponse)
 def get_original(kb_id: str, doc_id: str, request: Request) -> FileResponse:
     """The file as uploaded, always as a download: an HTML file must not run in this origin."""
     kb = _open(request, kb_id)
     return FileResponse(
-        kb.original(doc_id), filename=kb.document(doc_id).name, media_type="application/octet-stream",
+        kb.original(doc_id), filename=kb.document(doc_id).name.rpartition("/")[2], media_type="application/octet-stream",
         headers={"X-Content-Type-Options": "nosniff"},
     )  # fmt: skip
 
 
 @router.delete("/{kb_id}/documents/{doc_id}", status_code=204)
 def delete_document(kb_id: str, doc_id: str, request: Request) -> None:
+    """Delete the document with all of its versions."""
     _open(request, kb_id).remove(doc_id)
 
 
@@ -264,6 +281,19 @@ def list_traces(kb_id: str, request: Request, limit: Annotated[int, Query(ge=1, 
 def get_trace(kb_id: str, trace_id: str, request: Request) -> AnswerTrace:
     """All that led to an answer: rewritten query, candidates with each stage's scores, prompt, raw output, verdict."""
     return AnswerTrace.model_validate(_open(request, kb_id).trace(trace_id))
+
+
+router.include_router(uploads)
+
+
+def _twice(name: str) -> ConflictError:
+    return ConflictError(
+        T(
+            en=f"{name!r} is in this upload twice; the first was taken. Send the folder, so that paths tell them apart.",
+            zh=f"这次上传里有两个名为 {name!r} 的文件，只收下了第一个。请上传整个文件夹，用路径区分它们。",
+        ),
+        code="same_name_twice",
+    )
 
 
 def _duplicate(name: str, document: Document) -> ConflictError:

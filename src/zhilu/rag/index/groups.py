@@ -82,14 +82,14 @@ class Ingestion:
 
     def waiting(self) -> list[str]:
         """The documents of this job that are not ready and have not failed."""
-        ours = [d.id for d in self.kb.documents() if d.job_id == self.job.id]
+        ours = [d.id for d in self.kb.waiting() if d.job_id == self.job.id]
         return [d for d in dict.fromkeys([*self._seen, *self._todo, *ours]) if self._is_waiting(d)]
 
     def _more(self) -> bool:
         """Take over documents that were given to this job meanwhile; where there are none, it takes no more."""
         with self.kb.database.write():
             seen = set(self._seen)
-            self._todo = [d.id for d in self.kb.documents()
+            self._todo = [d.id for d in self.kb.waiting()
                           if d.job_id == self.job.id and d.status == "queued" and d.id not in seen]  # fmt: skip
             if not self._todo and self.kb.database.meta("ingest_job") == self.job.id:
                 self.kb.database.set_meta(ingest_job="")

@@ -67,7 +67,7 @@ def requeue_stranded(context: Context, kb: KnowledgeBase) -> Job | None:
     Without a job (a kill fell between upload and submission) they get one now; where their job was cancelled or failed
     before it reached them they are failed with that reason, and can be tried again.
     """
-    waiting = [d for d in kb.documents() if d.status in ("queued", "ingesting")]
+    waiting = kb.waiting()
     if not waiting:
         return None
     jobs = {job.id: job for job in JobStore(context).list(kind="ingest")}

@@ -7,6 +7,9 @@ status; ``nearest`` shows no vector whose chunk is not published. What may be le
 table ``leftover`` before it can come to be: ids are noted before their vectors are written and struck out by the commit that
 publishes them, and noted again by the one that withdraws them. So a kill at any point loses nothing and shows nothing twice,
 and ``clear_leftovers`` takes out what it left.
+
+A new version of a document takes the place of the one before it in the very commit that publishes it: until then the old one
+answers, from then on the new one, and at no time both or neither.
 """
 
 from __future__ import annotations
@@ -33,7 +36,9 @@ __all__ = ["clear_leftovers", "nearest", "publish", "withdraw"]
 
 
 def publish(kb: KnowledgeBase, doc_id: str) -> int:
-    """Make a document findable in every index at once; the number of its chunks.
+    """Make a document findable in every index at once, in the place of its earlier versions; the number of its chunks.
+
+    Where a later version is findable already, this one is not made so any more: its status becomes replaced.
 
     Raises:
         UpstreamError: the store does not hold what it was given (code ``store_incomplete``); nothing is findable.
@@ -51,11 +56,20 @@ def publish(kb: KnowledgeBase, doc_id: str) -> int:
     if not kb.store_facts.transactional:
         _write_beside(kb, vectors)
     with kb.database.write() as connection:
+        if _is_outdated(connection, doc_id):
+            _retire(kb, doc_id)
+            return 0
         if kb.store_facts.transactional:
             kb.store.upsert(vectors)
         else:
             connection.executemany("DELETE FROM leftover WHERE id = ?", [(v.id,) for v in vectors])
         _flip(connection, doc_id, PurePath(kb.document(doc_id).name).stem, chunks)
+        for (older,) in connection.execute(
+            "SELECT o.id FROM documents o JOIN documents d ON d.series = o.series AND d.version > o.version"
+            " WHERE d.id = ? AND o.status <> 'replaced'",
+            (doc_id,),
+        ).fetchall():
+            _retire(kb, older)
     return len(chunks)
 
 
@@ -63,13 +77,7 @@ def withdraw(kb: KnowledgeBase, doc_id: str) -> None:
     """Take a document out of every index, and its text; its row and file stay. Part of the caller's transaction: call
     ``clear_leftovers`` when that is committed."""
     with kb.database.write() as connection:
-        ids = [(r[0],) for r in connection.execute("SELECT id FROM chunks WHERE doc_id = ?", (doc_id,))]
-        if kb.store_facts.transactional:
-            kb.store.delete(Filter(ids=[i for (i,) in ids]))
-        else:
-            connection.executemany("INSERT OR IGNORE INTO leftover VALUES (?)", ids)
-        connection.executemany("DELETE FROM lexical WHERE rowid = ?", ids)
-        connection.execute("DELETE FROM chunks WHERE doc_id = ?", (doc_id,))
+        _take_out(kb, connection, doc_id)
         connection.execute("DELETE FROM texts WHERE doc_id = ?", (doc_id,))
 
 
@@ -119,6 +127,36 @@ def _write_beside(kb: KnowledgeBase, vectors: Sequence[VectorRow]) -> None:
             ),
             code="store_incomplete",
         )
+
+
+def _is_outdated(connection: sqlite3.Connection, doc_id: str) -> bool:
+    found = connection.execute(
+        "SELECT 1 FROM documents n JOIN documents d ON d.series = n.series AND d.version < n.version"
+        " WHERE d.id = ? AND n.status = 'ready'",
+        (doc_id,),
+    ).fetchone()
+    return found is not None
+
+
+def _retire(kb: KnowledgeBase, doc_id: str) -> None:
+    """Take a version out of every index, because another has taken its place. Its text stays, so that a citation in an
+    answer of that time still opens what it cited. In the caller's transaction."""
+    with kb.database.write() as connection:
+        _take_out(kb, connection, doc_id)
+        connection.execute(
+            "UPDATE documents SET status = 'replaced', error = NULL, updated_at = ? WHERE id = ?", (utc_now(), doc_id)
+        )
+
+
+def _take_out(kb: KnowledgeBase, connection: sqlite3.Connection, doc_id: str) -> None:
+    """A document's chunks out of every index, in the caller's transaction."""
+    ids = [(r[0],) for r in connection.execute("SELECT id FROM chunks WHERE doc_id = ?", (doc_id,))]
+    if kb.store_facts.transactional:
+        kb.store.delete(Filter(ids=[i for (i,) in ids]))
+    else:
+        connection.executemany("INSERT OR IGNORE INTO leftover VALUES (?)", ids)
+    connection.executemany("DELETE FROM lexical WHERE rowid = ?", ids)
+    connection.execute("DELETE FROM chunks WHERE doc_id = ?", (doc_id,))
 
 
 def _flip(connection: sqlite3.Connection, doc_id: str, title: str, chunks: Sequence[sqlite3.Row]) -> None:

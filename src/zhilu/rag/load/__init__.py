@@ -6,13 +6,13 @@ A third party adds a format with an entry point in ``zhilu.loaders`` whose name 
 from __future__ import annotations
 
 from zhilu.messages import T
-from zhilu.rag.load.admission import check_size, safe_name
+from zhilu.rag.load.admission import check_size, safe_name, safe_path
 from zhilu.rag.load.base import Heading, Limits, Loaded, Loader, Page
 from zhilu.rag.load.limited import Reader, load_limited
 from zhilu.registry import Registry
 
 __all__ = [
-    "LOADERS", "Heading", "Limits", "Loaded", "Loader", "Page", "Reader", "check_size", "load_limited", "safe_name",
+    "LOADERS", "Heading", "Limits", "Loaded", "Loader", "Page", "Reader", "check_size", "load_limited", "safe_name", "safe_path",
 ]  # fmt: skip
 
 LOADERS: Registry[Loader] = Registry.from_entry_points("zhilu.loaders", T("document loader", "文档加载器"))

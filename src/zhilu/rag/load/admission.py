@@ -11,7 +11,7 @@ from zhilu.errors import InputError, TooLargeError
 from zhilu.messages import T
 from zhilu.rag.load.base import Limits
 
-__all__ = ["check_archive", "check_size", "safe_name"]
+__all__ = ["check_archive", "check_size", "safe_name", "safe_path"]
 
 _RESERVED = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')
 
@@ -33,6 +33,22 @@ def safe_name(name: str) -> str:
         suffix = dot + suffix if dot and len(suffix) < 12 else ""
         base = (stem if suffix else base).encode()[:200].decode("utf-8", "ignore") + suffix
     return base
+
+
+def safe_path(name: str) -> str:
+    """A name with the folders it came with, ``guide/install.md``; of a path that is absolute or climbs, the file's own name
+    alone, for the rest of it says where this person's files are.
+
+    Raises:
+        InputError: as ``safe_name``.
+    """
+    parts = unicodedata.normalize("NFC", name).replace("\\", "/").split("/")
+    *folders, own = parts
+    folders = [part for part in folders if part != "."]
+    if any(part in ("", "..") or part[1:2] == ":" for part in folders):
+        folders = []
+    path = "/".join([*map(safe_name, folders), safe_name(own)])
+    return path if len(path) <= 1000 else safe_name(own)
 
 
 def check_size(size: int, max_mb: int) -> None:
