@@ -46,10 +46,11 @@ def write_gguf(
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
     _add_tokenizer(writer, folder)
+    adders: dict[type, Any] = {
+        str: writer.add_string, int: writer.add_uint32, bool: writer.add_bool, float: writer.add_float32,
+    }  # fmt: skip
     for key, value in (metadata or {}).items():
-        {str: writer.add_string, int: writer.add_uint32, bool: writer.add_bool, float: writer.add_float32}[type(value)](
-            key, value
-        )
+        adders[type(value)](key, value)
     rng = np.random.default_rng(seed)
     for name, array in load_file(folder / "model.safetensors").items():
         ours = _renamed(name)
