@@ -337,27 +337,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/zhilu/v1/first-model": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Show First Model
-         * @description The model that was, or will be, fetched first, and the job that does it.
-         */
-        get: operations["show_first_model_zhilu_v1_first_model_get"];
-        put?: never;
-        /** Fetch First Model */
-        post: operations["fetch_first_model_zhilu_v1_first_model_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/zhilu/v1/adapters": {
         parameters: {
             query?: never;
@@ -582,6 +561,9 @@ export interface paths {
          * Add Documents
          * @description Store the files and read them in a job. A refused file stops no other; the same bytes twice are one document.
          *
+         *     A file name keeps its folders (``guide/install.md``). A name that is here already gets a new version, which takes the old
+         *     one's place in every index at once when it is read.
+         *
          *     Where the only file is refused, that is the response's status (400, 413).
          */
         post: operations["add_documents_zhilu_v1_kbs__kb_id__documents_post"];
@@ -605,8 +587,31 @@ export interface paths {
         get: operations["get_document_zhilu_v1_kbs__kb_id__documents__doc_id__get"];
         put?: never;
         post?: never;
-        /** Delete Document */
+        /**
+         * Delete Document
+         * @description Delete the document with all of its versions.
+         */
         delete: operations["delete_document_zhilu_v1_kbs__kb_id__documents__doc_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/documents/{doc_id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Versions
+         * @description All versions of a document, the newest first. Each has an id of its own, by which its text and original are had.
+         */
+        get: operations["list_versions_zhilu_v1_kbs__kb_id__documents__doc_id__versions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1923,7 +1928,11 @@ export interface components {
         };
         /**
          * Document
-         * @description A file of a knowledge base; ``error`` is the inside of ``errors.error_body`` where ``status`` is failed.
+         * @description A version of a file of a knowledge base; ``error`` is the inside of ``errors.error_body`` where ``status`` is failed.
+         *
+         *     ``name`` keeps the folders it came with (``guide/install.md``). ``version`` counts from 1 up to ``num_versions``;
+         *     ``answering`` is the version that is searched now, None before the first is ready: while a new one is read, the old
+         *     one answers. ``status`` is replaced where a later version answers.
          */
         Document: {
             /** Id */
@@ -1938,7 +1947,7 @@ export interface components {
              * Status
              * @enum {string}
              */
-            status: "queued" | "ingesting" | "ready" | "failed";
+            status: "queued" | "ingesting" | "ready" | "failed" | "replaced";
             /** Error */
             error: {
                 [key: string]: unknown;
@@ -1955,6 +1964,18 @@ export interface components {
             added_at: string;
             /** Job Id */
             job_id: string | null;
+            /**
+             * Version
+             * @default 1
+             */
+            version: number;
+            /**
+             * Num Versions
+             * @default 1
+             */
+            num_versions: number;
+            /** Answering */
+            answering?: number | null;
         };
         /**
          * DocumentText
@@ -1973,7 +1994,7 @@ export interface components {
              * Status
              * @enum {string}
              */
-            status: "queued" | "ingesting" | "ready" | "failed";
+            status: "queued" | "ingesting" | "ready" | "failed" | "replaced";
             /** Error */
             error: {
                 [key: string]: unknown;
@@ -1990,6 +2011,18 @@ export interface components {
             added_at: string;
             /** Job Id */
             job_id: string | null;
+            /**
+             * Version
+             * @default 1
+             */
+            version: number;
+            /**
+             * Num Versions
+             * @default 1
+             */
+            num_versions: number;
+            /** Answering */
+            answering?: number | null;
             /** Text */
             text: string;
             /** Pages */
@@ -2138,35 +2171,6 @@ export interface components {
             fix: string[];
             /** Docs */
             docs: string | null;
-        };
-        /**
-         * FirstModel
-         * @description How the first model stands.
-         *
-         *     Attributes:
-         *         model: that was fetched; None until it is there.
-         *         reason: why this one; while there is none, what keeps it away or what will be fetched.
-         *         measured: of its first start: seconds for a prompt of 500 tokens.
-         *         wanted: False where a setting says that none is to be fetched.
-         *         job: the newest job that fetches or fetched it.
-         */
-        FirstModel: {
-            /** Model */
-            model: string | null;
-            /** Reason */
-            reason: {
-                en: string;
-                zh: string;
-            };
-            /** Measured */
-            measured: {
-                [key: string]: unknown;
-            } | null;
-            /** Wanted */
-            wanted: boolean;
-            /** Size Bytes */
-            size_bytes: number | null;
-            job: components["schemas"]["Job"] | null;
         };
         /** GpuOut */
         GpuOut: {
@@ -4068,46 +4072,6 @@ export interface operations {
             };
         };
     };
-    show_first_model_zhilu_v1_first_model_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FirstModel"];
-                };
-            };
-        };
-    };
-    fetch_first_model_zhilu_v1_first_model_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-        };
-    };
     adapters_zhilu_v1_adapters_get: {
         parameters: {
             query?: never;
@@ -4641,6 +4605,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_versions_zhilu_v1_kbs__kb_id__documents__doc_id__versions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+                doc_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Document"][];
+                };
             };
             /** @description Validation Error */
             422: {

@@ -18,6 +18,7 @@ const TONES: Record<Document["status"], BadgeTone> = {
   ingesting: "info",
   ready: "ok",
   failed: "bad",
+  replaced: "neutral",
 };
 
 export function DocumentList({ kb, onAdd }: { kb: KnowledgeBase; onAdd: () => void }) {
