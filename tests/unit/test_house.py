@@ -244,6 +244,7 @@ DOORS = {"zhilu.loaders"}
 _FILE = re.compile(r"``?((?:[\w.-]+/)*[\w-]+\.(?:py|md|toml|ipynb|mjs|java|tsx?|sh))(?:#([\w-]+))?``?")
 # Files of other projects, of a person's data home or made while running; the reader is told whose.
 _ELSEWHERE = {
+    "guide.md", "install.md",  # examples of a person's own documents
     "settings.toml", "pyproject.toml", "SKILL.md", "modeling_rope_utils.py", "chat_template_utils.py", "loggers.py",
 }  # fmt: skip
 

@@ -150,7 +150,7 @@ def _bytes_to_come(jobs: JobStore, job: Job) -> int | None:
     if known is not None and known.download_bytes:
         return known.download_bytes
     for event in jobs.events(job.id):
-        found = re.search(r"(\d+) files, (\d+) MB", str(event.data))
+        found = re.search(r"(?<!\d)(\d+) files, (\d+) MB", str(event.data))
         if found:
             return int(found[2]) * 1_000_000
     return None
