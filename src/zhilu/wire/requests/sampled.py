@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -107,9 +108,9 @@ class Sampled(Request):
             )
 
     @property
+    @abstractmethod
     def num_top_logprobs(self) -> int | None:
         """How many alternatives to report per token; ``None``: no log-probabilities at all."""
-        raise NotImplementedError
 
     @property
     def guided(self) -> Constraint | None:
