@@ -47,6 +47,7 @@ class Service:
     def start(self) -> None:
         env = {k: v for k, v in os.environ.items() if not k.startswith("ZHILU_")}
         env |= {"ZHILU_HOME": str(self.home), "ZHILU_MODEL": "tiny", "ZHILU_THREADS": "1"}
+        env |= {"ZHILU_STARTER": "none", "ZHILU_TORCH": "none"}  # nothing from the network
         command = [sys.executable, "-m", "zhilu", "up", "--port", str(self.port), "--no-open"]
         with (self.home / "up.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)

@@ -80,7 +80,8 @@ def run_product(home: Path, **settings: str) -> Iterator[str]:
     home.mkdir(parents=True, exist_ok=True)
     port = free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith("ZHILU_")}
-    env |= {"ZHILU_HOME": str(home), "LANG": "en_US.UTF-8"}
+    # What arrives after the start would come from the network: a gigabyte at each start, beside what is tested.
+    env |= {"ZHILU_HOME": str(home), "LANG": "en_US.UTF-8", "ZHILU_STARTER": "none", "ZHILU_TORCH": "none"}
     env |= {f"ZHILU_{name.upper()}": value for name, value in settings.items()}
     argv = [sys.executable, "-m", "zhilu", "up", "--no-open", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
