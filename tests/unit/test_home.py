@@ -5,12 +5,14 @@ import multiprocessing
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from zhilu.errors import BusyError, DamagedError, InputError, StorageError
-from zhilu.home import Home, atomic_write, file_lock, storage_error
+from zhilu.home import Home, atomic_write, file_lock, folder_bytes, storage_error
 
 
 def test_the_home_is_private(own_home: Path) -> None:
@@ -104,3 +106,22 @@ def test_what_the_disk_says_is_one_clear_error(error: Exception, kind: type[Exce
 def test_other_errors_are_not_the_disk_s() -> None:
     for error in (ValueError("x"), FileNotFoundError(2, "gone"), sqlite3.IntegrityError("UNIQUE constraint failed")):
         assert storage_error(error) is None
+
+
+def test_a_folder_is_counted_while_another_process_makes_and_removes_what_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_bytes(b"x" * 1000)
+    (tmp_path / "kept" / "link").symlink_to("file")
+    busy = (
+        "import os, pathlib, shutil\n"
+        "while os.getppid() > 1:\n"
+        "    place = pathlib.Path('coming/going'); place.mkdir(parents=True); (place / 'f').write_bytes(b'y' * 10)\n"
+        "    shutil.rmtree('coming')\n"
+    )
+    other = subprocess.Popen([sys.executable, "-c", busy], cwd=tmp_path)
+    try:
+        assert {folder_bytes(tmp_path) for _ in range(3000)} <= {1000, 1010}
+    finally:
+        other.kill()
+        other.wait()
+    assert folder_bytes(tmp_path / "nowhere") == 0

@@ -19,7 +19,7 @@ from zhilu.errors import (
     ZhiluError,
     nearest,
 )
-from zhilu.home import atomic_write, file_lock
+from zhilu.home import atomic_write, file_lock, folder_bytes
 from zhilu.jobs import Job, JobContext, JobKind, JobStore
 from zhilu.messages import T
 from zhilu.models.catalog import catalog
@@ -257,7 +257,7 @@ def _prepare(incoming: Path, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_full_disk(incoming: Path, total: int) -> None:
-    free, needed = shutil.disk_usage(incoming).free, int(total * _SPARE) - _bytes_in(incoming)
+    free, needed = shutil.disk_usage(incoming).free, int(total * _SPARE) - folder_bytes(incoming)
     if needed > free:
         raise InputError(
             T(
@@ -291,12 +291,12 @@ def _download(
 
     thread = threading.Thread(target=fetch, name="pull", daemon=True)
     thread.start()
-    begun, at_begin = time.monotonic(), _bytes_in(incoming)
+    begun, at_begin = time.monotonic(), folder_bytes(incoming)
     stage = T(f"Downloading from {source.facts.title.en}", f"从{source.facts.title.zh}下载")
     try:
         while thread.is_alive():
             thread.join(0.3)
-            there = min(_bytes_in(incoming), total)
+            there = min(folder_bytes(incoming), total)
             speed = max(there - at_begin, 0) / max(time.monotonic() - begun, 0.1)
             left = f", {(total - there) / speed:.0f} s" if speed > 1e3 and there < total else ""
             detail = f"{there / 1e6:.0f} / {total / 1e6:.0f} MB, {speed / 1e6:.1f} MB/s{left}"
@@ -308,17 +308,6 @@ def _download(
         if isinstance(failure[0], ZhiluError):
             failure[0].fix = f"zhilu jobs retry {job.id}"  # what has arrived is kept
         raise failure[0]
-
-
-def _bytes_in(folder: Path) -> int:
-    return sum(_size(path) for path in folder.rglob("*"))
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size if path.is_file() else 0
-    except FileNotFoundError:
-        return 0  # renamed by the download between the two calls
 
 
 def _keep_model_files(incoming: Path, wanted: set[str]) -> None:

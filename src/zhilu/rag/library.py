@@ -21,7 +21,7 @@ from zhilu.errors import (
     error_body,
     nearest,
 )
-from zhilu.home import file_lock
+from zhilu.home import file_lock, folder_bytes
 from zhilu.messages import T
 from zhilu.rag.card import read_card
 from zhilu.rag.database import KbDatabase
@@ -65,7 +65,7 @@ class Library:
                 id=kb_id, name=card.get("name", kb_id), description=card.get("description", ""),
                 embedder=card.get("embedder", "none"), dim=0, store=card.get("store", DEFAULT),
                 num_documents=0, num_chunks=0,
-                size_bytes=sum(f.stat().st_size for f in (self.folder / kb_id).rglob("*") if f.is_file()),
+                size_bytes=folder_bytes(self.folder / kb_id),
                 created_at=card.get("created_at", ""), updated_at=card.get("created_at", ""),
                 error=error_body(error)["error"],
             )  # fmt: skip

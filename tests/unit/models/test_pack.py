@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 import zipfile
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from tests.unit.models.test_sources import serve_files
@@ -61,16 +64,57 @@ def test_packages_hold_no_code_and_are_the_same_each_time(tmp_path, context, pac
     assert [path.read_bytes() for path in pack(context, "Tiny_1.5", tmp_path / "again", part_mb=1)] == first
 
 
-def test_through_an_index_of_ones_own_and_back_killed_on_the_way(context, packed, only_wheels):
+@contextmanager
+def serve_index(wheels, held):
+    """A package index of these wheels; whose name holds ``held`` is given out once ``go_on`` is set."""
+    go_on = threading.Event()
+
+    class Requests(BaseHTTPRequestHandler):
+        def do_GET(self):
+            path = self.path.strip("/").removeprefix("simple").strip("/")
+            wheel = next((wheel for wheel in wheels if wheel.name == path), None)
+            if wheel is None:
+                names = [w.name for w in wheels if w.name.split("-")[0].replace("_", "-") == path]
+                self.answer("".join(f'<a href="/simple/{name}">{name}</a>' for name in names).encode(), "text/html")
+            elif held not in path or go_on.wait(100):
+                self.answer(wheel.read_bytes(), "application/zip")
+
+        def answer(self, content, kind):
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            with suppress(OSError):  # the pip of the killed job
+                self.wfile.write(content)
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Requests)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/simple", go_on
+    finally:
+        go_on.set()
+        server.shutdown()
+        server.server_close()
+
+
+def test_through_an_index_of_ones_own_and_back_killed_on_the_way(context, packed, only_wheels, monkeypatch):
     store = JobStore(context)
-    job = submit_pull(context, "index", "Tiny_1.5")
-    parts = ModelStore(context).incoming("Tiny_1.5") / ".parts.json"
-    while not parts.exists():
-        assert not store.get(job.id).ended, store.log_text(job.id)
-        time.sleep(0.02)
-    with context.database.session() as session:
-        os.kill(session.get(JobRow, job.id).pid, signal.SIGKILL)
-    done = store.wait(job.id, timeout=200)
+    with serve_index(packed[1], held="_part003") as (url, go_on):
+        monkeypatch.delenv("PIP_NO_INDEX")
+        monkeypatch.delenv("PIP_FIND_LINKS")
+        monkeypatch.setenv("PIP_INDEX_URL", url)
+        job = submit_pull(context, "index", "Tiny_1.5")
+        parts = ModelStore(context).incoming("Tiny_1.5") / ".parts.json"
+        while not parts.exists():
+            assert not store.get(job.id).ended, store.log_text(job.id)
+            time.sleep(0.02)
+        with context.database.session() as session:
+            os.kill(session.get(JobRow, job.id).pid, signal.SIGKILL)
+        go_on.set()
+        done = store.wait(job.id, timeout=200)
     assert (done.status, done.attempt) == ("done", 2), store.log_text(job.id)
     info = ModelStore(context).get("Tiny_1.5")
     assert (info.source, info.format, info.supported) == ("index", "gguf", True)

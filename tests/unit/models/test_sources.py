@@ -34,6 +34,8 @@ def digest(content: bytes) -> str:
 @pytest.fixture(autouse=True)
 def no_proxies(monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    # The client reads the variable once, when it is imported, which another test of this process may have done before.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
 

@@ -22,7 +22,7 @@ from zhilu.errors import (
     NotFoundError,
     UnsupportedError,
 )
-from zhilu.home import atomic_write, file_lock
+from zhilu.home import atomic_write, file_lock, folder_bytes
 from zhilu.jobs import Job, JobContext, JobKind, JobStore
 from zhilu.messages import T
 from zhilu.serving.engines import engine_registry
@@ -194,8 +194,7 @@ def _refuse_running(context: Context, name: str) -> None:
 
 
 def _refuse_full_disk(plan: InstallPlan, place: Path) -> None:
-    there = sum(path.stat().st_size for path in place.rglob("*") if path.is_file() and not path.is_symlink())
-    needed, free = max(plan.disk_bytes - there, 0), shutil.disk_usage(place.parent).free
+    needed, free = max(plan.disk_bytes - folder_bytes(place), 0), shutil.disk_usage(place.parent).free
     if needed > free:
         raise InputError(
             T(
