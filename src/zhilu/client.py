@@ -1,7 +1,7 @@
-"""The OpenAI wire, from the asking side: how RAG, agents, apps and gates talk to a model.
+"""The asking side of the OpenAI protocol: how RAG, applications and gates talk to a model.
 
-It speaks to a URL and knows nothing of what answers there: our gateway, vLLM or a cloud endpoint alike. Async only;
-a command line wraps it in ``asyncio.run``.
+A client speaks to a URL and does not know what answers there: our gateway, vLLM or a cloud endpoint. It is async only; a
+command line wraps it in ``asyncio.run``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The state database: SQLAlchemy 2 on SQLite (WAL) by default, PostgreSQL by ``ZHILU_DATABASE_URL``.
+"""The state database: SQLAlchemy 2 on SQLite (WAL) by default, on PostgreSQL with ``ZHILU_DATABASE_URL``.
 
-Tables of the ground floor live here, an application's in its own folder (``zhilu.tables``); the schema is made and changed
-by Alembic migrations only (``zhilu/migrations``).
-Knowledge bases are not here: each is one file of its own under ``kbs/``.
+The tables of the ground floor are defined here, those of an application in its own folder (``zhilu.tables``). Only Alembic
+migrations (``zhilu/migrations``) create and change the schema. Knowledge bases are not here: each is a file of its own under
+``kbs/``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Server-sent events, written in one place (WHATWG HTML, section 9.2).
 
-An event stays one line for every reader: some also break at U+0085, U+2028 and U+2029, which JSON allows in a text.
+An event stays one line for every reader: some readers also break lines at U+0085, U+2028 and U+2029, which JSON allows in a text.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a gate is: run the thing, measure a number, apply a pass rule, store the evidence.
 
-A capability folder writes its gates in ``gates.py`` as ``GATES``; ``roadmap`` finds them, runs them and keeps what they
-return. A gate never passes on a claim, an import or a file's existence.
+A capability folder lists its gates in ``gates.py`` as ``GATES``. ``roadmap`` finds them, runs them and keeps what they return.
+A gate never passes because of a claim, an import or the existence of a file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Memory that was freed but not given back: on a server that runs for weeks it looks like a leak, and others lack it.
+"""Return freed memory to the system.
 
-glibc returns freed memory by itself only from the top of its heap. A long soak showed the gateway 7.7 % larger at the end
-than after its warm-up, without one object more; with this, 1.7 % (``benchmarks/soak.py``).
+On a server that runs for weeks, memory that is freed but not returned looks like a leak, and other programs lack it. glibc
+returns freed memory by itself only from the top of its heap. In a long soak the gateway ended 7.7 % larger than after its
+warm-up, without one object more; with this module, 1.7 % (``benchmarks/soak.py``).
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""The data home: one folder that holds everything of a person's, the two ways to write into it safely, and what it means
-when the disk says no."""
+"""The data home: one folder with everything a person owns, the two safe ways to write into it, and errors of a full disk."""
 
 from __future__ import annotations
 

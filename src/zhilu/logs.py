@@ -1,7 +1,7 @@
-"""Structured logs: one event name with fields, as text for a person or as JSON lines for a machine, to stderr.
+"""Structured logs to stderr: one event name with fields, as text for a person or as JSON lines for a machine.
 
-Secrets never reach a log: fields whose names look like a key are masked before anything is written, and so is what stands
-before the "@" of a URL, wherever in the line.
+Secrets never reach a log. Fields whose names look like a key are masked before anything is written, and so is the part of a URL
+before its "@", anywhere in the line.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Bilingual text: every message a person reads exists in English and Chinese, side by side in the code.
 
-There is no catalogue and no key: ``T(en=..., zh=...)`` stands where the message is made, so that a translation cannot
+There is no catalogue and there are no keys: ``T(en=..., zh=...)`` is written where the message is made, so a translation cannot
 drift from its use. The language is chosen once per command or request: flag, setting, ``Accept-Language`` or locale.
 """
 

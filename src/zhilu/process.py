@@ -1,4 +1,7 @@
-"""A process named so that it cannot be mistaken: its number is given to another after its end, number and birth are not."""
+"""The identity of a process: its pid together with its birth.
+
+The system gives a pid to another process after the first has ended, so a pid alone is not an identity.
+"""
 
 from __future__ import annotations
 

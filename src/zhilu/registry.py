@@ -1,7 +1,7 @@
-"""Named things found through entry points: built-ins register by the same door as a third party's package.
+"""Named things found through entry points: built-ins register in the same way as those of another package.
 
-A value may be the thing itself or an ``"module:attribute"`` string, which is imported when first asked for, so that
-listing names imports nothing.
+A value is the thing itself or a ``"module:attribute"`` string, which is imported when it is first asked for, so that listing
+names imports nothing.
 """
 
 from __future__ import annotations

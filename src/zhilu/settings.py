@@ -1,4 +1,4 @@
-"""Settings: file < environment < flag. Every value knows where it came from; an unknown name is refused.
+"""Settings: flag over environment over file. Every value knows where it came from; an unknown name is refused.
 
 The file is ``$ZHILU_HOME/settings.toml``, the environment ``ZHILU_<NAME>``, and flags come from the command line.
 All mistakes are reported at once, each with the nearest name that exists.

@@ -1,6 +1,6 @@
-"""What led to an answer, typed: the shape in which a question's trace is stored, sent and shown.
+"""What led to an answer, typed: the shape in which the trace of a question is stored, sent and shown.
 
-A trace that an older version stored may lack fields (then they are None or empty) or have more (they are kept).
+A trace stored by an older version may lack fields (they are then None or empty) or have more (they are kept).
 """
 
 from __future__ import annotations

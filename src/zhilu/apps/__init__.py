@@ -1,1 +1,1 @@
-"""Applications: each a folder that can be deleted in one go (with its entry points in ``pyproject.toml``)."""
+"""Applications. Each is a folder that can be deleted, together with its entry points in ``pyproject.toml``."""

@@ -1,4 +1,4 @@
-"""``zhilu``: the verbs of every folder under one command. Parses nothing itself and imports a verb only when it is used."""
+"""``zhilu``: one command from the verbs of all folders. It parses nothing itself and imports a verb only when it is used."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """``--lang`` on every verb, and help in one language.
 
-Help texts are written in both languages, English first; here each is cut down to the one that was asked for. click's own
-words ("Usage", "Options") come through ``gettext``, which is given the few that a person sees.
+Help texts are written in both languages, English first; this module cuts each down to the language that was asked for. click's
+own words ("Usage", "Options") come through ``gettext``, which gets translations of the few that a person sees.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Stage 0: look at the machine, say what is wrong with it and the command that mends it.
+"""Stage 0: examine the machine, say what is wrong with it and which command fixes it.
 
-``check_up(subject)`` runs the probes of ``probes/`` at once; each asks a ``Machine`` and returns ``Finding``s.
-``gates/`` holds the five gates of the roadmap's stage 0. Not here: installing anything; the doctor only looks.
+``check_up(subject)`` runs all probes of ``probes/`` at once; each asks a ``Machine`` and returns ``Finding``s. ``gates/``
+holds the five gates of stage 0. The doctor only looks; it installs nothing.
 """
 
 from zhilu.doctor.checkup import Checkup, check_up

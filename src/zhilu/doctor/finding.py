@@ -1,4 +1,4 @@
-"""What a probe says: one finding, with the command that mends it."""
+"""What a probe reports: one finding, with the command that fixes it."""
 
 from __future__ import annotations
 

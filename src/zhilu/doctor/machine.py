@@ -1,6 +1,6 @@
-"""Facts that several probes, the gates' evidence and the workbench need: system, processor, memory, GPU.
+"""Facts about the machine that probes, the evidence of gates and the workbench need: system, processor, memory, GPU.
 
-Each function asks the runner and parses; none of them judges.
+Each function asks the runner and parses the answer; none of them judges.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The one door between a probe and the machine.
+"""The only way from a probe to the machine.
 
-A probe never touches the machine itself: it asks a ``Machine``. So a broken machine can be written down as data
-(``doctor/testing.py``) and a diagnosis can be tested without breaking anything.
+A probe never touches the machine itself: it asks a ``Machine``. A broken machine can therefore be written down as data
+(``doctor/testing.py``), and a diagnosis can be tested without breaking anything.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is examined: which interpreter, home, port and hubs; and whether the network may be asked."""
+"""What is examined: which interpreter, home, port and hubs, and whether the network may be used."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Where keys and values live: PagedAttention's block tables (arXiv 2309.06180) and a prefix cache.
+"""Where keys and values are kept: PagedAttention's block tables (arXiv 2309.06180) and a prefix cache.
 
-The cache memory is cut into blocks of ``block_size`` tokens. A sequence owns a table of block numbers; blocks fill from
-the front, only the last is partly empty. A full block whose tokens another sequence begins with, too, is shared by
-reference count. It is looked up by its real token ids and its predecessor's identity, never by a hash alone, so a
+The cache memory is divided into blocks of ``block_size`` tokens. A sequence owns a table of block numbers. Blocks fill from the
+front, so only the last one is partly empty. If another sequence begins with the same tokens, full blocks are shared, with a
+count of references. A block is found by its actual token ids and the identity of its predecessor, never by a hash alone, so a
 collision cannot leak one user's context into another's answer.
 """
 

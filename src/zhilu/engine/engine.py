@@ -1,6 +1,7 @@
-"""The engine in one page: ``step()`` schedules, runs, samples and hands out.
+"""The engine in one page: ``step()`` schedules, computes, samples and hands out.
 
-No threads in here: whoever calls ``step`` drives it, a test or ``server/service.py``. Only ``metrics.py`` reads the clock.
+There are no threads here. Whoever calls ``step`` drives the engine: a test, or ``server/service.py``. Only ``metrics.py`` reads
+the clock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an engine is started with, and what it decides itself. Every automatic choice comes with its reason."""
+"""The options an engine is started with, and what it decides itself. Every automatic choice has a reason."""
 
 from __future__ import annotations
 

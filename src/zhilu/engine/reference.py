@@ -1,11 +1,11 @@
-"""The reference that gates 2.1 and 2.4 compare with: transformers' greedy answer, with PEFT's adapter where one is given.
+"""The reference for gates 2.1 and 2.4: transformers' greedy answer, with PEFT's adapter if one is given.
 
     echo '{"prompts": [[1, 2, 3]], "max_tokens": 8}' | python -m zhilu.engine.reference --model PATH [--adapter PATH]
 
 Reads one JSON object from standard input and prints one: ``{"answers": [["hex bytes of a token", ...], ...],
-"logprobs": [[...], ...], "version"}``. A prompt is token ids, or a list of chat messages for the model's own template.
-Tokens are told by their bytes, as our own tokenizer spells them, which is what a served answer's logprobs hold. The token
-that ends an answer is no part of it. Exit code 3: stderr names the packages that are not installed.
+"logprobs": [[...], ...], "version"}``. A prompt is token ids, or a list of chat messages for the model's own template. Tokens
+are identified by their bytes as our own tokenizer spells them, as in the logprobs of a served answer. The token that ends an
+answer is not included. Exit code 3: stderr names the packages that are not installed.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Who computes what in the next step: continuous batching (Orca, OSDI 2022) with chunked prefill.
+"""What is computed in the next step: continuous batching (Orca, OSDI 2022) with chunked prefill.
 
-There are no separate phases. Every running sequence has some tokens whose keys and values are missing: one while it is
-decoding, the whole prompt at first. A step hands out at most ``max_batch_tokens`` of that work: first one token (and
-guesses, see ``speculate.py``) to everybody who is decoding, so that prompts do not stop answers; of the rest one half to
-the prompt that came first and one half to the shortest, so that neither a flood of long prompts keeps a short question
-waiting nor a flood of short ones starves the long.
+There are no separate phases. Every running sequence has some tokens whose keys and values are missing: one while it is decoding,
+the whole prompt at first. A step hands out at most ``max_batch_tokens`` of that work. First, every sequence that is decoding
+gets one token (and its guesses, see ``choose/speculate.py``), so that prompts do not stop answers. Of the rest, half goes to the
+prompt that came first and half to the shortest. So a flood of long prompts does not keep a short question waiting, and a flood
+of short ones does not starve the long.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Tiny random models for tests: a real folder that transformers, vLLM and our engine load alike, made in milliseconds.
+"""Tiny random models for tests: a real folder that transformers, vLLM and our engine all load, made in milliseconds.
 
     path = make_tiny_model(tmp_path / "tiny")                       # Qwen3, tied, grouped-query attention
     path = make_tiny_model(tmp_path / "tiny", "llama", seed=3, num_hidden_layers=4)
 
-The weights are noise, so the text is noise too; what can be tested is that two engines produce the same noise. Needs
-neither torch nor transformers.
+The weights are noise, so the text is noise too. What can be tested is that two engines produce the same noise. Needs neither
+torch nor transformers.
 """
 
 from __future__ import annotations

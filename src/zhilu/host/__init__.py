@@ -1,1 +1,1 @@
-"""The workbench: one application composed of every folder's routes, behind one guard."""
+"""The workbench: one application, composed of the routes of all folders, behind one guard."""

@@ -1,4 +1,4 @@
-"""``create_app``: composes the folders' routes, the guard, the error shape and the built UI. Owns no capability."""
+"""``create_app`` composes the routes of all folders, the guard, the shape of errors and the built UI. It owns no capability."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The whole data home as one file, and back.
 
-A backup is a tar archive: ``manifest.json`` (format, version, schema, what is in it with SHA-256) and the files under ``home/``.
-Databases are copied by SQLite's own backup, which sees one state of each while others write; all else in a home is written
-once or by rename, so that a copy is whole. Left out: what can be made again (``cache``, ``run``, ``logs``, the engines'
-environments), and models unless they are asked for.
+A backup is a tar archive: ``manifest.json`` (format, version, schema, and every file with its SHA-256) and the files under
+``home/``. Databases are copied by SQLite's own backup, which sees one state of each while others write. Everything else in a
+home is written once or by rename, so each copy is whole. Not included: what can be made again (``cache``, ``run``, ``logs``, the
+engines' environments), and models unless they are asked for.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """HEAD wherever GET is answered: the same status and headers, no body (RFC 9110, 9.3.2).
 
-FastAPI's routes answer only the methods that they name, and probes and clients ask by HEAD before they ask for more.
+FastAPI's routes answer only the methods that they name, but probes and some clients send HEAD first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Routes of the house itself: liveness, status, settings."""
+"""Routes of the application itself: liveness, status, settings."""
 
 from __future__ import annotations
 

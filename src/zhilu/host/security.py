@@ -1,9 +1,9 @@
-"""Who may call: Host and Origin checks, and the key for all but a short list of public routes.
+"""Who may call: Host and Origin checks, and the key for every route that is not on a short list of public ones.
 
-A server on 127.0.0.1 is still reached by any page the person opens: by a form or fetch from a foreign origin (CSRF), by
-one that another program of this machine serves on another port, or by a name that its owner points at 127.0.0.1 after
-the page has loaded (DNS rebinding). The first two show in ``Origin``, the third in ``Host``; all are refused before
-anything else runs. See OWASP, "CSRF prevention", and "DNS rebinding" in the Fetch-metadata notes.
+Any page that a person opens can reach a server on 127.0.0.1: with a form or fetch from a foreign origin (CSRF), from a page that
+another program serves on another port of this machine, or through a name that its owner points at 127.0.0.1 after the page has
+loaded (DNS rebinding). The first two show in ``Origin``, the third in ``Host``. All three are refused before anything else runs.
+See OWASP, "CSRF prevention", and "DNS rebinding" in the Fetch-metadata notes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Runs the application: uvicorn on h11, one process per data home, a file that says where it answers.
+"""Runs the application: uvicorn on h11, one process per data home, and a file that says where it answers.
 
-h11 and not httptools: the JDK's HttpClient sends ``Upgrade: h2c``, and uvicorn with httptools then loses the body of the
-POST (uvicorn#2722). ``tests/e2e/test_kill.py`` and the gateway contract hold this on a raw socket.
+h11 is used instead of httptools because the JDK's HttpClient sends ``Upgrade: h2c``, and uvicorn with httptools then loses the
+body of the POST (uvicorn#2722). ``tests/e2e/test_kill.py`` and the gateway contract test this on a raw socket.
 """
 
 from __future__ import annotations

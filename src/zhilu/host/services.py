@@ -1,8 +1,7 @@
-"""Services: what the gateway answers in this process, without an engine (vectors, reranking; sound and images later).
+"""Services: what the gateway answers in this process, without an engine (vectors and reranking).
 
-A service is a path, a request type and an answer. It registers under ``zhilu.services`` and needs nothing of the gateway:
-the gateway parses and refuses, counts, and turns its errors into the API's own shape. ``host/testing.py`` has a fake and
-the rules that every service keeps.
+A service is a path, a request type and an answer. It registers under ``zhilu.services`` and needs nothing of the gateway: the
+gateway parses and refuses, counts, and gives errors the API's shape. ``host/testing.py`` has a fake and the rules for services.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Changing a setting: what it names must exist. Whoever owns the names checks them (entry points ``zhilu.setting_checks``)."""
+"""Changing a setting: what it names must exist.
+
+The folder that owns the names checks them (entry points ``zhilu.setting_checks``).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For whoever writes a service: a fake one, and the rules that a service must keep."""
+"""For whoever writes a service: a fake service, and the rules that every service must keep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves the built workbench from the package; says how to build it where it is not there."""
+"""Serves the built workbench from the package. If it is not built, says how to build it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command inside a job: its output goes to a log and moves the bar, and it ends with the job, whatever ends that."""
+"""A command inside a job: its output goes to the log and moves the bar, and it ends with the job, however that ends."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Who starts which job, and what becomes of one whose worker died.
+"""Who starts which job, and what happens when its worker dies.
 
-Every change of owner is one transaction that compares before it sets, and every start adds one to ``attempt``. A worker
-writes only while the row still carries its attempt: of two dispatchers one starts the job, and a worker that was
-given up for dead can do nothing to the row any more.
+Every change of owner is one transaction that compares before it sets, and every start adds one to ``attempt``. A worker writes
+only while the row still has its attempt. So only one of two dispatchers starts a job, and a worker that was given up for dead
+can no longer change the row.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Following a job in the terminal: a bar on a terminal, one line per stage elsewhere."""
+"""Follows a job on the command line: a bar on a terminal, one line per stage elsewhere."""
 
 from __future__ import annotations
 

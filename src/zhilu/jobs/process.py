@@ -1,4 +1,4 @@
-"""Workers as processes: started apart from us, ended with all that they started."""
+"""Workers as processes: started independently of this one, ended together with everything they started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/zhilu/v1/jobs``: look, cancel, retry, follow. Jobs are submitted by the routes of the folders that own the kinds."""
+"""``/zhilu/v1/jobs``: read, cancel, retry, follow. Jobs are submitted by the routes of the folders that own the kinds."""
 
 from __future__ import annotations
 

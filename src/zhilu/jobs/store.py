@@ -1,4 +1,4 @@
-"""Submit, look at, cancel, retry and wait for jobs. All state is in the database, so that any process may ask."""
+"""Submit, read, cancel, retry and wait for jobs. All state is in the database, so that any process can ask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real tiny job kind for tests of jobs and of what is built on them: ``submit("zhilu.jobs.testing:COUNT", …)``."""
+"""A small real kind of job for tests of jobs and of what uses them: ``submit("zhilu.jobs.testing:COUNT", …)``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Run a command, and end it with all its children when standard input ends. Usage: guard.py COMMAND...
+"""Runs a command, and ends it with all its children when standard input ends. Usage: tether.py COMMAND...
 
-Our end of that pipe closes however we die, kill -9 included: no engine of several gigabytes, and no half-made
-installation that another try would meet, stays at work behind us. Standard library only: it runs in any environment.
+Our end of that pipe closes however we die, even by kill -9. So no engine of several gigabytes keeps running after us, and no
+half-finished installation keeps working while another attempt begins. Standard library only: it runs in any environment.
 """
 
 import os

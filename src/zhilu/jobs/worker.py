@@ -1,7 +1,7 @@
-"""``python -m zhilu.jobs.worker ID ATTEMPT``: run one job in this process and write down how it ended.
+"""``python -m zhilu.jobs.worker ID ATTEMPT``: run one job in this process and record how it ended.
 
-Every write compares the attempt and our pid first. If the row is no longer ours (given up for dead, cancelled by force)
-the worker stops and leaves it alone. A second thread beats the heart and sees a cancel while the job's code is busy.
+Every write first compares the attempt and our pid. If the row is no longer ours (given up for dead, or cancelled by force), the
+worker stops and leaves it alone. A second thread writes the heartbeat and notices a cancel while the job's code is busy.
 """
 
 from __future__ import annotations

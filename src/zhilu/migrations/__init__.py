@@ -1,8 +1,8 @@
-"""Alembic migrations of the state database, run by the program itself when it opens the database.
+"""Alembic migrations of the state database. The program runs them itself when it opens the database.
 
-The ground floor's tables are here. An application brings its own (entry points ``zhilu.tables``, each a ``Tables``): a folder
-of migrations with a version table of its own, so that an application that is taken away leaves its rows where they are and
-nothing else misses it.
+The tables of the ground floor are here. An application brings its own (entry points ``zhilu.tables``, each a ``Tables``): a
+folder of migrations with its own version table. If an application is removed, its rows stay where they are and nothing else
+misses it.
 """
 
 from __future__ import annotations

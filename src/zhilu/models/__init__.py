@@ -1,9 +1,9 @@
-"""Models on this machine: the store, what is inside them, pulling them, embedders, and the one we ship (``nano``).
+"""Models on this machine: the store, what is inside models, pulling them, embedders, and the weights that ship with the product.
 
-File map: ``store`` folders under the home · ``check`` may this folder be a model · ``inspect`` what is in it ·
-``tensors`` safetensors and ``gguf_header`` GGUF, without a framework · ``catalog`` models by name, as data ·
-``sources`` where they are pulled from · ``pull`` the job · ``offers`` the catalogue on this machine, and what Ollama and
-LM Studio have · ``embedders`` text to vectors.
+File map: ``store`` folders in the home · ``check`` whether a folder can be a model · ``inspect`` what is in it · ``tensors``
+safetensors and ``gguf_header`` GGUF, without a framework · ``catalog`` models by name, as data · ``sources`` where they are
+pulled from · ``pull`` the job · ``offers`` the catalogue on this machine, and what Ollama and LM Studio have · ``chosen`` the
+model that answers by default · ``embedders`` text to vectors · ``shipped`` zhilu-nano and zhilu-embed.
 """
 
 from zhilu.models.adapters import AdapterInfo, list_adapters

@@ -1,4 +1,4 @@
-"""LoRA adapters in the home: PEFT folders under ``adapters/``."""
+"""LoRA adapters in the data home: PEFT folders under ``adapters/``."""
 
 from __future__ import annotations
 

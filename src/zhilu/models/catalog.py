@@ -1,4 +1,4 @@
-"""The models that the product offers by name, read from ``catalog.toml``: facts for the choice, and where each can be had."""
+"""The models that the product offers by name, read from ``catalog.toml``: facts for the choice, and where to get each."""
 
 from __future__ import annotations
 

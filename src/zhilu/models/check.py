@@ -1,6 +1,6 @@
-"""May this folder be a model? One clear message when it may not, with what to do.
+"""Can this folder be a model? If not, one clear message says why and what to do.
 
-Accepted are safetensors and GGUF: ``.bin`` and ``.pt`` files are pickles, which can run code when they are opened.
+Safetensors and GGUF are accepted. ``.bin`` and ``.pt`` files are pickles, which can run code when they are opened.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The model that runs where nobody names one: the setting, else the first model that arrived, else the embedded one."""
+"""The model that answers when a request names none: the setting, else the first model that arrived, else zhilu-nano."""
 
 from __future__ import annotations
 

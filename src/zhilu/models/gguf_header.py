@@ -1,4 +1,4 @@
-"""The head of a GGUF file: its facts and the shapes of its tensors. No weight is read, and nothing is believed unchecked.
+"""The header of a GGUF file: its facts and the shapes of its tensors. No weight is read; nothing is believed unchecked.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (little-endian; versions 2 and 3).
 """

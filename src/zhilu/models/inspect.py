@@ -1,4 +1,4 @@
-"""What is in a model folder, read from its files: no weight is loaded and nothing is guessed from the name."""
+"""What is in a model folder, read from its files. No weight is loaded and nothing is guessed from the name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Job kind ``model-pull``: a model of a source becomes one of the store. Can be killed and goes on where it was."""
+"""Job kind ``model-pull``: brings a model from a source into the store.
+
+It can be killed and continues where it stopped.
+"""
 
 from __future__ import annotations
 

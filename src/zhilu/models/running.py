@@ -1,4 +1,4 @@
-"""Which models are loaded right now, as ``serving`` notes it in the home: a file, because nothing here imports serving."""
+"""Which models are loaded right now. ``serving`` notes it in a file in the home, because nothing here imports serving."""
 
 from __future__ import annotations
 

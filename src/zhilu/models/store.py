@@ -1,4 +1,4 @@
-"""The models of one home: folders under ``models/``, and the embedded model inside the package."""
+"""The models of a data home: folders under ``models/``, and the embedded model inside the package."""
 
 from __future__ import annotations
 

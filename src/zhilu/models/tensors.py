@@ -1,7 +1,7 @@
 """Safetensors without a framework: headers as data, tensors as views of the mapped file.
 
-Format: 8 bytes little-endian header length, a JSON header, the tensors' bytes
-(https://github.com/huggingface/safetensors#format). Nothing in it can run code, which is why it is the only one we open.
+Format: 8 bytes of little-endian header length, a JSON header, the tensors' bytes
+(https://github.com/huggingface/safetensors#format). Nothing in such a file can run code, which is why we open it and no pickle.
 """
 
 from __future__ import annotations

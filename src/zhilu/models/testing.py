@@ -1,6 +1,6 @@
-"""A model hub on loopback that speaks as much of Hugging Face's and ModelScope's HTTP as their clients need to pull.
+"""A model hub on loopback that speaks as much HTTP of Hugging Face and ModelScope as their clients need to pull.
 
-Served is a folder ``OWNER/NAME/files``. The real clients talk to it, so that a test of pulling tests pulling.
+It serves a folder ``OWNER/NAME/files``. The real clients talk to it, so a test of pulling really pulls.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The product's prompts, one file a capability, so that the embedded model is trained on exactly what the product sends.
+"""The product's prompts, one file per capability. The embedded model is trained on exactly what the product sends.
 
-Every function returns chat messages (``[{"role", "content"}]``) in the OpenAI shape. The wording is short on purpose: a
-small model sees it thousands of times, a large one needs no more. Nothing here calls a model.
+Every function returns chat messages (``[{"role", "content"}]``) in OpenAI's shape. The wording is short on purpose: a small
+model sees it thousands of times, and a large one needs no more. Nothing here calls a model.
 """
 
 from zhilu.prompts.chat import chat_messages, title_messages

@@ -1,4 +1,4 @@
-"""Conversations: plain chat, and the title of one."""
+"""Conversations: plain chat, and a title for one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knowledge bases: an answer from numbered passages, its refusal, and a follow-up question made to stand alone."""
+"""Knowledge bases: an answer from numbered passages, the refusal, and a follow-up rewritten to stand alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every capability's prompts are made of: messages, and the language a text is written in."""
+"""What the prompts of every capability are made of: messages, and the language a text is written in."""
 
 from __future__ import annotations
 

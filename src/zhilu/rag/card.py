@@ -1,7 +1,7 @@
-"""A knowledge base's card: its name and what it was made with, beside the database that may be damaged one day.
+"""A knowledge base's card: its name and what it was made with, kept beside the database in case that is damaged.
 
-``kbs/<id>/card.json``, and the name of each original in ``files/<doc_id>/name``. The database is what counts; this is read
-only where the database cannot be: to show which knowledge base is damaged, and to make it anew from the originals.
+``kbs/<id>/card.json``, and the name of each original in ``files/<doc_id>/name``. The database is what counts. These files are
+read only if the database cannot be read: to show which knowledge base is damaged, and to rebuild it from the originals.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""One knowledge base = one SQLite file (WAL, FTS5) that holds documents, chunks, vectors, lexical index and traces.
+"""One knowledge base is one SQLite file (WAL, FTS5) with documents, chunks, vectors, lexical index and traces.
 
-One file so that a document becomes findable by one commit, in every index at once. The connection is shared by the
-threads of a process under a lock (queries take milliseconds); other processes work beside it through the WAL.
+It is one file so that one commit makes a document findable in every index at once. The threads of a process share the
+connection under a lock (queries take milliseconds); other processes use the same file through the WAL.
 """
 
 from __future__ import annotations

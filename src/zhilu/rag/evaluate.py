@@ -1,11 +1,12 @@
-"""How good a knowledge base answers, on questions whose answers are known: the scoreboard of stage 4.
+"""How well a knowledge base answers questions whose answers are known: the scoreboard of stage 4.
 
 The question file is JSON lines, one question each::
 
     {"question": "...", "answer": "..." | ["...", ...] | null, "doc": "handbook.pdf"}
 
-``answer`` null (or left out with no ``doc``) marks a question that the documents do not hold: it should be refused.
-``doc`` is optional; a passage is relevant if it holds an answer, or else, without answers, if it is of that document.
+If ``answer`` is null, or is left out without ``doc``, the documents do not contain an answer and the question should be
+refused. ``doc`` is optional. A passage is relevant if it contains an answer or, for a question without answers, if it is from
+that document.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The gates of stage 4 that run today: 4.1 vectors, 4.2 the store, 4.3 the whole flow, all on the person's documents."""
+"""The gates of stage 4: 4.1 vectors, 4.2 the store, 4.3 the whole flow, all on the person's own documents."""
 
 from __future__ import annotations
 

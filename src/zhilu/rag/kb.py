@@ -1,4 +1,4 @@
-"""One knowledge base: its documents, chunks and traces. Ingestion and retrieval are built on it, beside it."""
+"""One knowledge base: its documents, chunks and traces. Ingestion and retrieval are built on it, in folders beside it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Questions made from a person's own documents, by rule: what a gate can ask without anyone having written a test set.
+"""Questions made by rule from a person's own documents, so that a gate can ask without a hand-written test set.
 
-A sentence with a number becomes a question for it ("The installer needs how much: … MB of disk space?"), any other
-sentence a question that gives its beginning and asks for the rest. They are plainer than a person's questions; they
+A sentence with a number becomes a question for the number ("The installer needs how much: … MB of disk space?"). Any other
+sentence becomes a question that quotes its beginning and asks for the rest. Such questions are plainer than a person's. They
 measure that a passage is found and cited, not that paraphrases are understood.
 """
 

@@ -1,4 +1,4 @@
-"""What knowledge bases hand out: plain records, the same in Python, in ``--json`` and on the wire.
+"""What knowledge bases return: plain records, the same in Python, in ``--json`` and over HTTP.
 
 ``start`` and ``end`` count Unicode code points of the document's text (in JavaScript: of ``Array.from(text)``).
 """

@@ -1,7 +1,7 @@
-"""A damaged knowledge base, made whole: what SQLite can still read as it is, else anew from the originals.
+"""Repairs a damaged knowledge base: keeps what SQLite can still read, else rebuilds it from the originals.
 
-The database is written beside the old one and put in its place in one step, so that a kill leaves one of the two. The old
-file stays as ``kb.db.damaged-<time>`` until the knowledge base, or one of its documents, is deleted.
+The new database is written beside the old one and replaces it in one step, so a kill leaves one of the two. The old file stays as
+``kb.db.damaged-<time>`` until the knowledge base, or one of its documents, is deleted.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""For whoever adds a vector store or tests what is built on knowledge bases: a conformance suite and a tiny embedder.
+"""For whoever adds a vector store or tests code that uses knowledge bases: a conformance suite and a tiny embedder.
 
-A back end's test file is six lines::
+A back end's test file has six lines::
 
     class TestMyStore(VectorStoreContract):
         @pytest.fixture

@@ -1,8 +1,8 @@
-"""The form of an upload: as many files as one request may hold, bounded by its size.
+"""The upload form: as many files as one request may hold, bounded by its size.
 
-The form's parser keeps a file of under 1 MiB in memory and opens a temporary file for a larger one. So a request that is
-no larger than one file may be (``max_upload_mb``) may hold very many: neither memory nor open files can run out. A larger
-one, or one that does not say how large it is, may hold a thousand.
+The form's parser keeps a file under 1 MiB in memory and opens a temporary file for a larger one. So a request that is no larger
+than one file may be (``max_upload_mb``) can hold very many files: neither memory nor open files can run out. A larger request, or
+one that does not state its size, may hold a thousand.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The roadmap as data and as proof: seven stages, their tasks, the gates that other folders register, the evidence.
 
-File map: ``stages/`` the roadmap itself · ``running`` find and run gates · ``evidence`` the files they leave · ``state``
-where a person is · ``report`` the transcript · ``job`` gates as a job for the workbench · ``cli``, ``routes``.
-Not here: any gate. A gate belongs to the folder whose capability it proves.
+File map: ``stages/`` the roadmap itself · ``task`` what a stage and a task are · ``running`` finds and runs gates ·
+``evidence`` the files they leave · ``state`` where a person is · ``report`` the transcript · ``job`` gates as a job for the
+workbench · ``cli``, ``routes``. There is no gate here: a gate belongs to the folder whose capability it proves.
 """
 
 from zhilu.roadmap.evidence import Evidence, EvidenceStore

@@ -1,4 +1,4 @@
-"""The job that runs gates for the workbench: progress a gate, verdicts in the result and in the log."""
+"""The job that runs gates for the workbench: progress per gate, verdicts in the result and in the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The roadmap over HTTP: where one is, run gates as a job, the evidence, the transcript."""
+"""The roadmap over HTTP: where a person is, gates as a job, the evidence, the transcript."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the gates, run them, keep what they say. A gate that raises has failed; it never brings the run down."""
+"""Finds the gates, runs them and keeps what they return. A gate that raises has failed; it never ends the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which models may be served: those of the store, or the ones a command named."""
+"""Which models may be served: those of the store, or those that a command named."""
 
 from __future__ import annotations
 

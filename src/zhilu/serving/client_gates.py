@@ -1,7 +1,7 @@
-"""Gate 2.5: the sample programs in Node.js and Java run against the live gateway, and the gateway's own log holds their requests.
+"""Gate 2.5: the sample programs in Node.js and Java run against the live gateway, and its log contains their requests.
 
-A program ending well proves little: it could have talked to anyone. Each prints the ``x-request-id`` of every answer it got,
-and the gate looks these ids up in ``logs/usage.jsonl``, which only this gateway writes.
+That a program ends well proves little: it could have talked to any server. Each program prints the ``x-request-id`` of every
+answer, and the gate looks these ids up in ``logs/usage.jsonl``, which only this gateway writes.
 """
 
 from __future__ import annotations

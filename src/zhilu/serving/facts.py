@@ -1,7 +1,7 @@
 """What an engine is to us: facts, and a pure function from (model, options) to a command line.
 
-An engine is a process that answers the OpenAI protocol, never an import. To add one: a file in ``engines/`` with its facts
-and its ``launch``, and an entry point in the group ``zhilu.engines``. What it can do is data (``EngineFacts.can``); no
+An engine is a process that speaks the OpenAI protocol, never an import. To add one, write a file in ``engines/`` with its facts
+and its ``launch``, and register an entry point in the group ``zhilu.engines``. What it can do is data (``EngineFacts.can``); no
 other code asks for an engine by name.
 """
 

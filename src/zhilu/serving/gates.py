@@ -1,4 +1,4 @@
-"""The gates of stage 2 at the served endpoint: 2.1 a greedy answer, 2.2 the OpenAI protocol, 2.3 sampling, 2.4 adapters."""
+"""Gates 2.1 to 2.4, at the served endpoint: 2.1 a greedy answer, 2.2 the OpenAI protocol, 2.3 sampling, 2.4 adapters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a running model does just now, read from the figures that the gateway gathers anyway."""
+"""What a running model is doing right now, read from figures that the gateway collects anyway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A served model as everyone sees it, and the bounds on what may wait for it."""
+"""A served model as other modules see it, and the limits on what may wait for it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """For whoever writes an engine adapter: a scripted engine in a process of its own, and the rules an adapter must keep.
 
-The scripted engine speaks just enough of the wire to misbehave on demand, which a real engine does not: it dies in the
-middle of a stream, is slow to start, ignores SIGTERM. What it answers means nothing.
+The scripted engine speaks just enough of the protocol to misbehave on demand, which a real engine does not: it dies in the
+middle of a stream, starts slowly, ignores SIGTERM. Its answers mean nothing.
 
     python -m zhilu.serving.testing --port 8000 --name echo [--start-delay 0.5] [--crash-at-start] [--ignore-term]
 """

@@ -1,4 +1,4 @@
-"""What only the workbench asks of serving: what a running model does just now, what a model would need to run."""
+"""Routes of serving that only the workbench uses: what a running model is doing, and what a model would need to run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a part is that arrives after the workbench is up, and the registry of them.
+"""What a part is that arrives after the workbench has started, and the registry of parts.
 
-A part is found through the entry points ``zhilu.setup``. To add one: a class with these three methods, and an entry
-point. The home page, ``zhilu setup`` and the start of ``zhilu up`` then know it.
+A part is found through the entry points ``zhilu.setup``. To add one, write a class with these three methods and register an entry
+point. The workbench, ``zhilu setup`` and the start of ``zhilu up`` then know it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""PyTorch as a part that arrives later, and the job kind ``torch-install`` that puts it into the running environment.
+"""PyTorch as a part that arrives later, and the job kind ``torch-install`` that installs it into the running environment.
 
-Nothing that is installed already is changed: the versions that are there are pip's constraints. While pip writes, a mark
-beside the packages says that what lies there is not whole; a job that was killed sweeps it and begins again with what
-pip's cache holds, and a cancelled one leaves nothing. The CUDA build is installed only where a person has agreed to its
-size; without that the job ends by saying what there is.
+Nothing that is already installed is changed: pip gets the present versions as constraints. While pip writes, a mark beside the
+packages says that what is there is not whole. A killed job removes it and starts again with pip's cache; a cancelled one leaves
+nothing. The CUDA build is installed only if a person has agreed to its size; otherwise the job ends by saying what is available.
 """
 
 from __future__ import annotations

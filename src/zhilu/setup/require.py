@@ -1,4 +1,4 @@
-"""Whether PyTorch is there, and the one error of everything that needs it and does not find it."""
+"""Whether PyTorch is installed, and the one error of everything that needs it and does not find it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/zhilu/v1/setup``: what still arrives, and the button that starts it. ``zhilu up`` starts what comes by itself."""
+"""``/zhilu/v1/setup``: which parts are still missing, and starting one. ``zhilu up`` starts those that need no consent."""
 
 from __future__ import annotations
 

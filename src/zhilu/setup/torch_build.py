@@ -1,7 +1,7 @@
 """Which build of PyTorch fits this machine, asked of pip without installing anything.
 
-On Linux PyPI's build of PyTorch brings CUDA, several gigabytes of it; the CPU builds stand on an index of their own, on
-some mirrors, or as a wheel on the disk. Standard library only, so that ``scripts/install.py`` can use it too.
+On Linux, PyPI's build of PyTorch brings CUDA, several gigabytes of it. The CPU builds are on an index of their own, on some
+mirrors, or a wheel on the disk. Standard library only, so that ``scripts/install.py`` can use it too.
 """
 
 from __future__ import annotations

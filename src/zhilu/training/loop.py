@@ -1,7 +1,7 @@
-"""What every training run has: weights, optimizers, a step count, a checkpoint that a kill leaves whole, a way to stop.
+"""What every training run has: weights, optimizers, a step count, a checkpoint that survives a kill, a way to stop.
 
-A recipe derives its run from ``Run`` and writes ``step``. A checkpoint is a PyTorch file that is read with
-``weights_only``: tensors and plain values, nothing that could run.
+A recipe derives its run from ``Run`` and writes ``step``. A checkpoint is a PyTorch file that is read with ``weights_only``:
+tensors and plain values, nothing that could run.
 """
 
 from __future__ import annotations

@@ -1,5 +1,8 @@
-"""Muon for the matrices, AdamW for the rest. Equal shapes are orthogonalised together, in the dtype that is fast on the machine:
-``torch.optim.Muon`` does it one by one and always in bfloat16, which some CPUs run at half speed."""
+"""Muon for the matrices, AdamW for the rest.
+
+Matrices of equal shape are orthogonalised together, in the dtype that is fast on the machine. ``torch.optim.Muon`` does it one by
+one and always in bfloat16, which some CPUs run at half speed.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Initial embeddings from the company words keep: the leading eigenvectors of the corpus' PPMI matrix (Levy & Goldberg 2014).
 
-Which words are alike can be counted before any gradient. It takes a minute, and it would take most of a small run to learn.
+Which words are alike can be counted before any gradient is computed. Counting takes a minute; learning it would take most of a
+small run.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Several processes, one step: each works out the gradient of its own batch, and all take the mean.
+"""Several processes, one step: each computes the gradient of its own batch, and all use the mean.
 
-Two processes of one thread beat one of two threads on a machine that others use too: they meet once a step instead of
-once an operation. Started by torchrun, which also spreads the same run over several GPUs:
+On a machine that others use too, two processes of one thread beat one process of two threads: they meet once per step instead of
+once per operation. Started by torchrun, which also spreads the same run over several GPUs:
 
     torchrun --nproc-per-node 2 -m zhilu.training.nano.train --threads 1 --out DIR
 """

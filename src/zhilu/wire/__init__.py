@@ -1,8 +1,8 @@
-"""The OpenAI wire in one place: request models that refuse what they do not know, reply builders, SSE framing.
+"""The OpenAI protocol in one place: request models that refuse what they do not know, and the shapes of replies.
 
-Used by our engine's server and by the gateway, so both refuse the same things with the same words. A request passes two
-doors: ``parse_request`` (is every field known, well-typed and in range?) and ``refuse_beyond`` (can *this* engine honour
-it? ``CAPABILITIES`` is the table).
+Our engine's server and the gateway both use it, so both refuse the same things with the same words. A request passes two checks:
+``parse_request`` (is every field known, well-typed and in range?) and ``refuse_beyond`` (can *this* engine honour it?
+``CAPABILITIES`` is the table).
 """
 
 from zhilu.wire.capabilities import CAPABILITIES, OWN_ENGINE, Capability, refuse_beyond, refuse_endpoint

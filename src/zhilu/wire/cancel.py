@@ -1,4 +1,4 @@
-"""vLLM's ``POST /v1/requests/cancel``: answers are ended by the ids of their replies, ``chatcmpl-…`` or ``cmpl-…``."""
+"""vLLM's ``POST /v1/requests/cancel``: ends answers by the ids of their replies, ``chatcmpl-…`` or ``cmpl-…``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""What an engine can do, as one table: the word for it, what it is called, and what in a request asks for it.
+"""What an engine can do, as one table: the word for each capability, its title, and what in a request asks for it.
 
-``EngineFacts.can`` holds words of this table. The gateway and our engine's server refuse by it, ``zhilu engine list``, the
-workbench and the documentation show it. To add a wish: a line here, and the word in the facts of the engines that grant it.
+``EngineFacts.can`` holds words of this table. The gateway and our engine's server refuse by it; ``zhilu engine list``, the
+workbench and the documentation show it. To add a capability, add a line here and the word to the facts of the engines that have
+it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What an answer must look like: ``response_format``, vLLM's ``structured_outputs`` and the older ``guided_…`` fields.
 
-Here only the shape of the wish is checked, for every engine alike; whether a schema can be honoured, the engine says.
+Only the shape of the wish is checked here, for every engine alike. Whether a schema can be honoured is for the engine to say.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What it takes to speak another API in front of chat completions: words in, words out, no I/O."""
+"""What it takes to offer another API on top of chat completions: translation in both directions, no I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first door of a request: is everything in it known and sound? ``capabilities`` is the second one."""
+"""The first check of a request: is everything in it known and valid? ``capabilities`` is the second one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Ollama's ``/api/chat`` and ``/api/generate``, told as chat completions (``raw``: completions) and back.
+"""Ollama's ``/api/chat`` and ``/api/generate``, translated to chat completions (``raw``: completions) and back.
 
-Source: Ollama's API documentation (docs/api.md) and its Python client's types. ``options`` are mapped by name; what is
-chosen when a model is loaded (``num_gpu``, ``num_thread`` ...) and what no engine here has (``mirostat`` ...) is refused.
+Source: Ollama's API documentation (docs/api.md) and its Python client's types. ``options`` are mapped by name. Options that are
+chosen when a model is loaded (``num_gpu``, ``num_thread`` ...) and those that no engine here has (``mirostat`` ...) are refused.
 """
 
 from __future__ import annotations

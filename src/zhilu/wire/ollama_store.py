@@ -1,4 +1,4 @@
-"""Ollama's API about models rather than with them: show, pull, create, copy, delete; no I/O.
+"""The part of Ollama's API that handles models: show, pull, create, copy, delete; no I/O.
 
 Source: Ollama's ``api/types.go`` and ``server/routes.go`` (August 2026). Its program sends every field of a request, empty or
 not; an empty one asks for nothing.

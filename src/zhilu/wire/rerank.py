@@ -1,4 +1,4 @@
-"""``POST /v1/rerank``, as Jina's API and vLLM have it: a query, documents, and how well each fits; ``/v1/score``: pairs."""
+"""``POST /v1/rerank`` as in Jina's API and vLLM (a query, documents, and how well each fits), and ``/v1/score`` for pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tool calls in whatever dress a model gives them: ``<tool_call>`` marks, a fenced JSON block, or bare JSON.
+"""Tool calls in whatever form a model writes them: ``<tool_call>`` marks, a fenced JSON block, or bare JSON.
 
 Only whole JSON that names an offered tool is a call; anything else stays the text that the model wrote. No I/O.
 """

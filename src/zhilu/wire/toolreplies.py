@@ -1,6 +1,6 @@
-"""Answers of an engine to a request with tools, made true: calls in any dress become ``tool_calls``, and nothing else does.
+"""An engine's answers to a request with tools: calls in any form become ``tool_calls``, and nothing else does.
 
-A call is handed out when it is whole, in one piece; one that was cut, or that names no offered tool, stays text. No I/O.
+A call is sent when it is whole, in one piece. A call that was cut, or that names no offered tool, stays text. No I/O.
 """
 
 from __future__ import annotations

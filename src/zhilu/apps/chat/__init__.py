@@ -1,4 +1,4 @@
-"""Conversations with a model, plain or grounded in a knowledge base; kept over restarts, with branches."""
+"""Conversations with a model, plain or grounded in a knowledge base. They survive restarts and have branches."""
 
 from zhilu.apps.chat.store import Conversation, ConversationStore, Message
 

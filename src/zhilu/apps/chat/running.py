@@ -1,5 +1,8 @@
-"""Answers on their way. Each is made by a task of the gateway and followed by whoever looks: a page may be loaded again,
-or opened twice, and the answer goes on."""
+"""Answers that are being written.
+
+A task of the gateway makes each answer, and any number of readers follow it: a page may be loaded again or opened twice while
+the answer goes on.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Conversations in the state database. Messages form a tree: an edit or a regeneration is a new branch, nothing is lost."""
+"""Conversations in the state database.
+
+The messages of a conversation form a tree: an edit or a regeneration starts a new branch, so nothing is lost.
+"""
 
 from __future__ import annotations
 

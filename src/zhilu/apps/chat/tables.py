@@ -1,4 +1,4 @@
-"""The tables of conversations: the application's own, so that it can be taken away as a whole (``zhilu.tables``)."""
+"""The tables of conversations. They belong to this application and go when it is removed (``zhilu.tables``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One turn of a conversation: a question goes to the model, the answer streams back and is kept whatever happens."""
+"""One turn of a conversation: a question goes to the model, the answer streams back.
+
+Whatever happens, the part of the answer that has arrived is kept.
+"""
 
 from __future__ import annotations
 

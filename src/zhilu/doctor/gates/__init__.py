@@ -1,4 +1,7 @@
-"""The five gates of the roadmap's stage 0. Each runs the thing it names; each takes a Runner, so tests can break it."""
+"""The five gates of stage 0.
+
+Each gate runs the thing it names. Each takes a ``Machine``, so that a test can break one.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Gate 0.5: a Jupyter kernel of this environment executes the project's notebook of stage 0, cell by cell.
+"""Gate 0.5: a Jupyter kernel of this environment executes the notebook of stage 0, cell by cell.
 
-What VSCode and JupyterLab do when one presses "Run All", without the window.
+This is what VSCode and JupyterLab do when someone presses "Run All", without the window.
 """
 
 from __future__ import annotations

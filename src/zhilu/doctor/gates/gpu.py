@@ -1,4 +1,4 @@
-"""Gate 0.3: the GPU answers; without one, what this CPU can do and what it cannot."""
+"""Gate 0.3: the GPU answers. Without a GPU, the gate says what this CPU can do and what it cannot."""
 
 from __future__ import annotations
 

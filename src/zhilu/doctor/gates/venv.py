@@ -1,7 +1,7 @@
-"""Gate 0.1: the interpreter is in an environment of its own, its version is supported, and pip installs into it.
+"""Gate 0.1: the interpreter runs in its own environment, its version is supported, and pip installs into the environment.
 
-Pip is proven by a package made on the spot: installed from a file, imported by the environment's interpreter. It goes
-into a temporary folder, so that the gate leaves the environment as it was, and needs no network.
+To prove pip, the gate makes a package, installs it from a file and imports it with the environment's interpreter. It uses a
+temporary folder, so that the environment stays as it was, and needs no network.
 """
 
 from __future__ import annotations

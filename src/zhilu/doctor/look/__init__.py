@@ -1,7 +1,7 @@
-"""Small scripts that an interpreter under examination runs on itself and answers as one line of JSON.
+"""Small scripts that an examined interpreter runs on itself. Each prints one line of JSON.
 
-They import nothing of Zhilu, so that any interpreter can run them by path: the one that runs Zhilu, or the one in a
-foreign engine's own environment.
+They import nothing of Zhilu, so that any interpreter can run them by path: the one that runs Zhilu, or the one in another
+engine's environment.
 """
 
 from __future__ import annotations

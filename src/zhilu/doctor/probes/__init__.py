@@ -1,4 +1,7 @@
-"""One probe per concept: it asks the runner for facts and says what they mean. To add one: a file here, a line below."""
+"""One probe per concept: it asks the runner for facts and says what they mean.
+
+To add one, write a file here and add a line below.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the GPU answer? Each way in which nvidia-smi fails has its own cause and its own cure."""
+"""Does the GPU answer? Each way in which nvidia-smi can fail has its own cause and its own fix."""
 
 from __future__ import annotations
 

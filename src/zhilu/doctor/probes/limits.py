@@ -1,4 +1,4 @@
-"""How many files a process may open: a server with many connections and a model in many shards needs more than 256."""
+"""How many files may a process open? A server with many connections and a model in many shards needs more than 256."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proxy variables: the commonest reason for 'it works in the browser but not here'."""
+"""Proxy variables: the most common reason for 'it works in the browser but not here'."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Beam search: of all answers, the ``n`` whose tokens are likeliest together, found by following the best beginnings.
+"""Beam search: of all answers, the ``n`` with the highest probability, found by following the best beginnings.
 
-The engine knows nothing of it: each step is an ordinary request for one token behind every beginning that is still
-followed, whose keys and values are found in the prefix cache. As in vLLM, twice as many continuations of each beginning are
-looked at as beginnings are kept, and an answer's score is its log-probability divided by its length (to the power of
+The engine knows nothing of it. Each step is an ordinary request for one token after every beginning that is still followed; the
+keys and values of the beginning are in the prefix cache. As in vLLM, twice as many continuations of each beginning are examined
+as beginnings are kept, and an answer's score is its log-probability divided by its length (to the power of
 ``length_penalty``).
 """
 

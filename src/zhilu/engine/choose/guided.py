@@ -1,10 +1,10 @@
 """Guided decoding: after every token, which tokens may come next so that the text still fits a grammar.
 
-The parsing is llguidance's (MIT, one 8 MB Rust library, no torch): a lexer of derivatives and an Earley parser over
-bytes, so a token that ends in the middle of a Chinese character is as good as any other. What is fixed by the grammar
-(``{"name": "``) is forced in the tokenizer's own way of cutting it. ``guided_grammars.py`` writes the grammars.
+llguidance does the parsing (MIT, one 8 MB Rust library, no torch): a lexer of derivatives and an Earley parser over bytes, so a
+token may end in the middle of a Chinese character. Text that the grammar fixes (``{"name": "``) is forced, split into tokens as
+the tokenizer would split it. ``guided_grammars.py`` writes the grammars.
 
-A grammar is checked when its request arrives (``Guides.check``, from any thread), never first in a step of the engine.
+A grammar is checked when its request arrives (``Guides.check``, from any thread), never for the first time in a step.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What a request wants the answer to look like, written as a grammar for ``guided.py``.
 
-Tool calls that must come (``tool_choice`` "required" or a named tool), calls that may come and texts with a format share one
-mechanism: the Hermes call is spelled out with the tool's own schema in it. Where calling is the model's choice, anything may
-be said until it opens a call; from there on only a tool that was offered can follow. Where tools are offered and the text has
-a format as well, the answer is either calls or a text in that format.
+Three wishes share one mechanism: tool calls that must come (``tool_choice`` "required" or a named tool), calls that may come,
+and texts with a format. The Hermes call is spelled out with the tool's own schema in it. If the model may choose to call, it can
+say anything until it opens a call; from there on, only an offered tool can follow. If the request has both tools and a
+format, the answer is either calls or a text in that format.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From one row of logits to one token.
 
-Plain NumPy, one row at a time, and a random generator per sequence: so a seeded request draws the same numbers whoever
-shares its batch. The order of the filters is vLLM's: bias and penalties, temperature, min-p, top-k, top-p.
+Plain NumPy, one row at a time. Each sequence has its own random generator, so a seeded request draws the same numbers whatever
+else is in its batch. The order of the filters is vLLM's: bias and penalties, temperature, min-p, top-k, top-p.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Guess the next tokens from the text so far, and let the model check all guesses in one step (prompt lookup decoding).
 
-Answers copy: names, code, quoted passages. Where the last few tokens have occurred before, what followed them then is
-likely to follow again. The model computes the guesses as if they were a piece of prompt and the sampler draws at each of
-those positions in turn, until it draws something else than the guess. A guess is not a distribution but one token, so
-that this *is* rejection sampling (arXiv 2211.17192, with q = 1 on the guess): a guess stays with the probability that the
-model gives it, and otherwise the draw comes from the rest. Tokens, seeds, penalties and grammars are those of plain
-decoding; only the number of steps changes.
+Answers copy: names, code, quoted passages. If the last few tokens have occurred before, the tokens that followed them are
+likely to follow again. The model computes the guesses as if they were a piece of prompt. The sampler then draws at each of these
+positions in turn, until it draws something other than the guess. Because a guess is one token and not a distribution, this *is*
+rejection sampling (arXiv 2211.17192, with q = 1 on the guess): a guess stays with the probability that the model gives it, and
+otherwise the draw comes from the rest. Tokens, seeds, penalties and grammars are those of plain decoding; only the number of
+steps changes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """LoRA adapters as PEFT saves them (arXiv 2106.09685): safetensors and ``adapter_config.json``, read without PEFT.
 
-An adapter adds ``scaling * B A x`` to the projections it names. Whatever would make the answer differ from PEFT's, or
-would silently do nothing, is refused by name: other kinds of adapter, other tensors, wrong shapes, B all zero.
+An adapter adds ``scaling * B A x`` to the projections it names. Anything that would make the answer differ from PEFT's, or would
+silently do nothing, is refused by name: other kinds of adapter, other tensors, wrong shapes, a B that is all zero.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a model folder's ``config.json`` says, in our words.
+"""What ``config.json`` in a model folder says, in our own terms.
 
-Three dense families that share one block layout: Llama, Qwen2 (adds a bias to q, k, v) and Qwen3 (adds RMS norms on the
-heads of q and k). Anything else is refused by name: a wrong guess here would answer fluently and wrongly. Field names
-follow transformers 5 (``rope_parameters``), older spellings (``rope_theta``, ``rope_scaling``) are read as well.
+Three dense families share one block layout: Llama, Qwen2 (adds a bias to q, k, v) and Qwen3 (adds RMS norms on the heads of q
+and k). Anything else is refused by name, because a wrong guess here would produce fluent but wrong answers. Field names follow
+transformers 5 (``rope_parameters``); older spellings (``rope_theta``, ``rope_scaling``) are read as well.
 """
 
 from __future__ import annotations

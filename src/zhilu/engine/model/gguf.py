@@ -1,9 +1,9 @@
-"""A GGUF file's header, and views of its tensors: nothing is copied, and nothing that the file says is believed unchecked.
+"""A GGUF file's header, and views of its tensors. Nothing is copied, and nothing that the file says is believed unchecked.
 
-The format is ggml's (docs/gguf.md of ggml-org/ggml): magic, version, counts, key-value pairs, tensor descriptions, then
-the data, aligned. The `gguf` package reads it as well, but needs 16 s of one core and 520 MB for the header of a model with
-151,936 tokens (measured), and believes every count; this needs about half a second. A file can come from anywhere: every
-count and length is compared with the bytes that are left before anything is made of it.
+The format is ggml's (docs/gguf.md of ggml-org/ggml): magic, version, counts, key-value pairs, tensor descriptions, then the
+aligned data. The `gguf` package also reads it, but needs 16 s of one core and 520 MB for the header of a model with 151,936
+tokens (measured), and believes every count; this module needs about half a second. A file can come from anywhere, so every count
+and length is compared with the bytes that are left before anything is allocated for it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A GGUF file in Hugging Face's words: config.json's keys and the names of the tensors.
+"""A GGUF file described as Hugging Face would: the keys of config.json and the names of the tensors.
 
-llama.cpp's converter renames tensors and, for the Llama architecture, turns the rows of q and k from halves (i, i + dim/2)
-to pairs (2i, 2i + 1); both are undone here, by which rows are read: the blocks themselves stay as they are.
+llama.cpp's converter renames tensors and, for the Llama architecture, reorders the rows of q and k from halves (i, i + dim/2)
+to pairs (2i, 2i + 1). Both are undone here by the order in which rows are read; the blocks themselves stay as they are.
 """
 
 from __future__ import annotations

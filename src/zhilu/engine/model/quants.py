@@ -1,7 +1,7 @@
-"""ggml's block formats, taken apart into what a processor multiplies: small whole numbers, scales and minima.
+"""ggml's block formats, taken apart into what a processor multiplies: small integers, scales and minima.
 
 A weight is ``scale * code - minimum`` in groups of 16 or 32 along the input; the codes have 4 to 8 bits. Nothing is rounded
-again: the numbers are those of ggml-quants.c's ``dequantize_row_*``, the last bit of a float32 aside.
+again: except for the last bit of a float32, the numbers are those of ``dequantize_row_*`` in ggml-quants.c.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Safetensors or GGUF in, tensors out; every disagreement with ``config.json`` is reported at once.
+"""Tensors from safetensors or GGUF. Every disagreement with ``config.json`` is reported at once.
 
-Pickled checkpoints (``pytorch_model.bin``) are refused: unpickling runs code.
+Pickled checkpoints (``pytorch_model.bin``) are refused, because unpickling runs code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which adapters a running engine has, by name, and who still computes with them."""
+"""Which adapters a running engine has, by name, and which requests still use them."""
 
 from __future__ import annotations
 

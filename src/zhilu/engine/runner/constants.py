@@ -1,10 +1,10 @@
 """The graph's rounded weights in a file: made once, mapped afterwards.
 
-OpenVINO's plugin reorders every weight for its kernels and keeps that copy; the constant that it came from stays in memory
-as well, as long as the graph lives. If the constants lie in a mapped file, their pages can be given back once the graph is
-compiled (measured for a model of 1.5 GB: half the memory), and the next start need not make them again.
+OpenVINO's plugin reorders every weight for its kernels and keeps that copy. The original constant stays in memory as well, as
+long as the graph lives. If the constants are in a mapped file, their pages can be released once the graph is compiled (measured
+for a model of 1.5 GB: half the memory), and the next start does not have to make them again.
 
-A file is known by the model's files (path, size, time) and by how they are rounded; one that does not fit is made anew.
+A file is identified by the model's files (path, size, time) and by the rounding; if it does not match, it is made again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A dense decoder as an OpenVINO graph, built straight from safetensors: no torch, no conversion step.
 
-All tokens of a step lie in one row, ``(num_tokens, hidden)``, as in ``torch.py``; OpenVINO's own PagedAttention finds out
-by four lists which of them belong together. Norms, rotations and the steps around the matrix products are written in the
-plain operations in which OpenVINO's CPU plugin recognises its fused kernels (RMS, RoPE, FullyConnected).
+As in ``torch.py``, all tokens of a step are in one row, ``(num_tokens, hidden)``. Four lists tell OpenVINO's own PagedAttention
+which of them belong together. Norms, rotations and the steps around the matrix products are written in the plain operations
+in which OpenVINO's CPU plugin recognises its fused kernels (RMS, RoPE, FullyConnected).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a model folder to a runner: which one, device, precision and memory are chosen here, with reasons."""
+"""From a model folder to a runner: chooses runner, device, precision and memory, with a reason for each."""
 
 from __future__ import annotations
 

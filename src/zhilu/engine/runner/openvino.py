@@ -1,9 +1,9 @@
-"""The fast runner for CPUs: ``decoder_graph.py``'s graph compiled by OpenVINO, over a cache that this runner owns.
+"""The fast runner for CPUs: the graph of ``decoder_graph.py``, compiled by OpenVINO, over a cache that this runner owns.
 
-The block tables are the engine's own: each step hands them to PagedAttention as flat lists. Compiling takes about a
-second, and again when the first adapter comes: without adapters the graph knows nothing of them. A small model has a
-second graph of fixed sizes, for the step of a single stream. Nothing here imports torch. With full precision its greedy
-tokens equal transformers' (tests/parity).
+The block tables are the engine's own: each step hands them to PagedAttention as flat lists. Compiling takes about a second, and
+happens again when the first adapter is loaded, because the graph contains no adapters before. A small model has a second graph
+of fixed sizes for the step of a single stream. Nothing here imports torch. In full precision its greedy tokens equal those of
+transformers (tests/parity).
 """
 
 from __future__ import annotations

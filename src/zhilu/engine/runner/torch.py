@@ -1,9 +1,9 @@
 """The readable runner: a dense decoder in plain PyTorch over a paged key-value cache, on CPU or CUDA.
 
-All tokens of a step lie in one long row, ``(num_tokens, hidden)``, whatever sequences they belong to: norms, projections
-and the MLP do not care. Only attention does, in two shapes: sequences with one new token are computed together with
-their contexts padded to one length; longer pieces (prompts) one by one. It is the reference that faster runners are
-compared with, and its own greedy tokens equal transformers' (tests/parity).
+All tokens of a step are in one long row, ``(num_tokens, hidden)``, whichever sequences they belong to; norms, projections and the
+MLP need not know. Only attention needs to know, in two shapes: sequences with one new token are computed together, with their
+contexts padded to one length; longer pieces (prompts) are computed one by one. It is the reference for faster runners, and its
+own greedy tokens equal those of transformers (tests/parity).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From the OpenAI wire to the engine: prompts and parameters. ``reply.py`` is the way back."""
+"""From an OpenAI request to the engine: prompts and parameters. ``reply.py`` is the way back."""
 
 from __future__ import annotations
 

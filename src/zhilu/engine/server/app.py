@@ -1,4 +1,4 @@
-"""The engine's HTTP application: OpenAI's endpoints plus health, metrics, tokens and a look inside."""
+"""The engine's HTTP application: OpenAI's endpoints, health, metrics, tokens and a view of its state."""
 
 from __future__ import annotations
 

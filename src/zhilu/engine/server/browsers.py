@@ -1,7 +1,7 @@
-"""No browsers: the engine's port is for programs on this machine, people come through the gateway.
+"""Browsers are refused: the engine's port is for programs on this machine; people come through the gateway.
 
-A page from anywhere can send requests to 127.0.0.1 (CSRF; they carry ``Origin``), and its owner can point the page's own
-name at 127.0.0.1 after it has loaded (DNS rebinding; ``Host`` then bears that name). Both are refused.
+A page from anywhere can send requests to 127.0.0.1 (CSRF; such requests carry ``Origin``), and the owner of a page can point its
+name at 127.0.0.1 after it has loaded (DNS rebinding; ``Host`` then contains that name). Both are refused.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A graceful end: answers in progress are finished, new requests are sent elsewhere.
 
-On the first SIGTERM the gate closes: a new request gets a 503 with ``Retry-After``, ``/health`` says ``draining``, so that
-a load balancer turns away. When the last answer is out, or after ``drain_seconds``, the server stops. A second SIGTERM, or
+On the first SIGTERM the gate closes: a new request gets a 503 with ``Retry-After``, and ``/health`` says ``draining``, so that a
+load balancer turns to another server. The server stops after the last answer, or after ``drain_seconds``. A second SIGTERM, or
 Ctrl-C, stops it at once.
 """
 

@@ -1,7 +1,7 @@
-"""The engine's own thread, and the door for asynchronous callers.
+"""The engine's own thread, and the way in for asynchronous callers.
 
-The engine is used by exactly one thread. Callers leave functions in an inbox; before each step the thread runs them.
-Outputs go back to the event loop once per step, to one queue per request.
+Exactly one thread uses the engine. Callers put functions into an inbox, and the thread runs them before each step. Outputs go
+back to the event loop once per step, into one queue per request.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From a stream of token ids to a stream of text that can be shown at once.
 
-Two things must not reach a reader: half a character (a token may end inside a UTF-8 sequence) and the first half of a
-stop string that the next token completes. Both are held back until they are decided.
+Two things must not reach a reader: half a character (a token may end inside a UTF-8 sequence), and the first half of a stop
+string that the next token completes. Both are held back until they are decided.
 """
 
 from __future__ import annotations

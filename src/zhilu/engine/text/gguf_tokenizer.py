@@ -1,8 +1,8 @@
-"""The tokenizer inside a GGUF file, as ``tokenizer.json`` and ``tokenizer_config.json`` would say it.
+"""The tokenizer inside a GGUF file, as ``tokenizer.json`` and ``tokenizer_config.json`` would describe it.
 
-Two kinds: byte-level BPE (``gpt2``: GPT-2, Llama 3, Qwen), whose way of cutting text before the merges is one of a list that
-the file names, and SentencePiece's BPE (``llama``: Llama 2, Mistral, Gemma), whose merges follow from the scores. Token ids
-equal llama.cpp's for the same text; so no Unicode normalisation is done, which GGUF does not know.
+There are two kinds. Byte-level BPE (``gpt2``: GPT-2, Llama 3, Qwen) splits text before the merges in one of several ways, which
+the file names. SentencePiece's BPE (``llama``: Llama 2, Mistral, Gemma) derives its merges from the scores. Token ids equal
+llama.cpp's for the same text; therefore there is no Unicode normalisation, which GGUF does not have.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A sandbox in which a chat template can neither run for ever nor fill the memory.
 
-Jinja's own sandbox keeps a template from Python's insides and from changing what it is given; work it does not limit. Here
-every loop and call is counted, every text that grows is measured, and beyond the limits the template has failed. What real
-templates do lies a thousand times below.
+Jinja's own sandbox keeps a template away from Python's internals and from changing its input, but it does not limit work. Here,
+every loop and call is counted and every text that grows is measured; beyond the limits, the template fails. Real templates stay
+a thousand times below the limits.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A BERT encoder with mean pooling as an OpenVINO graph, built straight from safetensors: no torch, no conversion.
 
 Devlin et al. 2018 (arXiv:1810.04805); mean pooling as in Sentence-BERT, Reimers & Gurevych 2019 (arXiv:1908.10084).
-Shapes in comments: B texts, T tokens of the longest, H heads, D values a head, C = H * D.
+Shapes in comments: B texts, T tokens of the longest text, H heads, D values per head, C = H * D.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The default where MiniLM is installed: English texts by MiniLM, Chinese ones by zhilu-embed, in one space.
 
-MiniLM finds more in English than zhilu-embed does and knows no Chinese (figures: ``benchmarks/retrieval.py``). A vector is the
-two side by side, the other language's half zero, so that texts of different languages have nothing in common.
+MiniLM finds more in English than zhilu-embed does, but knows no Chinese (figures: ``benchmarks/retrieval.py``). A vector is the
+two side by side. The other language's half is zero, so texts of different languages have nothing in common.
 """
 
 from __future__ import annotations

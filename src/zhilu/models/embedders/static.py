@@ -1,8 +1,8 @@
-"""zhilu-embed: the project's own embedder for Chinese and English, in the package, a sum of vectors and no network.
+"""zhilu-embed: the project's own embedder for Chinese and English, which ships in the package. A sum of vectors, no network.
 
-A text is cut into units (``units``), each has a vector of int8 values and two weights, one for questions and one for
-passages; the weighted sum is brought to length 1. No word sees another, so a chunk costs a fraction of a millisecond.
-The recipe, the card and what was tried stand in ``zhilu/training/embed``.
+A text is cut into units (``units``). Each unit has a vector of int8 values and two weights, one for questions and one for
+passages; the weighted sum is scaled to length 1. No word sees another, so a chunk costs a fraction of a millisecond. The
+recipe, the card and what was tried are in ``zhilu/training/embed``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""For tests of what uses an embedder: a fake that is honest about being one, and the conformance suite."""
+"""For tests of code that uses an embedder: a fake that says it is one, and the conformance suite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The catalogue as a person on this machine sees it: what is here already, what fits, and why not."""
+"""The catalogue as seen from this machine: what is already here, what fits, and why a model does not."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The first model: which one fits this machine, fetching it as a job, and measuring it when it first runs.
 
-The class is chosen before the download by free memory (1.5-1.7 B from 6 GB on, else 0.5-0.6 B: good answers weigh more than
-fast ones), and put to the test after it: the model must read a prompt of 500 tokens in 10 seconds on this machine, else the
-small one is fetched too and answers. Of a class the first is taken that a source has.
+Free memory decides the class before the download: 1.5-1.7 B from 6 GB on, else 0.5-0.6 B, because good answers matter more than
+fast ones. The choice is tested afterwards: the model must read a prompt of 500 tokens in 10 seconds on this machine; otherwise
+the small one is fetched too and answers. Within a class, the first model that a source has is taken.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
-"""Where models are pulled from. File map: ``base`` what a source is · ``choose`` which one answers, and why · one file a
-source: ``huggingface`` ``modelscope`` ``mirror`` ``folder`` ``index`` · ``parts`` unpacking the index's packages ·
-``pack`` making them · ``manifest`` the list of files that a packed model has · ``testing`` a fake and the conformance suite.
+"""Where models are pulled from.
+
+File map: ``base`` what a source is · ``choose`` which one is taken, and why · one file per source: ``huggingface``
+``modelscope`` ``mirror`` ``folder`` ``index`` · ``hub`` what both hubs share · ``search`` of the hub · ``parts`` unpacking the
+index's packages · ``pack`` making them · ``manifest`` the list of files of a packed model · ``testing`` a fake and the
+conformance suite.
 """
 
 from __future__ import annotations

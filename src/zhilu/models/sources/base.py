@@ -1,4 +1,4 @@
-"""What a source of models is: where a model's files can be brought from.
+"""What a source of models is: a place from which a model's files can be brought.
 
 A source is found through the entry points ``zhilu.model_sources`` (name to a factory that takes the settings). The hubs,
 a mirror, a folder and a package index come with the product; ``zhilu.models.sources.testing`` has the conformance suite.

@@ -1,4 +1,4 @@
-"""Which source a model of the catalogue comes from: the first, in the catalogue's order, that answers and has it."""
+"""Which source a catalogue model comes from: the first, in the catalogue's order, that answers and has it."""
 
 from __future__ import annotations
 

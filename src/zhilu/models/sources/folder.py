@@ -1,4 +1,4 @@
-"""A folder with models, one a sub-folder: a network share, a disk that was carried here. The setting ``model_folder``."""
+"""A folder with models, one per sub-folder: a network share or an external disk. The setting ``model_folder``."""
 
 from __future__ import annotations
 

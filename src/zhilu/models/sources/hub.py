@@ -1,4 +1,4 @@
-"""What the two hubs have in common: their clients' many exceptions as few of ours."""
+"""What the two hubs have in common: the many exceptions of their clients become few of ours."""
 
 from __future__ import annotations
 

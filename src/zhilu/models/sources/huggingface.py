@@ -1,7 +1,7 @@
 """The Hugging Face hub, or a mirror of it (the setting ``hf_endpoint``), through its own client.
 
-The client resumes files that were cut off. It is not asked anything before one short look whether the endpoint answers at
-all: its own retries would keep an offline person waiting for minutes.
+The client resumes files that were cut off. It is used only after one short check that the endpoint answers at all, because its
+own retries would keep an offline person waiting for minutes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The Python package index: models whose files lie in the data files of packages.
+"""The Python package index: models whose files are data files of packages.
 
-Two kinds: what the catalogue knows of the public index (``CatalogFile.index``), and packages that ``zhilu model pack`` made,
-``zhilu-model-NAME`` with a list of files, for an index of one's own. See ``parts`` for what is done with a package.
+There are two kinds: packages of the public index that the catalogue knows (``CatalogFile.index``), and packages made by
+``zhilu model pack`` for an index of one's own, ``zhilu-model-NAME`` with a list of files. ``parts`` says what is done with a
+package.
 """
 
 from __future__ import annotations

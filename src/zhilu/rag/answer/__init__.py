@@ -1,4 +1,4 @@
-"""A question to an answer with citations: evidence, a prompt that fits, the model's words checked against the passages.
+"""From a question to an answer with citations: evidence, a prompt that fits, and the model's words checked against the passages.
 
 Importing this package imports none of its parts.
 """

@@ -1,4 +1,4 @@
-"""Do the documents hold an answer? Decided before the model is asked and apart from it, for a model that reads by itself."""
+"""Do the documents contain an answer? Decided before a model that reads by itself is asked, and without the model."""
 
 from __future__ import annotations
 

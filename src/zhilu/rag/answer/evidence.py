@@ -1,9 +1,9 @@
-"""Which sentences of the passages speak of what was asked: to quote one, and to doubt an answer that stands elsewhere.
+"""Which sentences of the passages are about the question: to quote one, and to doubt an answer that stands elsewhere.
 
-That a model's words stand in a passage proves that they were not invented, not that they answer: a weak model copies
-any date for any question. So the sentence around the words must fit the question nearly as well as the best one does.
-On XQuAD (600 questions each, four passages) the best sentence holds the answer for 78 % in English and 78 % in
-Chinese, and the answer's own sentence reaches ``NEAR`` times the best one's value for 92 % in both.
+That a model's words stand in a passage proves that it did not invent them, not that they answer the question: a weak model copies
+any date for any question. So the sentence around the words must fit the question nearly as well as the best sentence does. On
+XQuAD (600 questions per language, four passages) the best sentence contains the answer for 78 % of the questions in English and
+in Chinese, and for 92 % in both the sentence with the answer reaches ``NEAR`` times the value of the best one.
 """
 
 from __future__ import annotations

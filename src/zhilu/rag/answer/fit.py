@@ -1,4 +1,4 @@
-"""The prompt, fitted to the model's context: what does not fit is left out from the end, and that is said."""
+"""The prompt, fitted to the model's context. What does not fit is left out from the end, and the trace says so."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Is what the model said in the passages? Sentence by sentence, with the place where it stands.
+"""Is what the model said in the passages? Checked sentence by sentence, with the place where it stands.
 
-A citation that a model writes is a claim. Here each sentence of an answer is looked up in the passages: word for word
-first (white space, case, width and punctuation apart), then by its words. A citation that points to the wrong passage
-is moved to the right one; a sentence that no passage supports is told apart, and the caller does not show it.
+A citation that a model writes is only a claim. Each sentence of an answer is looked up in the passages: first word for word
+(ignoring white space, case, width and punctuation), then by its words. A citation of the wrong passage is moved to the right
+one. A sentence that no passage supports is marked, and the caller does not show it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Does a passage support what a model said in its own words? Judged by what the sentence claims, not by shared words.
 
 In this order: every number, date, code and name must stand in a passage; it must be said of what was asked and not of its
-neighbour in a list; a denial may be neither added nor dropped. What stands word for word, or with most of its words, is
-then supported. Anything else may be right or wrong (a paraphrase, a bare "yes"): it is ``unjudged``, and the reader is told.
+neighbour in a list; a negation may be neither added nor dropped. A sentence that stands there word for word, or with most of
+its words, is then supported. Anything else may be right or wrong (a paraphrase, a bare "yes"): it is ``unjudged``, and the
+reader is told.
 """
 
 from __future__ import annotations

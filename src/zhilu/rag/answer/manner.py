@@ -1,8 +1,8 @@
-"""Two ways to ask a model: one that only copies is given numbered passages to copy from, one that reads is simply asked.
+"""Two ways to ask a model: one that only copies gets numbered passages to copy from; one that reads is simply asked.
 
-zhilu-nano was trained on the first prompt and does nothing else well. A model a hundred times larger answers worse by it:
-the clause that allows a refusal makes it refuse what is there, and a right short answer was thrown away for its wording.
-Which way a model is asked is a fact about it, its size; nobody's name is looked at.
+zhilu-nano was trained on the first kind of prompt and does nothing else well. A model a hundred times larger answers worse with
+it: the clause that allows a refusal makes it refuse what is there, and right short answers were rejected for their wording.
+The size of a model decides which way it is asked, never its name.
 """
 
 from __future__ import annotations

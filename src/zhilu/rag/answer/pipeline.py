@@ -1,8 +1,8 @@
-"""A question to an answer with citations: the whole of stage 4 in one loop.
+"""From a question to an answer with citations: the whole of stage 4 in one loop.
 
-``answer`` yields events as the wire sends them: ``retrieved`` {passages}, ``delta`` {text}, ``done`` {answer, refused,
-citations, trace_id, usage, verdict}. No word leaves before it was found in the passages (``ground``): an answer that they do
-not support is replaced by the sentence that fits best, labelled as the quotation it is, or by the refusal.
+``answer`` yields events as they are sent to the client: ``retrieved`` {passages}, ``delta`` {text}, ``done`` {answer, refused,
+citations, trace_id, usage, verdict}. No word leaves before it was found in the passages (``ground``). An answer that they do
+not support is replaced by the sentence that fits best, labelled as a quotation, or by the refusal.
 """
 
 from __future__ import annotations

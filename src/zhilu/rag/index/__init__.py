@@ -1,1 +1,1 @@
-"""Documents in: split, cut into words, embedded and published by the job ``ingest``."""
+"""Documents in: the job ``ingest`` splits them, cuts them into words, embeds them and publishes them."""

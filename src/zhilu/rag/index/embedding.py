@@ -1,4 +1,4 @@
-"""The embedder of a knowledge base, loaded once per process; ``none`` where there is none to load."""
+"""The embedder of a knowledge base, loaded once per process; ``none`` if there is none to load."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The work of one ingestion job: documents in groups, so that small ones share a batch of the embedder.
 
-A group is read and split document by document, embedded as one, and published document by document again. A long document
-fills a group alone. Whatever fails, fails for one document.
+A group is read and split document by document, embedded as one, and published document by document. A long document forms a
+group alone. If something fails, it fails for one document.
 """
 
 from __future__ import annotations

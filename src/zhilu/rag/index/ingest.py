@@ -1,14 +1,14 @@
 """Documents in: the job kind ``ingest`` (load, split, embed, publish), resumable at every step.
 
-What a kill -9 can cut off, and what happens then:
+What a kill -9 can interrupt, and what happens then:
 
-- the upload: file and row are made before it is acknowledged; a file without a row is swept away later
+- the upload: file and row are made before it is acknowledged; a file without a row is removed later
 - reading and splitting: nothing was written, it starts again
-- embedding: each batch is committed under the hash of its text, so that only the missing ones are computed
-- publishing: one commit makes the document findable in every index; before it nothing is, after it everything
+- embedding: each batch is committed under the hash of its text, so only the missing vectors are computed
+- publishing: one commit makes the document findable in every index; before it, nothing is findable, after it, everything
   (``publish`` says how with a store that is not part of that commit)
 
-So no document is lost and none is doubled, wherever the kill falls; ``tests/e2e/test_ingest_kill.py`` proves it.
+So no document is lost and none is doubled, wherever the kill hits; ``tests/e2e/test_ingest_kill.py`` proves it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Words for BM25: how text is cut for the full-text index, and how a question becomes a query of it.
 
-FTS5 stems English itself (``porter unicode61``) but sees a Chinese sentence as one word, which finds nothing (recall@5
-0.17). So Chinese is written to the index as its characters and character pairs, separated by spaces (recall@5 0.996,
-as good as a dictionary segmenter and with no dictionary). Question words and stop words are dropped from queries: they
-cost time and pull up passages that only share the question's grammar.
+FTS5 stems English itself (``porter unicode61``) but takes a whole Chinese sentence for one word, which finds nothing (recall@5
+0.17). So Chinese is written to the index as single characters and pairs, separated by spaces (recall@5 0.996, as good as a
+dictionary segmenter, without a dictionary). Question words and stop words are dropped from queries: they cost time and pull up
+passages that share only the question's grammar.
 """
 
 from __future__ import annotations

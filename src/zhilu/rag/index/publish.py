@@ -1,15 +1,16 @@
-"""Where a document becomes findable, and where it stops being: the one place that knows of the lexical index, the vector
-store and the document's status together.
+"""Where a document becomes findable, and where it stops being findable.
+
+This is the only module that handles the lexical index, the vector store and the document's status together.
 
 A store that takes part in the file's transaction (``StoreFacts.transactional``) is written in it, and one commit shows
-everything. For any other store the file decides: the vectors are written and counted first, and then one commit flips the
-status; ``nearest`` shows no vector whose chunk is not published. What may be left over in such a store is noted in the
-table ``leftover`` before it can come to be: ids are noted before their vectors are written and struck out by the commit that
-publishes them, and noted again by the one that withdraws them. So a kill at any point loses nothing and shows nothing twice,
-and ``clear_leftovers`` takes out what it left.
+everything. For any other store the file decides: the vectors are written and counted first, then one commit changes the status;
+``nearest`` returns no vector whose chunk is not published. What may be left over in such a store is noted in the table
+``leftover`` before it can exist: ids are noted before their vectors are written, struck out by the commit that publishes them,
+and noted again by the commit that withdraws them. So a kill at any point loses nothing and shows nothing twice, and
+``clear_leftovers`` removes what it left.
 
-A new version of a document takes the place of the one before it in the very commit that publishes it: until then the old one
-answers, from then on the new one, and at no time both or neither.
+A new version of a document takes the place of the old one in the very commit that publishes it: until then the old one answers,
+from then on the new one, and at no time both or neither.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Documents to chunks: exact character offsets, sentence-aware in Chinese and English, measured in tokens once.
 
-The text is tokenised once; a running count per character boundary then answers "how many tokens lie between a and b"
-by one subtraction, where re-tokenising every candidate is 30-200 times slower. A chunk never crosses a heading that
-opens a new section with text of its own, and is never cut inside fenced code or a table that fits into one chunk.
+The text is tokenised once. A running count per character boundary then answers "how many tokens lie between a and b" with one
+subtraction; re-tokenising every candidate is 30-200 times slower. A chunk never crosses a heading that opens a new section with
+text of its own, and is never cut inside fenced code or a table that fits into one chunk.
 """
 
 from __future__ import annotations

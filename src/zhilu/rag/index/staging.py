@@ -1,6 +1,6 @@
 """What an ingestion writes before a document is findable: its text, its chunks, and the vectors of their texts.
 
-Nothing here is seen by a search. Each function is one transaction, so that a killed ingestion goes on at the step it was in.
+No search sees any of it. Each function is one transaction, so a killed ingestion continues at the step it was in.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Files to text: one loader a format, found by content, run in a limited process (``load_limited``).
+"""Files to text: one loader per format, chosen by content, run in a limited process (``load_limited``).
 
-A third party adds a format with an entry point in ``zhilu.loaders`` whose name ``sniff`` returns.
+Another package adds a format with an entry point in ``zhilu.loaders`` whose name ``sniff`` returns.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checks made before a parser sees the file: its name, its size, and what an archive would unpack to."""
+"""Checks before a parser sees the file: its name, its size, and what an archive would unpack to."""
 
 from __future__ import annotations
 

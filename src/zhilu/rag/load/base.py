@@ -1,7 +1,7 @@
-"""What a loader gives back, and what a loader is.
+"""What a loader is, and what it returns.
 
-A loader turns one file into plain text whose character offsets stay valid for good: pages, headings, chunks, citations
-and highlights all point into ``Loaded.text``. Offsets count Unicode code points (Python's ``str`` indices).
+A loader turns one file into plain text whose character offsets never change: pages, headings, chunks, citations and
+highlights all point into ``Loaded.text``. Offsets count Unicode code points (Python's ``str`` indices).
 """
 
 from __future__ import annotations

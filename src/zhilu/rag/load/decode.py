@@ -1,10 +1,10 @@
-"""Bytes to text: Unicode first, then the encodings that East Asian files are really found in, then detection.
+"""Bytes to text: Unicode first, then the encodings in which East Asian files are really found, then detection.
 
-Statistical detectors are weak on short Chinese files, so GB18030 and Big5 are told apart by how many of their
-characters are everyday ones: both standards put the frequent characters (GB 2312 level 1, Big5 level 1) in one range
-of lead bytes, and a file read with the wrong one of the two falls out of it. Japanese and Korean are asked first, for most of
-their bytes are everyday Chinese to GB18030: Japanese cannot be written without kana, which stand at the same place in both
-standards, and Korean is nearly all hangul between spaces, where Chinese read as Korean is half rare characters.
+Statistical detectors are weak on short Chinese files, so GB18030 and Big5 are told apart by how many characters are everyday
+ones. Both standards put the frequent characters (GB 2312 level 1, Big5 level 1) in one range of lead bytes, and a file read with
+the wrong one of the two falls out of that range. Japanese and Korean are tried first, because most of their bytes look like
+everyday Chinese to GB18030. Japanese cannot be written without kana, which have the same place in both standards. Korean is
+nearly all hangul between spaces, whereas half of Chinese read as Korean is rare characters.
 """
 
 from __future__ import annotations

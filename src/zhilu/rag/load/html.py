@@ -1,4 +1,4 @@
-"""HTML: the article without menus and footers (trafilatura); everything in the body where it finds no article."""
+"""HTML: the article without menus and footers (trafilatura), or everything in the body if it finds no article."""
 
 from __future__ import annotations
 

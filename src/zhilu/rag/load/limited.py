@@ -1,8 +1,8 @@
 """Runs a parser in a process of its own: a hanging or exploding parser kills only itself.
 
-The child gets CPU-time, address-space and file-size limits from the kernel (``resource``; on systems without it only
-the wall clock holds), no standard input, and hands its result back as JSON through a pipe. ``Reader`` keeps a server that
-forks these children, for a job with many files; where nothing can be forked each file starts a Python of its own.
+The kernel limits the child's CPU time, address space and file size (``resource``; on systems without it, only the wall clock
+limits it). The child has no standard input and returns its result as JSON through a pipe. ``Reader`` keeps a server that forks
+these children, for a job with many files. Where forking is impossible, each file starts a Python of its own.
 """
 
 from __future__ import annotations

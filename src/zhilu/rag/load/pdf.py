@@ -1,7 +1,7 @@
-"""PDF: text per page by PDFium (pypdfium2), repaired first by QPDF (pikepdf) where PDFium cannot open it.
+"""PDF: text per page by PDFium (pypdfium2). If PDFium cannot open a file, QPDF (pikepdf) repairs it first.
 
-PDFium gives lines as printed; ``reflow`` joins them into paragraphs so that sentences, Chinese bigrams and quotations
-do not break at line ends. Scanned pages hold no text and are refused with that reason: OCR is not done here.
+PDFium returns lines as printed; ``reflow`` joins them into paragraphs, so that sentences, Chinese bigrams and quotations do not
+break at line ends. Scanned pages contain no text and are refused with that reason: there is no OCR here.
 """
 
 from __future__ import annotations

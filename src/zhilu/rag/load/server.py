@@ -1,11 +1,11 @@
 """The process that reads a job's files: ``python -m zhilu.rag.load.server``. It forks a limited child for each file.
 
-Python and the parsers are imported once and not once a file (5 ms a file instead of half a second and more), and each file
-still has a process of its own with its own limits, in which nothing is left of the file before it. The server itself never
-looks into a file: which parsers it imports for those to come, it learns from the loader that a child has used.
+Python and the parsers are imported once instead of once per file (5 ms per file instead of half a second or more). Each file
+still gets a process of its own, with its own limits, in which nothing is left of the previous file. The server itself never
+looks into a file. It learns which parsers to import for later files from the loader that a child has used.
 
-Standard input: a JSON object a line, ``{"path", "name", "limits"}``. Standard output, for each: a line with the child's exit
-status (negative: the signal that ended it) and the numbers of bytes of its answer and of what it complained; then both.
+Standard input: one JSON object per line, ``{"path", "name", "limits"}``. Standard output, for each: a line with the child's exit
+status (negative: the signal that ended it) and the lengths in bytes of its answer and of its error output; then both.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Which format a file is, told from its first bytes. The name only decides between Markdown and plain text.
+"""Which format a file has, recognised from its first bytes. The name only decides between Markdown and plain text.
 
-This runs in the gateway, before a file is taken: so it looks at a bounded beginning only, and each character a bounded
-number of times. What needs the whole file is the loader's, in its limited process.
+This runs in the gateway before a file is accepted, so it looks only at a bounded beginning, and at each character a bounded
+number of times. Anything that needs the whole file is left to the loader in its limited process.
 """
 
 from __future__ import annotations

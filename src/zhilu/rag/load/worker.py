@@ -1,4 +1,4 @@
-"""Reads one file under limits, in the process it is called in: a child of ``server``, or one of its own
+"""Reads one file under limits, in the process it is called in: a child of ``server``, or a process of its own
 (``python -m zhilu.rag.load.worker PATH NAME LIMITS``, where processes cannot be forked).
 
 The answer is two lines of JSON: what the parent should know of the loader, and the document or the refusal.

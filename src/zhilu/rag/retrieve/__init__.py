@@ -1,1 +1,1 @@
-"""Passages out: follow-ups made to stand alone, two ranked lists made one."""
+"""Passages out: follow-ups are made to stand alone, and two ranked lists become one."""

@@ -1,4 +1,4 @@
-"""Follow-up questions: made to stand alone for retrieval, and checked, for a rewrite can invent.
+"""Follow-up questions: rewritten to stand alone for retrieval, and checked, because a rewrite can invent things.
 
 ``history`` holds the earlier turns of a conversation, ``[{"role", "content"}]``; only its questions are used.
 """

@@ -1,6 +1,6 @@
-"""Vector stores: one protocol, one file per back end. The default lives in the knowledge base's own SQLite file.
+"""Vector stores: one protocol, one file per back end. The default uses the knowledge base's own SQLite file.
 
-A third party adds one with an entry point in ``zhilu.stores`` that names a ``StoreKind``; ``rag.testing`` has the suite.
+Another package adds one with an entry point in ``zhilu.stores`` that names a ``StoreKind``; ``rag.testing`` has the suite.
 """
 
 from __future__ import annotations

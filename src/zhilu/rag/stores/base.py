@@ -1,4 +1,4 @@
-"""The seam to vector databases: six methods that SQLite, FAISS, Milvus, pgvector and Chroma can all keep."""
+"""The seam to vector databases: six methods that SQLite, FAISS, Milvus, pgvector and Chroma can all implement."""
 
 from __future__ import annotations
 

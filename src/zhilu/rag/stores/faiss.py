@@ -1,8 +1,8 @@
-"""FAISS (Meta, MIT): a flat index in memory, searched exactly with several threads; its rows in a file beside kb.db.
+"""FAISS (Meta, MIT): a flat index in memory, searched exactly with several threads; its rows are in a file beside kb.db.
 
-Flat, because FAISS's graph index cannot delete and loses rows when a filter is applied (recall .35 measured). Filters are
-handed to the search as the ids they accept, so that they come before the ranking. What is on the disk is our own
-``RecordLog``: FAISS's Python wrappers persist with pickle, which runs what a stranger wrote into it.
+It is flat because FAISS's graph index cannot delete, and loses rows when a filter is applied (recall .35 measured). A filter is
+handed to the search as the ids it accepts, so it applies before the ranking. The file is our own ``RecordLog``: FAISS's
+Python wrappers persist with pickle, which runs whatever a stranger wrote into it.
 """
 
 from __future__ import annotations

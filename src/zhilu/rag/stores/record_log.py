@@ -1,10 +1,9 @@
-"""An append-only file of vectors and deletions: what a store that lives in memory is made again from.
+"""An append-only file of vectors and deletions, from which a store that lives in memory is rebuilt.
 
-A record is a header, its ids, its vectors and a little JSON, under one checksum; an append is one write and one sync. So
-a kill can only cut off the last record, which was never acknowledged: readers stop before it and the next writer cuts it
-away. Records follow each other without an index, and a reader that knows how far it has read goes on from there, which
-is how one process sees what another wrote. ``replace`` writes the file anew without what was deleted; a reader notices
-by the random mark in its head.
+A record is a header, its ids, its vectors and a little JSON, under one checksum; an append is one write and one sync. So a kill
+can only cut off the last record, which was never acknowledged: readers stop before it, and the next writer removes it. There is
+no index. A reader that knows how far it has read continues from there, which is how one process sees what another wrote.
+``replace`` writes the file anew without what was deleted; a reader notices by the random mark in its header.
 
 ::
 

@@ -1,8 +1,8 @@
 """The default store: vectors as half-precision blobs in the knowledge base's file, searched exactly in memory.
 
-Up to about 200,000 chunks an exact search in NumPy takes a few milliseconds, is right for every filter and needs
-nothing installed. The matrix is loaded once per process and kept up to date by two counters in the file, so that
-another process's ingestion is seen by the next search: rows appended since are read, a deletion reads all anew.
+Up to about 200,000 chunks, an exact search in NumPy takes a few milliseconds, is right for every filter and needs nothing
+installed. The matrix is loaded once per process and kept up to date by two counters in the file, so the next search sees what
+another process has ingested: appended rows are read, and after a deletion everything is read again.
 """
 
 from __future__ import annotations

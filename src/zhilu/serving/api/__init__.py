@@ -1,1 +1,1 @@
-"""The other APIs of the gateway beside OpenAI's: Ollama's, vLLM's own, embeddings and reranking."""
+"""The gateway's other APIs: Ollama's, vLLM's own, and the services for embeddings and reranking."""

@@ -1,4 +1,7 @@
-"""The service ``/v1/embeddings``, from the embedders of ``zhilu.models``, in a thread of this process: they are small and start fast."""
+"""The service ``/v1/embeddings``, with the embedders of ``zhilu.models``.
+
+They run in a thread of this process, because they are small and start fast.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Ollama's API (``/api``) for its own clients, in front of whatever engine serves the model.
+"""Ollama's API (``/api``) for its own clients, in front of whichever engine serves the model.
 
-Chat and generate are told as OpenAI's requests (``wire.ollama_dialect``); this file holds their routes and the lists.
+Chat and generate are translated to OpenAI's requests (``wire.ollama_dialect``); this file has their routes and the lists.
 ``ollama_store_routes`` has what changes the store.
 """
 

@@ -1,7 +1,7 @@
-"""Ollama's verbs for the store of models: pull, create from uploaded files, copy, delete.
+"""Ollama's requests that change the store of models: pull, create from uploaded files, copy, delete.
 
-A pull is our own job, told as Ollama tells its progress: who leaves early leaves the job to go on. What is created or copied
-is linked, not copied, where the disk allows it. Only what this store made is deleted.
+A pull is one of our jobs, with its progress reported as Ollama reports it; if the client disconnects, the job continues. What is
+created or copied is linked, not copied, where the disk allows it. Only what this store made is deleted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The services ``/v1/rerank`` and ``/v1/score``: documents scored against a query by an embedder. The score is the cosine of their vectors.
+"""The services ``/v1/rerank`` and ``/v1/score``: documents scored against a query by the cosine of their vectors.
 
-That is a bi-encoder's judgement, not a cross-encoder's: it costs one embedding a document, and tells near from far less
-finely than a model that reads query and document together. The documentation says so too.
+This is the judgement of a bi-encoder, not of a cross-encoder: it costs one embedding per document, and tells near from far less
+precisely than a model that reads query and document together. The documentation says so too.
 """
 
 from __future__ import annotations

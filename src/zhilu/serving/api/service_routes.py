@@ -1,4 +1,4 @@
-"""One route for every path of every registered service."""
+"""One route for each path of each registered service."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The doors that vLLM's server has beside OpenAI's: liveness, version and load, scores, and one address for all requests.
+"""The routes of vLLM's server beside OpenAI's: liveness, version, load, tokenizer, cancelling, and one address for all requests.
 
-Clients and probes written for vLLM find them where they look. What they say of a model is said of the default one where a
-request names none, as everywhere in the gateway.
+Clients and probes written for vLLM find them where they expect them. A request that names no model is about the default one, as
+everywhere in the gateway.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``zhilu bench NAME``."""
+"""``zhilu bench serve``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked, and when: prompts of a length, arriving at a rate or so many at a time."""
+"""What is asked and when: prompts of a given length, arriving at a rate or a fixed number at a time."""
 
 from __future__ import annotations
 

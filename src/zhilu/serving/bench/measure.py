@@ -1,4 +1,7 @@
-"""Asks, and keeps the moment of every piece. Nothing is read twice: the client must not be what is measured."""
+"""Sends the requests and records when each piece arrives.
+
+Nothing is parsed twice, because the client itself must not become what is measured.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of a load, as a table, as bars in a terminal, and as a picture (SVG)."""
+"""The figures of a load: as a table, as bars in a terminal, and as a picture (SVG)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engines there are, and the choice between them. An engine registers by the entry point group ``zhilu.engines``."""
+"""The registered engines, and the choice between them. An engine registers as an entry point of ``zhilu.engines``."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""A safetensors folder of a Llama, Qwen2 or Qwen3 model as a GGUF file, tokenizer included; then, the server on it.
+"""Writes a safetensors folder of a Llama, Qwen2 or Qwen3 model as a GGUF file, tokenizer included, then starts a server on it.
 
     python convert_gguf.py FOLDER CACHE PRECISION [-- COMMAND... --model]
 
-The file is made once for these weights and this precision, and appears whole or not at all; ``COMMAND`` is then run in
-this process's place with the file's path at its end. Needs ``numpy`` and ``gguf`` and nothing of ours: it runs in the
-engine's own environment. Tensor names: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+The file is made once for these weights and this precision, and appears whole or not at all. ``COMMAND`` then replaces this
+process, with the file's path as its last argument. Needs ``numpy`` and ``gguf`` and nothing of ours, because it runs in the
+engine's environment. Tensor names: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""FastChat: controller, model worker and OpenAI server as one unit. Legacy: kept because the roadmap's readers meet it."""
+"""FastChat: controller, model worker and OpenAI server as one unit. Legacy; kept because the roadmap's readers meet it."""
 
 from __future__ import annotations
 

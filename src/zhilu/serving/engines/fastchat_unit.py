@@ -1,9 +1,9 @@
-"""FastChat's three processes as one: started in order, ended together, and ended all when one of them ends.
+"""FastChat's three processes as one: started in order, ended together, and all ended when one of them ends.
 
     python fastchat_unit.py --port 8000 --model-path FOLDER --model-names NAME [--device cpu] [--dtype float32]
 
-Runs in FastChat's own environment with the standard library only. The controller and the worker get free ports of
-loopback; the OpenAI server, which would answer with an empty list before that, starts when the worker is registered.
+Runs in FastChat's own environment with the standard library only. The controller and the worker get free ports on loopback. The
+OpenAI server starts only when the worker is registered, because before that it would answer with an empty list.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A person's own ``llama-server``: on the PATH, or built by an earlier Zhilu under ``engines/llamacpp``.
 
-Worth having where it was built for this very processor or for a GPU, which the wheel behind the engine ``llamacpp`` is not.
+It is worth having if it was built for this very processor or for a GPU; the wheel behind the engine ``llamacpp`` was not.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""llama.cpp's own server, from the wheel ``xllamacpp``: no compiler, part of what running Zhilu installs.
+"""llama.cpp's own server from the wheel ``xllamacpp``, which is part of what running Zhilu installs. It needs no compiler.
 
-GGUF files are served as they are; a safetensors folder of a Llama, Qwen2 or Qwen3 model is converted first, once, by
+GGUF files are served as they are. A safetensors folder of a Llama, Qwen2 or Qwen3 model is first converted, once, by
 ``convert_gguf.py``, which then becomes the server. A person's own ``llama-server`` is the engine of that name.
 """
 

@@ -2,8 +2,8 @@
 
     python -m zhilu.serving.engines.llamacpp_unit --model FILE.gguf --name NAME --port 8000 [--context 8192] [--requests 4]
 
-It answers 503 at ``/health`` while it loads and 200 once it can be asked. ``tether.py`` ends it when the gateway is gone: the
-load holds the interpreter, so that nothing of ours could watch meanwhile.
+``/health`` answers 503 while it loads and 200 once it can be used. ``tether.py`` ends it when the gateway is gone: while the model
+loads, the interpreter is blocked, so no code in this process could watch for that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""LMDeploy: its PyTorch backend on an NVIDIA GPU. Verified without one up to the flags, by its own parser."""
+"""LMDeploy: its PyTorch backend on an NVIDIA GPU. Without one, only its flags were verified, by its own parser."""
 
 from __future__ import annotations
 

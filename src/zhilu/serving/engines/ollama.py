@@ -1,6 +1,6 @@
-"""Ollama: a server of our own from the program on this machine; a model's files are imported into it by a Modelfile.
+"""Ollama: a server of our own, run from the program on this machine; a Modelfile imports a model's files into it.
 
-A server that runs already keeps its models; it is reached by ``--engine openai --base-url http://127.0.0.1:11434/v1``.
+A server that is already running keeps its models; use it with ``--engine openai --base-url http://127.0.0.1:11434/v1``.
 """
 
 from __future__ import annotations

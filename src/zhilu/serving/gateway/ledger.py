@@ -1,4 +1,4 @@
-"""What became of every request: figures for ``/metrics`` and a line in the usage log. Never a word of its content."""
+"""The outcome of every request: figures for ``/metrics`` and a line in the usage log. Never a word of its content."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A thin HTTP/1.1 transport to engines on this machine: asyncio's streams, h11, a pool, and nothing between.
 
-It is an ``httpx`` transport, so that a remote server's and an engine's answers look alike. httpx's own costs two to three
-milliseconds of processor time a request on a small machine (locks, timeouts, TLS, proxies), which is what this saves;
-the request leaves in one write.
+It is an ``httpx`` transport, so answers of a remote server and of an engine look alike. httpx's own transport costs two to three
+milliseconds of processor time per request on a small machine (locks, timeouts, TLS, proxies), which this one saves. A request
+leaves in one write.
 """
 
 from __future__ import annotations

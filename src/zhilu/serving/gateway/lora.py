@@ -1,7 +1,7 @@
 """LoRA adapters as models: loaded and unloaded by vLLM's two requests, routed to the engine of the model they change.
 
-An engine that was restarted has forgotten what it was told; the adapter is loaded into it again by the first request that
-names it. ``zhilu serve --lora`` is another way in: those the engine itself is started with, and tells of.
+A restarted engine has no adapters any more; the first request that names an adapter loads it again. ``zhilu serve --lora`` is
+another way in: the engine is started with these adapters and reports them itself.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Counts and durations in Prometheus' text format 0.0.4, and the engines' own figures passed on with a ``model`` label."""
+"""Counts and durations in Prometheus' text format 0.0.4, and the engines' own figures with a ``model`` label."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""One request on its way to an engine and back: bytes passed on, or told in another API's words.
+"""One request on its way to an engine and back: its bytes passed on, or translated for another API.
 
-A request is parsed once to be checked; what the engine gets is the client's own bytes, and what the client gets is the
-engine's, unless something must change (the name the engine knows the model by, token counts for the usage log) or the
-client speaks another API (``Dialect``).
+A request is parsed once, to be checked. The engine gets the client's own bytes and the client gets the engine's, unless something
+must change: the name under which the engine knows the model, token counts for the usage log, or another API (``Dialect``).
 """
 
 from __future__ import annotations

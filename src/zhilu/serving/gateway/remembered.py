@@ -1,7 +1,7 @@
-"""What a person had served that no file of the model store tells: models behind a URL, and adapters loaded by a request.
+"""What a person serves that is not in the model store: models behind a URL, and adapters loaded by a request.
 
-Kept in ``engines/served.json``, so that a restart, or a kill, forgets neither. A key is never written: a server that wants
-one is asked without it after a restart, unless ``OPENAI_API_KEY`` holds it, and its refusal is what a person then sees.
+It is kept in ``engines/served.json``, so neither a restart nor a kill loses it. Keys are never written. After a restart, a
+server that needs a key is asked without one unless ``OPENAI_API_KEY`` holds it, and the person sees that server's refusal.
 """
 
 from __future__ import annotations

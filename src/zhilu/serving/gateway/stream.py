@@ -1,4 +1,4 @@
-"""Server-sent events on their way through: cut at event borders, so that an error can be added between two of them."""
+"""Server-sent events on their way through, cut at event borders, so that an error can be inserted between two of them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""What the gateway does about tools where an engine does it not, or not reliably: a call that must be made is held by a
-JSON schema, and an answer's calls are read in whatever dress they come.
+"""What the gateway does about tools where an engine does not, or not reliably.
+
+A JSON schema enforces a call that must be made, and tool calls are recognised in whatever form an answer writes them.
 """
 
 from __future__ import annotations

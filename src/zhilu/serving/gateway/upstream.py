@@ -1,4 +1,4 @@
-"""What a relay and the adapters ask of the gateway: the engine that a name leads to, and its answer to a request."""
+"""What the relay and the adapters ask of the gateway: the engine behind a name, and its answer to a request."""
 
 from __future__ import annotations
 

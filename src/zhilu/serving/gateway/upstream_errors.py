@@ -1,4 +1,7 @@
-"""Errors of other engines in OpenAI's shape: llama.cpp's ``code`` is a number, FastChat's error has no ``error`` around it."""
+"""Errors of other engines in OpenAI's shape.
+
+llama.cpp's ``code`` is a number, and FastChat's error has no ``error`` around it.
+"""
 
 from __future__ import annotations
 

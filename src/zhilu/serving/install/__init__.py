@@ -1,1 +1,1 @@
-"""Installing an engine: an environment of its own, made step by step by a job that can be cancelled and started again."""
+"""Installing an engine: a job makes its environment step by step, and can be cancelled and started again."""

@@ -1,4 +1,4 @@
-"""Where an engine's own environment is, and whether it is whole: a note is written into it as the very last step."""
+"""Where an engine's own environment is, and whether it is whole: the last step writes a note into it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Job kind ``engine-install``: an engine's own environment under ``engines/NAME``, made by its plan.
+"""Job kind ``engine-install``: makes an engine's own environment under ``engines/NAME``, following its plan.
 
-Killed at any moment it goes on where it was: pip keeps what it has. The environment counts as whole only when the note is
-written, as the very last step. Cancelled, it leaves nothing.
+Killed at any moment, it continues where it stopped, because pip keeps what it has. The environment counts as whole only when the
+note is written, as the very last step. Cancelled, it leaves nothing.
 """
 
 from __future__ import annotations

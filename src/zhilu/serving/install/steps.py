@@ -1,4 +1,4 @@
-"""The steps of an installation, each a command of the engine's environment that dies with us and can be cancelled."""
+"""The steps of an installation. Each is a command of the engine's environment that dies with us and can be cancelled."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Gate 2.4: an adapter is really applied. With it the endpoint answers otherwise than without, and as the trainer does.
+"""Gate 2.4: an adapter is really applied. With it, the endpoint answers differently than without, and as the trainer does.
 
-An adapter that is loaded is used; else one is made on the spot, random and large enough to be seen, and unloaded again.
+If an adapter is loaded, it is used. Otherwise one is made on the spot, random and large enough to be seen, and unloaded again.
 """
 
 from __future__ import annotations

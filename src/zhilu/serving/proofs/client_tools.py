@@ -1,4 +1,4 @@
-"""What the sample programs of ``clients/`` need on this machine: where they are, Node.js with two packages, a JDK."""
+"""What the sample programs in ``clients/`` need: where they are, Node.js with two packages, a JDK."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The conformance run behind gate 2.2: the official OpenAI Python client against a URL, one check after another.
 
-Every check holds for any model, a random one too: it compares the server with itself (streamed against whole, twice with
-one seed) and with what the protocol promises, never with expected words.
+Every check holds for any model, even a random one: it compares the server with itself (streamed against whole, twice with one
+seed) and with what the protocol promises, never with expected words.
 """
 
 from __future__ import annotations

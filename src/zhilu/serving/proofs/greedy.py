@@ -1,4 +1,4 @@
-"""Greedy answers of a served model and of the reference implementation, in one shape: what gates 2.1 and 2.4 compare."""
+"""Greedy answers of a served model and of the reference implementation in one shape, which gates 2.1 and 2.4 compare."""
 
 from __future__ import annotations
 

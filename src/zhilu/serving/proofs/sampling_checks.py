@@ -1,7 +1,7 @@
 """Behind gate 2.3: every sampling parameter, moved alone, must change the output or bound it, or be refused by name.
 
-A server that ignores a parameter answers as if it were not there, which is what each check looks for. They hold for any
-model, a random one too, and for any server that speaks the protocol: nothing but its answers is looked at.
+A server that ignores a parameter answers as if it were not there; each check looks for that. The checks hold for any model, even
+a random one, and for any server that speaks the protocol, because they look only at its answers.
 """
 
 from __future__ import annotations

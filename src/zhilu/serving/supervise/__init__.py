@@ -1,1 +1,1 @@
-"""Keeping engines alive: what is checked before a start, the process, its port, its restarts, and the record of what runs."""
+"""Keeping engines alive: checks before a start, the process, its port, its restarts, and the record of what runs."""

@@ -1,4 +1,7 @@
-"""A LoRA adapter looked at before an engine is started for it, or stopped: an engine that only then refuses it was ended for nothing."""
+"""Checks a LoRA adapter before an engine is started or stopped for it.
+
+Otherwise a running engine would be ended for an adapter that the new one refuses.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When to start a dead engine again: at once the first time, later and later if it keeps dying, and then not at all."""
+"""When to restart a dead engine: at once the first time, later and later if it keeps dying, and finally never."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One engine process: started, waited for, stopped. It ends when its gateway does: its stdin is a pipe that we hold."""
+"""One engine process: started, waited for, stopped.
+
+It ends when its gateway does, because its standard input is a pipe that the gateway holds.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Memory before a model is loaded: weights + cache for the asked context and requests + the engine itself.
+"""The memory a start needs: weights, the cache for the requested context and number of requests, and the engine itself.
 
-Figures come from the model's own files and from ``EngineFacts.memory``; a start that cannot fit is refused with them.
+The figures come from the model's own files and from ``EngineFacts.memory``. A start that cannot fit is refused with them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Everything that can be refused before an engine is started: options, what is installed, the model's format, adapters, memory."""
+"""Everything that can be refused before an engine starts: options, installation, model format, adapters, memory."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """``run/engines.json``: which engine processes belong to which gateway, so that a later one can clean up after a kill.
 
-A process is known by pid *and* birth (``zhilu.process``): a pid alone may long since belong to someone else.
+A process is identified by pid *and* birth (``zhilu.process``): a pid alone may long since belong to another process.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Keeps one engine process per served model: starts it when it is asked for, restarts it when it dies, makes room for others.
+"""Keeps one engine process per served model: starts it when it is needed, restarts it when it dies, makes room for others.
 
-Runs inside the web process's event loop; nothing here is thread-safe, except ``states`` for reading.
+Runs inside the web process's event loop. Nothing here is thread-safe, except reading ``states``.
 """
 
 from __future__ import annotations

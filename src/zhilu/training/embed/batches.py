@@ -1,6 +1,6 @@
-"""Pairs of a question and the passage that answers it, a batch of one language at a time: the others are its negatives.
+"""Pairs of a question and the passage that answers it, in batches of one language; the other passages are the negatives.
 
-Batches are made of runs of neighbours (paragraphs of one article), so that among a thousand negatives some are hard.
+A batch consists of runs of neighbours (paragraphs of one article), so that among a thousand negatives some are hard.
 Shapes: a text is an int32 array of unit numbers, see ``Corpus``.
 """
 

@@ -1,7 +1,7 @@
 """What zhilu-embed learns from, and what it is measured on and never sees: texts as units in flat arrays.
 
-Reading, cleaning and the guard around the development set are those of zhilu-nano (``zhilu.training.nano.data``). More is kept
-back here, since a retrieval measure needs a thousand passages: see ``KEPT_BACK``.
+Reading, cleaning and the protection of the development set are those of zhilu-nano (``zhilu.training.nano.data``). More is held
+back here, because a retrieval measure needs a thousand passages: see ``KEPT_BACK``.
 """
 
 from __future__ import annotations

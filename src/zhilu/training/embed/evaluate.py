@@ -1,8 +1,8 @@
-"""How well the embedder finds passages that it never saw, beside BM25 and fused with it; whole passages, no knowledge base.
+"""How well the embedder finds passages it never saw, compared and combined with BM25; whole passages, no knowledge base.
 
     python -m zhilu.training.embed.evaluate --data DIR [--weights DIR] [--sets squad,cmrc,…] [--passages 1000 --questions 2000]
 
-For choosing between recipes: a minute, where ``benchmarks/retrieval.py`` takes the product's own way and its own BM25.
+For choosing between recipes: it takes a minute, while ``benchmarks/retrieval.py`` uses the product's own pipeline and BM25.
 """
 
 from __future__ import annotations

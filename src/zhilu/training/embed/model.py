@@ -1,6 +1,6 @@
-"""The model: a table of vectors with two weights a row, and how units come to their rows. Nothing else is learned.
+"""The model: a table of vectors with two weights per row, and how units find their rows. Nothing else is learned.
 
-Shapes: R rows (vocabulary, then buckets), D values a vector, B texts of a batch, N units of all of them.
+Shapes: R rows (vocabulary, then buckets), D values per vector, B texts in a batch, N units of all of them.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
     python -m zhilu.training.embed.train --data DIR --out DIR [--steps N]
 
-The folder OUT gets ``corpus.npz`` (the texts as units; read again when there), ``checkpoint.pt`` (resumed from when present),
-``curve.jsonl`` and ``weights/``, what ships. A resumed run sees the batches it would have seen and ends in the same weights.
+The folder OUT gets ``corpus.npz`` (the texts as units; reused if present), ``checkpoint.pt`` (resumed from if present),
+``curve.jsonl`` and ``weights/``, which is what ships. A resumed run sees the batches it would have seen and ends in the same
+weights.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Initial weights that can copy: the induction circuit (Olsson et al. 2022) drawn in instead of waited for.
+"""Initial weights that can already copy: the induction circuit (Olsson et al. 2022), drawn in instead of waited for.
 
-Most of a small budget would go into discovering it: one head looks at the previous token and notes it down, a later head
-looks for a place whose note equals the current token, and passes on what stands there. Training starts from this and
-is free to change it (structured initialisation as in Trockman & Kolter 2023). Measured gain: LOG.md.
+Discovering it would take most of a small budget: one head looks at the previous token and notes it down; a later head looks for
+a place whose note equals the current token, and passes on what stands there. Training starts from this circuit and is free to
+change it (structured initialisation as in Trockman & Kolter 2023). Measured gain: LOG.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The curriculum: which rows a step sees, mixed by stage, batched by length.
 
-``Corpus`` holds the sources in memory; ``Mixer.block(number, progress)`` is a pure function of its arguments, so that a run
-that was killed goes on with exactly the batches it would have seen.
+``Corpus`` holds the sources in memory. ``Mixer.block(number, progress)`` is a pure function of its arguments, so a run that was
+killed continues with exactly the batches it would have seen.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the tokens of a reply stand in its prompt: what supervised attention is shown (``train.guides_of``).
+"""Where the tokens of a reply stand in its prompt, which supervised attention is shown (``train.guides_of``).
 
 Places are token numbers; ``starts`` holds the character at which each token of a text begins.
 """

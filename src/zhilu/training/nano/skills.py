@@ -1,5 +1,6 @@
-"""Scores of the skills beside grounded answering, each on held-back records and beside a simple rule: rewriting a follow-up, calling
-functions, small talk, titles, summaries, and how often a reply falls apart.
+"""Scores of the skills beside grounded answering, on held-back records and compared with a simple rule.
+
+The skills are rewriting a follow-up, calling functions, small talk, titles and summaries, and how often a reply falls apart.
 
     python -m zhilu.training.nano.skills --data DIR [--weights DIR] [--limit 200] [--json FILE]
 """

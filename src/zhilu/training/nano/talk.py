@@ -1,4 +1,7 @@
-"""Short rows beside grounded answering: chat, titles, summaries, follow-up rewriting, function calls. Texts written here, zh and en."""
+"""Short rows beside grounded answering: chat, titles, summaries, follow-up rewriting, function calls.
+
+The texts are written here, in Chinese and English.
+"""
 
 from __future__ import annotations
 

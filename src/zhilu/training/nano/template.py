@@ -1,6 +1,7 @@
-"""The chat format: Qwen's ChatML with Hermes tool calls. Once as a Jinja template (what engines run), once as segments (what training masks).
+"""The chat format: Qwen's ChatML with Hermes tool calls.
 
-``tests/unit/training/nano`` holds the two together, character by character.
+It exists twice: as a Jinja template, which engines run, and as segments, which training masks. ``tests/unit/training/nano``
+compares the two character by character.
 """
 
 from __future__ import annotations

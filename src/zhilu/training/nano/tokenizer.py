@@ -1,8 +1,8 @@
-"""The tokenizer of zhilu-nano: byte-level BPE whose pieces never straddle what a copied answer may start or end with.
+"""The tokenizer of zhilu-nano: byte-level BPE whose pieces never cross a place where a copied answer may start or end.
 
-A model of this size answers by copying, so a span must be cut into the same tokens inside the passage and in the answer.
-Hence: one Chinese character, one digit and one punctuation mark a piece, and a word keeps only a space before it. Measured
-cost: about one token a Chinese character, instead of 0.75 with merges across characters.
+A model of this size answers by copying, so a span must be cut into the same tokens in the passage and in the answer. Hence one
+Chinese character, one digit or one punctuation mark is one piece, and a word keeps only a space before it. Measured cost: about
+one token per Chinese character, instead of 0.75 with merges across characters.
 """
 
 from __future__ import annotations

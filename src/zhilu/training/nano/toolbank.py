@@ -1,5 +1,7 @@
-"""Everyday functions with ways of asking for them, zh and en, written here: the function-calling sets hold few domains, and Chinese
-ones six functions only. What an argument is filled with comes mostly from the answers of the QA sets, so that it must be copied.
+"""Everyday functions with ways of asking for them, in Chinese and English, written here.
+
+The public function-calling sets cover few domains, and the Chinese ones only six functions. Most argument values come from the
+answers of the QA sets, so that they must be copied.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What may be asked: one strict model per endpoint. Field names follow OpenAI's API reference and vLLM's extras."""
+"""What a request may contain: one strict model per endpoint. Fields follow OpenAI's API reference and vLLM's extras."""
 
 from zhilu.wire.constraints import Refusal
 from zhilu.wire.requests.adapters import LoadAdapterRequest, UnloadAdapterRequest

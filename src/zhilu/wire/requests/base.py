@@ -1,4 +1,4 @@
-"""What every request has, and how strictly it is read."""
+"""What every request has, and how strictly it is parsed."""
 
 from __future__ import annotations
 

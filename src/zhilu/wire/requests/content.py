@@ -1,7 +1,7 @@
-"""What a message holds: text, and parts of other kinds that only some engines can read.
+"""What a message contains: text, and parts of other kinds that only some engines can read.
 
-Every kind of OpenAI's is known here; which engine reads which is ``capabilities``. An engine that reads text alone is never
-sent a picture: the request is refused by the part's place.
+Every kind that OpenAI defines is known here; ``capabilities`` says which engine reads which. An engine that reads only text never
+gets a picture: the request is refused, and the error names the part's place.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What both kinds of generation take: sampling, stops, formats, and vLLM's extras."""
+"""The fields of both kinds of generation: sampling, stops, formats, and vLLM's extras."""
 
 from __future__ import annotations
 

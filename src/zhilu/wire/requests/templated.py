@@ -1,4 +1,4 @@
-"""What goes to the chat template beside the messages: the same for every endpoint that renders one."""
+"""What the chat template gets beside the messages; the same for every endpoint that renders one."""
 
 from __future__ import annotations
 

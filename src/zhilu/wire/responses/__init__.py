@@ -1,8 +1,7 @@
-"""OpenAI's Responses API (``POST /v1/responses``), stateless, told as a chat completion and back.
+"""OpenAI's Responses API (``POST /v1/responses``), stateless, translated to a chat completion and back.
 
-What needs a memory on the server (``store``, ``previous_response_id``, ``conversation``, ``background``) is refused by
-name, and so are OpenAI's own tools (web search, files, computers). Source: OpenAI's API reference, "Responses" and
-"Streaming events".
+What needs a memory on the server (``store``, ``previous_response_id``, ``conversation``, ``background``) is refused by name, and
+so are OpenAI's own tools (web search, files, computers). Source: OpenAI's API reference, "Responses" and "Streaming events".
 """
 
 from __future__ import annotations

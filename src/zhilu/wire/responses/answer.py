@@ -1,4 +1,4 @@
-"""The answer of the Responses API as far as it has come: its items, and the events that tell them."""
+"""The answer of the Responses API as far as it has come: its items, and the events that report them."""
 
 from __future__ import annotations
 

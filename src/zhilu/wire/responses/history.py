@@ -1,4 +1,4 @@
-"""The Responses API's input as chat messages, each with the item that it stands for."""
+"""The Responses API's input as chat messages, each with the item it stands for."""
 
 from __future__ import annotations
 

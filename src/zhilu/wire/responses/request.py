@@ -1,4 +1,4 @@
-"""What the Responses API takes here, and what it is refused by name."""
+"""What the Responses API accepts here, and what it refuses by name."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """DOCX: paragraphs, headings by style or outline level, lists, notes, and tables as Markdown rows, in document order.
 
-Word keeps text in many wrappers (content controls, tracked insertions, fields, smart tags, text boxes, equations) and in
-files of their own (notes, comments, headers, footers, diagrams). So the XML is walked by the elements' local names: a
-wrapper that is not known here is walked through, and only what is known to be no text is left out (deletions, the codes
-of fields). Local names also make the strict variant of the format (other namespaces) and the common one the same.
-Nothing is expanded to a grid: a cell that claims to span nine hundred million columns costs what any cell costs.
+Word keeps text in many wrappers (content controls, tracked insertions, fields, smart tags, text boxes, equations) and in separate
+files (notes, comments, headers, footers, diagrams). So the XML is walked by the elements' local names: an unknown wrapper is
+entered, and only what is known not to be text is left out (deletions, the codes of fields). Local names also make the
+strict variant of the format (other namespaces) the same as the common one. Nothing is expanded to a grid: a cell that claims to
+span nine hundred million columns costs what any cell costs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The text of one Word paragraph: its runs through all their wrappers, and what hangs on it (boxes, notes, diagrams)."""
+"""The text of one Word paragraph: its runs inside all wrappers, and what is attached to it (boxes, notes, diagrams)."""
 
 from __future__ import annotations
 
