@@ -22,6 +22,7 @@ class Context:
     """Settings and the lazily opened state of one process.
 
     ``settings`` can be replaced while the process runs (a setting changed in the workbench): read it at each use.
+    A closed context opens nothing any more: a thread that outlives it would leave a connection that nobody closes.
     """
 
     def __init__(self, settings: Settings, flags: Mapping[str, Any] | None = None) -> None:
@@ -29,12 +30,19 @@ class Context:
         self.flags = dict(flags or {})
         self.home = Home(settings.home).ensure()
         self._database: Database | None = None
+        self._closed = False
         self._lock = threading.Lock()
 
     @property
     def database(self) -> Database:
-        """The state database, opened and migrated on first use."""
+        """The state database, opened and migrated on first use.
+
+        Raises:
+            RuntimeError: the context is closed.
+        """
         with self._lock:
+            if self._closed:
+                raise RuntimeError("this context is closed")
             if self._database is None:
                 from zhilu.database import Database
 
@@ -55,9 +63,11 @@ class Context:
         return fresh
 
     def close(self) -> None:
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        with self._lock:
+            self._closed = True
+            if self._database is not None:
+                self._database.close()
+                self._database = None
 
 
 def open_context(flags: Mapping[str, Any] | None = None) -> Context:

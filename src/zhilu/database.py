@@ -20,6 +20,7 @@ from sqlalchemy import JSON, DateTime, Float, ForeignKey, Index, Integer, String
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 
 from zhilu.home import storage_error
@@ -95,6 +96,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = _connect(url)
+        self._closed = False
+        event.listen(self.engine, "checkin", self._close_returned)
         self._session = sessionmaker(self.engine, expire_on_commit=False)
 
     @classmethod
@@ -132,7 +135,13 @@ class Database:
             raise problem from error
 
     def close(self) -> None:
+        """Close what is not in use now, and what another thread still uses as soon as it gives it back."""
+        self._closed = True
         self.engine.dispose()
+
+    def _close_returned(self, _connection: Any, record: ConnectionPoolEntry) -> None:
+        if self._closed:
+            record.close()
 
 
 def _connect(url: str) -> Engine:

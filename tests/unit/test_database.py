@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -133,3 +134,25 @@ def test_an_application_of_a_newer_version_is_refused_by_name(tmp_path: Path) ->
     with pytest.raises(ConflictError, match="'9999' of 'chat'"):
         database.migrate()
     database.close()
+
+
+def test_nothing_stays_open_behind_a_closed_database(tmp_path: Path) -> None:
+    """A job's worker may end while its context is being closed; what looks after it then has a connection in use."""
+    database = Database.at(tmp_path / "zhilu.db")
+    database.migrate()
+    with database.session() as session:
+        used = session.connection().connection.dbapi_connection
+        assert used is not None
+        database.close()
+        session.execute(text("SELECT 1"))
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        used.execute("SELECT 1")
+
+
+def test_a_closed_context_opens_no_database() -> None:
+    context = open_context()
+    assert context.database
+    context.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        _ = context.database
+    context.close()

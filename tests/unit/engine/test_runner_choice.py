@@ -38,9 +38,12 @@ def test_the_runner_and_the_reason(
 
 def test_a_gpu_that_torch_sees_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "_has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(load, "has_torch", lambda: True)
     monkeypatch.setattr(load, "choose_device", lambda asked: ("cuda", "a CUDA GPU is there"))
     assert choose_runner(EngineOptions(Path("m"))) == ("torch", "a CUDA GPU is there")
     assert choose_runner(EngineOptions(Path("m"), device="cpu"))[0] == "openvino"
+    monkeypatch.setattr(load, "has_torch", lambda: False)  # not installed yet: the CPU serves meanwhile
+    assert choose_runner(EngineOptions(Path("m"))) == ("openvino", "fastest on a CPU")
 
 
 def test_an_unknown_runner_is_refused_with_the_nearest() -> None:
