@@ -1,8 +1,7 @@
 """The state database: SQLAlchemy 2 on SQLite (WAL) by default, on PostgreSQL with ``ZHILU_DATABASE_URL``.
 
-The tables of the ground floor are defined here, those of an application in its own folder (``zhilu.tables``). Only Alembic
-migrations (``zhilu/migrations``) create and change the schema. Knowledge bases are not here: each is a file of its own under
-``kbs/``.
+``tables.py`` defines the tables of the ground floor, an application its own ones in its folder. Only Alembic migrations
+(``zhilu/migrations``) create and change the schema. Knowledge bases are not here: each is a file of its own under ``kbs/``.
 """
 
 from __future__ import annotations
@@ -12,79 +11,22 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Float, ForeignKey, Index, Integer, String, Text, create_engine, event
+from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlalchemy.types import TypeDecorator
 
 from zhilu.home import storage_error
+from zhilu.migrations import installed, upgrade
+from zhilu.tables import now
 
-__all__ = ["Base", "Database", "JobEventRow", "JobRow", "Utc", "now", "repair", "salvage"]
+__all__ = ["Database", "repair", "salvage"]
 
 PATIENCE = 30.0  # seconds that a writer waits for another
-
-
-def now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
-class Utc(TypeDecorator[datetime]):
-    """A UTC time. SQLite drops the zone when it stores one; this puts it back when reading."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
-        return None if value is None else value.astimezone(timezone.utc)
-
-    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        return None if value is None else value if value.tzinfo else value.replace(tzinfo=timezone.utc)
-
-
-class Base(DeclarativeBase):
-    """Base of the ground floor's tables in ``zhilu.db``."""
-
-
-class JobRow(Base):
-    """One piece of long work. ``pid`` with ``pid_started`` names a process even after its number is used again."""
-
-    __tablename__ = "jobs"
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    kind: Mapped[str] = mapped_column(String(64), index=True)
-    title: Mapped[dict[str, str]] = mapped_column(JSON)
-    status: Mapped[str] = mapped_column(String(16), index=True)
-    params: Mapped[dict[str, Any]] = mapped_column(JSON)
-    progress: Mapped[float] = mapped_column(Float, default=0.0)
-    stage: Mapped[dict[str, str] | None] = mapped_column(JSON, nullable=True)
-    detail: Mapped[str] = mapped_column(Text, default="")
-    result: Mapped[dict[str, Any] | None] = mapped_column(JSON, nullable=True)
-    error: Mapped[dict[str, Any] | None] = mapped_column(JSON, nullable=True)
-    attempt: Mapped[int] = mapped_column(Integer, default=0)
-    cancel_requested: Mapped[bool] = mapped_column(default=False)
-    pid: Mapped[int | None] = mapped_column(Integer, nullable=True)
-    pid_started: Mapped[float | None] = mapped_column(Float, nullable=True)
-    heartbeat_at: Mapped[datetime | None] = mapped_column(Utc, nullable=True)
-    created_at: Mapped[datetime] = mapped_column(Utc, default=now)
-    started_at: Mapped[datetime | None] = mapped_column(Utc, nullable=True)
-    finished_at: Mapped[datetime | None] = mapped_column(Utc, nullable=True)
-
-
-class JobEventRow(Base):
-    """What happened to a job, in order; ``id`` is the cursor of an event stream."""
-
-    __tablename__ = "job_events"
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
-    at: Mapped[datetime] = mapped_column(Utc, default=now)
-    type: Mapped[str] = mapped_column(String(16))
-    data: Mapped[dict[str, Any]] = mapped_column(JSON)
-    __table_args__ = (Index("ix_job_events_job", "job_id", "id"), {"sqlite_autoincrement": True})
 
 
 class Database:
@@ -106,10 +48,8 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema up to date; instant when it already is, safe when several processes start at once."""
-        from zhilu.migrations import upgrade
-
         with self._explained():
-            upgrade(self)
+            upgrade(self.engine)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -224,8 +164,6 @@ def repair(path: Path) -> tuple[Path, dict[str, int]]:
 
     Nothing may have it open. The old file stays beside it: who misses something can have it looked at.
     """
-    from zhilu.migrations import installed
-
     draft = path.with_name(f".{path.name}.repairing")
     for leftover in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
         leftover.unlink(missing_ok=True)

@@ -99,7 +99,7 @@ def test_the_stream_of_all_jobs_tells_every_change(store, tmp_path):
 
 
 def test_the_web_process_finds_the_dead_when_it_starts(store, tmp_path):
-    from zhilu.database import JobRow
+    from zhilu.tables import JobRow
 
     job = submit(store, tmp_path)
     store.wait(job.id)

@@ -19,7 +19,6 @@ from pathlib import Path
 import pytest
 
 from zhilu.context import Context, open_context
-from zhilu.database import JobRow
 from zhilu.jobs import JobStore
 from zhilu.jobs.process import kill_marked
 from zhilu.rag.index.ingest import requeue_stranded
@@ -29,6 +28,7 @@ from zhilu.rag.library import Library
 from zhilu.rag.retrieve.search import retrieve
 from zhilu.rag.stores import Filter
 from zhilu.rag.testing import HASH
+from zhilu.tables import JobRow
 
 KILLS = int(os.environ.get("ZHILU_KILLS", "5"))
 NUM_DOCUMENTS = 12

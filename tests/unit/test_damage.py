@@ -15,8 +15,9 @@ from sqlalchemy import text
 from zhilu import database as state
 from zhilu.apps.chat.tables import ConversationRow
 from zhilu.context import open_context
-from zhilu.database import JobRow, repair
+from zhilu.database import repair
 from zhilu.errors import BusyError, ConflictError, DamagedError, StorageError
+from zhilu.tables import JobRow
 
 
 @pytest.fixture

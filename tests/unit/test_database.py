@@ -12,8 +12,9 @@ from sqlalchemy import inspect, select, text
 from zhilu import migrations
 from zhilu.apps.chat.tables import TABLES, ConversationRow
 from zhilu.context import open_context
-from zhilu.database import Database, JobEventRow, JobRow
+from zhilu.database import Database
 from zhilu.errors import ConflictError
+from zhilu.tables import JobEventRow, JobRow
 
 
 def test_migrations_make_exactly_the_tables_of_the_code() -> None:

@@ -14,7 +14,7 @@ from zhilu.registry import Registry
 
 if TYPE_CHECKING:
     from zhilu.context import Context
-    from zhilu.database import JobRow
+    from zhilu.tables import JobRow
 
 __all__ = ["ENDED", "Job", "JobContext", "JobEvent", "JobKind", "JobStatus", "Text", "kind_of"]
 

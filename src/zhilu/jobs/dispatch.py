@@ -32,7 +32,7 @@ from zhilu.process import Birth, mine
 
 if TYPE_CHECKING:
     from zhilu.context import Context
-    from zhilu.database import JobEventRow, JobRow
+    from zhilu.tables import JobEventRow, JobRow
 
 __all__ = [
     "CANCEL_GRACE",
@@ -56,7 +56,7 @@ _ADVISORY_LOCK = 0x7A6C  # PostgreSQL: one dispatcher at a time ("zl")
 
 def note(session: Session, job_id: str, kind: str, data: dict[str, Any]) -> JobEventRow:
     """Add an event within the transaction that makes it true."""
-    from zhilu.database import JobEventRow
+    from zhilu.tables import JobEventRow
 
     row = JobEventRow(job_id=job_id, type=kind, data=data)
     session.add(row)
@@ -65,7 +65,7 @@ def note(session: Session, job_id: str, kind: str, data: dict[str, Any]) -> JobE
 
 def end(session: Session, row: JobRow, status: str, *, reason: str, **fields: Any) -> None:
     """Move a job to its end; ``fields`` are its result, error or progress."""
-    from zhilu.database import now
+    from zhilu.tables import now
 
     row.status, row.finished_at, row.pid, row.pid_started = status, now(), None, None
     for name, value in fields.items():
@@ -103,7 +103,7 @@ def start_if_nested(context: Context, job_id: str) -> None:
 
 def _claim(context: Context, only: str | None = None) -> tuple[str, int] | None:
     """Take the oldest queued job, or ``only`` that one regardless of slots; returns its id and attempt."""
-    from zhilu.database import JobRow, now
+    from zhilu.tables import JobRow, now
 
     with context.database.session() as session:
         _one_at_a_time(session)
@@ -141,7 +141,7 @@ def _one_at_a_time(session: Session) -> None:
 
 
 def _start(context: Context, job_id: str, attempt: int) -> None:
-    from zhilu.database import JobRow
+    from zhilu.tables import JobRow
 
     try:
         birth = spawn(
@@ -187,7 +187,7 @@ def _look_after(context: Context) -> None:
 
 def bury_dead(context: Context) -> list[str]:
     """Find running jobs whose worker is gone, and cancelled ones that outlived the grace. Returns their ids."""
-    from zhilu.database import JobRow
+    from zhilu.tables import JobRow
 
     with context.database.session() as session:
         rows = list(session.scalars(select(JobRow).where(JobRow.status == "running")))
@@ -244,14 +244,14 @@ def _deaths(session: Session, job_id: str) -> int:
 
 
 def _cancel_age(session: Session, row: JobRow) -> float:
-    from zhilu.database import now
+    from zhilu.tables import now
 
     asked = [event.at for event in _status_events(session, row.id) if event.data.get("reason") == "cancel"]
     return (now() - asked[-1]) / timedelta(seconds=1) if asked else 0.0
 
 
 def _status_events(session: Session, job_id: str) -> list[JobEventRow]:
-    from zhilu.database import JobEventRow
+    from zhilu.tables import JobEventRow
 
     query = select(JobEventRow).where(JobEventRow.job_id == job_id, JobEventRow.type == "status")
     return list(session.scalars(query.order_by(JobEventRow.id)))

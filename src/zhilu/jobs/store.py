@@ -42,7 +42,7 @@ class JobStore:
         Raises:
             NotFoundError: no such kind.
         """
-        from zhilu.database import JobRow
+        from zhilu.tables import JobRow
 
         name = kind if isinstance(kind, str) else kind.name
         kind_of(name)
@@ -66,7 +66,7 @@ class JobStore:
         self, kind: str | None = None, status: str | Iterable[str] | None = None, limit: int | None = None
     ) -> Jobs:
         """Jobs, newest first."""
-        from zhilu.database import JobRow
+        from zhilu.tables import JobRow
 
         query = select(JobRow).order_by(JobRow.created_at.desc(), JobRow.id)
         if kind is not None:
@@ -128,7 +128,7 @@ class JobStore:
         Raises:
             NotFoundError: no such job.
         """
-        from zhilu.database import JobEventRow
+        from zhilu.tables import JobEventRow
 
         query = select(JobEventRow).where(JobEventRow.job_id == job_id, JobEventRow.id > after).order_by(JobEventRow.id)
         with self._database.session() as session:
@@ -137,7 +137,7 @@ class JobStore:
 
     def changed_since(self, cursor: int | None) -> tuple[int, Jobs]:
         """The jobs with an event after ``cursor`` (None: from now on), and the cursor for the next call."""
-        from zhilu.database import JobEventRow, JobRow
+        from zhilu.tables import JobEventRow, JobRow
 
         with self._database.session() as session:
             newest = session.scalar(select(func.max(JobEventRow.id))) or 0
@@ -199,7 +199,7 @@ class JobStore:
             return file.read().decode("utf-8", errors="replace")
 
     def _row(self, session: Session, job_id: str) -> Any:
-        from zhilu.database import JobRow
+        from zhilu.tables import JobRow
 
         row = session.get(JobRow, job_id)
         if row is None:

@@ -19,7 +19,6 @@ from sqlalchemy import CursorResult, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from zhilu.context import Context, open_context
-from zhilu.database import JobRow, now
 from zhilu.errors import CancelledByUser, UpstreamError, ZhiluError, error_body
 from zhilu.home import storage_error
 from zhilu.jobs import dispatch
@@ -28,6 +27,7 @@ from zhilu.jobs.process import JOB_MARK, kill_marked
 from zhilu.logs import configure_logs
 from zhilu.messages import T
 from zhilu.process import Birth, mine
+from zhilu.tables import JobRow, now
 
 __all__ = ["RunningJob", "main"]
 

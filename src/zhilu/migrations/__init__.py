@@ -1,8 +1,8 @@
 """Alembic migrations of the state database. The program runs them itself when it opens the database.
 
-The tables of the ground floor are here. An application brings its own (entry points ``zhilu.tables``, each a ``Tables``): a
-folder of migrations with its own version table. If an application is removed, its rows stay where they are and nothing else
-misses it.
+The migrations of the ground floor's tables (``tables.py``) are here. An application brings its own (entry points
+``zhilu.tables``, each a ``Tables``): a folder of migrations with its own version table. If an application is removed, its rows
+stay where they are and nothing else misses it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sqlalchemy import MetaData
+from sqlalchemy import Engine, MetaData, inspect, text
 
-    from zhilu.database import Database
+from zhilu.errors import ConflictError
+from zhilu.messages import T
+from zhilu.tables import Base
 
 __all__ = ["Tables", "installed", "upgrade"]
 
@@ -46,36 +46,29 @@ class Tables:
 
 def installed() -> Iterator[Tables]:
     """The ground floor's tables, then those of the applications that are here, by name."""
-    from zhilu.database import Base
-
     yield Tables("", Base.metadata, Path(__file__).parent / "versions")
     for entry in sorted(entry_points(group="zhilu.tables"), key=lambda e: e.name):
         yield entry.load()
 
 
-def upgrade(database: Database) -> None:
-    """Bring ``database`` to the newest version of all tables. One made by a newer version is refused, not guessed at.
+def upgrade(engine: Engine) -> None:
+    """Bring the database behind ``engine`` to the newest version of all tables. One made by a newer version is refused, not guessed at.
 
     Raises:
         ConflictError: the schema is newer than this program.
     """
     for tables in installed():
-        _upgrade(database, tables)
+        _upgrade(engine, tables)
 
 
-def _upgrade(database: Database, tables: Tables) -> None:
-    from sqlalchemy import inspect, text
-
-    with database.engine.connect() as connection:
+def _upgrade(engine: Engine, tables: Tables) -> None:
+    with engine.connect() as connection:
         found = None
         if inspect(connection).has_table(tables.version_table):
             found = connection.execute(text(f"SELECT version_num FROM {tables.version_table}")).scalar()
     if found == tables.head:
         return
     if found is not None and found > tables.head:
-        from zhilu.errors import ConflictError
-        from zhilu.messages import T
-
         of = f" of {tables.name!r}" if tables.name else ""
         raise ConflictError(
             T(
@@ -92,6 +85,6 @@ def _upgrade(database: Database, tables: Tables) -> None:
     config.set_main_option("path_separator", "newline")  # a folder's name may hold any other separator
     config.set_main_option("version_locations", str(tables.versions).replace("%", "%%"))
     # One transaction under BEGIN IMMEDIATE: of several processes that start at once, one migrates and the others wait.
-    with database.engine.begin() as connection:
+    with engine.begin() as connection:
         config.attributes.update(connection=connection, tables=tables)
         command.upgrade(config, "head")

@@ -280,15 +280,6 @@ class KnowledgeBase:
         )
         return {r["id"]: dict(r) for r in rows}
 
-    def published(self, ids: Sequence[int]) -> set[int]:
-        """Those of the chunks ``ids`` that belong to ready documents."""
-        rows = self.database.rows(
-            "SELECT c.id FROM chunks c JOIN documents d ON d.id = c.doc_id"
-            " WHERE d.status = 'ready' AND c.id IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(ids)),),
-        )
-        return {r[0] for r in rows}
-
     def passages(self) -> list[dict[str, Any]]:
         """All chunks of ready documents (doc_id, start, text), in an order that depends on their content alone."""
         rows = self.database.rows(

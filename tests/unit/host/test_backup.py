@@ -21,12 +21,13 @@ from sqlalchemy import text
 import zhilu.migrations
 from zhilu.apps.chat.tables import ConversationRow
 from zhilu.context import Context, open_context
-from zhilu.database import Database, JobRow
+from zhilu.database import Database
 from zhilu.errors import ConflictError, InputError, NotFoundError, StorageError
 from zhilu.home import Home
 from zhilu.host.backup import back_up, restore
 from zhilu.migrations import Tables, installed
 from zhilu.settings import store_setting
+from zhilu.tables import JobRow
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from zhilu.context import Context, open_context
-from zhilu.database import JobRow
 from zhilu.jobs import Job, JobStore
 from zhilu.jobs.process import kill_marked
 from zhilu.messages import T
 from zhilu.process import Birth
+from zhilu.tables import JobRow
 
 
 class Bench:

@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from zhilu.database import JobRow
 from zhilu.jobs import dispatch
 from zhilu.jobs.worker import RunningJob
 from zhilu.messages import T
 from zhilu.process import Birth, mine
+from zhilu.tables import JobRow
 
 ROUNDS = int(os.environ.get("ZHILU_KILLS") or 2)
 

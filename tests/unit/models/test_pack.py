@@ -14,13 +14,13 @@ import pytest
 from tests.unit.models.test_sources import serve_files
 
 from zhilu.context import open_context
-from zhilu.database import JobRow
 from zhilu.errors import InputError, UnsupportedError
 from zhilu.jobs import JobStore
 from zhilu.models import ModelStore
 from zhilu.models.pull import submit_pull
 from zhilu.models.sources.pack import pack
 from zhilu.models.testing import write_gguf
+from zhilu.tables import JobRow
 
 
 @pytest.fixture

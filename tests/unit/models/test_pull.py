@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import pytest
 
 from zhilu.context import open_context
-from zhilu.database import JobRow
 from zhilu.engine.testing import make_tiny_model
 from zhilu.errors import ConflictError, InputError, NotFoundError, UnreachableError, UnsupportedError
 from zhilu.jobs import JobStore
@@ -20,6 +19,7 @@ from zhilu.models import pull as pull_module
 from zhilu.models.pull import choose_files, submit_pull
 from zhilu.models.sources import Remote, RemoteFile
 from zhilu.models.testing import serve_hub
+from zhilu.tables import JobRow
 
 SOURCES = ("hf", "modelscope")
 

@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from zhilu.apps.chat.tables import ConversationRow, MessageRow
 from zhilu.context import Context
-from zhilu.database import now
 from zhilu.errors import InputError, NotFoundError
 from zhilu.messages import T
+from zhilu.tables import now
 
 __all__ = ["Conversation", "ConversationStore", "Message", "Summary"]
 

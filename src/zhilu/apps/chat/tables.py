@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from zhilu.database import Utc, now
 from zhilu.migrations import Tables
+from zhilu.tables import Utc, now
 
 __all__ = ["TABLES", "ChatBase", "ConversationRow", "MessageRow"]
 

@@ -18,31 +18,46 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from pathlib import PurePath
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
+from typing import Protocol
 
 import numpy as np
 
-from zhilu.errors import UpstreamError
+from zhilu.errors import NotFoundError, UpstreamError
 from zhilu.home import file_lock
 from zhilu.messages import T
+from zhilu.rag.database import KbDatabase
 from zhilu.rag.index.lexical import segment
 from zhilu.rag.records import utc_now
-from zhilu.rag.stores import Filter, Vector, VectorRow
+from zhilu.rag.stores import Filter, StoreFacts, Vector, VectorRow, VectorStore
 
-if TYPE_CHECKING:
-    from zhilu.rag.kb import KnowledgeBase
-
-__all__ = ["clear_leftovers", "nearest", "publish", "withdraw"]
+__all__ = ["Indexes", "clear_leftovers", "nearest", "publish", "withdraw"]
 
 
-def publish(kb: KnowledgeBase, doc_id: str) -> int:
+class Indexes(Protocol):
+    """What publishing needs of a knowledge base: its file, its vector store, and the lock of the one who ingests."""
+
+    @property
+    def database(self) -> KbDatabase: ...
+
+    @property
+    def store(self) -> VectorStore: ...
+
+    @property
+    def store_facts(self) -> StoreFacts: ...
+
+    @property
+    def ingest_lock(self) -> Path: ...
+
+
+def publish(kb: Indexes, doc_id: str) -> int:
     """Make a document findable in every index at once, in the place of its earlier versions; the number of its chunks.
 
     Where a later version is findable already, this one is not made so any more: its status becomes replaced.
 
     Raises:
         UpstreamError: the store does not hold what it was given (code ``store_incomplete``); nothing is findable.
+        NotFoundError: the document was removed meanwhile.
     """
     chunks = kb.database.rows(
         "SELECT c.id, c.heading, c.lang, c.text, e.vector FROM chunks c"
@@ -64,7 +79,7 @@ def publish(kb: KnowledgeBase, doc_id: str) -> int:
             kb.store.upsert(vectors)
         else:
             connection.executemany("DELETE FROM leftover WHERE id = ?", [(v.id,) for v in vectors])
-        _flip(connection, doc_id, PurePath(kb.document(doc_id).name).stem, chunks)
+        _flip(connection, doc_id, PurePath(_name(connection, doc_id)).stem, chunks)
         for (older,) in connection.execute(
             "SELECT o.id FROM documents o JOIN documents d ON d.series = o.series AND d.version > o.version"
             " WHERE d.id = ? AND o.status <> 'replaced'",
@@ -74,7 +89,7 @@ def publish(kb: KnowledgeBase, doc_id: str) -> int:
     return len(chunks)
 
 
-def withdraw(kb: KnowledgeBase, doc_id: str) -> None:
+def withdraw(kb: Indexes, doc_id: str) -> None:
     """Take a document out of every index, and its text; its row and file stay. Part of the caller's transaction: call
     ``clear_leftovers`` when that is committed."""
     with kb.database.write() as connection:
@@ -82,7 +97,7 @@ def withdraw(kb: KnowledgeBase, doc_id: str) -> None:
         connection.execute("DELETE FROM texts WHERE doc_id = ?", (doc_id,))
 
 
-def clear_leftovers(kb: KnowledgeBase, *, is_locked: bool = False) -> int:
+def clear_leftovers(kb: Indexes, *, is_locked: bool = False) -> int:
     """Delete vectors that no published chunk needs from a store that is not transactional; how many were noted.
 
     Not while a document is being published, for its vectors are noted, too: then 0, and the ingestion clears up when it
@@ -100,21 +115,21 @@ def clear_leftovers(kb: KnowledgeBase, *, is_locked: bool = False) -> int:
     return len(ids)
 
 
-def nearest(kb: KnowledgeBase, vector: Vector, k: int, where: Filter | None = None) -> list[tuple[int, float]]:
+def nearest(kb: Indexes, vector: Vector, k: int, where: Filter | None = None) -> list[tuple[int, float]]:
     """At most k ``(chunk id, cosine)`` of published chunks, nearest first."""
     if kb.store_facts.transactional:
         return kb.store.search(vector, k, where)
     wanted = k
     while True:
         found = kb.store.search(vector, wanted, where)
-        shown = kb.published([i for i, _ in found])
+        shown = _published(kb.database, [i for i, _ in found])
         kept = [(i, score) for i, score in found if i in shown]
         if len(kept) >= k or len(found) < wanted:
             return kept[:k]
         wanted *= 2
 
 
-def _write_beside(kb: KnowledgeBase, vectors: Sequence[VectorRow]) -> None:
+def _write_beside(kb: Indexes, vectors: Sequence[VectorRow]) -> None:
     """Write vectors to a store of its own: noted first, and counted before anyone may see them."""
     with kb.database.write() as connection:
         connection.executemany("INSERT OR IGNORE INTO leftover VALUES (?)", [(v.id,) for v in vectors])
@@ -130,6 +145,23 @@ def _write_beside(kb: KnowledgeBase, vectors: Sequence[VectorRow]) -> None:
         )
 
 
+def _published(database: KbDatabase, ids: Sequence[int]) -> set[int]:
+    """Those of the chunks ``ids`` that belong to ready documents."""
+    rows = database.rows(
+        "SELECT c.id FROM chunks c JOIN documents d ON d.id = c.doc_id"
+        " WHERE d.status = 'ready' AND c.id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(ids)),),
+    )
+    return {r[0] for r in rows}
+
+
+def _name(connection: sqlite3.Connection, doc_id: str) -> str:
+    row = connection.execute("SELECT name FROM documents WHERE id = ?", (doc_id,)).fetchone()
+    if row is None:
+        raise NotFoundError(T(en=f"The document {doc_id!r} was removed.", zh=f"文档 {doc_id!r} 已被删除。"))
+    return str(row[0])
+
+
 def _is_outdated(connection: sqlite3.Connection, doc_id: str) -> bool:
     found = connection.execute(
         "SELECT 1 FROM documents n JOIN documents d ON d.series = n.series AND d.version < n.version"
@@ -139,7 +171,7 @@ def _is_outdated(connection: sqlite3.Connection, doc_id: str) -> bool:
     return found is not None
 
 
-def _retire(kb: KnowledgeBase, doc_id: str) -> None:
+def _retire(kb: Indexes, doc_id: str) -> None:
     """Take a version out of every index, because another has taken its place. Its text stays, so that a citation in an
     answer of that time still opens what it cited. In the caller's transaction."""
     with kb.database.write() as connection:
@@ -149,7 +181,7 @@ def _retire(kb: KnowledgeBase, doc_id: str) -> None:
         )
 
 
-def _take_out(kb: KnowledgeBase, connection: sqlite3.Connection, doc_id: str) -> None:
+def _take_out(kb: Indexes, connection: sqlite3.Connection, doc_id: str) -> None:
     """A document's chunks out of every index, in the caller's transaction."""
     ids = [(r[0],) for r in connection.execute("SELECT id FROM chunks WHERE doc_id = ?", (doc_id,))]
     if kb.store_facts.transactional:
