@@ -75,7 +75,7 @@ def test_no_request_makes_the_gateway_fail(schema: Any, method: str, path: str, 
     @given(case=schema[path][method].as_strategy(generation_mode=mode))
     def attempt(case: Any) -> None:
         response = case.call(timeout=120)
-        if response.status_code >= 400:
+        if response.status_code >= 400 and method != "head":  # whose answers have no body
             body = response.json()
             error = body["error"]
             message = error if isinstance(error, str) else error["message"]

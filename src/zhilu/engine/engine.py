@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence as SequenceOf
 from itertools import accumulate
 from math import isfinite
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +20,14 @@ from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.choose.speculate import Drafter
 from zhilu.engine.metrics import Metrics
 from zhilu.engine.model.adapters import read_adapter
-from zhilu.engine.model.config import ModelConfig, read_config, read_json
+from zhilu.engine.model.config import read_config
 from zhilu.engine.model.gguf import find_gguf, read_gguf
 from zhilu.engine.options import EngineOptions, choose_max_len
 from zhilu.engine.runner.adapter_table import AdapterTable
 from zhilu.engine.runner.base import Runner, StepChunk
 from zhilu.engine.scheduler import Scheduler, Work
 from zhilu.engine.sequence import Output, Request, Sequence, Status
+from zhilu.engine.text.ends import end_ids
 from zhilu.engine.text.tokenizer import Tokenizer
 from zhilu.errors import InputError, UpstreamError, ZhiluError
 from zhilu.messages import T
@@ -268,17 +268,9 @@ def load_engine(options: EngineOptions) -> Engine:
     runner = load_runner(config, options, max_len)
     pool = BlockPool(runner.num_blocks, runner.block_size, options.prefix_caching)
     scheduler = Scheduler(pool, options.max_num_seqs, options.max_batch_tokens)
-    eos_ids = _eos_ids(options.model, config, tokenizer)
+    eos_ids = end_ids(options.model, config, tokenizer)
     engine = Engine(tokenizer, runner, scheduler, max_len=max_len, eos_ids=eos_ids, speculate=options.speculate)
     for adapter in adapters:
         engine.adapters.add(adapter)
     del header
     return engine
-
-
-def _eos_ids(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> frozenset[int]:
-    """Every token that one of the model's files calls its end: they often disagree, and each of them is meant."""
-    path = folder / "generation_config.json"
-    stated = read_json(path).get("eos_token_id") if path.is_file() else None
-    from_generation = stated if isinstance(stated, list) else [stated]
-    return frozenset(id for id in (*config.eos_ids, *from_generation, tokenizer.eos_id) if id is not None)

@@ -101,6 +101,16 @@ class Tokenizer:
         # A batch of one: the library lets go of Python's lock for batches alone, and a megabyte takes seconds.
         return list(self._tokenizer.encode_batch([text], add_special_tokens=add_special_tokens)[0].ids)
 
+    def encode_with_offsets(
+        self, text: str, add_special_tokens: bool = False
+    ) -> tuple[list[int], list[tuple[int, int]]]:
+        """``encode``, and for every token the characters ``(from, to)`` of ``text`` that it stands for.
+
+        Tokens that are parts of one character all name that character; tokens that were added name ``(0, 0)``.
+        """
+        encoding = self._tokenizer.encode_batch([text], add_special_tokens=add_special_tokens)[0]
+        return list(encoding.ids), [(begin, end) for begin, end in encoding.offsets]
+
     def encode_within(self, text: str, at_most: int, param: str, add_special_tokens: bool = True) -> list[int]:
         """Token ids of a prompt that must not have more than ``at_most``; a far longer one is not read to its end.
 

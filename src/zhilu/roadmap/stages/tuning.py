@@ -27,8 +27,8 @@ TUNING = Stage(
                 "大多数失败的微调都败在这里：掩码盖住了一切、答案被截断、评测题混进了训练集。",
             ),
             T(
-                "Collect examples of what you want as question and answer now; a few hundred good ones beat many thousands of poor ones.",
-                "现在就可以收集你想要的问答样例；几百条好的胜过成千上万条差的。",
+                "Collect examples as question and answer (a few hundred good ones beat many thousands of poor ones), then: zhilu data add FILE",
+                "收集问答样例（几百条好的胜过成千上万条差的），然后运行：zhilu data add FILE",
             ),
         ),
         Task(
