@@ -13,6 +13,7 @@ from zhilu.context import Context, context_of
 from zhilu.errors import ForbiddenError
 from zhilu.host.setting_checks import change_setting as store_checked
 from zhilu.messages import T, current_lang
+from zhilu.models.apis.store import api_of
 from zhilu.models.chosen import default_model
 from zhilu.settings import NAMES_CODE, describe_settings, unset_setting
 
@@ -84,13 +85,14 @@ def status(request: Request) -> StatusOut:
 
 
 def _default_model(request: Request) -> ModelState:
-    """State of the default model, as the supervisor sees it; without one, a configured URL is taken at its word."""
+    """State of the default model, as the supervisor sees it; without one, a configured URL or API is taken at its word."""
     context = context_of(request)
     name, reason = default_model(context)
     supervisor: Any = getattr(request.app.state, "supervisor", None)
     running = supervisor.states().get(name) if supervisor is not None else None
     if running is None:
-        state: Literal["ready", "stopped"] = "ready" if context.settings.base_url else "stopped"
+        elsewhere = context.settings.base_url or api_of(context.home, name)
+        state: Literal["ready", "stopped"] = "ready" if elsewhere else "stopped"
         return ModelState(name=name, state=state, reason=TextOut(**reason.data()))
     return ModelState(
         name=name,

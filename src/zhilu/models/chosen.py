@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zhilu.home import Home, atomic_write
 from zhilu.messages import T
+from zhilu.models.apis.store import api_of
 from zhilu.models.store import EMBEDDED, ModelStore
 
 if TYPE_CHECKING:
@@ -47,9 +48,12 @@ def check_setting(context: Context, name: str) -> None:
     """What the setting ``model`` may name.
 
     Raises:
-        NotFoundError: neither a model of this machine nor an adapter; another server's models are not ours to know.
+        NotFoundError: neither a model of this machine, nor an adapter, nor of an API that was added; another server's
+            models are not ours to know.
     """
     if name == AUTO or context.settings.base_url is not None or (context.home.adapters / name).is_dir():
+        return
+    if api_of(context.home, name) is not None:
         return
     ModelStore(context).path_of(name)
 

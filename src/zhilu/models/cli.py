@@ -12,6 +12,7 @@ import click
 from zhilu.cli_support import echo_json, json_option, pass_context_obj, table
 from zhilu.context import Context
 from zhilu.messages import T
+from zhilu.models.apis.cli import api
 from zhilu.models.store import ModelInfo, ModelStore
 from zhilu.setup.require import require_torch
 
@@ -30,7 +31,10 @@ _STATES = {
 
 @click.group()
 def model() -> None:
-    """Models: list, catalog, show, pull, import, pack, remove. 模型：列出、目录、查看、拉取、导入、打包、删除。"""
+    """Models: list, catalog, show, pull, import, pack, remove, api. 模型：列出、目录、查看、拉取、导入、打包、删除、API。"""
+
+
+model.add_command(api)
 
 
 @model.command("list")

@@ -12,6 +12,7 @@ from zhilu.errors import ZhiluError
 from zhilu.jobs import Job
 from zhilu.jobs.base import Text
 from zhilu.models.adapters import AdapterInfo, list_adapters
+from zhilu.models.apis import routes as api_routes
 from zhilu.models.catalog import catalog
 from zhilu.models.check import read_object
 from zhilu.models.inspect import MemoryEstimate, card_markdown, estimate_memory
@@ -24,7 +25,7 @@ from zhilu.models.store import ModelInfo, ModelStore
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/zhilu/v1", tags=["models"])
+_store = APIRouter(prefix="/zhilu/v1", tags=["models"])
 
 
 class CardText(BaseModel):
@@ -65,34 +66,34 @@ class SourceOut(BaseModel):
     searches: bool
 
 
-@router.get("/models")
+@_store.get("/models")
 def list_models(request: Request) -> list[ModelInfo]:
     return ModelStore(context_of(request)).list()
 
 
-@router.get("/adapters")
+@_store.get("/adapters")
 def adapters(request: Request) -> list[AdapterInfo]:
     return list_adapters(context_of(request))
 
 
-@router.post("/models/import", status_code=201)
+@_store.post("/models/import", status_code=201)
 def import_model(request: Request, body: ImportIn) -> ModelInfo:
     """Take in a folder or GGUF file of this machine, or a model of Ollama or LM Studio by its name there: linked."""
     return import_any(context_of(request), body.path, body.name)
 
 
-@router.get("/catalog")
+@_store.get("/catalog")
 def show_catalog(request: Request) -> list[Offer]:
     return offered(context_of(request))
 
 
-@router.get("/catalog/elsewhere")
+@_store.get("/catalog/elsewhere")
 def elsewhere() -> list[Elsewhere]:
     """What Ollama and LM Studio have on this machine."""
     return find_elsewhere()
 
 
-@router.get("/catalog/sources")
+@_store.get("/catalog/sources")
 def list_sources(request: Request) -> list[SourceOut]:
     """Where models can be pulled from, in the order in which they are asked."""
     there = sources(context_of(request).settings)
@@ -109,18 +110,18 @@ def list_sources(request: Request) -> list[SourceOut]:
     ]
 
 
-@router.get("/catalog/search")
+@_store.get("/catalog/search")
 def search_models(request: Request, q: str, format: Literal["gguf", "safetensors"] = "gguf") -> list[HubModel]:
     """Search the hub; 503 where it does not answer."""
     return search_hub(context_of(request).settings, q, format)
 
 
-@router.post("/models/pull", status_code=202)
+@_store.post("/models/pull", status_code=202)
 def pull_model(request: Request, body: PullIn) -> Job:
     return submit_pull(context_of(request), body.source, body.repo, body.revision, body.name, body.file)
 
 
-@router.get("/models/{name}")
+@_store.get("/models/{name}")
 def show_model(request: Request, name: str) -> ModelDetail:
     store = ModelStore(context_of(request))
     info, folder = store.get(name), store.path_of(name)
@@ -137,6 +138,11 @@ def show_model(request: Request, name: str) -> ModelDetail:
     )
 
 
-@router.delete("/models/{name}", status_code=204)
+@_store.delete("/models/{name}", status_code=204)
 def remove_model(request: Request, name: str) -> None:
     ModelStore(context_of(request)).remove(name)
+
+
+router = APIRouter()
+router.include_router(_store)
+router.include_router(api_routes.router)

@@ -1,4 +1,4 @@
-"""Which models may be served: those of the store, or those that a command named."""
+"""Which models may be served: those of the store and of the APIs that were added, or those that a command named."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from zhilu.context import Context
-from zhilu.errors import InputError, NotFoundError, ZhiluError, nearest
+from zhilu.errors import DamagedError, InputError, NotFoundError, ZhiluError, nearest
+from zhilu.logs import get_logger
 from zhilu.messages import T
-from zhilu.serving.facts import ServedModel
+from zhilu.serving.facts import Remote, ServedModel
 
 __all__ = ["Catalog", "FixedCatalog", "StoreCatalog", "no_such_model"]
+
+log = get_logger(__name__)
 
 
 class Catalog(Protocol):
@@ -27,21 +30,33 @@ class Catalog(Protocol):
 
 
 class StoreCatalog:
-    """Every model of the store. One that the embedded engine cannot run says why, and may run in another."""
+    """Every model of the store, and those of the APIs that were added. One that the embedded engine cannot run says why, and
+    may run in another."""
 
     def __init__(self, context: Context) -> None:
         from zhilu.models import ModelStore
+        from zhilu.models.apis.store import ApiStore
 
         self._store = ModelStore(context)
+        self._apis = ApiStore(context.home)
 
     def list(self) -> list[dict[str, Any]]:
         models = [model for model in self._store.list() if model.supported]
-        return [{"id": m.name, **({"max_model_len": m.context_length} if m.context_length else {})} for m in models]
+        ours = [{"id": m.name, **({"max_model_len": m.context_length} if m.context_length else {})} for m in models]
+        try:
+            apis = self._apis.list()
+        except DamagedError as error:  # what is on this machine is served all the same
+            log.warning("apis_unreadable", error=error.message.en)
+            apis = []
+        return ours + [{"id": name, "owned_by": api.name, "state": "ready"} for api in apis for name in api.called()]
 
     def get(self, name: str) -> ServedModel:
         from zhilu.models.check import gguf_files
         from zhilu.models.inspect import inspect_folder
 
+        if (found := self._apis.find(name)) is not None:
+            api, there = found
+            return ServedModel(name, remote=Remote(api.name, api.root, there, api.api_key))
         model = self._store.get(name)
         path = Path(model.path)
         if model.format == "gguf" and model.supported:

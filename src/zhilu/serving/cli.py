@@ -103,14 +103,17 @@ def serve(
 
 
 def find_model(context: Context, word: str) -> ServedModel:
-    """A model by its name in the store, or a folder by its path, under its own name.
+    """A model by its name in the store or of an API, or a folder by its path, under its own name.
 
     Raises:
         NotFoundError: neither a name nor a folder. InputError: a folder that is no model.
     """
+    from zhilu.models.apis.store import ApiStore
     from zhilu.serving.catalog import StoreCatalog
     from zhilu.serving.facts import ServedModel
 
+    if ApiStore(context.home).find(word) is not None:
+        return StoreCatalog(context).get(word)
     folder = Path(word).expanduser()
     if folder.suffix.lower() == ".gguf" and folder.is_file():
         return ServedModel(folder.stem, folder.resolve())

@@ -25,6 +25,7 @@ __all__ = [
     "Launch",
     "LaunchOptions",
     "MemoryFacts",
+    "Remote",
     "ServedModel",
     "refuse_untaken",
 ]
@@ -165,16 +166,28 @@ class EngineFacts:
 
 
 @dataclass(frozen=True)
+class Remote:
+    """Where a model of an API that a person added lives: the API's name here, its root, and the model's name there."""
+
+    api: str
+    root: str
+    model: str
+    api_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class ServedModel:
     """A model under the name that clients use, and its folder or GGUF file (None where it lives behind a URL).
 
     Attributes:
         not_ours: why the embedded engine cannot run it, None where it can.
+        remote: of an API that was added, where it is; None for one whose URL is an option of its start.
     """
 
     name: str
     path: Path | None = None
     not_ours: T | None = None
+    remote: Remote | None = None
 
     @property
     def format(self) -> Literal["safetensors", "gguf"] | None:
@@ -217,6 +230,7 @@ class Launch:
         argv: the command; empty for an engine that is only reached.
         env: variables on top of ours.
         url: where it answers, without ``/v1``.
+        root: what stands for ``url/v1`` where that is called otherwise (``https://HOST/api/paas/v4``).
         ready_path: a GET there is answered with 200 once the model is loaded.
         headers: sent with every request to it.
         model: the name that the engine itself knows the model by.
@@ -228,6 +242,13 @@ class Launch:
     argv: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    root: str | None = None
+
+    def at(self, endpoint: str) -> str:
+        """The URL of an endpoint such as ``/v1/models``."""
+        if self.root is not None and endpoint.startswith("/v1/"):
+            return f"{self.root}{endpoint[3:]}"
+        return f"{self.url}{endpoint}"
 
 
 class EngineKind(Protocol):

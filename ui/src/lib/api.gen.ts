@@ -486,6 +486,98 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/apis": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Apis */
+        get: operations["list_apis_zhilu_v1_apis_get"];
+        put?: never;
+        /**
+         * Add
+         * @description Test and keep it; nothing is kept of one that fails the test, and the error says what is wrong with it.
+         */
+        post: operations["add_zhilu_v1_apis_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/apis/known": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Known Apis */
+        get: operations["known_apis_zhilu_v1_apis_known_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/apis/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Test */
+        post: operations["test_zhilu_v1_apis__name__test_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/apis/{name}/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Choose
+         * @description The models that menus offer; names as the API has them.
+         */
+        put: operations["choose_zhilu_v1_apis__name__models_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/apis/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove */
+        delete: operations["remove_zhilu_v1_apis__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/kbs": {
         parameters: {
             query?: never;
@@ -1802,6 +1894,47 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /**
+         * ApiIn
+         * @description ``name``: of a preset, or any with a ``base_url``. ``replace`` keeps the old key where none is given and the server
+         *     is the same.
+         */
+        ApiIn: {
+            /** Name */
+            name: string;
+            /** Base Url */
+            base_url?: string | null;
+            /** Api Key */
+            api_key?: string | null;
+            /**
+             * Models
+             * @default []
+             */
+            models: string[];
+            /**
+             * Replace
+             * @default false
+             */
+            replace: boolean;
+        };
+        /**
+         * ApiOut
+         * @description ``key``: its last characters; ``models``: those that menus offer, as requests name them (``NAME/MODEL``).
+         */
+        ApiOut: {
+            /** Name */
+            name: string;
+            /** Base Url */
+            base_url: string;
+            /** Preset */
+            preset: string | null;
+            /** Key */
+            key: string | null;
+            /** Models */
+            models: string[];
+            /** Added At */
+            added_at: string;
+        };
         /** ArtefactOut */
         ArtefactOut: {
             /** Name */
@@ -1870,6 +2003,11 @@ export interface components {
         CheckIn: {
             /** Tasks */
             tasks?: string[];
+        };
+        /** ChosenIn */
+        ChosenIn: {
+            /** Models */
+            models: string[];
         };
         /**
          * Conversation
@@ -2851,6 +2989,25 @@ export interface components {
             job: components["schemas"]["Job"] | null;
         };
         /**
+         * PresetOut
+         * @description An API that can be added by its name; ``keys``: the page where a key is made.
+         */
+        PresetOut: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Base Url */
+            base_url: string;
+            /** Keys */
+            keys: string | null;
+            /** Needs Key */
+            needs_key: boolean;
+        };
+        /**
          * PromptTrace
          * @description The exact prompt. ``counted_by`` says who counted its tokens; ``dropped_passages`` did not fit ``context`` tokens.
          */
@@ -3284,6 +3441,19 @@ export interface components {
             because: ("machine" | "component" | "setting" | "missed") | null;
             /** Figures */
             figures: components["schemas"]["FigureOut"][];
+        };
+        /**
+         * TestedOut
+         * @description ``listed``: every model that the API lists; ``model`` answered in ``seconds``.
+         */
+        TestedOut: {
+            api: components["schemas"]["ApiOut"];
+            /** Listed */
+            listed: string[];
+            /** Model */
+            model: string;
+            /** Seconds */
+            seconds: number;
         };
         /** Text */
         Text: {
@@ -4282,6 +4452,176 @@ export interface operations {
         };
     };
     remove_model_zhilu_v1_models__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_apis_zhilu_v1_apis_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiOut"][];
+                };
+            };
+        };
+    };
+    add_zhilu_v1_apis_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApiIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestedOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    known_apis_zhilu_v1_apis_known_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresetOut"][];
+                };
+            };
+        };
+    };
+    test_zhilu_v1_apis__name__test_post: {
+        parameters: {
+            query?: {
+                model?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestedOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    choose_zhilu_v1_apis__name__models_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChosenIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_zhilu_v1_apis__name__delete: {
         parameters: {
             query?: never;
             header?: never;

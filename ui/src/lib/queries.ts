@@ -2,7 +2,7 @@
 import { queryOptions, useMutation, useQuery, useQueryClient, type UseQueryResult } from "@tanstack/react-query";
 import { api } from "./api";
 import { acceptJob } from "./jobs";
-import type { ConversationSummary, Engine, Job, KnowledgeBase, Model, ServerStatus, SetupPart } from "./types";
+import type { Api, ConversationSummary, Engine, Job, KnowledgeBase, Model, ServerStatus, SetupPart } from "./types";
 
 export function useStatus(): UseQueryResult<ServerStatus> {
   return useQuery({
@@ -21,6 +21,11 @@ export function useModels(): UseQueryResult<Model[]> {
     // Elsewhere a request may start one, and an idle one may be stopped.
     refetchInterval: ({ state }) => (state.data?.some((model) => model.state === "starting") ? 1_500 : 10_000),
   });
+}
+
+/** The APIs of others that were added; their models answer by the names given here. */
+export function useApis(): UseQueryResult<Api[]> {
+  return useQuery({ queryKey: ["apis"], queryFn: ({ signal }) => api.get<Api[]>("/apis", signal) });
 }
 
 /** What can run a model, installed or not. */

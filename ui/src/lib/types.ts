@@ -31,6 +31,10 @@ export type Model = InBoth<Sent<"ModelInfo">>;
 export type ModelState = Model["state"];
 /** A model of the catalogue, as it stands on this machine. */
 export type Offer = Schemas["Offer"];
+/** Somebody else's API that was added; of its key only the end is told. */
+export type Api = Schemas["ApiOut"];
+export type KnownApi = Schemas["PresetOut"];
+export type TestedApi = Schemas["TestedOut"];
 export type Elsewhere = Sent<"Elsewhere">;
 export type HubModel = Schemas["HubModel"];
 export type ModelDetails = InBoth<Sent<"ModelDetail">>;

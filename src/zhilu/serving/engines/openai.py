@@ -35,6 +35,15 @@ class OpenAIEngine:
         return True, T("nothing to install", "无需安装")
 
     def launch(self, model: ServedModel, options: LaunchOptions, port: int) -> Launch:
+        if model.remote is not None:  # of an API that was added: its own key, and no variable's
+            remote = model.remote
+            return Launch(
+                url=remote.root.removesuffix("/v1"),
+                root=remote.root,
+                ready_path="/v1/models",
+                model=remote.model,
+                headers={"Authorization": f"Bearer {remote.api_key}"} if remote.api_key else {},
+            )
         base_url = (options.base_url or "").rstrip("/")
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:

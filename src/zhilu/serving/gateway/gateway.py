@@ -31,6 +31,7 @@ from zhilu.serving.gateway.ledger import Exchange, Ledger, exchange_of
 from zhilu.serving.gateway.loopback import LoopbackTransport
 from zhilu.serving.gateway.lora import Adapters, LoadLoraRequest, LoraLine, UnloadLoraRequest
 from zhilu.serving.gateway.metrics import merge, with_label
+from zhilu.serving.gateway.outside import RemoteTransport
 from zhilu.serving.gateway.relay import Relay, TranslatingRelay, broken_off, read_body
 from zhilu.serving.gateway.remembered import Remembered, RemoteModel
 from zhilu.serving.gateway.upstream import Route
@@ -44,8 +45,8 @@ R = TypeVar("R", bound=wire.Request)
 
 
 @lru_cache(maxsize=256)
-def _address(url: str, endpoint: str) -> httpx.URL:
-    return httpx.URL(f"{url}{endpoint}")  # read once: that is a tenth of what a request costs here
+def _address(url: str) -> httpx.URL:
+    return httpx.URL(url)  # read once: that is a tenth of what a request costs here
 
 
 class Gateway:
@@ -61,9 +62,7 @@ class Gateway:
         self.adapters = Adapters(context.home, self.remembered)
         self.loopback = LoopbackTransport()
         # No read timeout here either: a client that leaves is what ends a request.
-        self.remote = httpx.AsyncHTTPTransport(
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=3.0)
-        )
+        self.remote = RemoteTransport()
 
     async def aclose(self) -> None:
         await self.loopback.aclose()
@@ -95,7 +94,7 @@ class Gateway:
         async with self.route(named_model(self.context, model)) as route:
             assert route.served.launch is not None
             route.served.facts.refuse_beyond(endpoint)
-            asked = httpx.Request("GET", f"{route.served.launch.url}{endpoint}", headers=route.served.launch.headers)
+            asked = httpx.Request("GET", route.served.launch.at(endpoint), headers=route.served.launch.headers)
             try:
                 response = await self._transport(route.served).handle_async_request(asked)
                 content = await response.aread()
@@ -196,7 +195,7 @@ class Gateway:
         entries = {entry["id"]: entry for entry in await asyncio.to_thread(self.supervisor.catalog.list)}
         states = self.supervisor.states()
         for name, served in states.items():
-            if served.model.path is None and served.state != "stopped":
+            if served.model.path is None and served.model.remote is None and served.state != "stopped":
                 entries.setdefault(name, {"id": name, "owned_by": served.engine})
         for adapter in self.adapters.list():
             entries.setdefault(adapter.name, {"id": adapter.name, "root": adapter.path, "parent": adapter.parent})
@@ -207,7 +206,7 @@ class Gateway:
             entry.setdefault("root", name)
             entry.setdefault("parent", None)
             running = states.get(entry.get("parent") or name)
-            entry["state"] = running.state if running else "stopped"
+            entry["state"] = running.state if running else entry.get("state", "stopped")
             if running and running.max_len:
                 entry["max_model_len"] = running.max_len
         first = [
@@ -291,7 +290,7 @@ class Gateway:
         sent = {"content-type": "application/json", "accept-encoding": "identity", **(headers or {})}
         request = httpx.Request(
             "POST",
-            _address(served.launch.url, endpoint),
+            _address(served.launch.at(endpoint)),
             content=raw,
             headers={**sent, **served.launch.headers},
             extensions={"timeout": {"connect": 10.0}},

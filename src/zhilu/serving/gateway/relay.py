@@ -26,6 +26,7 @@ from zhilu.messages import T
 from zhilu.models.chosen import named_model
 from zhilu.serving.gateway.endless import refuse_endless
 from zhilu.serving.gateway.ledger import CLIENT_LEFT, exchange_of
+from zhilu.serving.gateway.outside import hidden, raise_fault, raise_lost, refuse_unasked
 from zhilu.serving.gateway.stream import EventStream
 from zhilu.serving.gateway.toolwork import enforced, replies_for
 from zhilu.serving.gateway.upstream import Route, Upstream
@@ -50,6 +51,7 @@ class _Answering(Response, ABC):
         self.request = request
         self.exchange = exchange_of(request, path)
         self.started = False
+        self.served: Served | None = None  # whoever was asked
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,6 +77,7 @@ class _Answering(Response, ABC):
         is back), or was just closing the idle connection. Only once, so that a request an engine dies of ends there.
         """
         process = served.process
+        self.served = served
         try:
             return await self._send_once(served, endpoint, raw)
         except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
@@ -89,9 +92,12 @@ class _Answering(Response, ABC):
             "x-request-id": self.exchange.id,
             "accept-language": self.request.headers.get("accept-language", "*"),
         }
-        return await self.upstream.post(served, endpoint, raw, headers)
+        response = await self.upstream.post(served, endpoint, raw, headers)
+        await raise_fault(served, response)
+        return response
 
     async def _whole(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
+        content = hidden(self.served, content)
         await self._start(status, {**headers, "content-length": str(len(content))})
         await self._body(content, more=False)
 
@@ -135,7 +141,7 @@ class _Answering(Response, ABC):
     async def _body(self, content: bytes, more: bool = True) -> None:
         if self.exchange.first_byte is None:
             self.exchange.first_byte = time.monotonic()
-        await self._send_raw({"type": "http.response.body", "body": content, "more_body": more})
+        await self._send_raw({"type": "http.response.body", "body": hidden(self.served, content), "more_body": more})
 
 
 class Relay(_Answering):
@@ -154,6 +160,7 @@ class Relay(_Answering):
         async with self.upstream.route(name) as route:
             self.exchange.model = name
             route.served.facts.refuse_beyond(self.endpoint, body)
+            refuse_unasked(route.served, self.endpoint)
             if self.endpoint != "/tokenize":  # which is there to say how long a text is
                 refuse_endless(route.served.max_len, body, raw)
             try:
@@ -421,7 +428,8 @@ async def read_body(request: Request) -> bytes:
 
 
 def broken_off(served: Served, error: httpx.HTTPError) -> UnreachableError:
-    """The error for a connection to an engine that was lost in the middle."""
+    """The error for a connection to an engine that was lost in the middle; of an API's, it is raised here."""
+    raise_lost(served, error)
     reason = str(error) or type(error).__name__
     log.warning("engine_connection_lost", model=served.model.name, pid=served.pid, error=reason)
     return UnreachableError(

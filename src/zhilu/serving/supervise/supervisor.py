@@ -125,6 +125,15 @@ class Supervisor:
 
     async def _running(self, name: str) -> Served:
         served = self._served.get(name)
+        if served is not None and served.model.remote is not None:
+            # Another process may have given the API another key, or taken it away.
+            try:
+                current = await asyncio.to_thread(self.catalog.get, name)
+            except NotFoundError:
+                await self.stop(name)
+                raise
+            if current.remote != served.model.remote:
+                return await self.start(name, restart=True)
         if served is None or served.state == "stopped" or self._worth_retrying(served):
             before = (served.engine, served.options) if served else (None, None)
             return await self.start(name, engine=before[0], options=before[1])
@@ -179,11 +188,12 @@ class Supervisor:
         settings = self.context.settings
         options = options or LaunchOptions(threads=settings.threads)
         wanted = engine or settings.engine
-        if wanted in self.registry and not self.registry.get(wanted).facts.is_process:
-            model = ServedModel(name)  # lives elsewhere: nothing to look up here
+        elsewhere = wanted in self.registry and not self.registry.get(wanted).facts.is_process
+        model = await asyncio.to_thread(self._find, name, elsewhere and options.base_url is not None, elsewhere)
+        if model.remote is not None:
+            wanted = engine or "auto"
+        elif elsewhere:
             options = replace(options, base_url=options.base_url or settings.base_url)
-        else:
-            model = await asyncio.to_thread(self.catalog.get, name)
         options = replace(options, home=self.context.home.path)
         old = self._served.get(name)
         freed = await asyncio.to_thread(old.process.memory) if old and old.process else 0
@@ -192,6 +202,18 @@ class Supervisor:
         # Refuses what it cannot do before anything is stopped to make room.
         await asyncio.to_thread(preflight, adapter, model, options, freed)
         return Served(model=model, kind=adapter, options=options, reason=reason)
+
+    def _find(self, name: str, is_given: bool, elsewhere: bool) -> ServedModel:
+        """The model of that name; one that lives elsewhere need not be known here, unless it is one of an API's."""
+        if is_given:
+            return ServedModel(name)
+        try:
+            found = self.catalog.get(name)
+        except ZhiluError:
+            if not elsewhere:
+                raise
+            return ServedModel(name)
+        return found if found.remote is not None or not elsewhere else ServedModel(name)
 
     async def _make_room(self, newcomer: Served) -> None:
         """Stop the least recently used idle engines until one more may run."""
@@ -246,7 +268,10 @@ class Supervisor:
             port = reserve_port() if served.facts.is_process else 0
             served.launch = launch = served.kind.launch(served.model, served.options, port)
             if not served.facts.is_process:
-                await self._check_remote(launch)
+                if (
+                    served.model.remote is None
+                ):  # an API was tested when it was added, and says for itself what is wrong
+                    await self._check_remote(launch)
                 served.turn("ready", T(f"at {launch.url}", f"位于 {launch.url}"))
                 return None
             spawned = time.monotonic()
@@ -283,7 +308,7 @@ class Supervisor:
 
     async def _check_remote(self, launch: Launch) -> None:
         try:
-            response = await self._http.get(f"{launch.url}{launch.ready_path}", headers=dict(launch.headers))
+            response = await self._http.get(launch.at(launch.ready_path), headers=dict(launch.headers))
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise UnreachableError(

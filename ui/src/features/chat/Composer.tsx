@@ -4,9 +4,10 @@ import { Link } from "wouter";
 import { Button, Spinner } from "@/components/Button";
 import { useI18n } from "@/lib/i18n";
 import { useKeptText } from "@/lib/kept";
-import { useKbs, useModels, useStartModel, useStatus } from "@/lib/queries";
+import { useKbs, useApis, useModels, useStartModel, useStatus } from "@/lib/queries";
 import type { ModelState, Sampling } from "@/lib/types";
-import { KbMenu, ModelMenu } from "./choices";
+import { ModelMenu } from "@/components/ModelMenu";
+import { KbMenu } from "./choices";
 import css from "./Composer.module.css";
 import { SamplingMenu } from "./SamplingMenu";
 
@@ -104,6 +105,8 @@ export function Composer(props: ComposerProps) {
 function useModelState(model: string | null): ModelState | undefined {
   const { data: status } = useStatus();
   const known = useModels().data?.find(({ name }) => name === model)?.state;
+  const isRemote = useApis().data?.some((api) => model?.startsWith(`${api.name}/`));
+  if (isRemote) return "ready"; // nothing to start: it says for itself when it cannot answer
   return status && status.model.name === model ? status.model.state : known;
 }
 

@@ -5,7 +5,7 @@ import { Button } from "@/components/Button";
 import { Field } from "@/components/Field";
 import { useI18n } from "@/lib/i18n";
 import type { Sampling } from "@/lib/types";
-import { Pill } from "./choices";
+import { Pill } from "@/components/Pill";
 import css from "./SamplingMenu.module.css";
 
 export function SamplingMenu({ sampling, onChange }: { sampling: Sampling; onChange: (next: Sampling) => void }) {

@@ -25,7 +25,7 @@ export function Welcome({ model, onAsk }: { model: string | null; onAsk: (conten
           <p className={css.lead}>
             {t("chat.welcomeNano", { model: info.name, size: count(info.parameters) })}{" "}
             <Link href="/models?do=pull">
-              <Download size={14} aria-hidden /> {t("chat.stronger")}
+              <Download size={14} aria-hidden /> {t("model.stronger")}
             </Link>
           </p>
         )}

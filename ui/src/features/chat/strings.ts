@@ -31,7 +31,6 @@ export const strings = {
   "chat.thought": { en: "What it thought", zh: "思考过程" },
   "chat.you": { en: "You", zh: "你" },
   "chat.tokens": { en: "{n} {n|token|tokens}", zh: "{n} 个 token" },
-  "chat.model": { en: "Model", zh: "模型" },
   "chat.kb": { en: "Ground answers in a knowledge base", zh: "用知识库回答" },
   "chat.kbNone": { en: "No documents", zh: "不用文档" },
   "chat.kbCreate": { en: "Create a knowledge base…", zh: "新建知识库…" },
@@ -61,7 +60,6 @@ export const strings = {
     en: "You are talking with {model}, on your own machine.",
     zh: "和你对话的是 {model}，运行在你自己的机器上。",
   },
-  "chat.stronger": { en: "Pull a stronger model", zh: "下载更强的模型" },
   "chat.toDocuments": { en: "Ask your own documents", zh: "向你自己的文档提问" },
   "chat.toDocumentsHint": {
     en: "What it does best: answers with the source beside them.",

@@ -1,4 +1,4 @@
-import { Download, FolderInput } from "lucide-react";
+import { Download, FolderInput, Plug } from "lucide-react";
 import { useLocation, useSearchParams } from "wouter";
 import { Button } from "@/components/Button";
 import { JobLine } from "@/components/JobLine";
@@ -8,6 +8,8 @@ import { useI18n } from "@/lib/i18n";
 import { isActive } from "@/lib/jobs";
 import { useJobs, useModels, useStatus } from "@/lib/queries";
 import type { Job } from "@/lib/types";
+import { AddApiDialog } from "./AddApiDialog";
+import { Apis } from "./Apis";
 import { ImportDialog } from "./ImportDialog";
 import { ModelCard } from "./ModelCard";
 import { ModelDrawer } from "./ModelDrawer";
@@ -42,6 +44,9 @@ export default function ModelsPage({ name }: { name?: string }) {
           <Button icon={FolderInput} onClick={() => setParams({ do: "import" })}>
             {t("models.import")}
           </Button>
+          <Button icon={Plug} onClick={() => setParams({ do: "api" })}>
+            {t("model.addApi")}
+          </Button>
           <Button tone="primary" icon={Download} onClick={() => setParams({ do: "pull" })}>
             {t("models.pull")}
           </Button>
@@ -64,6 +69,7 @@ export default function ModelsPage({ name }: { name?: string }) {
           </li>
         ))}
       </ul>
+      <Apis />
       <Catalogue />
       <HubSearch />
       <details className={css.engines}>
@@ -71,6 +77,7 @@ export default function ModelsPage({ name }: { name?: string }) {
         <Engines />
       </details>
       <PullDialog key={params.get("repo")} open={doing === "pull"} first={params.get("repo") ?? ""} onClose={close} />
+      {doing === "api" && <AddApiDialog onClose={close} />}
       <ImportDialog open={doing === "import"} onClose={close} />
       {name && <ModelDrawer name={name} onClose={() => go("/models")} />}
     </Page>

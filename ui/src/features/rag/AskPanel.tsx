@@ -6,9 +6,11 @@ import { Link } from "wouter";
 import { CopyButton, IconButton, Spinner } from "@/components/Button";
 import { Sources } from "@/components/Cite";
 import { Markdown } from "@/components/Markdown";
+import { ModelMenu } from "@/components/ModelMenu";
 import { Empty, ErrorPanel } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { useKeptText } from "@/lib/kept";
+import { useStatus } from "@/lib/queries";
 import type { KnowledgeBase } from "@/lib/types";
 import { useDocuments } from "./api";
 import css from "./AskPanel.module.css";
@@ -20,11 +22,13 @@ export function AskPanel({ kb }: { kb: KnowledgeBase }) {
   const asked = useAsked(kb.id);
   const documents = useDocuments(kb.id).data ?? [];
   const [question, setQuestion] = useKeptText(`ask-${kb.id}`);
+  const [model, setModel] = useKeptText("ask-model");
+  const standard = useStatus().data?.model.name ?? null;
   const open = asked.some(isOpen);
   const ready = documents.filter(({ status }) => status === "ready").length;
   const reading = documents.filter(({ status }) => status === "queued" || status === "ingesting").length;
 
-  const put = (text: string) => void ask(queries, kb.id, text);
+  const put = (text: string) => void ask(queries, kb.id, text, model || null);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!question.trim() || open) return;
@@ -64,6 +68,7 @@ export function AskPanel({ kb }: { kb: KnowledgeBase }) {
         {asked.length > 0 && !open && (
           <IconButton icon={Eraser} label={t("rag.clear")} onClick={() => clearAsked(kb.id)} />
         )}
+        <ModelMenu chosen={model || standard} onChoose={setModel} />
         <input
           data-slash
           aria-label={t("rag.ask")}

@@ -49,7 +49,7 @@ export function clearAsked(kb: string): void {
   clear(keyOf(kb));
 }
 
-export async function ask(queries: QueryClient, kb: string, question: string): Promise<void> {
+export async function ask(queries: QueryClient, kb: string, question: string, model: string | null): Promise<void> {
   const key = keyOf(kb);
   if (isRunning(key)) return;
   const before = peek<readonly Asked[]>(key) ?? NONE;
@@ -78,7 +78,7 @@ export async function ask(queries: QueryClient, kb: string, question: string): P
   await run<readonly Asked[]>(key, async ({ signal, show, soon }) => {
     show(grown({}));
     try {
-      for await (const { event, data } of stream<AskEvent>(`/kbs/${kb}/ask`, signal, { question, history })) {
+      for await (const { event, data } of stream<AskEvent>(`/kbs/${kb}/ask`, signal, { question, history, model })) {
         if (event === "retrieved") show(grown({ citations: data.passages, state: "answering" }));
         else if (event === "delta") soon(grown({ answer: now.answer + data.text, state: "answering" }));
         else if (event === "done") show(grown({ ...data, state: "done" }));
