@@ -1,10 +1,11 @@
 """Runs the default tests on the oldest and the newest Python that this machine has. Standard library only.
 
     python3 scripts/pythons.py            find them, install what the tests need into .venv-X.Y, run the tests
+    python3 scripts/pythons.py 3.12       the tests on this one instead
     python3 scripts/pythons.py --list     only say which there are
 
 The Python that runs this script is left out: `make test` runs on it. PyTorch is not installed (ZHILU_TORCH decides
-otherwise), so the tests that need it are skipped.
+otherwise), so the tests that need it are skipped. CI runs this, too.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST, NEWEST = (3, 10), (3, 14)
-TESTS = "not slow and not browser and not install and not gpu and not network"
+TESTS = "not slow and not browser and not real_model and not install and not gpu and not network"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--list", action="store_true", help="only say which there are")
+    parser.add_argument(
+        "versions", nargs="*", metavar="VERSION", help="such as 3.12, instead of the oldest and the newest"
+    )
     options = parser.parse_args()
     found = find_pythons()
     shown = ", ".join(f"{major}.{minor} ({path})" for (major, minor), path in found.items()) or "none"
@@ -33,7 +37,9 @@ def main() -> None:
     if not found:
         print("[zhilu] NOT TESTED on another Python: no other one can be had here", flush=True)
         return
-    failed = [f"3.{minor}" for _, minor in ends(found) if not passes(f"3.{minor}", found[(3, minor)])]
+    failed = [
+        f"3.{minor}" for _, minor in chosen(found, options.versions) if not passes(f"3.{minor}", found[(3, minor)])
+    ]
     if failed:
         raise SystemExit(f"[zhilu] the default tests fail on Python {', '.join(failed)}")
 
@@ -58,9 +64,15 @@ def is_whole(path: Path, minor: int) -> bool:
     return subprocess.run([path, "-c", script], capture_output=True, check=False).returncode == 0
 
 
-def ends(found: dict[tuple[int, int], Path]) -> list[tuple[int, int]]:
-    """The oldest and the newest; what lies between is taken to follow."""
-    return sorted({min(found), max(found)})
+def chosen(found: dict[tuple[int, int], Path], named: list[str]) -> list[tuple[int, int]]:
+    """Those that were named, else the oldest and the newest: what lies between is taken to follow."""
+    if not named:
+        return sorted({min(found), max(found)})
+    there = {f"{major}.{minor}": (major, minor) for major, minor in found}
+    for name in named:
+        if name not in there:
+            raise SystemExit(f"[zhilu] no Python {name!r} beside the running one; there are {', '.join(there)}")
+    return [there[name] for name in named]
 
 
 def passes(version: str, python: Path) -> bool:
@@ -70,7 +82,8 @@ def passes(version: str, python: Path) -> bool:
     if subprocess.run([python, "scripts/install.py", "--dev", "--no-ui"], cwd=ROOT, env=env, check=False).returncode:
         return False
     tests = [place / "bin" / "python", "-m", "pytest", "-m", TESTS, "-n", "2", "-q"]
-    return subprocess.run(tests, cwd=ROOT, env=env, check=False).returncode == 0
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ZHILU_")}
+    return subprocess.run(tests, cwd=ROOT, env=kept, check=False).returncode == 0
 
 
 if __name__ == "__main__":

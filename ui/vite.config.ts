@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import type { Plugin } from "vite";
-import { defineConfig } from "vitest/config";
+import { defineConfig } from "vite";
 
 /** First load = the entry, the chat page (where `/` leads), what they import statically, and their styles; gzip bytes. */
 const FIRST_LOAD_BUDGET = 300 * 1024;
@@ -45,5 +45,4 @@ export default defineConfig({
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   build: { outDir: "../src/zhilu/host/static", emptyOutDir: true, assetsInlineLimit: 0, reportCompressedSize: false },
   server: { port: 5173, proxy: { "/zhilu": behind, "/v1": behind, "/health": behind } },
-  test: { include: ["src/**/*.test.ts"] },
 });
