@@ -42,21 +42,32 @@ class ModelScope:
 
     def fetch(self, place: str, revision: str, names: Sequence[str], folder: Path, go_on: Callable[[], None]) -> None:
         with translated("ModelScope", self.endpoint, place), _modelscope_client(self.endpoint, folder) as client:
-            from modelscope_hub import ProgressCallback
+            from modelscope_hub import HubError, ProgressCallback
+
+            ended: list[BaseException] = []
 
             class Watched(ProgressCallback):
                 def update(self, size: int) -> None:
-                    go_on()
+                    try:
+                        go_on()
+                    except Exception as error:
+                        # The client takes what is not its own for a fault of the line, and asks again for half a minute.
+                        ended.append(error)
+                        raise HubError("ended") from error
 
-            client.download_repo(
-                place,
-                "model",
-                revision=revision,
-                local_dir=folder,
-                allow_patterns=list(names),
-                max_workers=DOWNLOADS_AT_ONCE,
-                progress_callbacks=[Watched],
-            )
+            try:
+                client.download_repo(
+                    place,
+                    "model",
+                    revision=revision,
+                    local_dir=folder,
+                    allow_patterns=list(names),
+                    max_workers=DOWNLOADS_AT_ONCE,
+                    progress_callbacks=[Watched],
+                )
+            finally:
+                if ended:
+                    raise ended[0]
 
 
 @contextmanager
