@@ -18,7 +18,7 @@ import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
@@ -121,8 +121,7 @@ def _add(archive: tarfile.TarFile, home: Path, path: Path, backup: Backup, scrat
 
 def _snapshot(path: Path, copy: Path) -> dict[str, str]:
     """One state of a database that others may be writing to; its Alembic versions if it has any."""
-    source, target = sqlite3.connect(path, timeout=30), sqlite3.connect(copy)
-    try:
+    with closing(sqlite3.connect(path, timeout=30)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
         target.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
         named = target.execute("SELECT name FROM sqlite_master WHERE name LIKE 'alembic_version%' AND type = 'table'")
@@ -131,9 +130,6 @@ def _snapshot(path: Path, copy: Path) -> dict[str, str]:
             for (name,) in named.fetchall()
             for (version,) in target.execute(f'SELECT * FROM "{name}"')
         }
-    finally:
-        source.close()
-        target.close()
 
 
 def _copy(archive: tarfile.TarFile, name: str, path: Path) -> str:

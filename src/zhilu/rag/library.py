@@ -7,7 +7,7 @@ import secrets
 import shutil
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,16 +89,15 @@ class Library:
             self._refuse_taken(name)
             fresh = self.folder / f".new-{kb_id}"
             (fresh / "files").mkdir(parents=True, mode=0o700)
-            database = KbDatabase(fresh / "kb.db")
             now = utc_now()
-            kind.open(StorePlace(database, fresh, dim)).close()
-            if kind.facts.name != DEFAULT:
-                database.set_meta(store=kind.facts.name)
-            database.set_meta(
-                id=kb_id, name=name, description=description.strip(), embedder=chosen, dim=str(dim),
-                created_at=now, updated_at=now,
-            )  # fmt: skip
-            database.close()
+            with closing(KbDatabase(fresh / "kb.db")) as database:
+                kind.open(StorePlace(database, fresh, dim)).close()
+                if kind.facts.name != DEFAULT:
+                    database.set_meta(store=kind.facts.name)
+                database.set_meta(
+                    id=kb_id, name=name, description=description.strip(), embedder=chosen, dim=str(dim),
+                    created_at=now, updated_at=now,
+                )  # fmt: skip
             fresh.rename(self.folder / kb_id)
         kb = self._opened(kb_id)
         kb.write_card()
