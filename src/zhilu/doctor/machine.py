@@ -11,6 +11,7 @@ from typing import Any
 
 from zhilu.doctor.cuda import driver_cuda
 from zhilu.doctor.runner import ABSENT, Completed, Machine
+from zhilu.engine.processor import parse_cpuinfo
 
 __all__ = ["Gpu", "GpuFacts", "Memory", "System", "describe_machine", "read_gpu", "read_memory", "read_system"]
 
@@ -166,9 +167,7 @@ def read_flags(runner: Machine) -> tuple[str, frozenset[str]]:
     """Name and feature flags of the processor (``/proc/cpuinfo``, or sysctl on macOS), lower case."""
     info = runner.read("/proc/cpuinfo")
     if info:
-        name = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", info, re.MULTILINE)
-        flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", info, re.MULTILINE)
-        return (name.group(1).strip() if name else ""), frozenset(flags.group(1).lower().split() if flags else ())
+        return parse_cpuinfo(info)
     name_line = runner.run(["sysctl", "-n", "machdep.cpu.brand_string"]).out.strip()
     features = runner.run(["sysctl", "-n", "machdep.cpu.features", "machdep.cpu.leaf7_features"]).out
     return name_line, frozenset(features.lower().replace("avx1.0", "avx").split())

@@ -17,6 +17,7 @@ from zhilu.errors import UnsupportedError
 from zhilu.messages import T
 
 __all__ = [
+    "MANY",
     "OPTIONS",
     "EngineFacts",
     "EngineKind",
@@ -25,10 +26,17 @@ __all__ = [
     "Launch",
     "LaunchOptions",
     "MemoryFacts",
+    "Place",
+    "Preference",
     "Remote",
     "ServedModel",
     "refuse_untaken",
 ]
+
+Place = Literal["cpu", "gpu"]
+
+# Requests at a time from which a start is meant for many people and not for one.
+MANY = 6
 
 # What a person may ask of a start beyond the model: the field of LaunchOptions -> the flag that sets it.
 OPTIONS: Mapping[str, str] = {
@@ -103,6 +111,28 @@ class MemoryFacts:
 
 
 @dataclass(frozen=True)
+class Preference:
+    """A rank of its own for ``--engine auto`` in some situations, told by what of it is not None.
+
+    Attributes:
+        rank: as ``EngineFacts.rank``. reason: why it is so, continuing "the first choice on a CPU: ...".
+        place: what computes. format: of the model's files. many: whether many requests at a time were asked for.
+        wide: whether the processor has AVX-512, VNNI or AMX.
+    """
+
+    rank: int
+    reason: T
+    place: Place | None = None
+    format: Literal["safetensors", "gguf"] | None = None
+    many: bool | None = None
+    wide: bool | None = None
+
+    def fits(self, place: Place, format: str | None, many: bool, wide: bool) -> bool:
+        asked = ((self.place, place), (self.format, format), (self.many, many), (self.wide, wide))
+        return all(wanted is None or wanted == there for wanted, there in asked)
+
+
+@dataclass(frozen=True)
 class EngineFacts:
     """What is known of an engine, with where it is from and when it was checked.
 
@@ -121,6 +151,9 @@ class EngineFacts:
         max_len_at: where an entry of its ``/v1/models`` says how many tokens a request may have.
         rank: how much ``--engine auto`` prefers it, on a CPU and on a GPU; 0, or only the other of the two given: never
             chosen by itself there. Empty, as another package may leave it: chosen where no ranked engine can serve.
+        preferences: the first of them that fits goes before ``rank``.
+        instead: for an option that it does not take, why, in a sentence, and the start that would (``MODEL`` stands for the
+            model's name).
         start_seconds: a start on a slow machine may take so long.
         status_note: what the status means for a person, in a sentence.
     """
@@ -141,7 +174,9 @@ class EngineFacts:
     metrics: Mapping[str, str] = field(default_factory=dict)
     enforced: frozenset[str] = frozenset()
     max_len_at: tuple[str, ...] = ("max_model_len",)
-    rank: Mapping[Literal["cpu", "gpu"], int] = field(default_factory=dict)
+    rank: Mapping[Place, int] = field(default_factory=dict)
+    preferences: tuple[Preference, ...] = ()
+    instead: Mapping[str, tuple[T, str]] = field(default_factory=dict)
     start_seconds: float = 0.0
     status_note: T | None = None
 
@@ -160,7 +195,13 @@ class EngineFacts:
         """
         if not self.is_process:
             return
-        wire.refuse_endpoint(self.name, self.can, endpoint)
+        try:
+            wire.refuse_endpoint(self.name, self.can, endpoint)
+        except UnsupportedError as error:
+            if "lora" in endpoint and "loras" in self.instead:
+                why, error.fix = self.instead["loras"]
+                error.message = T(f"{error.message.en} {why.en}", f"{error.message.zh}{why.zh}")
+            raise
         if request is not None:
             wire.refuse_beyond(self.name, self.can, request)
 
@@ -269,21 +310,25 @@ class EngineKind(Protocol):
         ...
 
 
-def refuse_untaken(facts: EngineFacts, options: LaunchOptions) -> None:
+def refuse_untaken(facts: EngineFacts, options: LaunchOptions, model: str = "MODEL") -> None:
     """
+    Args:
+        model: its name, for the command that is advised.
+
     Raises:
         UnsupportedError: an option is set that the engine does not heed, or a precision that it does not know.
     """
     for name, flag in OPTIONS.items():
         given = getattr(options, name)
         if given not in (None, ()) and name not in facts.takes:
+            why, fix = facts.instead.get(name, (T("", ""), "zhilu engine list"))
             raise UnsupportedError(
                 T(
-                    f"The engine {facts.name!r} cannot take {flag}, given {_shown(given)!r}.",
-                    f"引擎 {facts.name!r} 不支持 {flag}，给出的是 {_shown(given)!r}。",
+                    f"The engine {facts.name!r} cannot take {flag}, given {_shown(given)!r}. {why.en}".rstrip(),
+                    f"引擎 {facts.name!r} 不支持 {flag}，给出的是 {_shown(given)!r}。{why.zh}",
                 ),
                 param=name,
-                fix="zhilu engine list",
+                fix=fix.replace("MODEL", model),
             )
     known = tuple(facts.memory.precisions) if facts.memory else ()
     if options.precision is not None and options.precision not in known:
@@ -293,7 +338,7 @@ def refuse_untaken(facts: EngineFacts, options: LaunchOptions) -> None:
                 f"引擎 {facts.name!r} 支持的精度有 {', '.join(known)}，给出的是 {options.precision!r}。",
             ),
             param="precision",
-            fix=f"zhilu serve MODEL --engine {facts.name} --precision {next(iter(known), 'stored')}",
+            fix=f"zhilu serve {model} --engine {facts.name} --precision {next(iter(known), 'stored')}",
         )
 
 

@@ -14,8 +14,8 @@ from zhilu.errors import MissingComponentError, NotFoundError
 from zhilu.messages import T
 from zhilu.registry import Registry
 from zhilu.serving.catalog import StoreCatalog
-from zhilu.serving.engines import choose_engine, engine_registry
-from zhilu.serving.facts import EngineKind, LaunchOptions, ServedModel
+from zhilu.serving.engines import choose_engine, engine_registry, rank_of
+from zhilu.serving.facts import EngineKind, LaunchOptions, Place, ServedModel
 from zhilu.serving.gateway.gateway import Gateway
 from zhilu.serving.live import read_live
 from zhilu.serving.supervise.memory import available_memory, estimate
@@ -100,8 +100,8 @@ def memory(
 
 def _able(model: ServedModel, registry: Registry[EngineKind], home: Path) -> str | None:
     """The engine, of those installed here that read the model's files, that ranks first; whether it fits aside."""
-    place: Literal["cpu", "gpu"] = "gpu" if has_gpu() else "cpu"
+    place: Place = "gpu" if has_gpu() else "cpu"
     engines = [registry.get(name) for name in registry.names()]
     able = [one for one in engines if model.format in one.facts.formats and one.installed(home)[0]]
-    able.sort(key=lambda one: -(one.facts.rank or {}).get(place, 0))
+    able.sort(key=lambda one: -rank_of(one.facts, model, place)[0])
     return able[0].facts.name if able else None

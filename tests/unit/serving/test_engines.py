@@ -200,7 +200,7 @@ def test_auto_goes_by_format_wishes_and_what_is_installed(tmp_path: Path, monkey
     # What would not help is not advised: another engine knows no such precision either, nor has the machine more memory.
     with pytest.raises(MissingComponentError) as caught:
         choose_engine("auto", ServedModel("m", folder), registry, replace(here, precision="int5"))
-    assert caught.value.fix == "zhilu serve MODEL --engine zhilu --precision auto"
+    assert caught.value.fix == "zhilu serve m --engine zhilu --precision auto"
     with monkeypatch.context() as patch, pytest.raises(MissingComponentError) as caught:
         patch.setattr("zhilu.serving.supervise.memory.available_memory", lambda: 1_000_000)
         choose_engine("auto", ServedModel("m", folder), registry, here)

@@ -14,7 +14,7 @@ from zhilu.engine.model.gguf import Gguf
 from zhilu.errors import InputError, UnsupportedError
 from zhilu.messages import T
 
-__all__ = ["gguf_tokenizer"]
+__all__ = ["gguf_tokenizer", "refuse_unknown_tokenizer"]
 
 # Types of tokens, as SentencePiece numbers them.
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)
@@ -94,11 +94,8 @@ def gguf_tokenizer(gguf: Gguf) -> tuple[dict[str, Any], dict[str, Any]]:
     types = stated.get("token_type") or [_NORMAL] * len(tokens)
     if len(types) != len(tokens):
         raise _bad(gguf, T("its tokens and their types differ in number", "token 与其类型的数量不一致"))
-    kinds = {"gpt2": _byte_level, "llama": _sentence_piece}
-    kind = stated.get("model")
-    if kind not in kinds:
-        raise _unsupported(gguf, "model", kind, kinds)
-    raw = kinds[kind](gguf, stated, tokens, types)
+    refuse_unknown_tokenizer(gguf)
+    raw = _KINDS[stated["model"]](gguf, stated, tokens, types)
     raw["added_tokens"] = [
         {
             "id": id,
@@ -115,10 +112,17 @@ def gguf_tokenizer(gguf: Gguf) -> tuple[dict[str, Any], dict[str, Any]]:
     return raw, _names(gguf, stated, tokens)
 
 
+def refuse_unknown_tokenizer(gguf: Gguf) -> None:
+    """UnsupportedError for a tokenizer of a kind that is not known here; making one takes longer than this."""
+    kind, pre = (gguf.metadata.get(f"tokenizer.ggml.{key}") for key in ("model", "pre"))
+    if kind not in _KINDS:
+        raise _unsupported(gguf, "model", kind, _KINDS)
+    if kind == "gpt2" and (pre or "default") not in _CUTS:
+        raise _unsupported(gguf, "pre", pre, _CUTS)
+
+
 def _byte_level(gguf: Gguf, stated: Mapping[str, Any], tokens: list[str], types: list[int]) -> dict[str, Any]:
     pre = stated.get("pre", "default")
-    if pre not in _CUTS:
-        raise _unsupported(gguf, "pre", pre, _CUTS)
     merges = [[text[:at], text[at + 1 :]] for text in stated.get("merges") or () if (at := text.find(" ", 1)) > 0]
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
     cuts = [
@@ -173,6 +177,9 @@ def _sentence_piece(gguf: Gguf, stated: Mapping[str, Any], tokens: list[str], ty
         "decoder": {"type": "Sequence", "decoders": decoders},
         "post_processor": _frame(stated, tokens, stated.get("add_bos_token", True)),
     }
+
+
+_KINDS = {"gpt2": _byte_level, "llama": _sentence_piece}
 
 
 def _merges(vocab: Mapping[str, int], scores: list[float], types: list[int]) -> list[list[str]]:

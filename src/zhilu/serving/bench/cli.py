@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -104,7 +104,8 @@ def serve(
     A TARGET is a model here (zhilu-nano), a model with an engine (zhilu-nano@vllm), or the URL of any
     OpenAI-compatible server with its model (http://host:8000/v1#qwen3). Several are measured in turn and compared; the
     key of a foreign URL is read from OPENAI_API_KEY. Without a TARGET the default model is measured. Ctrl+C ends the
-    run and reports what was measured.
+    run and reports what was measured. What two engines do with one model (MODEL@zhilu MODEL@llamacpp) is kept: from
+    then on the engine auto goes by it.
     """
     from zhilu.serving.bench.load import Load
 
@@ -151,6 +152,34 @@ async def _run(context: Context, words: tuple[str, ...], loads: list[Load], resu
                     result.failure = error.message.say()
                 finally:
                     progress.close()
+            if here is not None and target.url == here.base_url:
+                await _keep(context, here.base_url, [result for result in results if result.target is target])
+
+
+async def _keep(context: Context, base_url: str, results: list[Result]) -> None:
+    """Note how fast the engine was with the model: ``--engine auto`` goes by it (see ``speed.py``)."""
+    from zhilu.serving.bench.report import speed_of
+    from zhilu.serving.catalog import StoreCatalog
+    from zhilu.serving.speed import Speed, keep_speed
+
+    speed, name = speed_of(results), results[0].target.model
+    running = next((row for row in await _running(base_url, context.settings.api_key) if row["model"] == name), None)
+    if running is None or speed == Speed():
+        return
+    with suppress(ZhiluError):  # an adapter, or another server's model
+        path = StoreCatalog(context).get(name).path
+        if path is not None:
+            keep_speed(context.home.path, path, running["engine"], speed)
+
+
+async def _running(base_url: str, key: str | None) -> list[dict[str, Any]]:
+    """The engines that the gateway keeps."""
+    import httpx
+
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    async with httpx.AsyncClient(headers=headers, timeout=30.0, trust_env=False) as http:
+        reply = await http.get(f"{base_url.removesuffix('/v1')}/zhilu/v1/engines/running")
+        return list(reply.json()) if reply.is_success else []
 
 
 async def _target(context: Context, word: str, here: ModelClient | None) -> Target:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
 
 from zhilu.messages import T
 from zhilu.serving.bench.load import Load, Target
 from zhilu.serving.bench.measure import Sample
+from zhilu.serving.facts import MANY
+from zhilu.serving.speed import Speed
 
-__all__ = ["METRICS", "Result", "bars", "percentile", "rows", "svg"]
+__all__ = ["METRICS", "Result", "bars", "percentile", "rows", "speed_of", "svg"]
 
 PERCENTILES = (50, 90, 99)
 
@@ -67,6 +69,25 @@ class Result:
             "itl_ms": _spread([gap for s in good for gap in s.gaps]),
             "latency_ms": _spread([s.done - s.sent for s in good]),
         }
+
+
+def speed_of(results: Sequence[Result]) -> Speed:
+    """What loads at one target say of an engine's speed; nothing of a load that did not end or had errors."""
+    speed = Speed()
+    for result in results:
+        good, at_a_time = result.answered, result.load.concurrency
+        if result.interrupted or result.failure or len(good) != result.load.requests or at_a_time is None:
+            continue
+        if at_a_time == 1:
+            reading, paces = sum(s.ttft for s in good), [s.tpot for s in good if s.tpot]
+            speed = replace(
+                speed,
+                read=sum(s.prompt_tokens for s in good) / reading if reading else None,
+                write=len(paces) / sum(paces) if paces else None,
+            )
+        elif at_a_time >= MANY and at_a_time >= (speed.streams or 0) and result.seconds:
+            speed = replace(speed, many=sum(s.output_tokens for s in good) / result.seconds, streams=at_a_time)
+    return speed
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from zhilu.context import Context
+from zhilu.engine.processor import processor
 from zhilu.errors import InputError, MissingComponentError, UnsupportedError, ZhiluError
 from zhilu.messages import T
 from zhilu.registry import Registry
-from zhilu.serving.facts import EngineFacts, EngineKind, LaunchOptions, ServedModel
+from zhilu.serving.facts import MANY, EngineFacts, EngineKind, LaunchOptions, Place, ServedModel
 
-__all__ = ["check_setting", "choose_engine", "engine_registry"]
+__all__ = ["check_setting", "choose_engine", "engine_registry", "rank_of"]
 
 
 def engine_registry() -> Registry[EngineKind]:
@@ -38,8 +38,9 @@ def choose_engine(
 ) -> tuple[str, T]:
     """The engine's name and the reason for it.
 
-    ``auto`` takes the first by rank, on this machine's CPU or GPU, that reads the model's format, heeds every option
-    that was given, is installed, and has the memory. Engines of other packages that state no rank come last.
+    ``auto`` takes the first that reads the model's format, heeds every option that was given, is installed, and has the
+    memory: by rank for this machine's processor, the format and the streams asked for, and before that by what was
+    measured here with this model (``speed.py``). Engines of other packages that state no rank come last.
     ``freed``: bytes that an engine holds which ends before this one starts.
 
     Raises:
@@ -56,17 +57,24 @@ def choose_engine(
     from zhilu.serving.supervise.adapter_check import BAD_ADAPTER
     from zhilu.serving.supervise.preflight import has_gpu, objection
 
-    place: Literal["cpu", "gpu"] = "gpu" if has_gpu() else "cpu"
-    ranked = [engine for engine in engines if engine.facts.is_process and _rank(engine.facts, place) > 0]
-    ranked.sort(key=lambda engine: -_rank(engine.facts, place))
+    options = options or LaunchOptions()
+    place: Place = "gpu" if has_gpu() else "cpu"
+    many = (options.concurrency or 1) >= MANY
+    ranked = [(engine, *rank_of(engine.facts, model, place, many)) for engine in engines if engine.facts.is_process]
+    ranked = sorted((one for one in ranked if one[1] > 0), key=lambda one: -one[1])
+    measured = _measured(model, options, [engine.facts.name for engine, _, _ in ranked], many)
+    if measured is not None:
+        ranked.sort(key=lambda one: one[0].facts.name != measured[0])
     against: dict[str, ZhiluError] = {}
-    for engine in ranked:
-        why_not = objection(engine, model, options or LaunchOptions(), freed)
+    for engine, _, because in ranked:
+        name = engine.facts.name
+        why_not = objection(engine, model, options, freed)
         if why_not is None:
-            return engine.facts.name, _reason(model, place, against)
+            is_measured = measured is not None and measured[0] == name
+            return name, _reason(model, place, measured[1] if measured and is_measured else because, against)
         if why_not.code == BAD_ADAPTER:
             raise why_not  # true of every engine: looking on would only bury it
-        against[engine.facts.name] = why_not
+        against[name] = why_not
     nobody = T("none of those there are is chosen by itself.", "已有的引擎都不会被自动选用。")
     raise MissingComponentError(
         T(
@@ -86,15 +94,34 @@ def _fix(objections: list[ZhiluError]) -> str:
     return next((str(error.fix) for error in (*too_large, *missing, *objections) if error.fix), "zhilu engine list")
 
 
-def _rank(facts: EngineFacts, place: Literal["cpu", "gpu"]) -> float:
-    """Below every stated rank where none is: whoever installed that package meant to use it."""
-    return facts.rank.get(place, 0) if facts.rank else 0.5
+def rank_of(facts: EngineFacts, model: ServedModel, place: Place, many: bool = False) -> tuple[float, T | None]:
+    """How much ``auto`` prefers an engine for a model, and why where that is said.
+
+    Below every stated rank where none is: whoever installed that package meant to use it.
+    """
+    wide = processor().is_wide
+    for preference in facts.preferences:
+        if preference.fits(place, model.format, many, wide):
+            return preference.rank, preference.reason
+    return (facts.rank.get(place, 0) if facts.rank else 0.5), None
 
 
-def _reason(model: ServedModel, place: str, against: Mapping[str, ZhiluError]) -> T:
+def _measured(model: ServedModel, options: LaunchOptions, engines: list[str], many: bool) -> tuple[str, T] | None:
+    """The engine that was fastest here with this model; None where fewer than two were measured."""
+    from zhilu.serving.speed import fastest, read_speeds
+
+    if model.path is None or options.home is None or options.precision is not None:
+        return None  # figures are of the engines' own precisions
+    return fastest(read_speeds(options.home, model.path), engines, many)
+
+
+def _reason(model: ServedModel, place: Place, because: T | None, against: Mapping[str, ZhiluError]) -> T:
     where = T("a GPU", "GPU") if place == "gpu" else T("a CPU", "CPU")
-    en = f"the first choice on {where.en} of those that read {model.format} and take what was asked"
-    zh = f"在 {where.zh} 上，它是能读 {model.format} 并满足要求的首选"
+    if because is None:
+        en = f"the first choice on {where.en} of those that read {model.format} and take what was asked"
+        zh = f"在 {where.zh} 上，它是能读 {model.format} 并满足要求的首选"
+    else:
+        en, zh = f"the first choice on {where.en}: {because.en}", f"在 {where.zh} 上的首选：{because.zh}"
     if against:
         en += "; passed over: " + " ".join(f"{name} ({why.message.en})" for name, why in against.items())
         zh += "；略过：" + "".join(f"{name}（{why.message.zh}）" for name, why in against.items())

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from zhilu.messages import T
-from zhilu.serving.engines.llamacpp import CAN, MEMORY, METRICS, command_for
-from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, ServedModel
+from zhilu.serving.engines.llamacpp import CAN, MEMORY, METRICS, NO_ADAPTERS, ONE_PERSON, command_for
+from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, Preference, ServedModel
 from zhilu.serving.install.environment import environment, installed_note, python_of
 from zhilu.serving.supervise.memory import window_of
 
@@ -44,6 +44,13 @@ class LlamaServerEngine:
         metrics=METRICS,
         max_len_at=("meta", "n_ctx"),
         rank={"cpu": 35, "gpu": 45},
+        instead=NO_ADAPTERS,
+        preferences=(
+            Preference(105, ONE_PERSON, place="cpu", format="gguf", many=False, wide=False),
+            Preference(
+                90, T("your own build may use it", "自备的版本可以使用它"), place="gpu", format="gguf"
+            ),
+        ),
         start_seconds=300.0,
     )
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 from zhilu import wire
-from zhilu.errors import InputError, UnsupportedError
+from zhilu.errors import InputError, UnsupportedError, ZhiluError
 from zhilu.messages import T
-from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, MemoryFacts, ServedModel
+from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, MemoryFacts, Preference, ServedModel
 
 __all__ = ["ENGINE", "ZhiluEngine"]
 
@@ -27,6 +28,7 @@ class ZhiluEngine:
         source="docs/en/models.md#the-engine",
         checked="2026-11-24",
         can=wire.OWN_ENGINE,
+        formats=frozenset({"safetensors", "gguf"}),
         takes=frozenset({"max_len", "concurrency", "precision", "loras", "speculate"}),
         memory=MemoryFacts(
             200_000_000,
@@ -34,6 +36,26 @@ class ZhiluEngine:
             twice_up_to=128 * 2**20,  # the runner's second graph, for the step of a single stream
         ),
         rank={"cpu": 100, "gpu": 80},
+        start_seconds=300.0,
+        preferences=(
+            Preference(
+                100,
+                T("the fastest one for many requests at a time", "同时处理多个请求时以它为快"),
+                place="cpu",
+                format="gguf",
+                many=True,
+            ),
+            Preference(
+                100,
+                T(
+                    "with AVX-512, VNNI or AMX it is the fastest one with a GGUF file",
+                    "处理器有 AVX-512、VNNI 或 AMX 时，用 GGUF 文件以它为快",
+                ),
+                place="cpu",
+                format="gguf",
+                wide=True,
+            ),
+        ),
     )
 
     def installed(self, home: Path | None = None) -> tuple[bool, T]:
@@ -55,6 +77,8 @@ class ZhiluEngine:
                 param="model",
                 fix=f"zhilu engine install vllm && zhilu serve {model.name} --engine vllm",
             )
+        if model.format == "gguf":
+            _refuse_unread(model.path)
         argv = [sys.executable, "-m", "zhilu.engine.server", "--model", str(model.path), "--name", model.name]
         argv += ["--host", "127.0.0.1", "--port", str(port), "--parent-watch"]
         threads = options.threads or os.cpu_count() or 1
@@ -83,6 +107,30 @@ class ZhiluEngine:
         from zhilu.engine.model.config import read_config
 
         read_adapter(name, folder, read_config(model.path))
+
+
+def _refuse_unread(file: Path) -> None:
+    """Raise what the engine would say of a GGUF file once it is started: architecture, block formats, tokenizer."""
+    stat = file.stat() if file.is_file() else None
+    refusal = _look_once(str(file), stat and stat.st_mtime_ns, stat and stat.st_size)
+    if refusal is not None:
+        raise refusal
+
+
+@lru_cache(maxsize=64)
+def _look_once(path: str, changed: int | None, size: int | None) -> ZhiluError | None:
+    """A look at a vocabulary of 150,000 tokens takes half a second."""
+    from zhilu.engine.model.config import read_config
+    from zhilu.engine.model.gguf import read_gguf
+    from zhilu.engine.text.gguf_tokenizer import refuse_unknown_tokenizer
+
+    try:
+        gguf = read_gguf(Path(path))  # held here, so that it is read once
+        read_config(Path(path))
+        refuse_unknown_tokenizer(gguf)
+    except ZhiluError as error:
+        return error
+    return None
 
 
 # Words for the weights and the arithmetic at once: bfloat16 products are twice as fast where the processor has them.

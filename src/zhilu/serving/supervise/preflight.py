@@ -26,7 +26,7 @@ def preflight(engine: EngineKind, model: ServedModel, options: LaunchOptions, fr
         MissingComponentError: it is not installed. InputError: it does not fit into memory, an adapter does not fit the model, or ``launch`` refuses.
     """
     facts = engine.facts
-    refuse_untaken(facts, options)
+    refuse_untaken(facts, options, model.name)
     _refuse_format(engine, model)
     is_there, why = engine.installed(options.home)
     if not is_there:
