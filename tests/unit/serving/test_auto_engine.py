@@ -149,7 +149,9 @@ def test_the_embedded_engine_is_started_with_a_file_it_can_read(file: Path, fold
 def test_llama_cpp_says_what_it_cannot_do_with_an_adapter(file: Path, folder: Path, tmp_path: Path) -> None:
     given = LaunchOptions(home=tmp_path, loras=(("mine", make_tiny_adapter(tmp_path / "a", folder)),))
     for name in ("llamacpp", "llama-server"):
-        with pytest.raises(UnsupportedError, match="converted to GGUF; a PEFT folder is what the embedded engine") as caught:
+        with pytest.raises(
+            UnsupportedError, match="converted to GGUF; a PEFT folder is what the embedded engine"
+        ) as caught:
             preflight(engine_registry().get(name), ServedModel("q", file), given)
         assert caught.value.fix == "zhilu serve q --engine zhilu --lora NAME=FOLDER"
         with pytest.raises(UnsupportedError, match="a PEFT folder") as caught:

@@ -47,9 +47,7 @@ class LlamaServerEngine:
         instead=NO_ADAPTERS,
         preferences=(
             Preference(105, ONE_PERSON, place="cpu", format="gguf", many=False, wide=False),
-            Preference(
-                90, T("your own build may use it", "自备的版本可以使用它"), place="gpu", format="gguf"
-            ),
+            Preference(90, T("your own build may use it", "自备的版本可以使用它"), place="gpu", format="gguf"),
         ),
         start_seconds=300.0,
     )
