@@ -28,6 +28,7 @@ __all__ = [
     "MemoryFacts",
     "Place",
     "Preference",
+    "ProofFacts",
     "Remote",
     "ServedModel",
     "refuse_untaken",
@@ -133,6 +134,19 @@ class Preference:
 
 
 @dataclass(frozen=True)
+class ProofFacts:
+    """How a foreign engine is held to our own reading of a model before it is ready (``proofs/handover_proof.py``).
+
+    Attributes:
+        formats: that are proven: those that somebody had to translate for it.
+        counts_off: by how many tokens it may count a prompt otherwise than we do, of all prompts alike.
+    """
+
+    formats: frozenset[str] = frozenset({"safetensors"})
+    counts_off: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True)
 class EngineFacts:
     """What is known of an engine, with where it is from and when it was checked.
 
@@ -155,6 +169,9 @@ class EngineFacts:
         instead: for an option that it does not take, why, in a sentence, and the start that would (``MODEL`` stands for the
             model's name).
         start_seconds: a start on a slow machine may take so long.
+        handed: a folder is given to it by links with both spellings of what transformers 4 and 5 write differently, and
+            how it may be linked (``engines/handover.py``); None: it gets the folder itself.
+        proof: how its reading of a model is checked before it is ready; None: not at all.
         status_note: what the status means for a person, in a sentence.
     """
 
@@ -178,6 +195,8 @@ class EngineFacts:
     preferences: tuple[Preference, ...] = ()
     instead: Mapping[str, tuple[T, str]] = field(default_factory=dict)
     start_seconds: float = 0.0
+    handed: Literal["read", "imported"] | None = None
+    proof: ProofFacts | None = None
     status_note: T | None = None
 
     def __post_init__(self) -> None:

@@ -77,6 +77,8 @@ class _Wire(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     model = ""
+    says: str | None = None
+    tokenizer: Any = None
     aborted = 0
 
     def do_GET(self) -> None:
@@ -100,10 +102,10 @@ class _Wire(BaseHTTPRequestHandler):
             self._reply(400, json.dumps({"error": error}).encode())
             return
         pause = float(words[1]) / 1000 if words[0] == "slow" else 0.0
-        usage = {"prompt_tokens": 3, "completion_tokens": 8, "total_tokens": 11}
+        usage = {"prompt_tokens": self._count(body), "completion_tokens": 8, "total_tokens": 11}
         if not body.get("stream"):
             time.sleep(pause * 8)
-            message = {"role": "assistant", "content": f"pid {os.getpid()}"}
+            message = {"role": "assistant", "content": self.says or f"pid {os.getpid()}"}
             choice = {"index": 0, "message": message, "text": message["content"], "finish_reason": "stop"}
             self._reply(200, json.dumps(self._object([choice], usage=usage)).encode())
             return
@@ -125,6 +127,15 @@ class _Wire(BaseHTTPRequestHandler):
             self._event("[DONE]")
         except OSError:
             _Wire.aborted += 1
+
+    def _count(self, body: dict[str, Any]) -> int:
+        """Three, or what a program with the files of ``--reads`` counts: without a template, as llama.cpp and Ollama do, the
+        words alone."""
+        if self.tokenizer is None:
+            return 3
+        words = "\n".join(message["content"] for message in body["messages"])
+        text = self.tokenizer.render_chat(body["messages"]) if self.tokenizer.chat_template else words
+        return len(self.tokenizer.encode(text, add_special_tokens=False))
 
     def _object(self, choices: list[dict[str, Any]], **rest: Any) -> dict[str, Any]:
         return {"id": "c-1", "object": "chat.completion", "created": 1, "model": self.model, "choices": choices, **rest}
@@ -158,6 +169,8 @@ def _main() -> None:
     parser.add_argument("--crash-at-start", action="store_true")
     parser.add_argument("--crash-unless", type=Path, help="crash at start until this file exists")
     parser.add_argument("--ignore-term", action="store_true")
+    parser.add_argument("--reads", type=Path, help="counts prompts as the model of this folder does")
+    parser.add_argument("--says", help="the content of every answer that is not streamed")
     parser.add_argument("--deaf", action="store_true", help="does not watch its parent")
     args = parser.parse_args()
     if not args.deaf:
@@ -167,7 +180,11 @@ def _main() -> None:
     time.sleep(args.start_delay)
     if args.crash_at_start or (args.crash_unless and not args.crash_unless.exists()):
         sys.exit("the model file is broken")
-    _Wire.model = args.name
+    _Wire.model, _Wire.says = args.name, args.says
+    if args.reads:
+        from zhilu.engine.text.tokenizer import Tokenizer
+
+        _Wire.tokenizer = Tokenizer(args.reads)
     ThreadingHTTPServer.allow_reuse_address = True
     ThreadingHTTPServer(("127.0.0.1", args.port), _Wire).serve_forever()
 

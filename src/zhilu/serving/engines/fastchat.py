@@ -9,7 +9,16 @@ from zhilu.errors import InputError
 from zhilu.jobs import tether
 from zhilu.messages import T
 from zhilu.serving.engines import fastchat_unit
-from zhilu.serving.facts import EngineFacts, InstallPlan, InstallStep, Launch, LaunchOptions, MemoryFacts, ServedModel
+from zhilu.serving.facts import (
+    EngineFacts,
+    InstallPlan,
+    InstallStep,
+    Launch,
+    LaunchOptions,
+    MemoryFacts,
+    ProofFacts,
+    ServedModel,
+)
 from zhilu.serving.install.environment import python_of, state_of
 
 __all__ = ["ENGINE", "PLAN", "FastChatEngine"]
@@ -57,6 +66,8 @@ class FastChatEngine:
         memory=MemoryFacts(800_000_000, {"f32": 32, "bf16": 16, "f16": 16}),
         rank={"cpu": 0, "gpu": 0},
         start_seconds=300.0,
+        handed="read",
+        proof=ProofFacts(counts_off=(-1, 0)),
     )
 
     def installed(self, home: Path | None = None) -> tuple[bool, T]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from zhilu.messages import T
 from zhilu.serving.engines.llamacpp import CAN, MEMORY, METRICS, NO_ADAPTERS, ONE_PERSON, command_for
-from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, Preference, ServedModel
+from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, Preference, ProofFacts, ServedModel
 from zhilu.serving.install.environment import environment, installed_note, python_of
 from zhilu.serving.supervise.memory import window_of
 
@@ -50,6 +50,7 @@ class LlamaServerEngine:
             Preference(90, T("your own build may use it", "自备的版本可以使用它"), place="gpu", format="gguf"),
         ),
         start_seconds=300.0,
+        proof=ProofFacts(),
     )
 
     def installed(self, home: Path | None = None) -> tuple[bool, T]:

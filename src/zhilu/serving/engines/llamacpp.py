@@ -16,7 +16,7 @@ from zhilu.errors import InputError
 from zhilu.jobs import tether
 from zhilu.messages import T
 from zhilu.serving.engines import convert_gguf
-from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, MemoryFacts, Preference, ServedModel
+from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, MemoryFacts, Preference, ProofFacts, ServedModel
 from zhilu.serving.install.environment import environment
 from zhilu.serving.supervise.memory import window_of
 
@@ -83,6 +83,7 @@ class LlamaCppEngine:
         instead=NO_ADAPTERS,
         preferences=(Preference(110, ONE_PERSON, place="cpu", format="gguf", many=False, wide=False),),
         start_seconds=300.0,
+        proof=ProofFacts(),
     )
 
     def installed(self, home: Path | None = None) -> tuple[bool, T]:

@@ -8,7 +8,16 @@ from pathlib import Path
 from zhilu.errors import InputError
 from zhilu.jobs import tether
 from zhilu.messages import T
-from zhilu.serving.facts import EngineFacts, InstallPlan, InstallStep, Launch, LaunchOptions, MemoryFacts, ServedModel
+from zhilu.serving.facts import (
+    EngineFacts,
+    InstallPlan,
+    InstallStep,
+    Launch,
+    LaunchOptions,
+    MemoryFacts,
+    ProofFacts,
+    ServedModel,
+)
 from zhilu.serving.install.environment import python_of, state_of
 
 __all__ = ["ENGINE", "PLAN", "LmdeployEngine"]
@@ -57,6 +66,8 @@ class LmdeployEngine:
         },
         rank={"gpu": 60},
         start_seconds=600.0,
+        handed="read",
+        proof=ProofFacts(),
     )  # fmt: skip
 
     def installed(self, home: Path | None = None) -> tuple[bool, T]:

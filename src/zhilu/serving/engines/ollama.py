@@ -15,7 +15,7 @@ from zhilu.errors import InputError
 from zhilu.jobs import tether
 from zhilu.messages import T
 from zhilu.serving.engines import ollama_unit
-from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, MemoryFacts, ServedModel
+from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, MemoryFacts, ProofFacts, ServedModel
 
 __all__ = ["ENGINE", "OllamaEngine"]
 
@@ -49,6 +49,8 @@ class OllamaEngine:
         memory=MemoryFacts(300_000_000),
         rank={"cpu": 30, "gpu": 30},
         start_seconds=300.0,
+        handed="imported",
+        proof=ProofFacts(),
     )  # fmt: skip
 
     def installed(self, home: Path | None = None) -> tuple[bool, T]:

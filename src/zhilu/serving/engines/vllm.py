@@ -20,6 +20,7 @@ from zhilu.serving.facts import (
     Launch,
     LaunchOptions,
     MemoryFacts,
+    ProofFacts,
     ServedModel,
 )
 from zhilu.serving.install.environment import environment, installed_note, python_of, state_of
@@ -87,6 +88,8 @@ class VllmEngine:
         memory=MemoryFacts(3_700_000_000, {"stored": 0, "f32": 32, "bf16": 16, "f16": 16}),
         rank={"cpu": 20, "gpu": 90},
         start_seconds=600.0,
+        handed="read",
+        proof=ProofFacts(),
     )  # fmt: skip
 
     def installed(self, home: Path | None = None) -> tuple[bool, T]:

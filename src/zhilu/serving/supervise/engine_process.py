@@ -112,6 +112,11 @@ class EngineProcess:
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
             return []
 
+    def note(self, line: str) -> None:
+        """A line of ours in its log."""
+        with self.log.open("ab") as log:
+            log.write(f"[zhilu] {line}\n".encode())
+
     def memory(self) -> int:
         """Bytes that come free when it ends: its own and its helpers', without what they share with others; 0 once gone."""
         if not self.alive:

@@ -14,14 +14,17 @@ from dataclasses import replace
 import httpx
 
 from zhilu.context import Context
-from zhilu.errors import BusyError, NotFoundError, UnreachableError, ZhiluError
+from zhilu.errors import BusyError, NotFoundError, StorageError, UnreachableError, ZhiluError
+from zhilu.home import storage_error
 from zhilu.logs import get_logger
 from zhilu.messages import T
 from zhilu.process import Birth
 from zhilu.registry import Registry
 from zhilu.serving.catalog import Catalog
 from zhilu.serving.engines import choose_engine, engine_registry
+from zhilu.serving.engines.handover import HANDED, hand_over, release, sweep
 from zhilu.serving.facts import EngineKind, Launch, LaunchOptions, ServedModel
+from zhilu.serving.proofs.handover_proof import HANDOVER_DIFFERS, prove
 from zhilu.serving.served import Limits, Served, queue_full
 from zhilu.serving.supervise.backoff import Backoff
 from zhilu.serving.supervise.engine_process import EngineProcess, log_path
@@ -63,6 +66,7 @@ class Supervisor:
     async def open(self) -> None:
         """End what a killed gateway left behind."""
         await asyncio.to_thread(self._run_state.clear_orphans)
+        await asyncio.to_thread(sweep, self.context.home.cache / HANDED)
 
     async def aclose(self) -> None:
         """Stop every engine, all at once."""
@@ -266,7 +270,8 @@ class Supervisor:
         """One start: the moment it was ready (monotonic seconds), or None with the reason in ``served.note``."""
         try:
             port = reserve_port() if served.facts.is_process else 0
-            served.launch = launch = served.kind.launch(served.model, served.options, port)
+            model = await asyncio.to_thread(self._handed, served) if port else served.model
+            served.launch = launch = served.kind.launch(model, served.options, port)
             if not served.facts.is_process:
                 if (
                     served.model.remote is None
@@ -279,20 +284,59 @@ class Supervisor:
             served.process = process = await EngineProcess.spawn(launch, path)
             await self._record()
             await process.wait_ready(self._http, self._start_seconds(served))
+            proven = await self._prove(served, process)
         except ZhiluError as error:
             if served.process is None:
                 served.turn("failed", error.message)
             else:
                 served.note = error.message
                 await served.process.stop(0)
+            if error.code == HANDOVER_DIFFERS:  # another start would read it no better
+                served.process = None
+                served.turn("failed", error.message)
             return None
+        if served.facts.handed == "imported" and model.path != served.model.path:
+            await asyncio.to_thread(release, model.path)  # it has a copy of its own by now
         entries = await process.models(self._http)
         lengths = (_at(entry, served.facts.max_len_at) for entry in entries)
         served.max_len = next((length for length in lengths if isinstance(length, int)), None)
         served.adapters = {str(e["id"]): str(e.get("root") or "") for e in entries if e.get("parent") and "id" in e}
         served.ready_seconds = time.monotonic() - spawned
-        served.turn("ready", T(f"ready in {served.ready_seconds:.1f} s", f"{served.ready_seconds:.1f} 秒后就绪"))
+        note = T(f"ready in {served.ready_seconds:.1f} s", f"{served.ready_seconds:.1f} 秒后就绪")
+        served.turn("ready", T(f"{note.en}; {proven.en}", f"{note.zh}；{proven.zh}") if proven else note)
         return time.monotonic()
+
+    def _handed(self, served: Served) -> ServedModel:
+        """The model as the engine gets it: a folder of links with both spellings, where it asks for one."""
+        model, links = served.model, served.facts.handed
+        if links is None or model.path is None or model.format != "safetensors":
+            return model
+        try:
+            return replace(model, path=hand_over(model.path, self.context.home.cache / HANDED, links))
+        except OSError as error:
+            said = T(
+                f"{str(model.path)!r} cannot be linked for the engine {served.engine!r}: {error}.",
+                f"无法为引擎 {served.engine!r} 链接 {str(model.path)!r}：{error}。",
+            )
+            raise storage_error(error, self.context.home.cache / HANDED) or StorageError(said) from error
+
+    async def _prove(self, served: Served, process: EngineProcess) -> T | None:
+        """Hold a foreign engine to our own reading; raises UnsupportedError where it differs."""
+        facts, path = served.facts.proof, served.model.path
+        if facts is None or path is None or served.model.format not in facts.formats:
+            return None
+        name, cache = served.model.name, self.context.home.cache / "proofs"
+        version = await asyncio.to_thread(served.kind.installed, self.context.home.path)
+        how = f"{version[1].en} {served.options.precision}"
+        try:
+            said = await prove(self._http, process.launch, facts, served.engine, name, path, cache, how)
+        except ZhiluError as error:
+            process.note(error.message.en)
+            log.warning("engine_refuted", engine=served.engine, model=name, why=error.message.en)
+            raise
+        process.note(said.en)
+        log.info("engine_proof", engine=served.engine, model=name, said=said.en)
+        return said
 
     async def _watch(self, process: EngineProcess, is_ready: bool) -> int:
         """The exit code, once it ends; an engine that is there but answers nothing any more is ended here."""
@@ -326,6 +370,8 @@ class Supervisor:
             served.keeper = None
         if served.process is not None:
             await served.process.stop(self.limits.stop_grace_seconds)
+            if served.facts.handed:  # a model that was deleted meanwhile is on the disk as long as links to it are
+                await asyncio.to_thread(sweep, self.context.home.cache / HANDED)
         if served.state != "stopped":
             served.turn("stopped", note or T("stopped", "已停止"))
 
