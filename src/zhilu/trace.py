@@ -98,6 +98,8 @@ class AnswerTrace(_Part):
     retrieval: RetrievalTrace
     prompt: PromptTrace | None = None
     raw: str = ""
+    thought: str = ""  # of a thinking model, before its answer: never shown as one, nor cited
+    thought_seconds: float | None = None
     finish_reason: str | None = None
     confidence: float | None = None
     usage: dict[str, Any] | None = None

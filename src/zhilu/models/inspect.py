@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -17,7 +20,17 @@ from zhilu.models.gguf_header import read_gguf_header
 from zhilu.models.tensors import BITS, read_header
 from zhilu.registry import Registry
 
-__all__ = ["Anatomy", "MemoryEstimate", "card_markdown", "estimate_memory", "gguf_kind", "inspect_folder", "why_not"]
+__all__ = [
+    "Anatomy",
+    "MemoryEstimate",
+    "Thinking",
+    "card_markdown",
+    "estimate_memory",
+    "gguf_kind",
+    "inspect_folder",
+    "thinking_of",
+    "why_not",
+]
 
 
 class Anatomy(BaseModel):
@@ -210,3 +223,60 @@ def _text_config(config: dict[str, Any]) -> dict[str, Any]:
 
 def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+# The end of a prompt that leaves the mark open: the model goes on with its thoughts and writes only the closing one.
+_LEFT_OPEN = re.compile(r"<think>(?:\\n|\s)*['\"}]")
+
+
+@dataclass(frozen=True)
+class Thinking:
+    """Whether a model thinks before it answers, read from its chat template: nothing is rendered.
+
+    Attributes:
+        kind: ``switch``: the template knows ``enable_thinking``; ``always``: it thinks whatever is asked.
+        opens: the prompt ends with the opening mark, unless thinking is switched off.
+    """
+
+    kind: Literal["switch", "always"]
+    opens: bool
+
+
+def thinking_of(path: Path | None) -> Thinking | None:
+    """Of a model folder or GGUF file; None where its template knows no thoughts, or cannot be read."""
+    if path is None:
+        return None
+    try:
+        source = _source_of(path)
+        return _read(source, source.stat().st_mtime_ns) if source else None
+    except (OSError, ValueError, ZhiluError):
+        return None
+
+
+def _source_of(path: Path) -> Path | None:
+    if path.suffix.lower() == ".gguf":
+        return path
+    if found := gguf_files(path):
+        return found[0]
+    places = (path / "chat_template.jinja", path / "tokenizer_config.json")
+    return next((place for place in places if place.is_file()), None)
+
+
+@lru_cache(maxsize=64)
+def _read(source: Path, _changed: int) -> Thinking | None:
+    if source.suffix.lower() == ".gguf":
+        template = read_gguf_header(source).facts.get("tokenizer.chat_template")
+    elif source.suffix == ".jinja":
+        template = source.read_text(encoding="utf-8")
+    else:
+        template = json.loads(source.read_text(encoding="utf-8")).get("chat_template")
+        if isinstance(template, list):  # several by name
+            template = next((one.get("template") for one in template if one.get("name") == "default"), None)
+    if not isinstance(template, str):
+        return None
+    # A template that only takes earlier thoughts out of the history has the closing mark alone.
+    end = template[template.rfind("add_generation_prompt") :] if "add_generation_prompt" in template else ""
+    opens = _LEFT_OPEN.search(end) is not None
+    if "enable_thinking" in template:
+        return Thinking("switch", opens)
+    return Thinking("always", opens) if opens or "<think>" in template else None

@@ -26,6 +26,7 @@ from zhilu.models.shipped import NANO
 if TYPE_CHECKING:
     from zhilu.context import Context
     from zhilu.models.catalog import CatalogModel
+from zhilu.models.inspect import thinking_of
 
 __all__ = ["EMBEDDED", "NOTE", "ModelInfo", "ModelStore", "check_name"]
 
@@ -42,6 +43,7 @@ class ModelInfo(BaseModel):
     Attributes:
         kind: what it is for; ``chat`` where neither the catalogue nor the files say otherwise.
         linked: its files are another program's (Ollama's, LM Studio's), linked and not copied.
+        thinking: before it answers: ``switch`` where a request can turn it on and off.
     """
 
     name: str
@@ -63,6 +65,7 @@ class ModelInfo(BaseModel):
     engine: str | None = None
     detail: str = ""
     card: bool = False
+    thinking: Literal["switch", "always"] | None = None
     supported: bool
     why_not: dict[str, str] | None = None
 
@@ -305,7 +308,12 @@ class ModelStore:
             reason = why_not(folder) if known["kind"] == "chat" else _NO_CHAT
         except ZhiluError as error:
             return ModelInfo(**known, supported=False, why_not=error.message.data())
-        facts = {**anatomy.model_dump(), "license": anatomy.license or note.get("license")}
+        thinks = thinking_of(folder)
+        facts = {
+            **anatomy.model_dump(),
+            "license": anatomy.license or note.get("license"),
+            "thinking": thinks.kind if thinks else None,
+        }
         return ModelInfo(**known, **facts, supported=reason is None, why_not=None if reason is None else reason.data())
 
 

@@ -161,6 +161,7 @@ class EngineFacts:
         install, install_gpu: how it is installed, and how where an NVIDIA GPU answers, if otherwise.
         install, memory: None where nothing is installed, or nothing is loaded here.
         metrics: its own name of a figure -> the name that the gateway and vLLM have for it.
+        tells_thoughts: it gives a thinking model's thoughts apart from the answer by itself.
         enforced: those of ``can`` that it does not hold itself and the gateway makes true: ``tool_choice``, by a JSON schema.
         max_len_at: where an entry of its ``/v1/models`` says how many tokens a request may have.
         rank: how much ``--engine auto`` prefers it, on a CPU and on a GPU; 0, or only the other of the two given: never
@@ -190,6 +191,7 @@ class EngineFacts:
     memory: MemoryFacts | None = None
     metrics: Mapping[str, str] = field(default_factory=dict)
     enforced: frozenset[str] = frozenset()
+    tells_thoughts: bool = False
     max_len_at: tuple[str, ...] = ("max_model_len",)
     rank: Mapping[Place, int] = field(default_factory=dict)
     preferences: tuple[Preference, ...] = ()

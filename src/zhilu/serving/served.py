@@ -15,6 +15,7 @@ import httpx
 from zhilu.errors import BusyError
 from zhilu.logs import get_logger
 from zhilu.messages import T
+from zhilu.models.inspect import Thinking
 from zhilu.serving.facts import EngineFacts, EngineKind, Launch, LaunchOptions, ServedModel
 from zhilu.serving.supervise.engine_process import EngineProcess
 
@@ -58,6 +59,7 @@ class Served:
     note: T = field(default_factory=lambda: T("loading the model", "正在加载模型"))
     restarts: int = 0
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    thinking: Thinking | None = None  # None also where nobody knows: the model lives elsewhere
     max_len: int | None = None  # tokens, as the engine says once it is ready
     adapters: dict[str, str] = field(default_factory=dict)  # those it was started with: name -> folder
     ready_seconds: float | None = None  # from spawn to ready, of the last start

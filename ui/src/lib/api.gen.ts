@@ -159,7 +159,7 @@ export interface paths {
         put?: never;
         /**
          * Turn
-         * @description Server-sent events ``start | retrieved | delta | done | error``; disconnecting stops the model unless ``keep``.
+         * @description Server-sent events ``start | retrieved | thought | delta | done | error``; disconnecting stops the model unless ``keep``.
          */
         post: operations["turn_zhilu_v1_conversations__conversation_id__turn_post"];
         /**
@@ -1860,6 +1860,13 @@ export interface components {
              * @default
              */
             raw: string;
+            /**
+             * Thought
+             * @default
+             */
+            thought: string;
+            /** Thought Seconds */
+            thought_seconds?: number | null;
             /** Finish Reason */
             finish_reason?: string | null;
             /** Confidence */
@@ -2634,6 +2641,13 @@ export interface components {
             /** Content */
             content: string;
             /**
+             * Thought
+             * @default
+             */
+            thought: string;
+            /** Thought Seconds */
+            thought_seconds?: number | null;
+            /**
              * Status
              * @enum {string}
              */
@@ -2733,6 +2747,8 @@ export interface components {
              * @default false
              */
             card: boolean;
+            /** Thinking */
+            thinking?: ("switch" | "always") | null;
             /** Supported */
             supported: boolean;
             /** Why Not */
@@ -2753,6 +2769,7 @@ export interface components {
          *     Attributes:
          *         kind: what it is for; ``chat`` where neither the catalogue nor the files say otherwise.
          *         linked: its files are another program's (Ollama's, LM Studio's), linked and not copied.
+         *         thinking: before it answers: ``switch`` where a request can turn it on and off.
          */
         ModelInfo: {
             /** Name */
@@ -2818,6 +2835,8 @@ export interface components {
              * @default false
              */
             card: boolean;
+            /** Thinking */
+            thinking?: ("switch" | "always") | null;
             /** Supported */
             supported: boolean;
             /** Why Not */
@@ -3195,6 +3214,11 @@ export interface components {
             seed?: number | null;
             /** Repetition Penalty */
             repetition_penalty?: number | null;
+            /**
+             * Think
+             * @description for a model whose template knows ``enable_thinking``
+             */
+            think?: boolean | null;
         };
         /** SearchBody */
         SearchBody: {

@@ -84,6 +84,8 @@ async def _say(client: ModelClient, model: str, history: list[Message], params: 
     text = ""
     async for chunk in client.chat_stream(chat_messages(history), model=model, **params):
         for choice in chunk.get("choices", []):
+            # Thoughts are seen and are no part of what a pipe gets.
+            click.secho(choice.get("delta", {}).get("reasoning_content") or "", dim=True, nl=False, err=True)
             piece = choice.get("delta", {}).get("content") or ""
             text += piece
             click.echo(piece, nl=False)

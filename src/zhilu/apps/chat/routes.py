@@ -57,6 +57,7 @@ class SamplingParams(BaseModel):
     max_tokens: int | None = Field(None, ge=1)
     seed: int | None = None
     repetition_penalty: float | None = Field(None, gt=0)
+    think: bool | None = Field(None, description="for a model whose template knows ``enable_thinking``")
 
 
 class Turn(BaseModel):
@@ -98,7 +99,7 @@ async def delete_conversation(conversation_id: str, request: Request) -> None:
 
 @router.post("/{conversation_id}/turn", response_class=StreamingResponse)
 async def turn(conversation_id: str, body: Turn, request: Request) -> StreamingResponse:
-    """Server-sent events ``start | retrieved | delta | done | error``; disconnecting stops the model unless ``keep``."""
+    """Server-sent events ``start | retrieved | thought | delta | done | error``; disconnecting stops the model unless ``keep``."""
     context = context_of(request)
     await asyncio.to_thread(ConversationStore(context).get, conversation_id)  # a 404 must come before the stream begins
     running = _turns(request).start(conversation_id, _events(context, conversation_id, body))

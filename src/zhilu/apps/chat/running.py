@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
+from itertools import groupby
 
 from zhilu.apps.chat.store import ConversationStore
 from zhilu.context import Context
@@ -66,18 +67,13 @@ class RunningTurn:
 
 
 def _joined(events: list[Event]) -> list[Event]:
-    """The same events, neighbouring ``delta`` ones as one."""
+    """The same events, neighbouring ``delta`` ones as one, and neighbouring ``thought`` ones."""
     joined: list[Event] = []
-    text: list[str] = []
-    for event in [*events, None]:
-        if event is not None and event.name == "delta":
-            text.append(event.data["text"])
-            continue
-        if text:
-            joined.append(Event("delta", {"text": "".join(text)}))
-            text = []
-        if event is not None:
-            joined.append(event)
+    for name, group in groupby(events, key=lambda event: event.name):
+        if name in ("delta", "thought"):
+            joined.append(Event(name, {"text": "".join(event.data["text"] for event in group)}))
+        else:
+            joined.extend(group)
     return joined
 
 

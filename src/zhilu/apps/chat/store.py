@@ -34,6 +34,8 @@ class Message(BaseModel):
     parent_id: str | None
     role: Literal["user", "assistant"]
     content: str
+    thought: str = ""  # of a thinking model, before its answer
+    thought_seconds: float | None = None
     status: MessageStatus
     error: dict[str, Any] | None = None
     citations: list[dict[str, Any]] = []

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Integer, String, Text
+from sqlalchemy import JSON, Float, ForeignKey, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from zhilu.migrations import Tables
@@ -39,6 +39,8 @@ class MessageRow(ChatBase):
     parent_id: Mapped[str | None] = mapped_column(String(32), nullable=True)
     role: Mapped[str] = mapped_column(String(16))
     content: Mapped[str] = mapped_column(Text, default="")
+    thought: Mapped[str] = mapped_column(Text, default="", server_default="")
+    thought_seconds: Mapped[float | None] = mapped_column(Float, nullable=True)
     status: Mapped[str] = mapped_column(String(16), default="complete")
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON, nullable=True)
     citations: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)

@@ -33,6 +33,12 @@ class _Answer:
 
     text: str = ""
     fields: dict[str, Any] = field(default_factory=dict)
+    thinking_since: float | None = None
+
+    def think(self, text: str) -> None:
+        self.thinking_since = self.thinking_since or time.monotonic()
+        self.fields["thought"] = self.fields.get("thought", "") + text
+        self.fields["thought_seconds"] = round(time.monotonic() - self.thinking_since, 2)
 
 
 async def run_turn(
@@ -44,7 +50,7 @@ async def run_turn(
     content: str | None,
     params: dict[str, Any],
 ) -> AsyncGenerator[Event, None]:
-    """Events of one turn: ``start``, ``retrieved``, ``delta``, then ``done`` or ``error``.
+    """Events of one turn: ``start``, ``retrieved``, ``thought``, ``delta``, then ``done`` or ``error``.
 
     Closing the iterator stops the model and keeps the part that came, marked ``stopped``.
     """
@@ -66,7 +72,7 @@ async def run_turn(
         async for event in source:
             yield event
             if time.monotonic() - saved_at > SAVE_EVERY_S:
-                store.save_answer(assistant.id, content=answer.text)
+                store.save_answer(assistant.id, content=answer.text, thought=answer.fields.get("thought", ""))
                 saved_at = time.monotonic()
         status = "complete"
     except Exception as problem:  # whatever it is, the answer says so: it was not the person who stopped it
@@ -83,12 +89,17 @@ async def _plain(
     client: ModelClient, history: list[Message], model: str, params: dict[str, Any], answer: _Answer
 ) -> AsyncIterator[Event]:
     messages = chat_messages([{"role": m.role, "content": m.content} for m in history if m.content])
+    if (think := params.pop("think", None)) is not None:
+        params["chat_template_kwargs"] = {"enable_thinking": think}
     async for chunk in client.chat_stream(messages, model=model, **params):
         if chunk.get("usage"):
             answer.fields["usage"] = chunk["usage"]
         for choice in chunk.get("choices", []):
             if choice.get("finish_reason"):
                 answer.fields["finish_reason"] = choice["finish_reason"]
+            if thought := choice.get("delta", {}).get("reasoning_content"):
+                answer.think(thought)
+                yield Event("thought", {"text": thought})
             text = choice.get("delta", {}).get("content")
             if text:
                 answer.text += text

@@ -7,8 +7,8 @@ The size of a model decides which way it is asked, never its name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from zhilu.errors import NotFoundError
 from zhilu.messages import T
@@ -29,11 +29,13 @@ class Manner:
         reads: it answers in its own words, judged by what they claim; else it copies, and its words are looked up.
         passages: at most so many of the passages found stand in its prompt.
         answer_tokens: the longest answer.
+        thinking: of the model, before it answers: ``switch``: it is told not to; ``always``: there must be room for it.
     """
 
     reads: bool
     passages: int | None
     answer_tokens: int
+    thinking: Literal["switch", "always"] | None = None
 
 
 COPIES = Manner(reads=False, passages=None, answer_tokens=256)
@@ -42,18 +44,24 @@ READS = Manner(reads=True, passages=2, answer_tokens=160)
 
 def manner_of(context: Context, model: str) -> tuple[Manner, T]:
     """The manner for ``model``, and why. A model that is not in the store (another server's) is taken for a reader."""
+    from zhilu.models.apis.store import api_of
     from zhilu.models.store import ModelStore
 
+    thinking: Literal["switch", "always"] | None = None
     try:
-        parameters = ModelStore(context).get(model).parameters
+        info = ModelStore(context).get(model)
+        parameters, thinking = info.parameters, info.thinking
     except NotFoundError:
+        thinking = "always" if api_of(context.home, model) else None  # nobody knows, so that there is room
         parameters = _adapted(context, model)
     if 0 < parameters < READER_PARAMETERS:
         return COPIES, T(
             f"{parameters / 1e6:.1f} M parameters: it copies from passages",
             f"参数 {parameters / 1e6:.1f} M：从段落中抄写",
         )
-    return READS, T("it reads passages and answers by itself", "能读段落并自己回答")
+    return replace(READS, thinking=thinking) if thinking else READS, T(
+        "it reads passages and answers by itself", "能读段落并自己回答"
+    )
 
 
 def _adapted(context: Context, name: str) -> int:

@@ -1,7 +1,8 @@
 """From a question to an answer with citations: the whole of stage 4 in one loop.
 
 ``answer`` yields events as they are sent to the client: ``retrieved`` {passages}, ``delta`` {text}, ``done`` {answer, refused,
-citations, trace_id, usage, verdict}. No word leaves before it was found in the passages (``ground``). An answer that they do
+citations, trace_id, usage, verdict,
+thought, thought_seconds}. No word leaves before it was found in the passages (``ground``). An answer that they do
 not support is replaced by the sentence that fits best, labelled as a quotation, or by the refusal.
 """
 
@@ -35,6 +36,7 @@ from zhilu.trace import AnswerTrace
 __all__ = ["PASSAGES", "answer"]
 
 PASSAGES = 4  # passages in the prompt by default
+THOUGHTS = 1024  # tokens, beside the answer's, for a model that cannot be kept from thinking
 
 
 async def answer(
@@ -75,7 +77,8 @@ async def answer(
     await asyncio.to_thread(kb.add_trace, trace.model_dump())
     yield Event(
         "done",
-        trace.model_dump(include={"answer", "refused", "citations", "usage", "verdict"}) | {"trace_id": trace.id},
+        trace.model_dump(include={"answer", "refused", "citations", "usage", "verdict", "thought", "thought_seconds"})
+        | {"trace_id": trace.id},
     )
 
 
@@ -112,7 +115,7 @@ async def _speak(
     prompt: Prompt, evidence: PassageEvidence, reply: Reply, client: ModelClient, model: str, manner: Manner
 ) -> AsyncGenerator[str, None]:
     """Stream the model; hand out each sentence once it is whole and found in the passages."""
-    async with aclosing(_stream(prompt, client, model)) as chunks:
+    async with aclosing(_stream(prompt, client, model, manner)) as chunks:
         async for chunk in chunks:
             reply.take(chunk)
             # the last sentence may go on, and its citation may still come
@@ -122,9 +125,16 @@ async def _speak(
         yield piece
 
 
-async def _stream(prompt: Prompt, client: ModelClient, model: str) -> AsyncGenerator[dict[str, Any], None]:
+async def _stream(
+    prompt: Prompt, client: ModelClient, model: str, manner: Manner
+) -> AsyncGenerator[dict[str, Any], None]:
     """The model's chunks, with the probabilities of its tokens where the server gives them."""
     parameters: dict[str, Any] = {"temperature": 0, "max_tokens": prompt.max_tokens}
+    if manner.thinking == "switch":
+        parameters["chat_template_kwargs"] = {"enable_thinking": False}
+    elif manner.thinking == "always":
+        left = prompt.context - prompt.num_tokens - prompt.max_tokens
+        parameters["max_tokens"] += max(0, min(THOUGHTS, left))
     for extra in ({"logprobs": True}, {}):
         chunks = client.chat_stream(prompt.messages, model=model, **parameters, **extra)
         begun = False
@@ -178,7 +188,7 @@ def _trace(
             "messages": prompt.messages, "num_tokens": prompt.num_tokens, "counted_by": prompt.counted_by,
             "context": prompt.context, "dropped_passages": prompt.dropped,
         },
-        "raw": reply.raw,
+        "raw": reply.raw, "thought": reply.thought, "thought_seconds": reply.thought_seconds,
         "finish_reason": reply.finish_reason,
         "confidence": reply.confidence,
         "usage": reply.usage,

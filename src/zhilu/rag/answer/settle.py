@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -60,6 +61,9 @@ class Reply:
     """What the model said, as it comes in; ``shown`` are the sentences that went out."""
 
     raw: str = ""
+    thought: str = ""
+    thought_seconds: float | None = None
+    thinking_since: float | None = None
     usage: dict[str, Any] | None = None
     finish_reason: str | None = None
     logprobs: list[float] = field(default_factory=list)
@@ -70,8 +74,15 @@ class Reply:
         """Add a chunk of the stream."""
         self.usage = chunk.get("usage") or self.usage
         for choice in chunk.get("choices", []):
-            self.raw += choice.get("delta", {}).get("content") or ""
+            delta = choice.get("delta", {})
+            if thought := delta.get("reasoning_content"):
+                self.thinking_since = self.thinking_since or time.monotonic()
+                self.thought += thought
+                self.thought_seconds = round(time.monotonic() - self.thinking_since, 2)
+            self.raw += delta.get("content") or ""
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
+            if thought:
+                continue  # how sure it was of its thoughts says nothing of the answer
             self.logprobs += [t["logprob"] for t in (choice.get("logprobs") or {}).get("content") or []]
 
     @property

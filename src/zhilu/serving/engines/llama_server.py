@@ -38,6 +38,7 @@ class LlamaServerEngine:
         checked="2026-11-29",
         can=CAN,
         enforced=frozenset({"tool_choice"}),
+        tells_thoughts=True,
         formats=frozenset({"gguf", "safetensors"}),
         takes=frozenset({"max_len", "concurrency", "precision"}),
         memory=MEMORY,

@@ -74,6 +74,7 @@ class LlamaCppEngine:
         checked="2026-11-29",
         can=CAN,
         enforced=frozenset({"tool_choice"}),
+        tells_thoughts=True,
         formats=frozenset({"gguf", "safetensors"}),
         takes=frozenset({"max_len", "concurrency", "precision"}),
         memory=MEMORY,

@@ -44,6 +44,7 @@ class OllamaEngine:
             }
         ),
         enforced=frozenset({"tool_choice"}),
+        tells_thoughts=True,
         formats=frozenset({"gguf", "safetensors"}),
         takes=frozenset({"max_len", "concurrency"}),
         memory=MemoryFacts(300_000_000),

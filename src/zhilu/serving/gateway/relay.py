@@ -28,12 +28,11 @@ from zhilu.serving.gateway.endless import refuse_endless
 from zhilu.serving.gateway.ledger import CLIENT_LEFT, exchange_of
 from zhilu.serving.gateway.outside import hidden, raise_fault, raise_lost, refuse_unasked
 from zhilu.serving.gateway.stream import EventStream
-from zhilu.serving.gateway.toolwork import enforced, replies_for
+from zhilu.serving.gateway.toolwork import Reading, enforced, reading_for
 from zhilu.serving.gateway.upstream import Route, Upstream
 from zhilu.serving.gateway.upstream_errors import openai_error
 from zhilu.serving.served import Served
 from zhilu.wire.dialect import Dialect
-from zhilu.wire.toolreplies import ToolReplies
 
 __all__ = ["MAX_BODY_BYTES", "Relay", "TranslatingRelay", "read_body"]
 
@@ -185,11 +184,11 @@ class Relay(_Answering):
         changes = self._changes(data, route, body)
         if changes:
             raw = json.dumps({**data, **changes}, ensure_ascii=False).encode()
-        tools = replies_for(route.served.facts, body)
+        reading = reading_for(route.served, body)
         response = await self._send_to_engine(route.served, self.endpoint, raw)
         try:
             if response.headers.get("content-type", "").startswith("text/event-stream"):
-                await self._stream(response, hide_usage="stream_options" in changes, tools=tools)
+                await self._stream(response, hide_usage="stream_options" in changes, reading=reading)
             else:
                 content = await response.aread()
                 if response.is_error:
@@ -197,26 +196,26 @@ class Relay(_Answering):
                 with suppress(ValueError):
                     reply = json.loads(content)
                     self._note(reply, response.is_error)
-                    if tools and not response.is_error:
-                        content = json.dumps(tools.whole(reply), ensure_ascii=False).encode()
+                    if reading and not response.is_error:
+                        content = json.dumps(reading.whole(reply), ensure_ascii=False).encode()
                 headers = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
                 await self._whole(response.status_code, content, headers)
         finally:
             await response.aclose()
 
-    async def _stream(self, response: httpx.Response, hide_usage: bool, tools: ToolReplies | None) -> None:
+    async def _stream(self, response: httpx.Response, hide_usage: bool, reading: Reading | None) -> None:
         events = EventStream(hide_usage=hide_usage)
         await self._start_stream(response.status_code, "text/event-stream; charset=utf-8")
         try:
             async for data in response.aiter_raw():
-                whole = events.feed(data) if tools is None else _told(events, data, tools)
+                whole = events.feed(data) if reading is None else _told(events, data, reading)
                 if whole:
                     await self._body(whole)
         finally:
             self.exchange.usage = events.usage
         if not events.finished:
             raise httpx.RemoteProtocolError("the stream ended without [DONE]")
-        await self._body(b"" if tools is None else wire.SSE_DONE, more=False)
+        await self._body(b"" if reading is None else wire.SSE_DONE, more=False)
 
 
 class TranslatingRelay(_Answering):
@@ -245,7 +244,7 @@ class TranslatingRelay(_Answering):
             refuse_endless(route.served.max_len, request, raw)
             sent = json.dumps({**body, **enforced(route.served.facts, request)}, ensure_ascii=False).encode()
             try:
-                await self._exchange_words(route, dialect, sent, replies_for(route.served.facts, request))
+                await self._exchange_words(route, dialect, sent, reading_for(route.served, request))
             except httpx.HTTPError as error:
                 raise broken_off(route.served, error) from error
             if getattr(dialect, "unloads", False):
@@ -275,17 +274,17 @@ class TranslatingRelay(_Answering):
         if served.in_flight <= 1:
             await self.upstream.supervisor.stop(served.model.name)
 
-    async def _exchange_words(self, route: Route, dialect: Dialect, raw: bytes, tools: ToolReplies | None) -> None:
+    async def _exchange_words(self, route: Route, dialect: Dialect, raw: bytes, reading: Reading | None) -> None:
         response = await self._send_to_engine(route.served, dialect.endpoint, raw)
         try:
             if response.headers.get("content-type", "").startswith("text/event-stream"):
-                await (self._stream if dialect.stream else self._collect)(response, dialect, tools)
+                await (self._stream if dialect.stream else self._collect)(response, dialect, reading)
                 return
             content = await response.aread()
             reply = _object(openai_error(content, response.status_code) if response.is_error else content)
             self._note(reply, response.is_error)
-            if tools and not response.is_error:
-                reply = tools.whole(reply)
+            if reading and not response.is_error:
+                reply = reading.whole(reply)
             said = self._refusal(reply) if response.is_error else dialect.whole(reply)
             headers = {name: response.headers[name] for name in ("retry-after",) if name in response.headers}
             text = json.dumps(said, ensure_ascii=False).encode()
@@ -293,7 +292,7 @@ class TranslatingRelay(_Answering):
         finally:
             await response.aclose()
 
-    async def _stream(self, response: httpx.Response, dialect: Dialect, tools: ToolReplies | None) -> None:
+    async def _stream(self, response: httpx.Response, dialect: Dialect, reading: Reading | None) -> None:
         events = EventStream()
         await self._start_stream(response.status_code, dialect.media_type)
         if opening := dialect.begin():
@@ -304,7 +303,7 @@ class TranslatingRelay(_Answering):
                 for chunk in events.chunks(data):
                     if "error" in chunk:
                         raise _error_in_stream(chunk)
-                    for told in tools.chunk(chunk) if tools else (chunk,):
+                    for told in reading.chunk(chunk) if reading else (chunk,):
                         said += dialect.piece(told)
                 if said:
                     await self._body(said)
@@ -314,7 +313,7 @@ class TranslatingRelay(_Answering):
             raise httpx.RemoteProtocolError("the stream ended without [DONE]")
         await self._body(dialect.end(), more=False)
 
-    async def _collect(self, response: httpx.Response, dialect: Dialect, tools: ToolReplies | None) -> None:
+    async def _collect(self, response: httpx.Response, dialect: Dialect, reading: Reading | None) -> None:
         """A whole answer, of an engine that was asked for a stream."""
         events = EventStream()
         try:
@@ -322,7 +321,7 @@ class TranslatingRelay(_Answering):
                 for chunk in events.chunks(data):
                     if "error" in chunk:
                         raise _error_in_stream(chunk)
-                    for told in tools.chunk(chunk) if tools else (chunk,):
+                    for told in reading.chunk(chunk) if reading else (chunk,):
                         dialect.piece(told)
         finally:
             self.exchange.usage = events.usage
@@ -354,11 +353,11 @@ def _in_own_words(body: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
     return {**body, "error": {**error, **words, "message": said(error.get("message")), "param": own}}
 
 
-def _told(events: EventStream, data: bytes, tools: ToolReplies) -> bytes:
-    """The events that ``data`` completes, with the calls in them read; without ``[DONE]``."""
+def _told(events: EventStream, data: bytes, reading: Reading) -> bytes:
+    """The events that ``data`` completes, with what is in them told apart; without ``[DONE]``."""
     told = b""
     for chunk in events.chunks(data):
-        for one in (chunk,) if "error" in chunk else tools.chunk(chunk):
+        for one in (chunk,) if "error" in chunk else reading.chunk(chunk):
             told += b"data: " + json.dumps(one, ensure_ascii=False).encode() + b"\n\n"
     return told
 

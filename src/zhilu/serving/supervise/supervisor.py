@@ -18,6 +18,7 @@ from zhilu.errors import BusyError, NotFoundError, StorageError, UnreachableErro
 from zhilu.home import storage_error
 from zhilu.logs import get_logger
 from zhilu.messages import T
+from zhilu.models.inspect import thinking_of
 from zhilu.process import Birth
 from zhilu.registry import Registry
 from zhilu.serving.catalog import Catalog
@@ -205,7 +206,8 @@ class Supervisor:
         adapter = self.registry.get(chosen)
         # Refuses what it cannot do before anything is stopped to make room.
         await asyncio.to_thread(preflight, adapter, model, options, freed)
-        return Served(model=model, kind=adapter, options=options, reason=reason)
+        thinking = await asyncio.to_thread(thinking_of, model.path)
+        return Served(model=model, kind=adapter, options=options, reason=reason, thinking=thinking)
 
     def _find(self, name: str, is_given: bool, elsewhere: bool) -> ServedModel:
         """The model of that name; one that lives elsewhere need not be known here, unless it is one of an API's."""

@@ -16,7 +16,7 @@ import { conversationKey, useConversation, usePatchConversation } from "./api";
 import css from "./ChatPage.module.css";
 import { Composer } from "./Composer";
 import { ConversationList } from "./ConversationList";
-import { useSampling } from "./sampling";
+import { sendable, useCanThink, useSampling } from "./sampling";
 import { Thread } from "./Thread";
 import { followTurn, startTurn, stopTurn, useTurn, type Ask } from "./turns";
 import { Welcome } from "./Welcome";
@@ -61,6 +61,7 @@ function Talk({ id }: { id: string | undefined }) {
   const { running, failed } = useTurn(id);
   const chosen = id === undefined ? fresh : conversation;
   const model = chosen?.model ?? status?.model.name ?? null;
+  const canThink = useCanThink(model);
   const path = conversation ? pathTo(conversation.messages, conversation.head_id) : [];
 
   const choose = (change: { model?: string | null; kb_id?: string | null }) => {
@@ -70,7 +71,7 @@ function Talk({ id }: { id: string | undefined }) {
 
   const ask = async (what: Ask) => {
     // A grounded answer is always the likeliest one: sampling does not apply to it.
-    const asked = { ...what, params: chosen?.kb_id ? undefined : sampling };
+    const asked = { ...what, params: chosen?.kb_id ? undefined : sendable(sampling, canThink) };
     if (id !== undefined) return startTurn(queries, id, asked);
     try {
       const made = await api.post<Conversation>("/conversations", { model: fresh.model, kb_id: fresh.kb_id });

@@ -9,6 +9,7 @@ import type { ModelState, Sampling } from "@/lib/types";
 import { ModelMenu } from "@/components/ModelMenu";
 import { KbMenu } from "./choices";
 import css from "./Composer.module.css";
+import { useCanThink } from "./sampling";
 import { SamplingMenu } from "./SamplingMenu";
 
 interface ComposerProps {
@@ -30,6 +31,7 @@ const isTouch = matchMedia("(pointer: coarse)").matches;
 
 export function Composer(props: ComposerProps) {
   const { draftKey, model, kbId, running, disabled, sampling, onSampling, onChoose, onSend, onStop } = props;
+  const canThink = useCanThink(model);
   const { t } = useI18n();
   const [text, write] = useKeptText(draftKey);
   const field = useRef<HTMLTextAreaElement>(null);
@@ -80,7 +82,7 @@ export function Composer(props: ComposerProps) {
         <div className={css.row}>
           <ModelMenu chosen={model} onChoose={(name) => onChoose({ model: name })} />
           <KbMenu chosen={kbId} onChoose={(id) => onChoose({ kb_id: id })} />
-          {kbId === null && <SamplingMenu sampling={sampling} onChange={onSampling} />}
+          {kbId === null && <SamplingMenu sampling={sampling} onChange={onSampling} canThink={canThink} />}
           {running ? (
             <button
               type="button"

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { Button, CopyButton, IconButton } from "@/components/Button";
 import { Sources } from "@/components/Cite";
 import { Logo } from "@/components/Logo";
+import { Thought } from "@/components/Thought";
 import { Markdown } from "@/components/Markdown";
 import { ErrorPanel } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
@@ -96,7 +97,8 @@ export function Answer({
   const { t } = useI18n();
   const { status, content, citations, error, finish_reason, usage } = message;
   const live = status === "streaming" && locked;
-  const spoken = splitThought(content);
+  const told = splitThought(content); // of a server that does not tell thoughts apart
+  const thought = message.thought || told.thought;
   // The passages were read and none was used: the answer is a refusal, which is no failure.
   const refused = grounded && status === "complete" && citations.length > 0 && !citations.some(({ cited }) => cited);
   return (
@@ -105,14 +107,14 @@ export function Answer({
         <Logo size={26} />
       </span>
       <div className={css.body}>
-        {spoken.thought && <Thought text={spoken.thought} open={!spoken.decided} />}
-        {spoken.answer && (
+        {thought && <Thought text={thought} open={live && !told.answer} seconds={message.thought_seconds} />}
+        {told.answer && (
           <div className={refused ? css.refused : undefined}>
-            <Markdown text={spoken.answer} streaming={live} citations={citations} />
+            <Markdown text={told.answer} streaming={live} citations={citations} />
             {refused && <p className={css.refusedWhy}>{t("answer.refusedWhy", { n: citations.length })}</p>}
           </div>
         )}
-        {live && !content && (
+        {live && !content && !thought && (
           <p className={css.waiting}>{t(grounded && !citations.length ? "chat.searching" : "answer.answering")}…</p>
         )}
         {status === "stopped" && (
@@ -125,7 +127,7 @@ export function Answer({
         {!live && <Sources citations={citations} />}
         {!live && (
           <div className={css.tools}>
-            {spoken.answer && <CopyButton text={spoken.answer} />}
+            {told.answer && <CopyButton text={told.answer} />}
             <IconButton small icon={RefreshCw} label={t("chat.regenerate")} disabled={locked} onClick={onAgain} />
             <Versions id={message.id} versions={versions} onVersion={onVersion} locked={locked} />
             <span className={css.facts}>
@@ -136,17 +138,6 @@ export function Answer({
         )}
       </div>
     </article>
-  );
-}
-
-/** What a reasoning model thought on the way: open while it thinks, folded away once it answers. */
-function Thought({ text, open }: { text: string; open: boolean }) {
-  const { t } = useI18n();
-  return (
-    <details className={css.thought} open={open}>
-      <summary>{t(open ? "chat.thinking" : "chat.thought")}</summary>
-      <div>{text}</div>
-    </details>
   );
 }
 

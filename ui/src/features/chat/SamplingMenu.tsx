@@ -3,14 +3,22 @@ import { Popover } from "radix-ui";
 import { useId } from "react";
 import { Button } from "@/components/Button";
 import { Field } from "@/components/Field";
+import { Segments } from "@/components/Segments";
 import { useI18n } from "@/lib/i18n";
 import type { Sampling } from "@/lib/types";
 import { Pill } from "@/components/Pill";
 import css from "./SamplingMenu.module.css";
 
-export function SamplingMenu({ sampling, onChange }: { sampling: Sampling; onChange: (next: Sampling) => void }) {
+interface SamplingMenuProps {
+  sampling: Sampling;
+  onChange: (next: Sampling) => void;
+  /** The model thinks before it answers, where one wishes. */
+  canThink: boolean;
+}
+
+export function SamplingMenu({ sampling, onChange, canThink }: SamplingMenuProps) {
   const { t } = useI18n();
-  const set = (key: keyof Sampling, value: number | undefined) => {
+  const set = <K extends keyof Sampling>(key: K, value: Sampling[K] | undefined) => {
     const next = { ...sampling, [key]: value };
     if (value === undefined) delete next[key];
     onChange(next);
@@ -32,6 +40,21 @@ export function SamplingMenu({ sampling, onChange }: { sampling: Sampling; onCha
             </Button>
           </div>
           <p className={css.hint}>{t("chat.samplingHint")}</p>
+          {canThink && (
+            <Field label={t("chat.think")} hint={t("chat.thinkHint")}>
+              {() => (
+                <Segments
+                  label={t("chat.think")}
+                  value={sampling.think === undefined ? "auto" : sampling.think ? "on" : "off"}
+                  onChange={(chosen) => set("think", chosen === "auto" ? undefined : chosen === "on")}
+                  options={(["auto", "on", "off"] as const).map((value) => ({
+                    value,
+                    label: t(`chat.think.${value}`),
+                  }))}
+                />
+              )}
+            </Field>
+          )}
           <Slider
             label={t("chat.temperature")}
             hint={t("chat.temperatureHint")}

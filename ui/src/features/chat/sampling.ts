@@ -1,5 +1,6 @@
 /** The sampling parameters a person chose, kept in this browser; an absent one leaves the model's default. */
 import { useState } from "react";
+import { useModels } from "@/lib/queries";
 import type { Sampling } from "@/lib/types";
 
 const STORED = "zhilu.sampling";
@@ -20,4 +21,14 @@ export function useSampling(): [Sampling, (next: Sampling) => void] {
     set(next);
   };
   return [sampling, change];
+}
+
+/** Whether the model thinks before it answers, where one wishes. */
+export function useCanThink(model: string | null): boolean {
+  return useModels().data?.find(({ name }) => name === model)?.thinking === "switch";
+}
+
+/** What may be sent to a model: one that knows no such switch would refuse it. */
+export function sendable({ think, ...rest }: Sampling, canThink: boolean): Sampling {
+  return canThink && think !== undefined ? { ...rest, think } : rest;
 }

@@ -24,6 +24,7 @@ export interface Failed {
 type TurnEvent =
   | { event: "start"; data: { user: Message | null; assistant: Message } }
   | { event: "retrieved"; data: { passages: Citation[] } }
+  | { event: "thought"; data: { text: string } }
   | { event: "delta"; data: { text: string } }
   | { event: "done"; data: { assistant: Message; title: string | null } }
   | { event: "error"; data: { error: ErrorDetail; assistant: Message | null } };
@@ -132,6 +133,9 @@ async function readTurn(
         if (stopping.has(id)) stopTurn(id); // asked for before there was anything to stop
         answer = data.assistant;
         cache.begin(data);
+      } else if (event === "thought" && answer) {
+        answer = { ...answer, thought: answer.thought + data.text };
+        paint.soon();
       } else if (event === "delta" && answer) {
         answer = { ...answer, content: answer.content + data.text };
         paint.soon();

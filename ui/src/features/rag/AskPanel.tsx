@@ -8,6 +8,7 @@ import { Sources } from "@/components/Cite";
 import { Markdown } from "@/components/Markdown";
 import { ModelMenu } from "@/components/ModelMenu";
 import { Empty, ErrorPanel } from "@/components/states";
+import { Thought } from "@/components/Thought";
 import { useI18n } from "@/lib/i18n";
 import { useKeptText } from "@/lib/kept";
 import { useStatus } from "@/lib/queries";
@@ -105,6 +106,7 @@ function Turn({ one, kb, onAgain }: { one: Asked; kb: string; onAgain: () => voi
   return (
     <article className={css.turn} aria-busy={live}>
       <h2>{one.question}</h2>
+      {one.thought && <Thought text={one.thought} open={false} seconds={one.thought_seconds ?? null} />}
       {one.refused ? (
         <Refusal one={one} />
       ) : (

@@ -13,13 +13,19 @@ export interface Asked {
   refused: boolean;
   verdict: Verdict | null;
   trace_id: string | null;
+  /** Of a model that cannot be kept from thinking; no part of the answer. */
+  thought?: string;
+  thought_seconds?: number | null;
   error: unknown;
 }
 
 type AskEvent =
   | { event: "retrieved"; data: { passages: Citation[] } }
   | { event: "delta"; data: { text: string } }
-  | { event: "done"; data: Pick<Asked, "answer" | "refused" | "verdict" | "citations" | "trace_id"> }
+  | {
+      event: "done";
+      data: Pick<Asked, "answer" | "refused" | "verdict" | "citations" | "trace_id" | "thought" | "thought_seconds">;
+    }
   | { event: "error"; data: { error: ErrorDetail } };
 
 /** Earlier turns the server is reminded of, so that "and in 2024?" can be understood. */

@@ -56,6 +56,9 @@ export const shared = {
   "answer.reloaded": { en: "Cut off when the page was loaded again", zh: "页面重新加载，回答被中断" },
   "answer.failed": { en: "The answer broke off", zh: "回答中断了" },
   "answer.answering": { en: "Answering", zh: "正在回答" },
+  "answer.thinking": { en: "Thinking…", zh: "思考中…" },
+  "answer.thought": { en: "What it thought", zh: "思考过程" },
+  "answer.thoughtFor": { en: "Thought for {s} s", zh: "思考了 {s} 秒" },
   "model.notStarted": { en: "{model} did not start.", zh: "{model} 启动失败。" },
   "answer.refusedWhy": {
     en: "The {n} nearest {n|passage was|passages were} read; none of them holds the answer, so none was made up.",
