@@ -142,11 +142,11 @@ def test_documents_over_http(http: TestClient, filled: str) -> None:
 def test_an_upload_says_of_each_file_what_became_of_it(http: TestClient, filled: str, context: Context) -> None:
     answer = upload(
         http, filled,
-        ("copy.md", HANDBOOK.encode()), ("photo.png", b"\x89PNG\r\n\x1a\n"), ("big.txt", b"x" * (2 << 20)),
+        ("handbook.md", HANDBOOK.encode()), ("photo.png", b"\x89PNG\r\n\x1a\n"), ("big.txt", b"x" * (2 << 20)),
         ("../../evil.txt", b"some harmless words"), ("broken.pdf", b"%PDF-1.4 nothing else " * 20), ("empty.md", b""),
     ).json()  # fmt: skip
     assert {r["name"]: r["error"]["code"] for r in answer["rejected"]} == {
-        "copy.md": "duplicate", "photo.png": "unsupported_format", "big.txt": "file_too_large", "empty.md": "empty_file",
+        "handbook.md": "duplicate", "photo.png": "unsupported_format", "big.txt": "file_too_large", "empty.md": "empty_file",
     }  # fmt: skip
     assert all(r["error"]["messages"]["zh"] for r in answer["rejected"])
     assert [d["name"] for d in answer["documents"]] == ["evil.txt", "broken.pdf"]
@@ -217,8 +217,8 @@ def test_the_command_line(context: Context, tmp_path: Path, words: tuple[str, li
     assert [(d["name"], d["status"]) for d in added["documents"]] == [
         ("docs/guide.md", "ready"), ("docs/handbook.md", "ready"),
     ]  # fmt: skip
-    again = json.loads(run(context, "add", "k", str(folder / "guide.md"), "--json").stdout)
-    assert len(again["duplicates"]) == 1 and again["job"] is None
+    again = json.loads(run(context, "add", "k", str(folder), "--json").stdout)
+    assert len(again["duplicates"]) == 2 and again["job"] is None
     hits = json.loads(run(context, "search", "k", "disk space", "--json").stdout)["hits"]
     assert hits[0]["doc_name"] == "docs/guide.md"
     words[1].extend(["300 MB [1]", "two weeks [1]"])

@@ -211,7 +211,7 @@ async def _ask_all(context: Context, kb: KnowledgeBase, questions: list[MadeQues
             async for event in answer(context, client, kb.id, question.question):
                 done = event.data
             cited = [c for c in done["citations"] if c["cited"]]
-            if any(question.is_held_by(c["doc_id"], c["start"], c["end"]) for c in cited):
+            if any(question.is_held_by(c["doc_id"], c["start"], c["end"], c["text"]) for c in cited):
                 right += 1
                 example = example or f"{question.question} → {done['answer']}"
     return right, example[:300]

@@ -90,9 +90,10 @@ class KnowledgeBase:
     # Documents -------------------------------------------------------------------------------------------------------
 
     def add(self, stream: BinaryIO, name: str, *, max_mb: int) -> tuple[Document, bool]:
-        """Store an uploaded file and queue it: ``(document, is_new)``; the same bytes again are the same document.
+        """Store an uploaded file and queue it: ``(document, is_new)``; the same bytes under the same name are there already.
 
-        A name that is here already, folders included, gets a new version: it takes the old one's place once it is read.
+        A name that is here already, folders included, gets a new version: it takes the old one's place once it is read. Two
+        names are two documents, whatever they hold: one may change or go and the other stays.
         When this returns, file and row are on the disk. A document that failed before is queued again.
 
         Raises:
@@ -154,14 +155,12 @@ class KnowledgeBase:
         return [_document(r) for r in rows]
 
     def _same(self, name: str, sha256: str) -> Document | None:
-        """The document that an upload of these bytes under this name is: the newest of that name if it has them, and where
-        none has that name, any whose newest version has them."""
+        """The document that an upload of these bytes under this name is: the newest of that name, if it has them."""
         heads = self._documents(
             "d.version = s.num_versions AND d.name = ?", (name,), order="d.added_at DESC, d.rowid DESC"
         )
         if not heads:
-            heads = self._documents("d.version = s.num_versions AND d.sha256 = ?", (sha256,))
-            return heads[0] if heads else None
+            return None
         same = self.database.value("SELECT sha256 FROM documents WHERE id = ?", (heads[0].id,)) == sha256
         return heads[0] if same else None
 
@@ -287,6 +286,13 @@ class KnowledgeBase:
             " WHERE d.status = 'ready' ORDER BY d.sha256, c.ordinal"
         )
         return [dict(r) for r in rows]
+
+    def num_copies(self) -> int:
+        """How many ready documents, at most, have the same bytes."""
+        found: int = self.database.value(
+            "SELECT COALESCE(MAX(n), 1) FROM (SELECT COUNT(*) AS n FROM documents WHERE status = 'ready' GROUP BY sha256)"
+        )
+        return found
 
     def status_of(self, doc_id: str) -> str | None:
         """A document's status; None if it is not there (any more)."""

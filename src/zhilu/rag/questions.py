@@ -37,9 +37,9 @@ class MadeQuestion:
     sentence: str
     lang: str
 
-    def is_held_by(self, doc_id: str, start: int, end: int) -> bool:
-        """True if the passage contains the sentence."""
-        return doc_id == self.doc_id and start <= self.start and self.end <= end
+    def is_held_by(self, doc_id: str, start: int, end: int, text: str) -> bool:
+        """True if the passage contains the sentence, be it in a copy of the document."""
+        return (doc_id == self.doc_id and start <= self.start and self.end <= end) or self.sentence in text
 
 
 def questions_of(kb: KnowledgeBase, count: int, seed: int = 1) -> list[MadeQuestion]:

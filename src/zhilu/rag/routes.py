@@ -170,7 +170,7 @@ def repair_kb(kb_id: str, request: Request) -> Repaired:
 
 @uploads.post("/{kb_id}/documents")
 def add_documents(kb_id: str, files: Annotated[list[UploadFile], File()], request: Request) -> Uploaded:
-    """Store the files and read them in a job. A refused file stops no other; the same bytes twice are one document.
+    """Store the files and read them in a job. A refused file stops no other; one that is here already as it is (name and bytes) is not added twice.
 
     A file name keeps its folders (``guide/install.md``). A name that is here already gets a new version, which takes the old
     one's place in every index at once when it is read.
@@ -187,7 +187,7 @@ def add_documents(kb_id: str, files: Annotated[list[UploadFile], File()], reques
                 raise _twice(name)
             document, is_new = kb.add(file.file, name, max_mb=context.settings.max_upload_mb)
             if not is_new and document.status != "queued":
-                raise _duplicate(name, document)
+                raise _duplicate(document)
             documents.append(document)
             added.add(safe_path(name))
         except ZhiluError as error:
@@ -296,11 +296,11 @@ def _twice(name: str) -> ConflictError:
     )
 
 
-def _duplicate(name: str, document: Document) -> ConflictError:
+def _duplicate(document: Document) -> ConflictError:
     return ConflictError(
         T(
-            en=f"{name!r} has the same content as {document.name!r}, which is here already: nothing was added twice.",
-            zh=f"{name!r} 与已有的 {document.name!r} 内容相同，没有重复添加。",
+            en=f"{document.name!r} is here already with the same content: nothing was added twice.",
+            zh=f"{document.name!r} 已在知识库中，内容相同，没有重复添加。",
         ),
         code="duplicate",
     )

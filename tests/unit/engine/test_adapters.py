@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.engine import Engine
 from zhilu.engine.model.adapters import Adapter, read_adapter, stack_deltas
 from zhilu.engine.model.config import read_config
+from zhilu.engine.model.name_patterns import name_matcher
 from zhilu.engine.testing import make_tiny_adapter, make_tiny_model
 from zhilu.errors import ConflictError, InputError, NotFoundError, UnsupportedError, ZhiluError
 
@@ -225,3 +228,48 @@ def test_a_failed_load_leaves_the_engine_as_it_was(
 
 def _fail(number: int, adapter: Adapter) -> None:
     raise UnsupportedError("no")
+
+
+MODULE = "model.layers.1.self_attn.q_proj"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits"),
+    [
+        ("q_proj", True), ("v_proj", False), ("_proj", False), ("layers.1.self_attn.q_proj", True), (MODULE, True),
+        ("^q_proj", False), ("^model.layers.1.self_attn.q_proj", True), (r"layers\.[0-3]\.self_attn\.(q|k)_proj", True),
+        (r"^model\.layers\.(0|1)\..*", True), (r"layers\.\d+\.mlp\..*", False), (r".*\.q_proj$", True), (r"model\.layers\.1\..+", True),
+    ],
+)  # fmt: skip
+def test_a_pattern_of_names_fits_as_peft_says(pattern: str, fits: bool) -> None:
+    assert (re.match(rf"(.*\.)?({pattern})$", MODULE) is not None) is fits, "what PEFT does"
+    assert name_matcher(pattern)(MODULE) is fits
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["(.*)+x", "(a|a)(a|a)" * 40, "(" * 300 + "a" + ")*" * 300, "(.*.*.*.*)*y", "((((.+)+)+)+)+z", r"(m|.)*\1", "(?=m)m", "(", "x" * 9000],
+)  # fmt: skip
+def test_no_pattern_holds_up_the_engine(pattern: str, tiny: Path, tmp_path: Path) -> None:
+    """Either it is refused by name or it is tried on every module; Python's own matcher would not come back."""
+    folder = make_tiny_adapter(tmp_path / "a", tiny, rank_pattern={})
+    settings = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps({**settings, "rank_pattern": {pattern: 2}}))
+    before = time.process_time()
+    try:
+        read_adapter("a", folder, read_config(tiny))
+    except InputError as error:
+        assert "rank_pattern" in error.message.en and error.code == "bad_adapter"
+    assert time.process_time() - before < 5
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"r": "x"}, {"r": 0}, {"lora_alpha": []}, {"rank_pattern": [1]}, {"rank_pattern": {"q_proj": 1e999}}]
+)
+def test_a_rank_that_is_no_number_is_refused(wrong: dict[str, Any], tiny: Path, tmp_path: Path) -> None:
+    folder = make_tiny_adapter(tmp_path / "a", tiny)
+    settings = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(settings | wrong))
+    with pytest.raises(InputError) as refused:
+        read_adapter("a", folder, read_config(tiny))
+    assert refused.value.code == "bad_adapter"

@@ -63,9 +63,9 @@ def test_chunks_point_into_the_text(fill: Callable[..., KnowledgeBase]) -> None:
     assert retrieve(kb, "年假有几天", HASH).hits[0].heading == "Guide › 年假"
 
 
-def test_the_same_bytes_are_one_document(fill: Callable[..., KnowledgeBase]) -> None:
+def test_the_same_bytes_under_the_same_name_are_one_document(fill: Callable[..., KnowledgeBase]) -> None:
     kb = fill({"guide.md": GUIDE})
-    document, is_new = add(kb, GUIDE, "copy of guide.md")
+    document, is_new = add(kb, GUIDE, "guide.md")
     assert not is_new and document.name == "guide.md" and len(kb.documents()) == 1
 
 

@@ -197,3 +197,25 @@ def _make_older(path: Path, form: str) -> None:
         UPDATE meta SET value = '{form}' WHERE key = 'format';
     """)
     connection.close()
+
+
+def test_two_names_are_two_documents_whatever_they_hold(kb: KnowledgeBase) -> None:
+    first, copy = put(kb, OLD, "rules.md"), put(kb, OLD, "copy of rules.md")
+    assert copy.id != first.id and [d.name for d in kb.documents()] == ["rules.md", "copy of rules.md"]
+    for document in (first, copy):
+        read(kb, document.id)
+    assert len(retrieve(kb, ASKED, HASH).hits) == 1, "what stands in both is one passage"
+    read(kb, put(kb, NEW, "rules.md").id)
+    assert answers(kb) == {"seven", "nine"}, "the copy was not changed"
+    kb.remove(first.id)
+    assert answers(kb) == {"seven"} and kb.original(copy.id).read_text() == OLD
+    assert put(kb, OLD, "copy of rules.md").id == copy.id
+
+
+def test_forty_copies_leave_room_for_others(kb: KnowledgeBase) -> None:
+    for number in range(40):
+        read(kb, put(kb, OLD, f"{number}/rules.md").id)
+    for number in range(4):
+        read(kb, put(kb, f"The warehouse of town {number} is large.\n", f"town {number}.md").id)
+    found = [h.text for h in retrieve(kb, ASKED, HASH, k=5).hits]
+    assert len(found) == len(set(found)) == 5 and "seven" in found[0]

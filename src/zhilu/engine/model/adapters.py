@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zhilu.engine.model.config import ModelConfig, read_json, tensor_shapes
+from zhilu.engine.model.name_patterns import value_for
 from zhilu.engine.model.weights import as_float32, map_file
 from zhilu.errors import InputError, NotFoundError, UnsupportedError
 from zhilu.messages import T
@@ -79,7 +80,7 @@ def read_adapter(name: str, folder: Path, config: ModelConfig) -> Adapter:
     deltas = {}
     for module, pair in halves.items():
         a, b = as_float32(pair["A"]), as_float32(pair["B"])
-        rank, scaling = _rank_and_scaling(module, raw)
+        rank, scaling = _rank_and_scaling(folder, module, raw)
         if rank != len(a):
             raise _misfit(
                 folder,
@@ -185,18 +186,16 @@ def _misfit(folder: Path, what: T) -> InputError:
     )
 
 
-def _rank_and_scaling(module: str, raw: Mapping[str, Any]) -> tuple[int, float]:
+def _rank_and_scaling(folder: Path, module: str, raw: Mapping[str, Any]) -> tuple[int, float]:
     """As PEFT's ``LoraModel``: the patterns are regular expressions for the end of the module's name."""
 
-    def pattern(key: str, default: Any) -> Any:
-        for expression, value in (raw.get(key) or {}).items():
-            if re.match(rf"(.*\.)?({expression})$", module):
-                return value
-        return default
-
-    rank = int(pattern("rank_pattern", raw.get("r", 8)))
-    alpha = float(pattern("alpha_pattern", raw.get("lora_alpha", 8)))
-    return rank, alpha / (math.sqrt(rank) if raw.get("use_rslora") else rank)
+    try:
+        rank = int(value_for(module, raw.get("rank_pattern") or {}, raw.get("r", 8)))
+        alpha = float(value_for(module, raw.get("alpha_pattern") or {}, raw.get("lora_alpha", 8)))
+        return rank, alpha / (math.sqrt(rank) if raw.get("use_rslora") else rank)
+    except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        said = f"r, lora_alpha, rank_pattern, alpha_pattern: {error}"
+        raise _misfit(folder, T(said, said)) from error
 
 
 def stack_deltas(

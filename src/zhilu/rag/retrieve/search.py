@@ -1,4 +1,5 @@
-"""A question to passages: BM25 and vectors, fused; neighbours that overlap are joined."""
+"""A question to passages: BM25 and vectors, fused; neighbours that overlap are joined, and what stands in several documents
+word by word is one passage."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from zhilu.rag.stores import Filter
 __all__ = ["Retrieved", "coverage", "retrieve"]
 
 CANDIDATES = 50  # taken from each list before fusion
+_MOST_COPIES = 40  # of one file; where there are more, a common passage may leave less room for others
 
 
 @dataclass
@@ -56,16 +58,17 @@ def retrieve(
     lang = language_of(question)
     if weight is None:
         weight = dense_weight(lang, embedder)
-    lexical = _lexical(kb, question, doc_ids)
+    num_candidates = CANDIDATES * min(kb.num_copies(), _MOST_COPIES)
+    lexical = _lexical(kb, question, doc_ids, num_candidates)
     dense: dict[int, float] = {}
     if embedder is not None and weight > 0:
         vector = embedder.embed([question], kind="query")[0]
-        dense = dict(nearest(kb, vector, CANDIDATES, Filter(doc_ids=doc_ids) if doc_ids is not None else None))
+        dense = dict(nearest(kb, vector, num_candidates, Filter(doc_ids=doc_ids) if doc_ids is not None else None))
         missing = [i for i in lexical if i not in dense]
         if missing:  # exact cosines for what only BM25 found, so that fusion compares like with like
             dense.update(nearest(kb, vector, len(missing), Filter(ids=missing)))
     ranked = fuse(lexical, dense, weight)
-    rows = kb.chunks([i for i, _ in ranked[: CANDIDATES + k]])
+    rows = kb.chunks([i for i, _ in ranked[: num_candidates + k]])
     hits = [
         Hit(
             kb_id=kb.id, chunk_id=i, score=round(score, 4), lexical=lexical.get(i), dense=dense.get(i),
@@ -74,6 +77,7 @@ def retrieve(
         for i, score in ranked
         if i in rows
     ]  # fmt: skip
+    hits = list({h.text: h for h in reversed(hits)}.values())[::-1]  # of each text, the one that ranks best
     top = hits[:k]
     covered = coverage(kb, question, [h.chunk_id for h in top])
     top_dense = max(dense.values(), default=None)
@@ -120,21 +124,21 @@ def coverage(kb: KnowledgeBase, question: str, ids: Sequence[int]) -> dict[int, 
     return {i: h / weights if weights else 0.0 for i, h in held.items()}
 
 
-def _lexical(kb: KnowledgeBase, question: str, doc_ids: Collection[str] | None) -> dict[int, float]:
+def _lexical(kb: KnowledgeBase, question: str, doc_ids: Collection[str] | None, limit: int) -> dict[int, float]:
     """BM25 (k1 1.2, b 0.75), higher is better. Only published chunks are in the index."""
     match = match_query(question)
     if not match:
         return {}
     if doc_ids is None:
         rows = kb.database.rows(
-            "SELECT rowid, -rank FROM lexical WHERE lexical MATCH ? ORDER BY rank LIMIT ?", (match, CANDIDATES)
+            "SELECT rowid, -rank FROM lexical WHERE lexical MATCH ? ORDER BY rank LIMIT ?", (match, limit)
         )
     else:
         holes = ",".join("?" * len(doc_ids))
         rows = kb.database.rows(
             "SELECT rowid, -rank FROM lexical WHERE lexical MATCH ?"
             f" AND rowid IN (SELECT id FROM chunks WHERE doc_id IN ({holes})) ORDER BY rank LIMIT ?",
-            (match, *doc_ids, CANDIDATES),
+            (match, *doc_ids, limit),
         )
     return {r[0]: r[1] for r in rows}
 
