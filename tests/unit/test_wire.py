@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -379,3 +381,43 @@ def test_a_compressed_body_is_named() -> None:
             attempt()
     wire.check_encoding(None)
     wire.check_encoding("identity")
+
+
+MANY = 300_000
+WRONG = {
+    "fractions": [1.5] * MANY, "texts in numbers": [1] * MANY + ["x"], "lists": [[1.5]] * MANY, "nothing": [None] * MANY,
+    "keys": {f"k{i}": "x" for i in range(MANY)}, "keys inside": [{f"k{i}": 1 for i in range(MANY)}], "ids": [1] * MANY,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG)
+@pytest.mark.parametrize(
+    "kind", [wire.ChatRequest, wire.CompletionRequest, wire.EmbeddingRequest, wire.TokenizeRequest]
+)
+def test_a_million_wrong_items_are_one_complaint(kind: type[wire.Request], what: str) -> None:
+    """Every field: pydantic would note each item, once for every member of a union, while all other clients wait."""
+    for field in kind.model_fields:
+        before = time.process_time()
+        with suppress(InputError):
+            data = {"model": "m", field: WRONG[what]}
+            wire.refuse_crowds(data)
+            wire.parse_request(kind, data)
+        assert time.process_time() - before < 0.25, field
+
+
+@pytest.mark.parametrize("body", [b'{"a":[' + b"1," * 3_000_000 + b"1]}", b'{"a":[' + b"[]," * 2_500_000 + b"1]}"])
+def test_a_body_of_millions_of_values_is_not_even_read(body: bytes) -> None:
+    before = time.process_time()
+    with pytest.raises(InputError) as refused:
+        wire.parse_json(body)
+    assert refused.value.code == "too_many_items" and time.process_time() - before < 0.2
+
+
+def test_what_a_large_request_may_hold() -> None:
+    content = [{"type": "text", "text": "x"}] * 20
+    messages = [{"role": "user", "content": content}] * 5000
+    schema = {"type": "object", "properties": {f"p{i}": {"type": "string"} for i in range(5000)}}
+    body = {"messages": messages, "tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}]}
+    assert wire.parse_json(json.dumps(body).encode()) == body
+    ids = {"prompt": [7] * 1_000_000, "input": [[1] * 500] * 2000}
+    assert wire.parse_json(json.dumps(ids).encode()) == ids

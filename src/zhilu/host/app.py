@@ -18,7 +18,7 @@ from zhilu import __version__
 from zhilu.context import Context
 from zhilu.errors import BusyError, InputError, NotFoundError, UnsupportedError, ZhiluError, error_body
 from zhilu.host import routes, ui
-from zhilu.host.heads import Heads
+from zhilu.host.middleware import Bodies, Heads
 from zhilu.host.security import Guard
 from zhilu.logs import as_error
 from zhilu.messages import T, current_lang, pick_lang, use_lang
@@ -80,13 +80,13 @@ def create_app(
     _answer_errors(app, routes_of_api)
     app.add_middleware(Heads, routes=app.router.routes)
     settings = context.settings
-    return Guard(_Language(app), host=settings.host, api_key=settings.api_key, routes=app.routes)
+    return Guard(_Language(Bodies(app)), host=settings.host, api_key=settings.api_key, routes=app.routes)
 
 
 class _Language:
     """Sets the language of a request's messages from ``Accept-Language``, unless the setting fixes one."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: Any) -> None:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -149,9 +149,12 @@ def _answer_errors(app: FastAPI, known: list[BaseRoute]) -> None:
         return JSONResponse(error_body(problem), problem.http_status)
 
 
+_MOST_MISTAKES = 20
+
+
 def _from_validation(error: RequestValidationError) -> InputError:
-    """All mistakes of a request body at once; an unknown field is named as unsupported."""
-    items = error.errors()
+    """The mistakes of a request body at once, as many as anyone reads; an unknown field is named as unsupported."""
+    items = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")[:_MOST_MISTAKES]
     names = [".".join(str(part) for part in item["loc"][1:]) or "body" for item in items]
     unknown = [name for name, item in zip(names, items, strict=True) if item["type"] == "extra_forbidden"]
     if unknown:

@@ -7,7 +7,15 @@ Our engine's server and the gateway both use it, so both refuse the same things 
 
 from zhilu.wire.capabilities import CAPABILITIES, OWN_ENGINE, Capability, refuse_beyond, refuse_endpoint
 from zhilu.wire.constraints import Constraint
-from zhilu.wire.doors import NotJsonError, check_encoding, check_media_type, parse_json, parse_request
+from zhilu.wire.doors import (
+    NotJsonError,
+    check_encoding,
+    check_media_type,
+    parse_json,
+    parse_request,
+    refuse_crowds,
+    refuse_many_values,
+)
 from zhilu.wire.replies import (
     HOLE,
     SSE_DONE,
@@ -79,7 +87,9 @@ __all__ = [
     "parse_json",
     "parse_request",
     "refuse_beyond",
+    "refuse_crowds",
     "refuse_endpoint",
+    "refuse_many_values",
     "sse",
     "sse_error",
     "sse_frame",

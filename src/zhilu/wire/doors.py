@@ -19,6 +19,8 @@ __all__ = [
     "check_media_type",
     "parse_json",
     "parse_request",
+    "refuse_crowds",
+    "refuse_many_values",
 ]
 
 R = TypeVar("R", bound=Request)
@@ -53,32 +55,54 @@ def check_encoding(encoding: str | None) -> None:
         )
 
 
-_MOST_FIELDS, _MOST_ITEMS = 1000, 10_000
+# What a body may hold: each value is read, checked and perhaps named, one by one, while every other client waits.
+_MOST_FIELDS, _MOST_ITEMS, _MOST_LISTS, _MOST_VALUES = 1000, 10_000, 300_000, 2_000_000
 
 
-def _refuse_crowds(data: dict[str, Any]) -> None:
-    """More fields, or more messages or texts in one, than any request has: each would be checked and named, one by one.
+def refuse_crowds(data: dict[str, Any]) -> None:
+    """InputError for more fields, or more messages, texts or keys in one list or object, than any request has.
 
-    Token ids are numbers and checked in no time: of them there may be more.
+    Numbers are checked in no time: of token ids there may be more.
     """
     if len(data) > _MOST_FIELDS:
         raise InputError(T(f"the body has {len(data)} fields", f"请求体有 {len(data)} 个字段"), code="too_many_fields")
-    for name, value in data.items():
-        if isinstance(value, list) and len(value) > _MOST_ITEMS and not isinstance(value[0], int):
+    waiting, num_seen = [(name, value) for name, value in data.items() if isinstance(value, (list, dict))], 0
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, list) and value and isinstance(value[0], (int, float)):
+            continue
+        num_seen += 1
+        if len(value) > _MOST_ITEMS or num_seen > _MOST_LISTS:
+            many, most = (len(value), _MOST_ITEMS) if len(value) > _MOST_ITEMS else (num_seen, _MOST_LISTS)
             raise InputError(
                 T(
-                    f"{name[:60]!r} has {len(value)} items; at most {_MOST_ITEMS} are taken",
-                    f"{name[:60]!r} 有 {len(value)} 项，最多 {_MOST_ITEMS} 项",
+                    f"{name[:60]!r} has {many} items; at most {most} are taken",
+                    f"{name[:60]!r} 有 {many} 项，最多 {most} 项",
                 ),
                 param=name[:60],
                 code="too_many_items",
             )
+        inner = value.values() if isinstance(value, dict) else value
+        waiting.extend((name, v) for v in inner if isinstance(v, (list, dict)))
+
+
+def refuse_many_values(body: bytes) -> None:
+    """InputError for JSON of so many values that reading it would take seconds; counted by their commas."""
+    if (many := body.count(b",")) > _MOST_VALUES:
+        raise InputError(
+            T(
+                f"the body holds about {many} values; at most {_MOST_VALUES} are read",
+                f"请求体含有约 {many} 个值，最多读取 {_MOST_VALUES} 个",
+            ),
+            code="too_many_items",
+        )
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
     """A request body as an object; InputError where it is not JSON or not an object."""
     if body.startswith(b"\x1f\x8b"):
         check_encoding("gzip")
+    refuse_many_values(body)
     try:
         data = json.loads(body)
         if b"\\ud" in body.lower():  # an escaped half of a surrogate pair is no character, and no tokenizer takes it
@@ -88,7 +112,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         kind = type(data).__name__
         raise InputError(T(f"the body must be a JSON object, given {kind}", f"请求体必须是 JSON 对象，给出的是 {kind}"))
-    _refuse_crowds(data)
+    refuse_crowds(data)
     return data
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def test_unknown_paths_are_openai_shaped(client: TestClient) -> None:
 
 def test_a_crash_is_500_with_a_number_and_no_inside(context: Context) -> None:
     app = create_app(context, only=())
-    inner = app.app.app
+    inner = app.app.app.app
     routes = APIRouter()
 
     @routes.get("/zhilu/v1/crash")
@@ -157,7 +158,7 @@ def test_head_of_a_stream_without_end_ends(context: Context) -> None:
     from starlette.responses import StreamingResponse
     from starlette.routing import Route
 
-    from zhilu.host.heads import Heads
+    from zhilu.host.middleware import Heads
 
     async def forever():  # type: ignore[no-untyped-def]
         while True:
@@ -172,3 +173,27 @@ def test_head_of_a_stream_without_end_ends(context: Context) -> None:
 
 def test_the_roots_head_says_that_something_is_up_where_there_is_no_workbench(client: TestClient) -> None:
     assert (client.head("/").status_code, client.get("/").status_code) == (200, 404)
+
+
+CROWDS = {
+    "wide": b'{"question": "x", ' + b",".join(b'"k%d": 1' % i for i in range(20_000)) + b"}",
+    "values": b'{"question": [' + b"1," * 2_500_000 + b"1]}",
+    "history": b'{"question": "x", "history": [' + b'{"role": "x", "content": 1},' * 50_000 + b"{}]}",
+    "inside": b'{"question": "x", "history": [{"role": "user", "content": {' + b",".join(b'"k%d": 1' % i for i in range(20_000)) + b"}}]}",
+    "long": b'{"question": "' + b"x" * (33 << 20) + b'"}',
+    "deep": b'{"question": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CROWDS)
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/zhilu/v1/settings/lang"), ("PUT", "/zhilu/v1/settings/none")])
+def test_a_crowd_of_values_is_refused_in_no_time(client: TestClient, method: str, path: str, name: str) -> None:
+    before = time.process_time()
+    answer = client.request(method, path, content=CROWDS[name], headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 413) and len(answer.content) < 5000
+    assert time.process_time() - before < 1.5, "all others wait so long"
+
+
+def test_a_few_mistakes_of_many_are_named(client: TestClient) -> None:
+    answer = client.put("/zhilu/v1/settings/lang", json={f"k{i}": 1 for i in range(500)})
+    assert answer.status_code == 400 and "'k0'" in answer.text and len(answer.content) < 2000
