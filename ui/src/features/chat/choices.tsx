@@ -8,7 +8,7 @@ import { useKbs } from "@/lib/queries";
 export function KbMenu({ chosen, onChoose }: { chosen: string | null; onChoose: (id: string | null) => void }) {
   const { t } = useI18n();
   const [, go] = useLocation();
-  const kbs = useKbs().data ?? [];
+  const kbs = useKbs().data?.filter((one) => !one.error) ?? [];
   const kb = kbs.find(({ id }) => id === chosen);
   return (
     <Menu

@@ -8,9 +8,11 @@ import { Empty, ErrorPanel, Skeleton } from "@/components/states";
 import { TabPanel, Tabs } from "@/components/Tabs";
 import { ApiError } from "@/lib/api";
 import { useI18n } from "@/lib/i18n";
+import { useKbs } from "@/lib/queries";
 import type { KnowledgeBase } from "@/lib/types";
 import { useDeleteKb, useKb } from "./api";
 import { AskPanel } from "./AskPanel";
+import { DamagedKb } from "./DamagedKb";
 import { DocumentList } from "./DocumentList";
 import { DropVeil, useFileDrop } from "./FileDrop";
 import { KbDialog } from "./KbDialog";
@@ -25,6 +27,20 @@ const TABS = ["ask", "documents", "search", "traces"] as const;
 export default function KbPage({ kb: id }: { kb: string }) {
   const { t } = useI18n();
   const { data: kb, error, refetch } = useKb(id);
+  const listed = useKbs().data?.find((one) => one.id === id);
+  const [, go] = useLocation();
+  // one that cannot be opened is told by the list: damage may show only when something of it is read
+  const broken = listed?.error ?? (error instanceof ApiError && error.detail.type === "damaged" ? error.detail : null);
+  if (broken)
+    return (
+      <div className={css.page}>
+        <nav aria-label={t("rag.title")}>
+          <Link href="/knowledge">{t("rag.title")}</Link> /
+        </nav>
+        <h1>{listed?.name ?? id}</h1>
+        <DamagedKb kb={listed ?? { id, name: id }} error={broken} onDeleted={() => go("/knowledge")} />
+      </div>
+    );
   if (kb) return <Workspace kb={kb} />;
   const gone = error instanceof ApiError && error.status === 404;
   return (

@@ -8,6 +8,7 @@ import { ago, bytes, number } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
 import { useKbs } from "@/lib/queries";
 import type { KnowledgeBase } from "@/lib/types";
+import { DamagedKb } from "./DamagedKb";
 import { DropVeil, useFileDrop } from "./FileDrop";
 import { KbDialog } from "./KbDialog";
 import css from "./KnowledgePage.module.css";
@@ -79,6 +80,14 @@ export default function KnowledgePage() {
 
 function Card({ kb }: { kb: KnowledgeBase }) {
   const { t, lang } = useI18n();
+  if (kb.error)
+    return (
+      <div className={css.card} data-bad>
+        <span className={css.spine} aria-hidden />
+        <h2>{kb.name}</h2>
+        <DamagedKb kb={kb} error={kb.error} />
+      </div>
+    );
   return (
     <Link href={`/knowledge/${kb.id}`} className={css.card}>
       <span className={css.spine} aria-hidden />

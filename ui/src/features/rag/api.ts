@@ -1,7 +1,16 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api } from "@/lib/api";
 import { acceptJob } from "@/lib/jobs";
-import type { Document, DocumentText, Hit, KnowledgeBase, Trace, TraceSummary, UploadAnswer } from "@/lib/types";
+import type {
+  Document,
+  DocumentText,
+  Hit,
+  KnowledgeBase,
+  Repaired,
+  Trace,
+  TraceSummary,
+  UploadAnswer,
+} from "@/lib/types";
 import { clearAsked } from "./asks";
 
 export function useKb(id: string) {
@@ -79,6 +88,18 @@ export function useDeleteKb() {
     mutationFn: (id: string) => api.delete(`/kbs/${id}`),
     onSuccess: (_, id) => {
       clearAsked(id); // what was answered from it is gone with it
+      return refresh();
+    },
+  });
+}
+
+export function useRepairKb() {
+  const refresh = useRefresh();
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) => api.post<Repaired>(`/kbs/${id}/repair`),
+    onSuccess: ({ job }) => {
+      if (job) acceptJob(queries, job);
       return refresh();
     },
   });

@@ -29,6 +29,30 @@ export const strings = {
     en: "“{name}” with its {n} {n|document|documents} and their index will be gone for good.",
     zh: "“{name}”及其 {n} 个文档和索引将无法恢复。",
   },
+  "rag.damaged": { en: "This knowledge base is damaged", zh: "这个知识库已损坏" },
+  "rag.cannotOpen": { en: "This knowledge base cannot be opened", zh: "这个知识库无法打开" },
+  "rag.repair": { en: "Repair", zh: "修复" },
+  "rag.repairHint": {
+    en: "Repairing keeps what can be read and reads the rest again from the original files.",
+    zh: "修复时保留还能读取的内容，其余从原始文件重新读入。",
+  },
+  "rag.repairFailed": { en: "It could not be repaired", zh: "修复失败" },
+  "rag.repaired.recovered": {
+    en: "{name} is repaired: {n} {n|document|documents}, nothing lost",
+    zh: "{name} 已修复：{n} 个文档，没有丢失",
+  },
+  "rag.repaired.restored": {
+    en: "{name} is repaired: {n} {n|document is|documents are} read again from the originals",
+    zh: "{name} 已修复：正在从原始文件重新读入 {n} 个文档",
+  },
+  "rag.repaired.lost": {
+    en: "{n} {n|original is|originals are} gone: {names}. Add them again.",
+    zh: "有 {n} 个原始文件已丢失：{names}。请重新添加。",
+  },
+  "rag.deleteDamagedHint": {
+    en: "“{name}” with all of its documents and their originals will be gone for good.",
+    zh: "“{name}”及其全部文档和原始文件将无法恢复。",
+  },
   "rag.tab.ask": { en: "Ask", zh: "提问" },
   "rag.tab.documents": { en: "Documents", zh: "文档" },
   "rag.tab.search": { en: "Search", zh: "检索" },
