@@ -115,13 +115,26 @@ class ModelClient:
             return await self._call("POST", "../tokenize", {"model": model, **body})
         return None
 
-    async def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    async def load_adapter(self, name: str, *, base: str) -> None:
+        """Have an adapter of ``adapters/`` served beside its base; nothing changes where it is already.
+
+        Raises:
+            UpstreamError, NotFoundError: the server has no such adapter, or takes none.
+        """
+        body = {"lora_name": name, "lora_path": name, "model": base, "load_inplace": True}
+        await self._send("POST", "load_lora_adapter", body)  # vLLM answers it with a sentence, not with JSON
+
+    async def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         try:
             response = await self._http.request(method, self._url(path), json=body)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         if response.is_error:
             raise _error_of(response.status_code, response.content, response.headers)
+        return response
+
+    async def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        response = await self._send(method, path, body)
         try:
             return cast("dict[str, Any]", response.json())
         except json.JSONDecodeError as error:

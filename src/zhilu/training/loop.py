@@ -52,11 +52,18 @@ class Run:
         for group, full in zip(self._groups(), self._full_rates, strict=True):
             group["lr"] = full * share
 
+    def weights(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the model: all of it, where a recipe says nothing else."""
+        return self.model.state_dict()
+
+    def load_weights(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state)
+
     def save(self, recipe: dict[str, Any]) -> None:
         """Write the checkpoint beside itself, then rename: a kill leaves the old one whole."""
         self.saved = time.monotonic()
         state = {name: getattr(self, name) for name in self.counters}
-        state |= {"recipe": recipe, "model": self.model.state_dict()}
+        state |= {"recipe": recipe, "model": self.weights()}
         state["optimizers"] = [optimizer.state_dict() for optimizer in self.optimizers]
         temporary = self.path.with_suffix(".tmp")
         torch.save(state, temporary)
@@ -67,7 +74,7 @@ class Run:
         if not self.path.exists():
             return False
         state = torch.load(self.path, map_location=device, weights_only=True)
-        self.model.load_state_dict(state["model"])
+        self.load_weights(state["model"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         for name in self.counters:

@@ -43,8 +43,8 @@ TUNING = Stage(
                 "4 位基座加一个小适配器：用一块消费级显卡就能微调数十亿参数的模型。",
             ),
             T(
-                "You will start a run from the page and follow its curves while it trains.",
-                "届时可以在页面上启动训练，并实时查看曲线。",
+                "LoRA runs today: zhilu tune run --data FILE. The 4-bit base and the page come later.",
+                "现在就可以做 LoRA：zhilu tune run --data FILE。4 位基座和页面以后提供。",
             ),
         ),
         Task(
@@ -62,8 +62,8 @@ TUNING = Stage(
                 "训练和部署之间只要模板或精度不一致，学到的东西就会悄悄丢掉。",
             ),
             T(
-                "Later, `zhilu serve --lora NAME=PATH` will serve the adapter beside its base; in this version vLLM does, with --lora-modules.",
-                "以后 `zhilu serve --lora NAME=PATH` 会把适配器和基座一起提供服务；这个版本里可以用 vLLM 的 --lora-modules。",
+                "After a run: zhilu tune parity NAME loads the adapter into the running engine and compares.",
+                "训练之后运行 zhilu tune parity NAME：把适配器加载进正在运行的引擎并比较。",
             ),
         ),
         Task(

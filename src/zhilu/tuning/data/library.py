@@ -134,6 +134,18 @@ class DatasetLibrary:
         atomic_write(folder / _NOTE, json.dumps(info.model_dump(mode="json", exclude={"report"}), indent=1))
         return info
 
+    def keep(self, path: Path) -> DatasetInfo:
+        """The dataset of these very bytes; a copy of the file where there is none (see ``add`` for errors)."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else ""
+        if found := next((info for info in self.list() if digest and info.sha256 == digest), None):
+            return found
+        taken = {info.name for info in self.list()}
+        stem = re.sub(r"[^A-Za-z0-9\u4e00-\u9fff._-]+", "-", path.stem).strip("-.") or "dataset"
+        name = next(name for n in range(1, 10_000) if (name := stem if n == 1 else f"{stem}-{n}") not in taken)
+        with path.open("rb") as file:
+            return self.add(file, path.name, name)
+
     def keep_report(self, name: str, report: DataReport) -> None:
         """Remember the last check; it goes with the dataset."""
         atomic_write(self.folder / self.get(name).name / _REPORT, report.model_dump_json())

@@ -1,0 +1,109 @@
+"""What a run is made of, and how the rest is chosen when a person names only the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from zhilu.messages import T
+from zhilu.tuning.data.preflight import Rendered
+
+__all__ = ["Chosen", "TuneConfig", "choose"]
+
+Method = Literal["lora", "full"]
+_SMALL = 100_000_000  # parameters up to which a model learns at ten times the rate of a large one
+_STEPS = 120  # optimizer steps that a small dataset is given, over as many epochs as that takes
+_LENGTH = 1024  # tokens of a packed sequence, unless a row is longer
+
+
+class TuneConfig(BaseModel):
+    """A run as it was asked for; what is None is chosen (see ``choose``).
+
+    Attributes:
+        model: the base, of the store.
+        data: a dataset of the home; ``held_out`` another one, or None: a share of the data is held out.
+        rank, alpha, dropout: of LoRA (arXiv 2106.09685); ``rslora`` scales by 1 / sqrt(rank) (arXiv 2312.03732).
+        batch_tokens: tokens of one optimizer step.
+        max_len: tokens of a packed sequence.
+        patience: evaluations without a better held-out loss after which the run ends; 0: never.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    model: str
+    data: str
+    held_out: str | None = None
+    method: Method = "lora"
+    rank: int | None = Field(None, ge=1, le=512)
+    alpha: float | None = Field(None, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    rslora: bool = False
+    learning_rate: float | None = Field(None, gt=0, lt=1)
+    epochs: float | None = Field(None, gt=0, le=1000)
+    batch_tokens: int | None = Field(None, ge=16)
+    max_len: int | None = Field(None, ge=16)
+    eval_every: int | None = Field(None, ge=1)
+    patience: int = Field(3, ge=0)
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The numbers of a run, each with the reason why it is this one."""
+
+    rank: int
+    alpha: float
+    learning_rate: float
+    steps: int
+    batch_tokens: int
+    max_len: int
+    eval_every: int
+    reasons: dict[str, T]
+
+
+def choose(config: TuneConfig, num_parameters: int, rows: Sequence[Rendered], context: int) -> Chosen:
+    """Fill in what ``config`` leaves open, from the model's size and the rows that are trained on."""
+    why: dict[str, T] = {}
+    asked = T("asked for", "由你指定")
+    is_small = num_parameters <= _SMALL
+    size = f"{num_parameters / 1e6:,.0f} M"
+    total, longest = sum(len(row.ids) for row in rows), max(len(row.ids) for row in rows)
+
+    rank = config.rank or (32 if is_small else 16)
+    why["rank"] = asked if config.rank else T(f"the base has {size} parameters", f"基座有 {size} 参数")
+    alpha = config.alpha or 2.0 * rank
+    why["alpha"] = asked if config.alpha else T("twice the rank", "秩的两倍")
+    base = {"lora": 2e-3 if is_small else 2e-4, "full": 5e-4 if is_small else 2e-5}[config.method]
+    rate = config.learning_rate or base
+    why["learning_rate"] = (
+        asked
+        if config.learning_rate
+        else T(f"{config.method} on {size} parameters", f"对 {size} 参数做 {config.method}")
+    )
+    max_len = min(config.max_len or max(longest, min(_LENGTH, context)), context)
+    why["max_len"] = (
+        asked if config.max_len else T(f"the longest row has {longest:,} tokens", f"最长的一行有 {longest:,} 个 token")
+    )
+    batch = config.batch_tokens or max(max_len, min(4096, 2 ** round(math.log2(max(total / 8, 256)))))
+    why["batch_tokens"] = (
+        asked if config.batch_tokens else T(f"of {total:,} tokens in all", f"全部共 {total:,} 个 token")
+    )
+    an_epoch = max(1, math.ceil(total / batch))
+    if config.epochs:
+        steps, why["steps"] = (
+            max(1, round(config.epochs * an_epoch)),
+            T(f"{config.epochs:g} epochs", f"{config.epochs:g} 轮"),
+        )
+    else:
+        steps = max(2 * an_epoch, min(_STEPS, 10 * an_epoch))
+        epochs = steps / an_epoch
+        why["steps"] = T(
+            f"{epochs:.1f} epochs: enough steps for a small dataset, and an end before it is known by heart",
+            f"{epochs:.1f} 轮：小数据集有足够的步数，又在背下来之前结束",
+        )
+    every = config.eval_every or max(1, steps // 8)
+    why["eval_every"] = asked if config.eval_every else T("eight times a run", "每次训练评测八次")
+    return Chosen(rank, alpha, rate, steps, batch, max_len, every, why)

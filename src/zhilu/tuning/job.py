@@ -1,0 +1,317 @@
+"""The job kind ``tune``: data to a served adapter. It can be killed at any moment and goes on with its last checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zhilu.errors import InputError
+from zhilu.home import file_lock
+from zhilu.jobs import Job, JobContext, JobKind, JobStore
+from zhilu.messages import T
+from zhilu.models import ModelStore
+from zhilu.tuning.base_model import TARGETS, load_base, require_trainer
+from zhilu.tuning.config import Chosen, TuneConfig, choose
+from zhilu.tuning.data.checking import check_dataset
+from zhilu.tuning.data.library import DatasetLibrary
+from zhilu.tuning.data.preflight import Preflight, Rendered
+from zhilu.tuning.data.read import read_dataset
+from zhilu.tuning.runs import Answer, Outcome, RunFolder, RunInfo, RunLibrary
+
+if TYPE_CHECKING:
+    from zhilu.context import Context
+
+__all__ = ["TUNE", "base_hash", "submit_tuning"]
+
+_SAVE_SECONDS = 20.0  # between checkpoints
+_HELD_OUT = 0.1  # share of the rows, where no file of them is given
+_MOST_HELD_OUT, _LEAST_ROWS = 200, 8
+_ANSWERS, _ANSWER_TOKENS = 6, 96
+_BYTES_PER_PARAMETER = {"lora": 4.6, "full": 16.5}  # float32 weights; with gradients and AdamW's two moments for full
+
+
+def submit_tuning(context: Context, config: TuneConfig, name: str | None = None) -> tuple[RunInfo, Job]:
+    """Check the data, then start the run as a job.
+
+    Raises:
+        MissingComponentError: what trains is not installed.
+        NotFoundError, ConflictError: no such model or dataset; the name is taken.
+        InputError: the data has errors, is too little, or the run does not fit into memory.
+    """
+    require_trainer()
+    report = check_dataset(context, config.data, model=config.model, held_out=config.held_out, max_len=config.max_len)
+    if not report.ok:
+        worst = next(finding for finding in report.findings if finding.severity == "error")
+        raise InputError(
+            T(
+                f"{config.data} is not ready: {worst.title.en} (line {worst.lines[0]}): {worst.message.en}",
+                f"{config.data} 还不能训练：{worst.title.zh}（第 {worst.lines[0]} 行）：{worst.message.zh}",
+            ),
+            param="data",
+            code="data_not_ready",
+            fix=f"zhilu data check {config.data}",
+        )
+    if report.kind not in ("chat", "text"):
+        raise InputError(
+            T(f"{config.data} holds {report.kind} rows; supervised fine-tuning learns from chats and texts.",
+              f"{config.data} 是 {report.kind} 数据；监督微调使用对话或文本。"),
+            param="data",
+        )  # fmt: skip
+    if report.usable < _LEAST_ROWS:
+        raise InputError(
+            T(
+                f"{config.data} has {report.usable} rows; {_LEAST_ROWS} are the least.",
+                f"{config.data} 只有 {report.usable} 行；至少 {_LEAST_ROWS} 行。",
+            ),
+            param="data",
+        )  # fmt: skip
+    _refuse_memory(context, config)
+    library = RunLibrary(context)
+    name = name or _free_name(context, config)
+    run = library.add(RunInfo(name=name, created_at=datetime.now(timezone.utc), config=config))
+    job = JobStore(context).submit(
+        TUNE, {"run": name}, T(f"Tune {config.model} on {config.data}", f"用 {config.data} 微调 {config.model}")
+    )
+    info = run.info().model_copy(update={"job_id": job.id})
+    run.write(info)
+    return info, job
+
+
+def base_hash(folder: Path) -> str:
+    """SHA-256 over the weight files of a model, in their order."""
+    from zhilu.engine.model.weights import weight_files
+
+    digest = hashlib.sha256()
+    for path in weight_files(folder):
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
+    # Threads that wait for each other must sleep: spinning, two of them take a machine with other work to a standstill
+    # (measured here at load 12: 4 times slower). Read by the OpenMP library when PyTorch loads it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from zhilu.tuning.sft import SftRun, add_lora, mean_loss
+
+    run = RunLibrary(job.context).get(params["run"])
+    info = run.info()
+    config = info.config
+    job.progress(0.0, T("Reading the data", "读取数据"))
+    rows, held_out, preflight = _rows(job.context, config)
+    folder = ModelStore(job.context).path_of(config.model)
+    job.progress(0.01, T("Loading the model", "加载模型"), config.model)
+    model = load_base(folder)
+    num_parameters = sum(p.numel() for p in model.parameters())
+    chosen = choose(config, num_parameters, rows, preflight.context)
+    for key, reason in chosen.reasons.items():
+        job.log(f"{key} = {getattr(chosen, key)}: {reason.en}")
+    info.chosen = {key: getattr(chosen, key) for key in chosen.reasons}
+    info.reasons = chosen.reasons
+    run.write(info)
+    if config.method == "lora":
+        model = add_lora(model, config, chosen, TARGETS)
+    training = SftRun(model, rows, config, chosen, run.checkpoint)
+    if training.resume():
+        job.log(f"going on from step {training.steps}")
+    run.cut(training.steps)
+    if training.steps == 0:
+        run.cut(-1)
+        before = mean_loss(model, held_out, chosen.max_len, job.check)
+        run.measure(step=0, held_out=before)
+        _begin(run, model, held_out, preflight)
+    stopped_early = _train(job, run, training, chosen, held_out, config)
+    return _finish(job, run, training, model, folder, rows, held_out, preflight, stopped_early)
+
+
+TUNE = JobKind(name="tune", run=run_tuning, resumable=True)
+
+
+def _rows(context: Context, config: TuneConfig) -> tuple[list[Rendered], list[Rendered], Preflight]:
+    """Training rows, held-out rows, and what rendered them."""
+    library, preflight = DatasetLibrary(context), Preflight.of(context, config.model)
+    groups = [preflight.render(example) for example in read_dataset(library.path_of(config.data)).examples]
+    if config.held_out:
+        held = [preflight.render(example) for example in read_dataset(library.path_of(config.held_out)).examples]
+        held = held[:_MOST_HELD_OUT]
+    else:
+        every = max(2, round(len(groups) / min(_MOST_HELD_OUT, max(2, len(groups) * _HELD_OUT))))
+        held, groups = groups[::every], [group for at, group in enumerate(groups) if at % every]
+    return [row for group in groups for row in group], [row for group in held for row in group], preflight
+
+
+def _begin(run: RunFolder, model: Any, held_out: Sequence[Rendered], preflight: Preflight) -> None:
+    """What the base answers, kept before anything is trained."""
+    from zhilu.tuning.sft import greedy
+
+    said = []
+    for row in held_out[:_ANSWERS]:
+        first = row.learned.index(True)
+        said.append(preflight.tokenizer.decode(greedy(model, row.ids[:first], preflight.ends, _ANSWER_TOKENS)))
+    (run.path / "before.json").write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
+
+
+def _train(
+    job: JobContext, run: RunFolder, training: Any, chosen: Chosen, held_out: Sequence[Rendered], config: TuneConfig
+) -> bool:
+    """To the last step, or until the held-out loss no longer falls; True where that ended it."""
+    from zhilu.tuning.sft import mean_loss
+
+    stage = T("Training", "训练")
+    recipe = config.model_dump()
+    while training.steps < chosen.steps:
+        job.check()
+        begun = time.monotonic()
+        values = training.step()
+        training.seconds += time.monotonic() - begun
+        if not math.isfinite(values["loss"]):
+            raise InputError(
+                T(f"The loss is {values['loss']} at step {training.steps}: the learning rate is too high.",
+                  f"第 {training.steps} 步的损失为 {values['loss']}：学习率太高。"),
+                param="learning_rate",
+                fix=f"zhilu tune run --data {config.data} --learning-rate {chosen.learning_rate / 4:.1g}",
+            )  # fmt: skip
+        speed = training.tokens / training.seconds
+        left = (chosen.steps - training.steps) * training.seconds / training.steps
+        measured = {"step": training.steps, **values, "tokens_per_second": speed}
+        if training.steps % chosen.eval_every == 0 or training.steps == chosen.steps:
+            measured["held_out"] = loss = mean_loss(training.model, held_out, chosen.max_len, job.check)
+            if training.judge(loss):
+                _save_best(run, training)
+        run.measure(**measured)
+        detail = f"{training.steps}/{chosen.steps}, loss {values['loss']:.3f}, {speed:,.0f} tok/s, {left:,.0f} s"
+        job.progress(0.02 + 0.93 * training.steps / chosen.steps, stage, detail)
+        if time.monotonic() - training.saved > _SAVE_SECONDS or training.steps == chosen.steps:
+            training.save(recipe)
+        if config.patience and training.waited >= config.patience:
+            job.log(f"the held-out loss was best at step {training.best_step}: ended at {training.steps}")
+            training.save(recipe)
+            return True
+    return False
+
+
+def _save_best(run: RunFolder, training: Any) -> None:
+    from safetensors.torch import save_file
+
+    temporary = run.path / ".best.safetensors"
+    save_file({name: tensor.contiguous().clone() for name, tensor in training.weights().items()}, temporary)
+    temporary.replace(run.path / "best.safetensors")
+
+
+def _finish(
+    job: JobContext, run: RunFolder, training: Any, model: Any, folder: Path, rows: Sequence[Rendered],
+    held_out: Sequence[Rendered], preflight: Preflight, stopped_early: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Take the best weights, write them whole or not at all, and keep what the base and the tuned model say."""
+    import psutil
+    from safetensors.torch import load_file
+
+    from zhilu.tuning.sft import greedy
+
+    info = run.info()
+    job.progress(0.96, T("Saving", "保存"))
+    training.load_weights(load_file(run.path / "best.safetensors"))
+    losses = [values["held_out"] for values in run.measured() if "held_out" in values]
+    answers = []
+    before = json.loads((run.path / "before.json").read_text(encoding="utf-8"))
+    for row, said in zip(held_out[:_ANSWERS], before, strict=True):
+        first = row.learned.index(True)
+        ids = greedy(model, row.ids[:first], preflight.ends, _ANSWER_TOKENS)
+        ended = ids[-1] in preflight.ends
+        ids = ids[:-1] if ended else ids
+        wanted = preflight.tokenizer.decode([id for id, carries in zip(row.ids, row.learned, strict=True) if carries])
+        answers.append(
+            Answer(
+                prompt=preflight.tokenizer.decode(row.ids[:first], skip_special_tokens=False), wanted=wanted, before=said,
+                after=preflight.tokenizer.decode(ids), prompt_ids=list(row.ids[:first]), after_ids=ids, ended=ended,
+            )
+        )  # fmt: skip
+    sha256 = base_hash(folder)
+    adapter = tuned = None
+    if info.config.method == "lora":
+        adapter = info.name
+        _keep_adapter(job.context, info, model, sha256)
+    else:
+        tuned = info.name
+        _keep_model(job, info, model, folder)
+    info.outcome = Outcome(
+        adapter=adapter, model=tuned, base_sha256=sha256, rows=len(rows), held_out_rows=len(held_out),
+        held_out_before=losses[0], held_out_after=training.best, best_step=training.best_step,
+        stopped_early=stopped_early, steps=training.steps, tokens=training.tokens,
+        tokens_per_second=training.tokens / training.seconds,
+        peak_mb=round(getattr(psutil.Process().memory_info(), "peak_wset", 0) / 1e6) or _peak_mb(),
+        trained_parameters=sum(p.numel() for p in training.trained), answers=answers,
+    )  # fmt: skip
+    run.write(info)
+    for name in ("checkpoint.pt", "best.safetensors", "before.json"):
+        (run.path / name).unlink(missing_ok=True)
+    return {"run": info.name, "adapter": adapter, "model": tuned, "held_out": [losses[0], training.best]}
+
+
+def _keep_adapter(context: Context, info: RunInfo, model: Any, sha256: str) -> None:
+    place = context.home.adapters / info.name
+    with file_lock(context.home.run / f"adapter-{info.name}.lock"):
+        incoming = context.home.adapters / f".incoming-{info.name}"
+        shutil.rmtree(incoming, ignore_errors=True)
+        model.save_pretrained(incoming, safe_serialization=True)
+        (incoming / "README.md").unlink(missing_ok=True)
+        note = {"run": info.name, "base": info.config.model, "base_sha256": sha256, "data": info.config.data}
+        (incoming / "zhilu-adapter.json").write_text(json.dumps(note, ensure_ascii=False, indent=1), encoding="utf-8")
+        shutil.rmtree(place, ignore_errors=True)  # of an attempt that was killed after this and before its note
+        incoming.rename(place)
+
+
+def _keep_model(job: JobContext, info: RunInfo, model: Any, folder: Path) -> None:
+    """A fully tuned model joins the store, with the base's tokenizer and template."""
+    import tempfile
+
+    from zhilu.tuning.export import save_model
+
+    with tempfile.TemporaryDirectory(dir=job.context.home.run) as work:
+        save_model(model, folder, Path(work) / info.name)
+        ModelStore(job.context).import_folder(Path(work) / info.name, info.name)
+
+
+def _peak_mb() -> int:
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3))
+
+
+def _refuse_memory(context: Context, config: TuneConfig) -> None:
+    import psutil
+
+    from zhilu.engine.model.config import read_config, tensor_shapes
+
+    shapes = tensor_shapes(read_config(ModelStore(context).path_of(config.model)))
+    needed = sum(math.prod(shape) for _, shape in shapes) * _BYTES_PER_PARAMETER[config.method] + 400e6
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise InputError(
+            T(
+                f"{config.method} of {config.model} takes about {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free.",
+                f"用 {config.method} 微调 {config.model} 约需 {needed / 1e9:.1f} GB；空闲内存 {free / 1e9:.1f} GB。",
+            ),
+            param="method" if config.method == "full" else "model",
+            code="out_of_memory",
+            fix="zhilu tune run --method lora" if config.method == "full" else "zhilu tune run --model zhilu-nano",
+        )
+
+
+def _free_name(context: Context, config: TuneConfig) -> str:
+    from zhilu.models.store import check_name
+
+    base = f"{config.model}-{config.data}".encode("ascii", "ignore").decode().strip("-._")[:90] or "run"
+    taken = {path.name for home in (context.home.runs, context.home.adapters) for path in home.glob("*")}
+    return check_name(next(name for n in range(1, 10_000) if (name := base if n == 1 else f"{base}-{n}") not in taken))

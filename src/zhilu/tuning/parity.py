@@ -1,0 +1,137 @@
+"""Train-to-serve parity: the endpoint that people use, asked what the trainer was asked, must say the same.
+
+The classic silent failures are a template that differs, an adapter that is not applied, another base. So the served adapter is
+given the trainer's own prompts: its token ids and its greedy tokens are compared, and the first difference is named.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from zhilu.client import connect
+from zhilu.errors import ConflictError, InputError
+from zhilu.jobs.base import Text
+from zhilu.messages import T
+from zhilu.models import ModelStore
+from zhilu.tuning.job import base_hash
+from zhilu.tuning.runs import Answer, RunLibrary
+
+if TYPE_CHECKING:
+    from zhilu.client import ModelClient
+    from zhilu.context import Context
+
+__all__ = ["Parity", "check_parity"]
+
+
+class Parity(BaseModel):
+    """
+    Attributes:
+        prompts: compared; ``equal_prompts`` of them were tokenized alike, ``equal_answers`` answered alike.
+        tokens: compared in all answers.
+        changed: answers that differ from the base's: an adapter that is not applied changes none.
+    """
+
+    run: str
+    prompts: int
+    equal_prompts: int
+    equal_answers: int
+    tokens: int
+    changed: int
+    equal: bool
+    said: Text
+
+
+async def check_parity(context: Context, name: str) -> Parity:
+    """Ask the served adapter of a finished run; it is loaded into the running engine where it is not.
+
+    Raises:
+        NotFoundError: no such run.
+        InputError: it is not finished, or made a model of its own.
+        ConflictError: the base in the store is not the one that was trained.
+        UnreachableError, UpstreamError: nothing serves the base.
+    """
+    info = RunLibrary(context).get(name).info()
+    out = info.outcome
+    if out is None or out.adapter is None:
+        raise InputError(
+            T(f"The run {name!r} has no adapter yet.", f"训练 {name!r} 还没有适配器。"),
+            param="name",
+            fix=f"zhilu tune show {name}",
+        )
+    if base_hash(ModelStore(context).path_of(info.config.model)) != out.base_sha256:
+        raise ConflictError(
+            T(f"The weights of {info.config.model!r} are not those that {name!r} was trained on.",
+              f"{info.config.model!r} 的权重不是训练 {name!r} 时所用的权重。"),
+            code="other_base",
+            fix=f"zhilu tune run --data {info.config.data} --model {info.config.model}",
+        )  # fmt: skip
+    async with connect(context) as client:
+        await client.load_adapter(out.adapter, base=info.config.model)
+        asked = [await _ask(client, info.config.model, out.adapter, answer) for answer in out.answers]
+    equal_prompts = sum(same for same, _ in asked)
+    equal_answers = sum(tokens == answer.after_ids for (_, tokens), answer in zip(asked, out.answers, strict=True))
+    changed = sum(answer.before != answer.after for answer in out.answers)
+    difference = next(
+        (
+            (number, place)
+            for number, ((_, tokens), answer) in enumerate(zip(asked, out.answers, strict=True), start=1)
+            if (place := _first_difference(tokens, answer.after_ids)) is not None
+        ),
+        None,
+    )
+    equal = equal_prompts == equal_answers == len(out.answers) and changed > 0
+    return Parity(
+        run=name, prompts=len(out.answers), equal_prompts=equal_prompts, equal_answers=equal_answers,
+        tokens=sum(len(answer.after_ids) for answer in out.answers), changed=changed, equal=equal,
+        said=_said(out.adapter, len(out.answers), equal_prompts, changed, difference),
+    )  # fmt: skip
+
+
+async def _ask(client: ModelClient, base: str, adapter: str, answer: Answer) -> tuple[bool, list[int]]:
+    """Whether the prompt is tokenized as the trainer did, and the served greedy tokens."""
+    read = await client.tokenize(model=base, prompt=answer.prompt, add_special_tokens=False)
+    same = read is not None and list(read.get("tokens") or ()) == answer.prompt_ids
+    most = len(answer.after_ids) + answer.ended
+    done = await client.completions(
+        answer.prompt_ids, model=adapter, temperature=0, max_tokens=most, return_token_ids=True
+    )
+    choice = done["choices"][0]
+    tokens = list(choice.get("token_ids") or ())
+    return same, tokens if (choice["finish_reason"] == "stop") == answer.ended else [*tokens, -1]
+
+
+def _first_difference(one: list[int], other: list[int]) -> int | None:
+    if one == other:
+        return None
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _said(adapter: str, prompts: int, equal_prompts: int, changed: int, difference: tuple[int, int] | None) -> T:
+    if equal_prompts < prompts:
+        return T(
+            f"{prompts - equal_prompts} of {prompts} prompts become other tokens in the server: another tokenizer or template.",
+            f"{prompts} 个提示中有 {prompts - equal_prompts} 个在服务端变成了不同的 token：分词器或模板不同。",
+        )
+    if difference is not None:
+        number, place = difference
+        cause = (
+            ("the adapter is not applied, or another base answers", "适配器没有生效，或回答的是另一个基座")
+            if place == 0
+            else ("the arithmetic differs (precision of the served weights)", "计算精度不同（服务端权重的精度）")
+        )
+        return T(
+            f"Answer {number} differs at token {place + 1}; probable cause: {cause[0]}.",
+            f"第 {number} 个回答在第 {place + 1} 个 token 处不同；可能的原因：{cause[1]}。",
+        )
+    if not changed:
+        return T(
+            f"{adapter} says what its base says in every answer: nothing was learned that these prompts show.",
+            f"{adapter} 的每个回答都与基座相同：这些提示看不出学到了什么。",
+        )
+    return T(
+        f"The served {adapter} is the trained one: {prompts} prompts and their greedy answers are equal token by token, and "
+        f"{changed} of them are not what the base says.",
+        f"部署的 {adapter} 就是训练出来的：{prompts} 个提示及其贪心回答逐 token 相同，其中 {changed} 个与基座不同。",
+    )

@@ -1,0 +1,157 @@
+"""``zhilu tune``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zhilu.cli_support import echo_json, json_option, pass_context_obj, table
+from zhilu.context import Context
+from zhilu.messages import T
+
+if TYPE_CHECKING:
+    from zhilu.tuning.runs import RunInfo
+
+__all__ = ["tune"]
+
+
+@click.group()
+def tune() -> None:
+    """Fine-tune a model on your own data, and see that what is served is what was trained.
+    用自己的数据微调模型，并确认部署的就是训练出来的。"""
+
+
+@tune.command()
+@click.option("--data", required=True, help=T("a dataset's name, or a file", "数据集名称或文件").say())
+@click.option("--model", help=T("the base (default: the model that runs)", "基座模型（默认当前模型）").say())
+@click.option(
+    "--held-out",
+    help=T("dataset to measure with (default: a tenth of the data)", "用于评测的数据集（默认留出十分之一）").say(),
+)
+@click.option("--method", type=click.Choice(["lora", "full"]), default="lora", show_default=True)
+@click.option("--name", help=T("of the run and its adapter", "训练及其适配器的名称").say())
+@click.option("--rank", type=click.IntRange(1, 512))
+@click.option("--alpha", type=click.FloatRange(min=0, min_open=True))
+@click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True))
+@click.option("--epochs", type=click.FloatRange(min=0, min_open=True))
+@click.option("--max-len", type=click.IntRange(min=16))
+@click.option("--batch-tokens", type=click.IntRange(min=16))
+@click.option("--seed", type=int, default=7, show_default=True)
+@json_option
+@pass_context_obj
+def run(context: Context, data: str, model: str | None, name: str | None, as_json: bool, **rest: Any) -> None:
+    """Train on --data; whatever is not given is chosen, with its reason.
+    用 --data 训练；没有给出的参数会自动选择并说明原因。"""
+    from zhilu.jobs import JobStore
+    from zhilu.jobs.follow import follow, raise_unless_done
+    from zhilu.models.chosen import named_model
+    from zhilu.tuning.config import TuneConfig
+    from zhilu.tuning.data.library import DatasetLibrary
+    from zhilu.tuning.job import submit_tuning
+    from zhilu.tuning.runs import RunLibrary
+
+    if Path(data).is_file():
+        data = DatasetLibrary(context).keep(Path(data)).name
+    config = TuneConfig(model=named_model(context, model), data=data, **rest)
+    info, job = submit_tuning(context, config, name)
+    done = follow(JobStore(context), job.id, quiet=as_json)
+    if not done.ended:
+        return
+    raise_unless_done(done)
+    info = RunLibrary(context).get(info.name).info()
+    echo_json(info.model_dump(mode="json")) if as_json else _print(info)
+
+
+@tune.command("list")
+@json_option
+@pass_context_obj
+def list_(context: Context, as_json: bool) -> None:
+    """Runs, the newest first.
+    训练记录，最新的在前。"""
+    from zhilu.tuning.runs import RunLibrary
+
+    found = RunLibrary(context).list()
+    if as_json:
+        echo_json([info.model_dump(mode="json") for info in found])
+        return
+    columns = (
+        T("name", "名称"),
+        T("base", "基座"),
+        T("data", "数据"),
+        T("held-out loss", "留出损失"),
+        T("steps", "步数"),
+    )
+    rows = []
+    for info in found:
+        out = info.outcome
+        loss = f"{out.held_out_before:.3f} → {out.held_out_after:.3f}" if out else T("not finished", "未完成").say()
+        rows.append((info.name, info.config.model, info.config.data, loss, out.steps if out else ""))
+    table(columns, rows, empty=T("No runs yet: zhilu tune run --data FILE", "还没有训练：zhilu tune run --data FILE"))
+
+
+@tune.command()
+@click.argument("name")
+@json_option
+@pass_context_obj
+def show(context: Context, name: str, as_json: bool) -> None:
+    """One run: what was chosen and why, the losses, and answers before and after.
+    一次训练：所选参数及原因、损失，以及训练前后的回答。"""
+    from zhilu.tuning.runs import RunLibrary
+
+    folder = RunLibrary(context).get(name)
+    if as_json:
+        echo_json({**folder.info().model_dump(mode="json"), "metrics": list(folder.measured())})
+    else:
+        _print(folder.info())
+
+
+@tune.command()
+@click.argument("name")
+@json_option
+@pass_context_obj
+def parity(context: Context, name: str, as_json: bool) -> None:
+    """Whether the served adapter is the trained one: prompt ids and greedy tokens of trainer and server.
+    部署的适配器是否就是训练出来的：比较训练器与服务端的提示 id 和贪心 token。"""
+    import asyncio
+    import sys
+
+    from zhilu.tuning.parity import check_parity
+
+    found = asyncio.run(check_parity(context, name))
+    if as_json:
+        echo_json(found.model_dump(mode="json"))
+    else:
+        click.secho(found.said.say(), fg="green" if found.equal else "red")
+    if not found.equal:
+        sys.exit(1)
+
+
+def _print(info: RunInfo) -> None:
+    for key, value in info.chosen.items():
+        click.echo(f"{key} = {value:g}  ({info.reasons[key].say()})")
+    out = info.outcome
+    if out is None:
+        click.echo(T("The run is not finished: zhilu jobs list", "训练尚未完成：zhilu jobs list").say())
+        return
+    said = T(
+        f"Held-out loss {out.held_out_before:.3f} → {out.held_out_after:.3f} (best at step {out.best_step} of {out.steps}); "
+        f"{out.tokens:,} tokens, {out.tokens_per_second:,.0f} a second; {out.peak_mb:,} MB",
+        f"留出损失 {out.held_out_before:.3f} → {out.held_out_after:.3f}（最佳在第 {out.best_step} 步，共 {out.steps} 步）；"
+        f"{out.tokens:,} 个 token，每秒 {out.tokens_per_second:,.0f}；{out.peak_mb:,} MB",
+    )
+    click.secho(said.say(), bold=True)
+    for answer in out.answers[:3]:
+        click.echo(f"\n{_plain(answer.prompt)}")
+        click.echo(click.style(T("before: ", "之前：").say(), fg="yellow") + answer.before.strip())
+        click.echo(click.style(T("after:  ", "之后：").say(), fg="green") + answer.after.strip())
+        click.echo(click.style(T("wanted: ", "期望：").say(), fg="cyan") + answer.wanted.strip())
+    if out.adapter:
+        click.echo(T(f"\nNext: zhilu tune parity {info.name}", f"\n下一步：zhilu tune parity {info.name}").say())
+
+
+def _plain(prompt: str) -> str:
+    """A rendered prompt for the eye: without its special tokens."""
+    return re.sub(r"<\|[a-z_]{1,30}\|>", "", prompt).strip()
