@@ -39,6 +39,13 @@ from pathlib import Path
 from typing import Any
 
 
+def link_embedder(context: Any, folder: Path | None) -> None:
+    """Let a temporary home have the embedder e5-small whose files lie in ``folder``."""
+    if folder is not None:
+        packed = (folder / "e5-small-q4.bin").is_file()
+        (context.home.models / f"multilingual-e5-small{'-4bit' if packed else ''}").symlink_to(folder.resolve())
+
+
 def build(context: Any, name: str, passages: list[str], embedder: Any) -> tuple[Any, list[str]]:
     """A knowledge base with a document a passage; the documents' ids in the passages' order."""
     from zhilu.rag.index.ingest import ingest_document
@@ -86,6 +93,7 @@ def main() -> int:
     parser.add_argument("--sets", default="squad,cmrc,drcd")
     parser.add_argument("--weights", default="0.3,0.5,0.7", help="dense weights of the hybrid rows")
     parser.add_argument("--embedder", default="auto")
+    parser.add_argument("--e5", type=Path, help="folder with the files of multilingual-e5-small")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
 
@@ -96,6 +104,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as home:
         context = Context(load_settings({"home": home}, env={}))
+        link_embedder(context, options.e5)
         embedder = embedder_of(context, options.embedder)
         report: dict[str, dict[str, Any]] = {}
         for name in options.sets.split(","):

@@ -56,6 +56,7 @@ class Settings(BaseModel):
     starter: str = Field("auto", min_length=1)
     engine: str = Field("auto", min_length=1)
     embedder: str = Field("auto", min_length=1)
+    answers: Literal["careful", "balanced", "bold"] = "balanced"
     api_key: str | None = Field(None, min_length=16)
     base_url: str | None = Field(None, pattern=r"^https?://")
     database_url: str | None = None
@@ -98,6 +99,10 @@ DESCRIPTIONS: dict[str, T] = {
     ),
     "engine": T("Engine that serves models: auto chooses and says why", "运行模型的引擎：auto 自动选择并说明理由"),
     "embedder": T("Model that turns text into vectors", "把文本变成向量的模型"),
+    "answers": T(
+        "When documents may not hold an answer: careful refuses early, bold answers and says so, balanced in between",
+        "文档可能没有答案时：careful（谨慎）尽早拒答，bold（大胆）作答并注明，balanced（均衡）居中",
+    ),
     "api_key": T("Key that clients must send (at least 16 characters)", "客户端必须携带的密钥（至少 16 个字符）"),
     "base_url": T(
         "Use this OpenAI-compatible URL instead of the local gateway", "改用这个 OpenAI 兼容地址，而不是本机网关"
@@ -129,6 +134,7 @@ _LIVE = {
     "model",
     "starter",
     "embedder",
+    "answers",
     "max_upload_mb",
     "max_jobs",
     "hf_endpoint",

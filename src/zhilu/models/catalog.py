@@ -24,7 +24,7 @@ __all__ = ["Catalog", "CatalogFile", "CatalogModel", "IndexParts", "catalog"]
 _FILE = Path(__file__).with_name("catalog.toml")
 Group = Literal["starter", "small", "better", "coder", "vision", "embedder", "reranker", "speech"]
 Kind = Literal["chat", "vision", "embedder", "reranker", "speech-to-text", "text-to-speech"]
-Format = Literal["gguf", "safetensors", "ctranslate2", "onnx"]
+Format = Literal["gguf", "safetensors", "ctranslate2", "onnx", "packed"]
 
 
 class _Strict(BaseModel):

@@ -31,6 +31,7 @@ _DIRECT = T(
     zh="根据资料，用中文直接、简短地回答问题。",
 )
 _QUESTION = T(en="Question: ", zh="问题：")
+_ABOUT = T(en="What does the text say about {it}?", zh="关于{it}，资料怎么说？")
 _BEFORE = T(en="Asked before: ", zh="上一个问题：")
 _REWRITE = T(
     en="Rewrite the last question so that it can be understood on its own. Reply with the question only.",
@@ -60,9 +61,17 @@ def grounded_messages(question: str, passages: Sequence[Passage], lang: Lang | N
 
 
 def direct_messages(
-    question: str, passages: Sequence[Passage], lang: Lang | None = None, *, before: str | None = None
+    question: str,
+    passages: Sequence[Passage],
+    lang: Lang | None = None,
+    *,
+    before: str | None = None,
+    about: str | None = None,
 ) -> list[Message]:
     """Ask a model that reads by itself for a short answer; ``before`` is the question that a follow-up goes on from.
+
+    ``about``: all that a follow-up says ("the dryer" of "And the dryer?"). It is asked for alone: with the earlier question
+    beside it, small models answer the earlier one once more.
 
     There is no "if it is not there, say so": of 34 plain questions such a clause makes models of 0.5 B and 1.5 B parameters
     refuse 10 and 14, most of which the passage answers. Whether the documents hold an answer is decided without it. No
@@ -70,8 +79,8 @@ def direct_messages(
     """
     lang = lang or language_of(question)
     blocks = [f"{p['title'].strip()}\n{p['text'].strip()}".strip() for p in passages]
-    asked = f"{_QUESTION.say(lang)}{question.strip()}"
-    if before:
+    asked = f"{_QUESTION.say(lang)}{_ABOUT.say(lang).format(it=about) if about else question.strip()}"
+    if before and not about:
         asked = f"{_BEFORE.say(lang)}{before.strip()}\n{asked}"
     return [
         {"role": "system", "content": _DIRECT.say(lang)},

@@ -1,13 +1,15 @@
 """Text to vectors: ``load_embedder(name, context)``. Implementations register under the entry points ``zhilu.embedders``.
 
-File map: ``base`` the interface · ``static`` zhilu-embed · ``bert`` a BERT encoder as an OpenVINO graph · ``minilm`` ·
-``bilingual`` the default, both · ``testing`` a fake and the conformance suite every implementation passes.
+File map: ``base`` the interface · ``static`` zhilu-embed · ``bert`` a BERT encoder as an OpenVINO graph, ``encoder`` what runs
+one · ``e5`` the default where it was fetched (``packed``: its 4-bit file) · ``minilm`` · ``bilingual`` the default before that,
+MiniLM and zhilu-embed · ``testing`` a fake and the conformance suite every implementation passes.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from zhilu.errors import MissingComponentError
@@ -18,10 +20,11 @@ from zhilu.registry import Registry
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["DEFAULT", "Embedder", "Kind", "check_setting", "embedder_names", "load_embedder"]
+__all__ = ["DEFAULT", "PREFERRED", "Embedder", "Kind", "check_setting", "embedder_names", "load_embedder"]
 
-DEFAULT = "bilingual"
-_ALONE = "zhilu-embed"  # where MiniLM, which the default takes for English, is not installed
+DEFAULT = "bilingual"  # what the gateway means by no name: it does not change when another embedder arrives
+# For knowledge bases, which remember theirs, the first that is here: the one that understands, MiniLM with zhilu-embed, and that alone.
+PREFERRED = ("e5-small", "bilingual", "zhilu-embed")
 
 _loaded: dict[tuple[str, int], Embedder] = {}
 _lock = threading.RLock()  # one embedder may be made of others
@@ -42,10 +45,10 @@ def load_embedder(name: str, context: Context) -> Embedder:
     if name == "auto":
         name = context.settings.embedder
         if name == "auto":
-            try:
-                return load_embedder(DEFAULT, context)
-            except MissingComponentError:
-                name = _ALONE
+            for preferred in PREFERRED[:-1]:
+                with suppress(MissingComponentError):
+                    return load_embedder(preferred, context)
+            name = PREFERRED[-1]
     with _lock:
         key = (name, context.settings.threads)
         if key not in _loaded:

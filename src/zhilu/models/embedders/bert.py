@@ -61,7 +61,10 @@ def choose_arithmetic(capabilities: list[str]) -> tuple[Arithmetic, T]:
 
 
 def build_graph(weights: Mapping[str, np.ndarray], shape: BertShape, arithmetic: Arithmetic) -> openvino.Model:
-    """The graph from ``ids`` int32 (B, T) and ``mask`` float32 (B, T; 1 counts, 0 is padding) to means (B, C)."""
+    """The graph from ``ids`` int32 (B, T) and ``mask`` float32 (B, T; 1 counts, 0 is padding) to means (B, C).
+
+    Where ``weights`` has no word vectors, the first input is those of the tokens instead: float32 (B, T, C).
+    """
     import openvino
     from openvino import opset15 as op
 
@@ -84,14 +87,18 @@ def build_graph(weights: Mapping[str, np.ndarray], shape: BertShape, arithmetic:
         split = op.reshape(x, ints(0, 0, shape.num_heads, shape.hidden_size // shape.num_heads), True)
         return op.transpose(split, ints(0, 2, 1, 3))
 
-    ids = op.parameter([-1, -1], np.int32, name="ids")
+    table = weights.get("embeddings.word_embeddings.weight")
+    if table is None:
+        ids = words = op.parameter([-1, -1, shape.hidden_size], np.float32, name="words")
+    else:
+        ids = op.parameter([-1, -1], np.int32, name="ids")
+        words = op.gather(const(table), ids, ints(0))
     mask = op.parameter([-1, -1], np.float32, name="mask")
     length = op.gather(op.shape_of(ids), op.constant(np.int64(1)), ints(0))
     positions = op.range(op.constant(np.int64(0)), length, op.constant(np.int64(1)), "i64")
     # All texts are first segments, so that the segment's vector is a constant part of the position's.
-    table = weights["embeddings.position_embeddings.weight"] + weights["embeddings.token_type_embeddings.weight"][0]
-    words = op.gather(const(weights["embeddings.word_embeddings.weight"]), ids, ints(0))
-    x = norm(op.add(words, op.gather(const(table), positions, ints(0))), "embeddings.LayerNorm")
+    places = weights["embeddings.position_embeddings.weight"] + weights["embeddings.token_type_embeddings.weight"][0]
+    x = norm(op.add(words, op.gather(const(places), positions, ints(0))), "embeddings.LayerNorm")
     # 0 where a token counts, -1e9 where it is padding: (B, 1, 1, T).
     wide = op.unsqueeze(mask, ints(1, 2))
     bias = op.multiply(op.subtract(wide, op.constant(np.float32(1.0))), op.constant(np.float32(1e9)))

@@ -32,6 +32,7 @@ __all__ = [
     "FirstModel",
     "Wish",
     "choose_class",
+    "fetch_any",
     "known_wish",
     "submit_first_model",
 ]
@@ -130,7 +131,7 @@ def run_fetch(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     context = job.context
     wish = choose_class(params["wanted"], available_bytes())
     job.log(f"{wish.group}: {wish.reason.en}")
-    name, came = _fetch(job, wish, (0.0, 0.85))
+    name, came = fetch_any(job, wish, (0.0, 0.85))
     reason = T(f"{wish.reason.en}; {came.en}", f"{wish.reason.zh}；{came.zh}")
     measured = None
     if _start(job, name):
@@ -143,7 +144,7 @@ def run_fetch(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
                 f"{name} is slow to read here ({said[0]}, over 10 s)", f"{name} 在这里读得慢（{said[1]}，超过 10 秒）"
             )
             job.log(slow.en)
-            name, came = _fetch(job, Wish(catalog().starter["small"], "small", slow), (0.9, 0.98))
+            name, came = fetch_any(job, Wish(catalog().starter["small"], "small", slow), (0.9, 0.98))
             _start(job, name)
             reason = T(f"{slow.en}: the small one answers", f"{slow.zh}：由小模型回答")
             measured = _measure(job, name)
@@ -157,7 +158,7 @@ def run_fetch(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
 FETCH_FIRST_MODEL = JobKind(name="first-model", run=run_fetch, resumable=True, light=True)
 
 
-def _fetch(job: JobContext, wish: Wish, part: tuple[float, float]) -> tuple[str, T]:
+def fetch_any(job: JobContext, wish: Wish, part: tuple[float, float]) -> tuple[str, T]:
     """The name in the store of the first model of the wish that is there or can be had, and where it came from."""
     context, store = job.context, ModelStore(job.context)
     there = {store.note(info.name).get("catalog", info.name): info.name for info in store.list() if not info.embedded}

@@ -49,7 +49,7 @@ async def answer(
     manner, _ = await asyncio.to_thread(manner_of, context, model)
     events = pipeline.answer(
         kb, question, client=client, model=model, embedder=embedder, history=history, k=k or pipeline.PASSAGES,
-        manner=manner,
+        manner=manner, caution=context.settings.answers,
     )  # fmt: skip
     async with aclosing(events):
         async for event in events:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from zhilu.messages import T
 from zhilu.rag.answer.claims import identifiers, missing_names, stands_in
-from zhilu.rag.index.embedding import TextEmbedder
-from zhilu.rag.index.split import sentences
+from zhilu.rag.answer.layout import statements, title_set
+from zhilu.rag.answer.meaning import CAUTION, Caution, Meaning
 from zhilu.rag.records import Hit
-from zhilu.rag.retrieve.fusion import worth_of
 from zhilu.rag.retrieve.search import Retrieved
 
-__all__ = ["SLACK", "holds_answer", "identified_first"]
+__all__ = ["SLACK", "holds_answer", "identified_first", "read_first"]
 
 # Share of the question's words, as MIN_COVERAGE is. Where the embedder hears words only, a question in other words shares
 # few of them and nothing else speaks for it; what the model then says is judged.
 WITH_MEANING, WORDS_ONLY = 0.4, 0.3
+# Where words are not asked: a passage with nearly all of the question's words is read even if no sentence is very near.
+NEARLY_ALL = 0.75
 # Of the nearness at which a sentence speaks of the question: half of the answers' own sentences lie below that bar, and a
 # judge comes after.
 SLACK = 0.9
+_CLOSE = 0.75  # of the best passage's nearness
+_OWN = 0.6  # of the bar: how near the few words of a follow-up must be by themselves
 
 
 def identified_first(found: Retrieved, question: str) -> Retrieved:
@@ -31,42 +35,91 @@ def identified_first(found: Retrieved, question: str) -> Retrieved:
 
 
 def holds_answer(
-    question: str, found: Retrieved, embedder: TextEmbedder | None, passages: int | None
+    question: str,
+    found: Retrieved,
+    meaning: Meaning | None,
+    passages: int | None,
+    caution: Caution = "balanced",
+    opening: str | None = None,
 ) -> tuple[bool, T]:
     """Whether the first ``passages`` passages are worth reading, and why.
 
-    Codes and versions must stand in one of them as a whole, names of an English question too where the best passage is English. Then words
-    decide, or the meaning of a passage or of a sentence of it.
+    Codes and versions must stand in one of them as a whole, names of an English question too where the best passage is
+    English. Then the nearness of a sentence in meaning decides, where the embedder knows meanings across languages; else the
+    share of the question's words, or the nearness of a passage or of a sentence. ``opening`` is the question that a follow-up
+    goes on from.
     """
     hits = found.hits[:passages]
     text = "\n".join(_text(h) for h in hits)
-    lost = [c for c in sorted(identifiers(question)) if not stands_in(c, text)]
+    codes = sorted(identifiers(question))
+    lost = [c for c in codes if not stands_in(c, text)]
     if found.lang == "en" and hits and hits[0].lang == "en":
         lost += missing_names(question, text)
     if lost:
         return False, T(f"no passage has {', '.join(lost)}", f"没有段落含有 {'、'.join(lost)}")
-    worth = worth_of(embedder, found.lang) if embedder is not None and found.weight > 0 else None
-    by_meaning = worth is not None and worth.paraphrases
-    bar = WITH_MEANING if by_meaning else WORDS_ONLY
+    if codes and any(all(stands_in(c, _text(h)) for c in codes) for h in hits):
+        return True, T(f"a passage has {', '.join(codes)}", f"有段落含有 {'、'.join(codes)}")
+    if meaning is not None and meaning.worth.crosses:
+        return _by_meaning(question, opening, hits, found.coverage, meaning, caution)
+    by_meaning = meaning is not None and meaning.worth.paraphrases
+    bar = (WITH_MEANING if by_meaning else WORDS_ONLY) * CAUTION[caution]
     if found.hits and found.coverage >= bar:
         return True, T(
             f"a passage has {found.coverage:.0%} of its words", f"有段落含有问题中 {found.coverage:.0%} 的词"
         )
     if found.is_near:
         return True, T("a passage is near in meaning", "有段落含义相近")
-    if embedder is not None and worth is not None and by_meaning:
-        near = _nearest(question, hits, embedder)
-        if near >= SLACK * worth.near_sentence:
+    if meaning is not None and by_meaning:
+        near = _nearest(question, hits, meaning)
+        if near >= SLACK * CAUTION[caution] * meaning.worth.near_sentence:
             return True, T(f"a sentence is near in meaning ({near:.2f})", f"有句子含义相近（{near:.2f}）")
     return False, T("no passage is near in words or meaning", "没有词语或含义相近的段落")
+
+
+def read_first(
+    question: str, found: Retrieved, meaning: Meaning | None, passages: int | None
+) -> tuple[Retrieved, int | None]:
+    """The same passages and how many of them go into the prompt: of the first ``passages`` those whose nearest sentence comes
+    close to the best one's, the nearest first.
+
+    A question with a code or a version is answered from those that have it. A short prompt is read sooner, and a passage about
+    something else only misleads a small model.
+    """
+    first = found.hits[:passages]
+    codes = identifiers(question)
+    if codes:
+        holding = [hit for hit in first if all(stands_in(c, _text(hit)) for c in codes)]
+        return found, len(holding) or passages  # they come first already
+    if meaning is None or not meaning.worth.crosses or len(first) < 2:
+        return found, passages
+    near = {hit.chunk_id: _nearest(question, [hit], meaning) for hit in first}
+    first = sorted(first, key=lambda hit: -near[hit.chunk_id])
+    kept = [hit for hit in first if near[hit.chunk_id] >= _CLOSE * max(near.values())]
+    others = [hit for hit in found.hits if hit not in kept]
+    return replace(found, hits=[*kept, *others]), len(kept)
+
+
+def _by_meaning(
+    question: str, opening: str | None, hits: Sequence[Hit], coverage: float, meaning: Meaning, caution: Caution
+) -> tuple[bool, T]:
+    bar = CAUTION[caution] * meaning.worth.near_sentence
+    near = _nearest(question, hits, meaning)
+    if opening is not None and near >= _OWN * bar:
+        near = max(near, _nearest(f"{opening} {question}", hits, meaning))
+    said = T(
+        f"the nearest sentence: {near:.2f}, needed {bar:.2f} ({caution})",
+        f"最相近的句子：{near:.2f}，需要 {bar:.2f}（{_ZH[caution]}）",
+    )
+    return near >= bar or (coverage >= NEARLY_ALL and near >= 0.8 * bar), said
+
+
+_ZH: dict[Caution, str] = {"careful": "谨慎", "balanced": "均衡", "bold": "大胆"}
 
 
 def _text(hit: Hit) -> str:
     return f"{hit.doc_name}\n{hit.heading}\n{hit.text}"
 
 
-def _nearest(question: str, hits: list[Hit], embedder: TextEmbedder) -> float:
-    texts = [h.text[a:b] for h in hits for a, b in sentences(h.text)]
-    if not texts:
-        return 0.0
-    return float((embedder.embed(texts, kind="passage") @ embedder.embed([question], kind="query")[0]).max())
+def _nearest(question: str, hits: Sequence[Hit], meaning: Meaning) -> float:
+    texts = [s.said for h in hits for s in statements(h.text, title_set(h.doc_name, h.heading))]
+    return max(meaning.near(question, texts), default=0.0)

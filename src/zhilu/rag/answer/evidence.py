@@ -11,16 +11,15 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from zhilu.messages import Lang, T
-from zhilu.prompts import language_of
 from zhilu.rag.answer.ground import Located, locate
-from zhilu.rag.index.embedding import TextEmbedder
+from zhilu.rag.answer.layout import Statement, plain, statements
+from zhilu.rag.answer.meaning import Meaning
 from zhilu.rag.index.lexical import content_terms, terms
-from zhilu.rag.index.split import sentences
-from zhilu.rag.retrieve.fusion import worth_of
 
 __all__ = ["NEAR", "PassageEvidence", "quotation"]
 
@@ -68,22 +67,29 @@ class PassageEvidence:
         question: str,
         passages: Sequence[str],
         scores: Sequence[float],
-        embedder: TextEmbedder | None = None,
+        meaning: Meaning | None = None,
         *,
         slack: float = 1.0,
+        titles: Sequence[Collection[str]] = (),
     ) -> None:
-        """``scores``: the passages' fused retrieval scores, 0 to 1; ``embedder``: value sentences by meaning, too.
+        """``scores``: the passages' fused retrieval scores, 0 to 1; ``meaning``: value sentences by meaning, too.
 
         ``slack``: the share of ``Worth.near_sentence`` at which one speaks of the question.
         That costs an embedding a sentence and gains 2 % where questions share words with their passage, so it is for
-        questions that do not.
+        questions that do not. ``titles``: for each passage the names over it (``title_set``), which are no sentences.
         """
         self.question = question
         self.passages = passages
         self.headings = ""  # of the passages; a name may stand there alone
+        self.titles = titles
+        self.meaning = meaning
         self._slack = slack
         self._asks_number = bool(_ASKS_NUMBER.search(question))
-        self._sentences = self._value(scores, embedder)
+        none: Collection[str] = ()
+        self.statements: list[list[Statement]] = [
+            statements(text, titles[p] if p < len(titles) else none) for p, text in enumerate(passages)
+        ]
+        self._sentences = self._value(scores)
         self._best = max((s.value for s in self._sentences), default=0.0)
 
     def best(self) -> Located | None:
@@ -92,6 +98,13 @@ class PassageEvidence:
             return None
         found = max(self._sentences, key=lambda s: s.value).place
         return Located(found.passage, found.start, min(found.end, found.start + _LONGEST))
+
+    def likely(self) -> dict[str, Any] | None:
+        """``best`` for a page: the number of the passage, where in it, and how it reads by itself."""
+        place = self.best()
+        if place is None:
+            return None
+        return {"n": place.passage + 1, "start": place.start, "end": place.end, "text": self.said_at(place)}
 
     def place(self, answer: str) -> Located | None:
         """Where ``answer`` stands in a sentence that fits the question; None where it only stands somewhere else.
@@ -118,18 +131,20 @@ class PassageEvidence:
             at = sentence.place
             if at.passage == place.passage and at.start <= place.start and place.end <= at.end:
                 is_part = (place.end - place.start) < 0.6 * (at.end - at.start)
-                return (
-                    _plain(self.passages[at.passage][at.start : min(at.end, at.start + _LONGEST)]) if is_part else None
-                )
+                return self.said_at(at) if is_part else None
         return None
 
     def sentence_around(self, place: Located, answer: str) -> str | None:
         """The sentence that ``place`` is in, to be quoted beneath ``answer``; None if the answer is that sentence."""
-        text = self.passages[place.passage]
-        around = next(((s, e) for s, e in sentences(text) if s <= place.start and place.end <= e), None)
-        start, end = around or (place.start, place.end)
-        sentence = text[start : min(end, start + _LONGEST)]
-        return None if locate(sentence, answer) is not None else _plain(sentence)
+        said = self.said_at(place)
+        return None if locate(said, answer) is not None else said
+
+    def said_at(self, place: Located) -> str:
+        """How the sentence or the row around ``place`` reads by itself; the words at ``place`` if it holds several."""
+        for each in self.statements[place.passage]:
+            if each.start <= place.start and place.end <= each.end:
+                return each.said[:_LONGEST]
+        return plain(self.passages[place.passage][place.start : min(place.end, place.start + _LONGEST)])
 
     def supports(self, sentence: str, place: Located | None) -> bool:
         """For a free sentence resting on ``place``: is it of the kind asked for, and does the place fit the question?"""
@@ -151,11 +166,12 @@ class PassageEvidence:
         only_number = not re.search(r"[^\W\d_]", re.sub(r"[在于到自从年月日时分秒个人次世纪代]|\b\d+s\b", "", answer))
         return not (only_number and _ASKS_NAME.search(self.question) and not _NUMERIC_NOUN.search(self.question))
 
-    def _value(self, scores: Sequence[float], embedder: TextEmbedder | None) -> list[_Sentence]:
+    def _value(self, scores: Sequence[float]) -> list[_Sentence]:
         """Share of the question's words in the sentence, and half as much in its neighbours; rare words count more."""
         asked = set(content_terms(self.question))
-        places = [Located(p, s, e) for p, text in enumerate(self.passages) for s, e in sentences(text)]
-        bags = [set(terms(self.passages[x.passage][x.start : x.end])) for x in places]
+        places = [Located(p, x.start, x.end) for p, found in enumerate(self.statements) for x in found]
+        texts = [x.said for found in self.statements for x in found]
+        bags = [set(terms(text)) for text in texts]
         seen = Counter(term for bag in bags for term in bag & asked)
         weight = {term: math.log(1 + len(bags) / (1 + seen[term])) for term in asked}
         total = sum(weight.values()) or 1.0
@@ -163,12 +179,12 @@ class PassageEvidence:
         def share(bag: set[str]) -> float:
             return sum(weight[t] for t in bag & asked) / total
 
-        texts = [self.passages[x.passage][x.start : x.end] for x in places]
         # a heading or an entry of a question list that asks the same: its answer comes next
         asks = [text.rstrip().endswith(("?", "？")) and share(bag) > 0.8 for text, bag in zip(texts, bags, strict=True)]
         repeats = [a or locate(self.question, text) is not None for a, text in zip(asks, texts, strict=True)]
-        near = _similar(self.question, texts, embedder)
-        near_enough = self._slack * worth_of(embedder, language_of(self.question)).near_sentence if embedder else 1.0
+        near = self.meaning.near(self.question, texts) if self.meaning else [0.0] * len(texts)
+        near_enough = self._slack * self.meaning.worth.near_sentence if self.meaning else 1.0
+        self.nearest = max(near, default=0.0)
         valued = []
         for i, (place, bag) in enumerate(zip(places, bags, strict=True)):
             around = set(bag)
@@ -185,21 +201,7 @@ class PassageEvidence:
         return valued
 
 
-def _similar(question: str, texts: Sequence[str], embedder: TextEmbedder | None) -> list[float]:
-    """Cosine of each sentence with the question; 0 without an embedder."""
-    if embedder is None or not texts:
-        return [0.0] * len(texts)
-    asked = embedder.embed([question], kind="query")[0]
-    return [float(x) for x in embedder.embed(texts, kind="passage") @ asked]
-
-
 def quotation(text: str, number: int, lang: Lang) -> str:
     """The quotation as an answer that says what it is."""
-    text = _plain(text)
+    text = plain(text)
     return T(en=f"The document says: “{text}” [{number}]", zh=f"文档原文：“{text}” [{number}]").say(lang)
-
-
-def _plain(text: str) -> str:
-    """On one line, without the marks of Markdown tables and lists."""
-    text = re.sub(r"^(?:[|>#*+-]+|\d+[.)]) | ?\|$|\*\*", "", " ".join(text.split()))
-    return re.sub(r"(?:(?<! ) +)?\| *", " · ", text)  # a run of blanks is looked at once, where it begins

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zhilu.client import ModelClient
 from zhilu.errors import InputError, ZhiluError
 from zhilu.messages import T
 from zhilu.prompts import Message, Passage, direct_messages, grounded_messages
+from zhilu.rag.answer.layout import readable
 from zhilu.rag.answer.manner import COPIES, Manner
 from zhilu.rag.index.split import token_ends
 from zhilu.rag.records import Hit
+from zhilu.rag.retrieve.followup import about
 
 __all__ = ["Prompt", "fit"]
 
@@ -54,9 +56,9 @@ async def fit(
     room = max(context - min(longest, context // 4), 1)
     hits = hits[: manner.passages]
     for kept in range(len(hits), 0, -1):
-        passages = [as_passage(h) for h in hits[:kept]]
+        passages = [as_passage(h, manner) for h in hits[:kept]]
         messages = (
-            direct_messages(question, passages, before=before)
+            direct_messages(question, passages, before=before, about=about(question) if before else None)
             if manner.reads
             else grounded_messages(question, passages)
         )
@@ -74,9 +76,19 @@ async def fit(
     )
 
 
-def as_passage(hit: Hit) -> Passage:
-    """How a model sees a passage: under its headings, or under its document's name where there are none."""
-    return {"title": hit.heading or hit.doc_name, "text": hit.text}
+def as_passage(hit: Hit, manner: Manner = COPIES) -> Passage:
+    """How a model sees a passage: under its headings, or its document's name where there are none; for one that reads, the
+    rows of tables with their headers' words."""
+    return {"title": hit.heading or hit.doc_name, "text": readable(hit.text) if manner.reads else hit.text}
+
+
+def narrowed(prompt: Prompt, question: str, number: int, sentence: str, before: str | None) -> Prompt:
+    """The question once more with nothing but the one sentence, or row, of ``hits[number]`` that it is about."""
+    hit = prompt.hits[number]
+    passage: Passage = {"title": hit.heading or hit.doc_name, "text": sentence}
+    it = about(question) if before else None
+    messages = direct_messages(question, [passage], before=before, about=it)
+    return replace(prompt, messages=messages)
 
 
 async def _context_of(client: ModelClient, model: str) -> int:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from zhilu.prompts import language_of
 from zhilu.rag.answer.claims import Claims, claims_of, identifiers, is_negated, is_number, missing, stands_in
 from zhilu.rag.answer.ground import OVERLAP, Grounded, Located, locate
+from zhilu.rag.answer.layout import Statement, statements
+from zhilu.rag.answer.meaning import Meaning
 from zhilu.rag.index.lexical import content_terms, terms
-from zhilu.rag.index.split import sentences
 
 __all__ = ["judge"]
 
@@ -31,21 +32,33 @@ _LEADING = re.compile(r"^\W*(?:yes|no|是的?|不是?|否|对|可以|不可以|�
 
 @dataclass(frozen=True)
 class _Unit:
-    """A sentence, a clause of one, or a row of a table."""
+    """A sentence, a clause of one, a row of a table, or a cell with what names its row and its column."""
 
     place: Located
     text: str
     bag: frozenset[str]
+    in_table: bool = False
+    row: Located | None = None  # of a cell
+    own: str = ""  # what stands in the cell itself
 
 
 def judge(
-    sentence: str, question: str, passages: Sequence[str], likely: Located | None = None, said: str = ""
+    sentence: str,
+    question: str,
+    passages: Sequence[str],
+    likely: Located | None = None,
+    said: str = "",
+    *,
+    titles: Sequence[Collection[str]] = (),
+    meaning: Meaning | None = None,
 ) -> Grounded:
     """The verdict on one sentence of an answer, with the place that it rests on.
 
     Args:
         likely: where an answer to the question most likely stands, shown beside what cannot be judged.
         said: the headings of the passages: they may hold a name, never a number.
+        titles: for each passage the names over it (``layout.title_set``), which say nothing.
+        meaning: tells entries of a list apart that the question names in other words.
     """
     claims = claims_of(sentence)
     everything = "\n".join([*passages, said])
@@ -53,7 +66,7 @@ def judge(
         asked = not missing(claims, f"{everything}\n{question}")  # it repeats what the question supposed
         support = "unjudged" if asked and not identifiers(" ".join(lost)) else "unsupported"
         return _at(sentence, support, likely)
-    units = [unit for p, text in enumerate(passages) for unit in _units(text, p)]
+    units = [unit for p, text in enumerate(passages) for unit in _units(text, p, titles[p] if p < len(titles) else ())]
     bare = _LEADING.sub("", sentence)
     own = frozenset(content_terms(bare))
     if not own or not units:
@@ -62,8 +75,13 @@ def judge(
     rest = _resting_on(bare, claims, own, asked_terms, question, units)
     if rest is None:
         return _at(sentence, "unjudged", likely)
-    if claims and (other := _meant(rest, asked_terms, units)) is not None:
-        return Grounded(sentence, "beside", (), (other.place.passage,), other.place)
+    if claims and (other := _meant(rest, claims, question, units, meaning)) is not None:
+        return Grounded(sentence, "beside", (), (other.place.passage,), other.row or other.place)
+    if claims and rest.in_table:
+        if (cell := _one_cell(sentence, rest, question, units)) is not None:
+            return Grounded(sentence, "beside", (), (cell.place.passage,), rest.place)
+        if not _is_singled_out(rest, question, units, meaning):
+            return _at(sentence, "unsupported", None)
     if claims and _is_torn(rest, claims, question):
         return _at(sentence, "unjudged", rest.place)
     words = frozenset(t for t in own if not is_number(t))  # its numbers were found above, in whatever form
@@ -91,14 +109,29 @@ def _may_be_told_otherwise(lost: str, claims: Claims, sentence: str, everything:
     return lost in claims.names and language_of(everything) != language_of(sentence)
 
 
-def _units(passage: str, p: int) -> Iterator[_Unit]:
-    for start, end in sentences(passage):
+def _units(passage: str, p: int, titles: Collection[str]) -> Iterator[_Unit]:
+    for each in statements(passage, titles):
+        if each.cells:
+            yield from _cells(each, p)
+            yield _Unit(Located(p, each.start, each.end), each.said, frozenset(terms(each.said)), in_table=True)
+            continue
+        start, end = each.start, each.end
         cuts = [start, *(m.end() for m in _CLAUSE.finditer(passage, start, end)), end]
         spans = list(itertools.pairwise(cuts)) if len(cuts) > 2 else []
         for a, b in [*spans, (start, end)]:
             text = passage[a:b]
             if text.strip():
                 yield _Unit(Located(p, a, b), text, frozenset(terms(text)))
+
+
+def _cells(row: Statement, p: int) -> Iterator[_Unit]:
+    """Each cell behind what names its row (its first cell, and those without a number) and its column."""
+    names = [c.text for i, c in enumerate(row.cells) if c.text and (i == 0 or not re.search(r"\d", c.text))]
+    for cell in row.cells[1:]:
+        if cell.text and cell.text not in names:
+            text = " ".join([*names, cell.header, cell.text])
+            place, whole = Located(p, cell.start, cell.end), Located(p, row.start, row.end)
+            yield _Unit(place, text, frozenset(terms(text)), in_table=True, row=whole, own=cell.text)
 
 
 def _content(unit: _Unit) -> frozenset[str]:
@@ -125,24 +158,81 @@ def _resting_on(
     return max(holding, key=value)
 
 
-def _meant(rest: _Unit, asked: frozenset[str], units: Sequence[_Unit]) -> _Unit | None:
+def _meant(rest: _Unit, claims: Claims, question: str, units: Sequence[_Unit], meaning: Meaning | None) -> _Unit | None:
     """The entry of the same list that the question asks for, if the sentence rests on another one.
 
-    Entries of a list are alike but for what they speak of; the one asked for holds all of the question's words that the
-    other holds, and more.
+    Entries of a list are alike but for what they speak of. The one asked for holds all of the question's words that the other
+    holds, and more; where neither does, it is clearly nearer in meaning. Of a follow-up ("And the dryer?") its own words count
+    before those of the question that it goes on from.
     """
-    mine, kinds, best = _spoken(rest, asked), claims_of(rest.text), None
-    for other in units:
-        if _covers(other.place, rest.place) or _covers(rest.place, other.place):
-            continue
-        theirs, theirs_kinds = _spoken(other, asked), claims_of(other.text)
-        alike = len(rest.bag & other.bag) / max(len(rest.bag), len(other.bag), 1) >= _PARALLEL
-        is_row = rest.text.count("|") > 2 and rest.text.count("|") == other.text.count("|")
-        same_kind = bool(kinds.numbers) <= bool(theirs_kinds.numbers) and bool(kinds.codes) <= bool(theirs_kinds.codes)
-        is_better = theirs > mine and (best is None or len(theirs) > len(_spoken(best, asked)))
-        if is_better and same_kind and (is_row or alike):
-            best = other
-    return best
+    others = [u for u in units if _is_alternative(u, rest) and missing(claims, u.text)]
+    if not others:
+        return None
+    for asked in dict.fromkeys((_last_question(question), question)):
+        words = _whole_words(frozenset(content_terms(asked))) | identifiers(asked)
+        mine = _spoken(rest, words)
+        better = [u for u in others if _spoken(u, words) > mine]
+        if better:
+            return max(better, key=lambda u: len(_spoken(u, words)))
+        if any(_spoken(u, words) < mine for u in others) and all(not _spoken(u, words) - mine for u in others):
+            return None  # the words say that it is the right one
+    if meaning is None or not meaning.worth.paraphrases:
+        return None
+    values = meaning.near(question, [rest.text, *(u.text for u in others)])
+    value, best = max(zip(values[1:], others, strict=True), key=lambda pair: pair[0])
+    return best if value >= values[0] + meaning.worth.margin else None
+
+
+def _whole_words(words: frozenset[str]) -> frozenset[str]:
+    """Without the single Chinese characters of its pairs: 一晚 has nothing to do with 一线."""
+    pairs = "".join(w for w in words if len(w) == 2 and not w.isascii())
+    return frozenset(w for w in words if len(w) > 1 or w.isascii() or w not in pairs)
+
+
+def _one_cell(sentence: str, rest: _Unit, question: str, units: Sequence[_Unit]) -> _Unit | None:
+    """Of a sentence that tells several cells of one row, the one whose column the question names, if it names one."""
+    words = _whole_words(frozenset(content_terms(question))) | identifiers(question)
+    told = [u for u in units if u.row == rest.place and (own := claims_of(u.own)) and not missing(own, sentence)]
+    if rest.row is not None or len(told) < 2:
+        return None
+    best = max(told, key=lambda u: len(_spoken(u, words)))
+    return best if all(_spoken(u, words) < _spoken(best, words) for u in told if u is not best) else None
+
+
+def _is_singled_out(rest: _Unit, question: str, units: Sequence[_Unit], meaning: Meaning | None) -> bool:
+    """True if the question means this row and not just any: it shares a word with what names it, or it is clearly the nearest.
+
+    The price of a plan that is not in the table is answered with another one's otherwise.
+    """
+    row = rest.row or rest.place
+    others = [u for u in units if u.in_table and u.row is None and u.place != row and u.place.passage == row.passage]
+    words = _whole_words(frozenset(content_terms(question))) | identifiers(question)
+    mine = next((u for u in units if u.place == row), rest)
+    shared = _spoken(mine, words)
+    if not others or any(not shared <= _spoken(u, words) for u in others):
+        return True
+    if meaning is None or not meaning.worth.paraphrases:
+        return bool(shared)
+    values = meaning.near(question, [mine.text, *(u.text for u in others)])
+    return values[0] >= max(values[1:]) + meaning.worth.margin
+
+
+def _is_alternative(other: _Unit, rest: _Unit) -> bool:
+    """Whether two units are entries of one list: two cells or rows, or clauses with the same words; and of one kind."""
+    if _covers(other.place, rest.place) or _covers(rest.place, other.place) or other.in_table != rest.in_table:
+        return False
+    kinds, theirs = claims_of(rest.text), claims_of(other.text)
+    if bool(kinds.numbers) > bool(theirs.numbers) or bool(kinds.codes) > bool(theirs.codes):
+        return False
+    if rest.in_table:
+        return other.place.passage == rest.place.passage
+    return len(rest.bag & other.bag) / max(len(rest.bag), len(other.bag), 1) >= _PARALLEL
+
+
+def _last_question(question: str) -> str:
+    """Of a follow-up behind the question that it goes on from, its own words."""
+    parts = [part for part in re.split(r"(?<=[?？])", question) if content_terms(part)]
+    return parts[-1].strip() if parts else question
 
 
 def _is_torn(rest: _Unit, claims: Claims, question: str) -> bool:
@@ -151,8 +241,7 @@ def _is_torn(rest: _Unit, claims: Claims, question: str) -> bool:
     "Given by A on Tuesdays and by B on Thursdays" names A and Thursday, and does not say the one of the other. Of a follow-up
     its own words count, not those of the question that it goes on from.
     """
-    last = [part for part in re.split(r"[?？]", question) if content_terms(part)][-1:]
-    asked = frozenset(content_terms("".join(last)))
+    asked = frozenset(content_terms(_last_question(question)))
     halves = [_Unit(rest.place, half, frozenset(terms(half))) for half in _HALVES.split(rest.text)]
     holding = [h for h in halves if not missing(claims, h.text)]
     if len(halves) < 2 or len(holding) != 1:

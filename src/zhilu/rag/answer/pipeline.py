@@ -1,9 +1,9 @@
 """From a question to an answer with citations: the whole of stage 4 in one loop.
 
-``answer`` yields events as they are sent to the client: ``retrieved`` {passages}, ``delta`` {text}, ``done`` {answer, refused,
-citations, trace_id, usage, verdict,
-thought, thought_seconds}. No word leaves before it was found in the passages (``ground``). An answer that they do
-not support is replaced by the sentence that fits best, labelled as a quotation, or by the refusal.
+``answer`` yields events as they are sent to the client: ``retrieved`` {passages, likely: the sentence in which an answer most
+likely stands, before any model is asked}, ``delta`` {text}, ``done`` {answer, refused, citations, trace_id, usage, verdict,
+thought, thought_seconds}. No word leaves before it was found in the passages (``ground``). An answer that they do not support
+is replaced by the sentence that fits best, labelled as a quotation, or by the refusal.
 """
 
 from __future__ import annotations
@@ -20,11 +20,21 @@ from zhilu.client import ModelClient
 from zhilu.errors import InputError
 from zhilu.events import Event
 from zhilu.messages import T
-from zhilu.rag.answer.decide import holds_answer, identified_first
+from zhilu.rag.answer.decide import holds_answer, identified_first, read_first
 from zhilu.rag.answer.evidence import PassageEvidence
-from zhilu.rag.answer.fit import Prompt, fit
+from zhilu.rag.answer.fit import Prompt, fit, narrowed
 from zhilu.rag.answer.manner import COPIES, Manner
-from zhilu.rag.answer.settle import MIN_COVERAGE, Reply, Settled, evidence_of, is_worth_asking, next_sentences, settle
+from zhilu.rag.answer.meaning import Caution, Meaning
+from zhilu.rag.answer.settle import (
+    MIN_COVERAGE,
+    Reply,
+    Settled,
+    evidence_of,
+    is_worth_asking,
+    meant_by,
+    next_sentences,
+    settle,
+)
 from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import Citation, Hit, utc_now
@@ -49,6 +59,7 @@ async def answer(
     history: Sequence[Mapping[str, Any]] = (),
     k: int = PASSAGES,
     manner: Manner = COPIES,
+    caution: Caution = "balanced",
 ) -> AsyncGenerator[Event, None]:
     """Ask ``question`` of ``kb``, in the ``manner`` that the model is good for. Closing the iterator stops the model.
 
@@ -58,17 +69,29 @@ async def answer(
         ZhiluError: from the model's server, or because not even one passage fits its context.
     """
     started, reply, prompt, evidence = time.perf_counter(), Reply(), None, None
-    sought = await _seek(kb, question, history, client, model, embedder, k, manner)
+    sought = await _seek(kb, question, history, client, model, embedder, k, manner, caution)
     found, query = sought.found, sought.query
-    retrieved_s = time.perf_counter() - started
-    yield Event("retrieved", {"passages": [c.model_dump() for c in _citations(found.hits, None)]})
     if sought.is_worth_asking:
+        evidence = await asyncio.to_thread(
+            evidence_of, query, found.hits[: sought.passages], found, sought.meaning, manner
+        )
+    retrieved_s = time.perf_counter() - started
+    passages = [c.model_dump() for c in _citations(found.hits, None)]
+    yield Event("retrieved", {"passages": passages, "likely": evidence.likely() if evidence else None})
+    if evidence is not None:
         asked = question if manner.reads else query
-        prompt = await fit(asked, found.hits, client, model, manner, sought.opening)
-        evidence = await asyncio.to_thread(evidence_of, query, prompt.hits, found, embedder, manner)
+        prompt = await fit(asked, found.hits[: sought.passages], client, model, manner, sought.opening)
+        if len(prompt.hits) < len(evidence.passages):
+            evidence = await asyncio.to_thread(evidence_of, query, prompt.hits, found, sought.meaning, manner)
         async with aclosing(_speak(prompt, evidence, reply, client, model, manner)) as pieces:
             async for text in pieces:
                 yield Event("delta", {"text": text})
+        if (meant := meant_by(reply, manner)) is not None:
+            prompt = narrowed(prompt, asked, meant.passage, evidence.said_at(meant), sought.opening)
+            reply = Reply(before=f"{reply.raw}\n\n")
+            async with aclosing(_speak(prompt, evidence, reply, client, model, manner)) as pieces:
+                async for text in pieces:
+                    yield Event("delta", {"text": text})
     settled = settle(query, found, evidence, reply, manner)
     if rest := settled.text.removeprefix(" ".join(g.shown() for g in reply.shown)):
         yield Event("delta", {"text": rest})
@@ -89,6 +112,8 @@ class _Sought:
     query: str
     found: Retrieved
     is_worth_asking: bool
+    passages: int | None = None  # how many of them the model is given
+    meaning: Meaning | None = None
     why: T | None = None
     opening: str | None = None
     rewrite: dict[str, Any] | None = None
@@ -96,19 +121,25 @@ class _Sought:
 
 async def _seek(
     kb: KnowledgeBase, question: str, history: Sequence[Mapping[str, Any]], client: ModelClient, model: str,
-    embedder: TextEmbedder | None, k: int, manner: Manner,
+    embedder: TextEmbedder | None, k: int, manner: Manner, caution: Caution,
 ) -> _Sought:  # fmt: skip
     """The passages, and whether they are worth asking a model about."""
     if not manner.reads:
         query, rewrite = await stand_alone(question, history, client, model)
         found = await asyncio.to_thread(retrieve, kb, query, embedder, k=k)
-        return _Sought(query, found, is_worth_asking(found), rewrite=rewrite)
+        return _Sought(query, found, is_worth_asking(found), meaning=_meaning(embedder, found), rewrite=rewrite)
     found, opening = await asyncio.to_thread(retrieve_in_turn, kb, question, history, embedder, k=k)
     query = f"{opening} {question}" if opening else question
     found = identified_first(found, question)
-    worth, why = await asyncio.to_thread(holds_answer, question, found, embedder, manner.passages)
+    meaning = _meaning(embedder, found)
+    worth, why = await asyncio.to_thread(holds_answer, question, found, meaning, manner.passages, caution, opening)
+    found, passages = await asyncio.to_thread(read_first, query, found, meaning, manner.passages)
     rewrite = {"rewritten": query, "by": "rule"} if opening else None
-    return _Sought(query, found, worth, why, opening, rewrite)
+    return _Sought(query, found, worth, passages, meaning, why, opening, rewrite)
+
+
+def _meaning(embedder: TextEmbedder | None, found: Retrieved) -> Meaning | None:
+    return Meaning(embedder, found.lang) if embedder is not None and found.weight > 0 else None
 
 
 async def _speak(
@@ -188,7 +219,7 @@ def _trace(
             "messages": prompt.messages, "num_tokens": prompt.num_tokens, "counted_by": prompt.counted_by,
             "context": prompt.context, "dropped_passages": prompt.dropped,
         },
-        "raw": reply.raw, "thought": reply.thought, "thought_seconds": reply.thought_seconds,
+        "raw": reply.before + reply.raw, "thought": reply.thought, "thought_seconds": reply.thought_seconds,
         "finish_reason": reply.finish_reason,
         "confidence": reply.confidence,
         "usage": reply.usage,

@@ -15,13 +15,14 @@ from zhilu.rag.answer.decide import SLACK
 from zhilu.rag.answer.evidence import PassageEvidence, quotation
 from zhilu.rag.answer.ground import Grounded, Located, ground, split_answer
 from zhilu.rag.answer.judge import judge
+from zhilu.rag.answer.layout import title_set
 from zhilu.rag.answer.manner import COPIES, Manner
-from zhilu.rag.index.embedding import TextEmbedder
+from zhilu.rag.answer.meaning import Meaning
 from zhilu.rag.records import Hit
 from zhilu.rag.retrieve.search import Retrieved
 from zhilu.trace import Outcome
 
-__all__ = ["MIN_COVERAGE", "Reply", "Settled", "evidence_of", "is_worth_asking", "next_sentences", "settle"]
+__all__ = ["MIN_COVERAGE", "Reply", "Settled", "evidence_of", "is_worth_asking", "meant_by", "next_sentences", "settle"]
 
 # Share of the question's words, rare ones counting more, that the best passage must hold for the model to be asked at
 # all, and for a quotation to stand in for its answer. Calibrated by benchmarks/rag_questions.py --calibrate, where the
@@ -69,6 +70,7 @@ class Reply:
     logprobs: list[float] = field(default_factory=list)
     done: list[Grounded] = field(default_factory=list)
     shown: list[Grounded] = field(default_factory=list)
+    before: str = ""  # what it said first, where it was asked again
 
     def take(self, chunk: dict[str, Any]) -> None:
         """Add a chunk of the stream."""
@@ -106,15 +108,19 @@ def evidence_of(
     question: str,
     hits: Sequence[Hit],
     found: Retrieved,
-    embedder: TextEmbedder | None,
+    meaning: Meaning | None,
     manner: Manner = COPIES,
 ) -> PassageEvidence:
-    """The passages' sentences, valued; by meaning as well where the question shares few words with them."""
+    """The passages' sentences, valued; by meaning as well where the question shares few words with them, or where the
+    embedder knows meanings best."""
     texts, scores = [h.text for h in hits], [h.score for h in hits]
-    by_meaning = embedder is not None and found.weight > 0 and found.coverage < MIN_COVERAGE_QUOTE
-    evidence = PassageEvidence(
-        question, texts, scores, embedder if by_meaning else None, slack=SLACK if manner.reads else 1.0
+    by_meaning = meaning is not None and (
+        found.coverage < MIN_COVERAGE_QUOTE or (manner.reads and meaning.worth.crosses)
     )
+    evidence = PassageEvidence(
+        question, texts, scores, meaning if by_meaning else None, slack=SLACK if manner.reads else 1.0,
+        titles=[title_set(h.doc_name, h.heading) for h in hits],
+    )  # fmt: skip
     evidence.headings = "\n".join(f"{h.doc_name}\n{h.heading}" for h in hits)
     return evidence
 
@@ -147,7 +153,10 @@ def _next_judged(reply: Reply, evidence: PassageEvidence, keep: int) -> list[str
         return []
     out = []
     for sentence, _ in pieces[len(reply.done) : len(pieces) - keep]:
-        found = judge(sentence, evidence.question, evidence.passages, evidence.best(), said=evidence.headings)
+        found = judge(
+            sentence, evidence.question, evidence.passages, evidence.best(), evidence.headings,
+            titles=evidence.titles, meaning=evidence.meaning,
+        )  # fmt: skip
         if found.support in SHOWN:
             if not reply.shown and found.quote is not None:
                 found = replace(found, sentence=evidence.sentence_around(found.quote, sentence))
@@ -155,6 +164,13 @@ def _next_judged(reply: Reply, evidence: PassageEvidence, keep: int) -> list[str
             out.append((" " if len(reply.shown) > 1 else "") + found.shown())
         reply.done.append(found)
     return out
+
+
+def meant_by(reply: Reply, manner: Manner) -> Located | None:
+    """The entry of a list that was asked for, where a model that reads told another one and nothing was shown yet."""
+    if not manner.reads or reply.shown:
+        return None
+    return next((g.quote for g in reply.done if g.support == "beside"), None)
 
 
 def _where_it_belongs(grounded: Grounded, evidence: PassageEvidence, confidence: float | None) -> Grounded:
@@ -201,9 +217,10 @@ def settle(
         return Settled(refusal, "refused_by_model")
     if manner.reads and not reply.done and _SAYS_NOT.search(_without_thinking(reply.raw)):
         return Settled(refusal, "refused_by_model")
+    if manner.reads and any(g.support == "unsupported" and g.quote is None for g in reply.done):
+        return Settled(refusal, "refused_unsupported")  # of none of the entries that it could be about
     beside = next((g.quote for g in reply.done if g.support == "beside" and g.quote and manner.reads), None)
     best = beside or (evidence.best() if _fits(found, MIN_COVERAGE_QUOTE) else None)
     if best is None:
         return Settled(refusal, "refused_unsupported")
-    words = evidence.passages[best.passage][best.start : best.end]
-    return Settled(quotation(words, best.passage + 1, lang), "quoted", {best.passage: best})
+    return Settled(quotation(evidence.said_at(best), best.passage + 1, lang), "quoted", {best.passage: best})

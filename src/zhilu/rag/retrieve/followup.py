@@ -14,7 +14,7 @@ from zhilu.errors import ZhiluError
 from zhilu.prompts import language_of, rewrite_messages
 from zhilu.rag.index.lexical import content_terms, query_terms
 
-__all__ = ["depends_on_history", "is_elliptic", "is_faithful", "opening_question", "stand_alone"]
+__all__ = ["about", "depends_on_history", "is_elliptic", "is_faithful", "opening_question", "stand_alone"]
 
 _POINTING = re.compile(
     r"\b(?:he|she|it|they|him|her|his|hers|its|them|their|theirs|this|that|these|those|there|one|ones|another|other)\b"
@@ -23,6 +23,15 @@ _POINTING = re.compile(
     re.IGNORECASE,
 )
 _ELLIPTIC = re.compile(r"^(?:and|but|or|what about|how about)\b|^[那还]|呢[？?]?$", re.IGNORECASE)
+_FRAME = re.compile(
+    r"^(?:and|but|or|so|then|what about|how about)\b(?:\s+(?:what about|how about|for|with|in|on|at)\b)?|^(?:那么|那|还有|另外)|呢?[？?]*$",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(
+    r"\b(?:who|whom|whose|when|where|why|which|how (?!about)|what (?!about))\b|谁|哪|几|何|怎|多少|多久|什么|吗|能不能|是不是",
+    re.IGNORECASE,
+)
+_FEW = 8  # terms; what says more asks by itself
 _KEPT_QUESTIONS = 4
 
 
@@ -34,6 +43,15 @@ def depends_on_history(question: str) -> bool:
 def is_elliptic(question: str) -> bool:
     """True if a question leaves out what it asks ("And on Thursdays?", "那婚假呢"): only the one before says it."""
     return bool(_ELLIPTIC.search(question.strip())) or not content_terms(question)
+
+
+def about(question: str) -> str | None:
+    """What a follow-up that leaves out its question speaks of: "the dryer" of "And the dryer?", 婚假 of 那婚假呢. None where the
+    question says more than that, or nothing."""
+    if not is_elliptic(question) or _ASKS.search(question):
+        return None
+    left = _FRAME.sub("", question.strip()).strip(" ,，、?？。.")
+    return left if content_terms(left) and len(query_terms(left)) <= _FEW else None
 
 
 def is_faithful(rewritten: str, question: str, history: Sequence[str]) -> bool:

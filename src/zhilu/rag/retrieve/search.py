@@ -14,7 +14,7 @@ from zhilu.rag.index.lexical import match_query, query_terms
 from zhilu.rag.index.publish import nearest
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import Hit
-from zhilu.rag.retrieve.fusion import dense_weight, fuse, worth_of
+from zhilu.rag.retrieve.fusion import dense_weight, fuse, lexical_trust, worth_of
 from zhilu.rag.stores import Filter
 
 __all__ = ["Retrieved", "coverage", "retrieve"]
@@ -67,6 +67,10 @@ def retrieve(
         missing = [i for i in lexical if i not in dense]
         if missing:  # exact cosines for what only BM25 found, so that fusion compares like with like
             dense.update(nearest(kb, vector, len(missing), Filter(ids=missing)))
+    if embedder is not None and 0 < weight < 1 and lexical and worth_of(embedder, lang).crosses:
+        best = sorted(lexical, key=lexical.__getitem__, reverse=True)[:k]
+        trust = lexical_trust(max(coverage(kb, question, best).values()))
+        weight = weight / (weight + (1 - weight) * trust)
     ranked = fuse(lexical, dense, weight)
     rows = kb.chunks([i for i, _ in ranked[: num_candidates + k]])
     hits = [

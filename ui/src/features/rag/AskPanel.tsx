@@ -15,7 +15,7 @@ import { useStatus } from "@/lib/queries";
 import type { KnowledgeBase } from "@/lib/types";
 import { useDocuments } from "./api";
 import css from "./AskPanel.module.css";
-import { ask, clearAsked, isOpen, stopAsk, useAsked, type Asked } from "./asks";
+import { ask, clearAsked, isOpen, stopAsk, useAsked, type Asked, type Likely } from "./asks";
 
 export function AskPanel({ kb }: { kb: KnowledgeBase }) {
   const { t } = useI18n();
@@ -107,6 +107,7 @@ function Turn({ one, kb, onAgain }: { one: Asked; kb: string; onAgain: () => voi
     <article className={css.turn} aria-busy={live}>
       <h2>{one.question}</h2>
       {one.thought && <Thought text={one.thought} open={false} seconds={one.thought_seconds ?? null} />}
+      {live && one.likely && <LikelyPassage one={one} likely={one.likely} />}
       {one.refused ? (
         <Refusal one={one} />
       ) : (
@@ -133,6 +134,23 @@ function Turn({ one, kb, onAgain }: { one: Asked; kb: string; onAgain: () => voi
         </footer>
       )}
     </article>
+  );
+}
+
+/** What was found before the model says anything, its likely sentence marked; gone when the answer with its sources is there. */
+function LikelyPassage({ one, likely }: { one: Asked; likely: Likely }) {
+  const { t } = useI18n();
+  const passage = one.citations[likely.n - 1];
+  if (!passage) return null;
+  return (
+    <figure className={css.likely}>
+      <figcaption>
+        {t("rag.likely")} · {passage.doc_name}
+      </figcaption>
+      <blockquote>
+        <mark>{likely.text}</mark>
+      </blockquote>
+    </figure>
   );
 }
 

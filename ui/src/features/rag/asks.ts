@@ -4,12 +4,21 @@ import { stream } from "@/lib/api";
 import { clear, isRunning, keep, peek, run, stop, useStream } from "@/lib/streams";
 import type { Citation, ErrorDetail, Verdict } from "@/lib/types";
 
+/** The sentence in which an answer most likely stands, known before any model is asked; of passage `n`. */
+export interface Likely {
+  n: number;
+  start: number;
+  end: number;
+  text: string;
+}
+
 export interface Asked {
   id: number;
   question: string;
   answer: string;
   state: "searching" | "answering" | "done" | "stopped" | "reloaded" | "failed";
   citations: Citation[];
+  likely?: Likely | null;
   refused: boolean;
   verdict: Verdict | null;
   trace_id: string | null;
@@ -20,7 +29,7 @@ export interface Asked {
 }
 
 type AskEvent =
-  | { event: "retrieved"; data: { passages: Citation[] } }
+  | { event: "retrieved"; data: { passages: Citation[]; likely?: Likely | null } }
   | { event: "delta"; data: { text: string } }
   | {
       event: "done";
@@ -85,7 +94,8 @@ export async function ask(queries: QueryClient, kb: string, question: string, mo
     show(grown({}));
     try {
       for await (const { event, data } of stream<AskEvent>(`/kbs/${kb}/ask`, signal, { question, history, model })) {
-        if (event === "retrieved") show(grown({ citations: data.passages, state: "answering" }));
+        if (event === "retrieved")
+          show(grown({ citations: data.passages, likely: data.likely ?? null, state: "answering" }));
         else if (event === "delta") soon(grown({ answer: now.answer + data.text, state: "answering" }));
         else if (event === "done") show(grown({ ...data, state: "done" }));
         else if (event === "error") show(grown({ error: data.error, state: "failed" }));

@@ -73,6 +73,7 @@ export const strings = {
   "rag.passageShown": { en: "The cited passage is marked", zh: "已标出引用的段落" },
   "rag.toPassage": { en: "To the passage", zh: "回到段落" },
   "rag.noText": { en: "There is no text to show", zh: "没有可显示的文字" },
+  "rag.likely": { en: "Most likely here", zh: "很可能在这里" },
   "rag.ask": { en: "Ask these documents…", zh: "向这些文档提问…" },
   "rag.askEmpty": { en: "Ask your documents", zh: "向你的文档提问" },
   "rag.askEmptyHint": {
