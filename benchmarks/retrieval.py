@@ -21,6 +21,9 @@ MiniLM with BM25, weight 0.5    0.966 / 0.893
 **default (bilingual)**         0.966 / 0.893   0.985 / 0.971
 ==============================  ==============  ==============  ==============
 
+``--mixed N`` asks every N-th question of XQuAD in a knowledge base half of whose paragraphs are English and half Chinese, in the
+paragraph's own language and in the other one; ``--e5 FOLDER`` lets the temporary home have multilingual-e5-small.
+
 Chunks in a language the embedder does not know get no vectors. CMRC's passages split into 2.9 chunks each.
 """
 
@@ -30,6 +33,7 @@ import argparse
 import io
 import json
 import os
+import random
 import sys
 import tempfile
 import time
@@ -83,6 +87,24 @@ def ranked(kb: Any, embedder: Any, weight: float | None, question: str) -> list[
     return [h.doc_id for h in retrieve(kb, question, embedder, k=10, weight=weight).hits]
 
 
+def mixed_set(data: Path, every: int) -> tuple[list[str], dict[str, list[tuple[str, int]]]]:
+    """XQuAD's paragraphs, a random half of them in English and the others in Chinese, and every ``every``-th question: in the
+    language of its paragraph (``same``), and in the other one (``cross``)."""
+    from zhilu.training.embed.data import set_records
+
+    records = {lang: list(set_records(data, f"xquad_{lang}")) for lang in ("en", "zh")}
+    paragraphs = {lang: list(dict.fromkeys(r["context"] for r in found)) for lang, found in records.items()}
+    rng = random.Random(3)
+    langs = [rng.choice(("en", "zh")) for _ in paragraphs["en"]]
+    questions: dict[str, list[tuple[str, int]]] = {"en same": [], "en cross": [], "zh same": [], "zh cross": []}
+    for lang, found in records.items():
+        at = {text: number for number, text in enumerate(paragraphs[lang])}
+        for record in found[::every]:
+            number = at[record["context"]]
+            questions[f"{lang} {'same' if langs[number] == lang else 'cross'}"].append((record["question"], number))
+    return [paragraphs[lang][number] for number, lang in enumerate(langs)], questions
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -94,6 +116,9 @@ def main() -> int:
     parser.add_argument("--weights", default="0.3,0.5,0.7", help="dense weights of the hybrid rows")
     parser.add_argument("--embedder", default="auto")
     parser.add_argument("--e5", type=Path, help="folder with the files of multilingual-e5-small")
+    parser.add_argument(
+        "--mixed", type=int, help="XQuAD in a mixed knowledge base, every N-th question, instead of --sets"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
 
@@ -107,7 +132,15 @@ def main() -> int:
         link_embedder(context, options.e5)
         embedder = embedder_of(context, options.embedder)
         report: dict[str, dict[str, Any]] = {}
-        for name in options.sets.split(","):
+        if options.mixed:
+            passages, asked = mixed_set(Path(options.data), options.mixed)
+            kb, ids = build(context, "mixed", passages, embedder)
+            for name, raw in asked.items():
+                for label, weight in (("bm25", 0.0), ("dense", 1.0), ("default", None)):
+                    row = score(partial(ranked, kb, embedder, weight), [(q, ids[i]) for q, i in raw])
+                    report.setdefault(name, {"questions": len(raw)})[label] = row
+                    print(f"{name:10} ({len(raw)}) {label:8} {row['recall@5']:.3f} / {row['mrr@10']:.3f}", flush=True)
+        for name in options.sets.split(",") if not options.mixed else []:
             passages, raw = retrieval_set(Path(options.data), name, options.passages, options.questions)
             started = time.perf_counter()
             kb, ids = build(context, name, passages, embedder)

@@ -80,6 +80,14 @@ def test_the_right_entry_of_the_list_is_pointed_at() -> None:
     assert found.quote is not None and "Summit" in GYM[found.quote.start : found.quote.end]
 
 
+def test_a_title_answers_no_question_of_yes_or_no() -> None:
+    passage = f"# Riverside Gym\n\n{GYM}"
+    titles = [frozenset({"riversidegym"})]
+    for question, support in (("Does the gym have a sauna?", "unsupported"), ("What is the gym called?", "unjudged")):
+        found = judge("Riverside Gym", question, [passage], None, "gym.md\nRiverside Gym", titles=titles)
+        assert found.support == support and found.quote is None
+
+
 def test_identifiers_are_whole() -> None:
     assert identifiers("When was version 2.99 released, and FX-70-B/1?") == {"2.99", "fx-70-b/1"}
     assert identifiers("What happened on 3 March 2019 at 10 kg?") == frozenset()

@@ -24,6 +24,10 @@ __all__ = ["judge"]
 
 _CLAUSE = re.compile(r"[，；;]|,(?=\s)")
 _PARALLEL = 0.5  # of two units' words: "the part number of the fan" and "… of the pump" are entries of one list
+_YES_OR_NO = re.compile(
+    r"^\W*(?:is|are|was|were|do|does|did|can|could|may|must|should|will|has|have|had)\b|[吗么][？?]?\s*$|[是能会可有]不[是能会可有]|有没有|是否|能否",
+    re.IGNORECASE,
+)
 _SAME = 0.6  # of a sentence's words in a clause: then it says the same or the opposite
 _HALVES = re.compile(r"\band\b|和|与|、")
 _HAN_PAIR = re.compile("(?=([\u4e00-\u9fff]{2}))")
@@ -71,6 +75,8 @@ def judge(
     own = frozenset(content_terms(bare))
     if not own or not units:
         return _at(sentence, "unjudged", likely)
+    if _only_names(own, said, units) and _YES_OR_NO.search(question):
+        return _at(sentence, "unsupported", None)
     asked_terms = frozenset(content_terms(question)) | identifiers(question)
     rest = _resting_on(bare, claims, own, asked_terms, question, units)
     if rest is None:
@@ -132,6 +138,11 @@ def _cells(row: Statement, p: int) -> Iterator[_Unit]:
             text = " ".join([*names, cell.header, cell.text])
             place, whole = Located(p, cell.start, cell.end), Located(p, row.start, row.end)
             yield _Unit(place, text, frozenset(terms(text)), in_table=True, row=whole, own=cell.text)
+
+
+def _only_names(own: frozenset[str], said: str, units: Sequence[_Unit]) -> bool:
+    """True if the words stand in headings and titles, and together in no sentence: a name is no answer to "does it have"."""
+    return own <= frozenset(terms(said)) and not any(own <= u.bag for u in units)
 
 
 def _content(unit: _Unit) -> frozenset[str]:
