@@ -11,18 +11,29 @@ from typing import Any
 
 from zhilu.messages import T
 from zhilu.prompts import REFUSAL, is_refusal, language_of
+from zhilu.rag.answer.claims import identifiers
 from zhilu.rag.answer.decide import SLACK
 from zhilu.rag.answer.evidence import PassageEvidence, quotation
 from zhilu.rag.answer.ground import Grounded, Located, ground, split_answer
 from zhilu.rag.answer.judge import judge
 from zhilu.rag.answer.layout import title_set
 from zhilu.rag.answer.manner import COPIES, Manner
-from zhilu.rag.answer.meaning import Meaning
+from zhilu.rag.answer.meaning import CAUTION, Meaning
 from zhilu.rag.records import Hit
 from zhilu.rag.retrieve.search import Retrieved
 from zhilu.trace import Outcome
 
-__all__ = ["MIN_COVERAGE", "Reply", "Settled", "evidence_of", "is_worth_asking", "meant_by", "next_sentences", "settle"]
+__all__ = [
+    "MIN_COVERAGE",
+    "Reply",
+    "Settled",
+    "evidence_of",
+    "is_doubtful",
+    "is_worth_asking",
+    "meant_by",
+    "next_sentences",
+    "settle",
+]
 
 # Share of the question's words, rare ones counting more, that the best passage must hold for the model to be asked at
 # all, and for a quotation to stand in for its answer. Calibrated by benchmarks/rag_questions.py --calibrate, where the
@@ -166,6 +177,14 @@ def _next_judged(reply: Reply, evidence: PassageEvidence, keep: int) -> list[str
     return out
 
 
+def is_doubtful(evidence: PassageEvidence, manner: Manner) -> bool:
+    """True if not even the nearest sentence is so near that a careful answer would be given, and no code stands for it."""
+    meaning = evidence.meaning
+    if not manner.reads or meaning is None or not meaning.worth.crosses or identifiers(evidence.question):
+        return False
+    return evidence.nearest < CAUTION["careful"] * meaning.worth.near_sentence
+
+
 def meant_by(reply: Reply, manner: Manner) -> Located | None:
     """The entry of a list that was asked for, where a model that reads told another one and nothing was shown yet."""
     if not manner.reads or reply.shown:
@@ -207,7 +226,9 @@ def settle(
             for p in grounded.passages:
                 quotes[p] = quotes.get(p) or grounded.quote
         text = " ".join(g.shown() for g in reply.shown)
-        if any(g.support == "unjudged" for g in reply.shown):
+        if any(g.support == "unjudged" for g in reply.shown) or (
+            evidence is not None and is_doubtful(evidence, manner)
+        ):
             return Settled(text + CAVEAT.say(lang), "unjudged", quotes)
         return Settled(text, "grounded", quotes)
     refusal = REFUSAL.say(lang)
