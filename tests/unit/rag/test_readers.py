@@ -21,7 +21,7 @@ from zhilu.prompts import REFUSAL, language_of
 from zhilu.rag.answer.manner import COPIES, READS, manner_of
 from zhilu.rag.answer.pipeline import answer
 from zhilu.rag.kb import KnowledgeBase
-from zhilu.rag.retrieve.followup import is_faithful, opening_question
+from zhilu.rag.retrieve.followup import about, is_faithful, opening_question
 from zhilu.rag.testing import HASH
 from zhilu.serving.engines.llamacpp import ENGINE
 from zhilu.serving.facts import LaunchOptions, ServedModel
@@ -57,7 +57,9 @@ def ask(kb: KnowledgeBase, client: ModelClient, question: str, *earlier: str, mo
 def test_a_right_short_answer_is_kept_with_its_sentence_beneath(kb: KnowledgeBase, scripted: Make) -> None:
     client = scripted("61 euros")
     result = ask(kb, client, "How much is the Summit plan a month?")
-    assert result["verdict"] == "grounded" and result["answer"].startswith("61 euros [1] — “Summit · 61 euros")
+    assert result["verdict"] == "grounded" and result["answer"].startswith(
+        "61 euros [1] — “Summit: Monthly price 61 euros”"
+    )
     asked = client.asked[0]  # type: ignore[attr-defined]
     said = json.dumps(asked["messages"], ensure_ascii=False)
     assert REFUSAL.en not in said and "[1]" not in said and "briefly" in said
@@ -65,9 +67,23 @@ def test_a_right_short_answer_is_kept_with_its_sentence_beneath(kb: KnowledgeBas
 
 
 def test_the_neighbours_value_gives_way_to_the_sentence_asked_for(kb: KnowledgeBase, scripted: Make) -> None:
-    result = ask(kb, scripted("260 元"), "地下车位一个月多少钱？")
+    client = scripted("260 元", "260 元")
+    result = ask(kb, client, "地下车位一个月多少钱？")
     assert result["verdict"] == "quoted" and "380" in result["answer"] and "260" not in result["answer"].split("”")[0]
     assert result["trace"]["sentences"][0]["support"] == "beside"
+
+
+def test_who_tells_the_neighbours_value_is_asked_once_more_with_the_right_one_alone(
+    kb: KnowledgeBase, scripted: Make
+) -> None:
+    client = scripted("24 euros", "61 euros")
+    result = ask(kb, client, "How much is the Summit plan a month?")
+    assert result["verdict"] == "grounded" and result["answer"].startswith(
+        "61 euros [1] — “Summit: Monthly price 61 euros”"
+    )
+    first, second = (asked["messages"][1]["content"] for asked in client.asked)  # type: ignore[attr-defined]
+    assert "Basic" in first and "Basic" not in second and "Summit: Monthly price 61 euros" in second
+    assert result["trace"]["raw"] == "24 euros\n\n61 euros"
 
 
 def test_an_invented_number_never_reaches_the_stream(kb: KnowledgeBase, scripted: Make) -> None:
@@ -97,12 +113,57 @@ def test_a_model_that_finds_nothing_is_believed(kb: KnowledgeBase, scripted: Mak
     assert (result["answer"], result["verdict"]) == (REFUSAL.en, "refused_by_model")
 
 
-def test_a_chinese_follow_up_goes_behind_the_question_it_goes_on_from(kb: KnowledgeBase, scripted: Make) -> None:
+def test_a_follow_up_that_names_a_thing_is_asked_about_it_alone(kb: KnowledgeBase, scripted: Make) -> None:
     client = scripted("10 天")
     result = ask(kb, client, "那婚假呢？", "产假有多少天？")
     assert result["verdict"] == "grounded" and result["answer"].startswith("10 天")
     said = client.asked[0]["messages"][1]["content"]  # type: ignore[attr-defined]
-    assert len(client.asked) == 1 and "产假有多少天？" in said and said.endswith("那婚假呢？")  # type: ignore[attr-defined]
+    assert len(client.asked) == 1 and said.endswith("问题：关于婚假，资料怎么说？")  # type: ignore[attr-defined]
+    assert "产假有多少天？" not in said
+    assert result["trace"]["rewrite"]["rewritten"] == "产假有多少天？ 那婚假呢？"
+
+
+def test_a_follow_up_that_asks_goes_behind_the_question_it_goes_on_from(kb: KnowledgeBase, scripted: Make) -> None:
+    client = scripted("24 euros")
+    ask(kb, client, "And how much is it for Basic?", "How much is the Summit plan a month?")
+    said = client.asked[0]["messages"][1]["content"]  # type: ignore[attr-defined]
+    assert "Asked before: How much is the Summit plan a month?\nQuestion: And how much is it for Basic?" in said
+
+
+@pytest.mark.parametrize(
+    ("question", "thing"),
+    [
+        ("那婚假呢？", "婚假"),
+        ("And the dryer?", "the dryer"),
+        ("And for the Team edition?", "the Team edition"),
+        ("What about the hitch arm?", "the hitch arm"),
+        ("那为什么不能退呢？", None),
+        ("And how much is the dryer?", None),
+        ("还有吗？", None),
+        ("How much is the dryer?", None),
+    ],
+)
+def test_what_a_follow_up_speaks_of(question: str, thing: str | None) -> None:
+    assert about(question) == thing
+
+
+def test_the_likely_sentence_comes_before_the_model_is_asked(kb: KnowledgeBase, scripted: Make) -> None:
+    client = scripted("61 euros")
+
+    async def first() -> Event:
+        events = answer(
+            kb, "How much is the Summit plan a month?", client=client, model="m", embedder=HASH, manner=READS
+        )
+        async for event in events:
+            return event
+        raise AssertionError
+
+    event = asyncio.run(first())
+    assert event.name == "retrieved" and client.asked == []  # type: ignore[attr-defined]
+    likely = event.data["likely"]
+    passage = event.data["passages"][likely["n"] - 1]
+    assert likely["text"] == "Summit: Monthly price 61 euros"
+    assert passage["text"][likely["start"] : likely["end"]] == "| Summit | 61 euros |"
 
 
 def test_an_earlier_question_does_not_leak_into_an_unrelated_one(kb: KnowledgeBase, scripted: Make) -> None:

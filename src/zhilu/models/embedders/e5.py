@@ -12,7 +12,7 @@ in the other one had its own among the first five for 57 % (English) and 6 % (Ch
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -66,7 +66,7 @@ class E5(Encoder):
     name = "e5-small"
     languages = ("en", "zh")
     max_tokens = 512
-    prefixes: ClassVar = {"passage": "passage: ", "query": "query: "}
+    prefixes: ClassVar[Mapping[Kind, str]] = {"passage": "passage: ", "query": "query: "}
 
     def __init__(
         self, folder: Path, *, threads: int = 0, arithmetic: Arithmetic | None = None, means: np.ndarray | None = None

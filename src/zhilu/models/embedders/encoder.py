@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from zhilu.models.embedders.base import Kind
 
@@ -25,7 +25,7 @@ class Encoder:
     name: str
     languages: tuple[str, ...]
     max_tokens: int
-    prefixes: Mapping[Kind, str] = {"passage": "", "query": ""}
+    prefixes: ClassVar[Mapping[Kind, str]] = {"passage": "", "query": ""}
 
     def __init__(
         self,

@@ -139,6 +139,15 @@ class PassageEvidence:
         said = self.said_at(place)
         return None if locate(said, answer) is not None else said
 
+    def words_at(self, place: Located) -> str:
+        """The row around ``place``; else the words at ``place`` themselves, which may be a clause."""
+        row = any(x.cells and x.start <= place.start and place.end <= x.end for x in self.statements[place.passage])
+        if row:
+            return self.said_at(place)
+        return plain(self.passages[place.passage][place.start : min(place.end, place.start + _LONGEST)]).rstrip(
+            "，,；;"
+        )
+
     def said_at(self, place: Located) -> str:
         """How the sentence or the row around ``place`` reads by itself; the words at ``place`` if it holds several."""
         for each in self.statements[place.passage]:

@@ -87,7 +87,7 @@ async def answer(
             async for text in pieces:
                 yield Event("delta", {"text": text})
         if (meant := meant_by(reply, manner)) is not None:
-            prompt = narrowed(prompt, asked, meant.passage, evidence.said_at(meant), sought.opening)
+            prompt = narrowed(prompt, asked, meant.passage, evidence.words_at(meant), sought.opening)
             reply = Reply(before=f"{reply.raw}\n\n")
             async with aclosing(_speak(prompt, evidence, reply, client, model, manner)) as pieces:
                 async for text in pieces:

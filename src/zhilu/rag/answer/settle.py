@@ -244,4 +244,4 @@ def settle(
     best = beside or (evidence.best() if _fits(found, MIN_COVERAGE_QUOTE) else None)
     if best is None:
         return Settled(refusal, "refused_unsupported")
-    return Settled(quotation(evidence.said_at(best), best.passage + 1, lang), "quoted", {best.passage: best})
+    return Settled(quotation(evidence.words_at(best), best.passage + 1, lang), "quoted", {best.passage: best})
