@@ -1776,6 +1776,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/datasets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Datasets */
+        get: operations["list_datasets_zhilu_v1_datasets_get"];
+        put?: never;
+        /** Add Dataset */
+        post: operations["add_dataset_zhilu_v1_datasets_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/datasets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show Dataset */
+        get: operations["show_dataset_zhilu_v1_datasets__name__get"];
+        put?: never;
+        post?: never;
+        /** Remove Dataset */
+        delete: operations["remove_dataset_zhilu_v1_datasets__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/datasets/{name}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Check */
+        post: operations["check_zhilu_v1_datasets__name__check_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/engines/running/{model}/live": {
         parameters: {
             query?: never;
@@ -1965,6 +2018,13 @@ export interface components {
              */
             k: number;
         };
+        /** Body_add_dataset_zhilu_v1_datasets_post */
+        Body_add_dataset_zhilu_v1_datasets_post: {
+            /** File */
+            file: string;
+            /** Name */
+            name?: string | null;
+        };
         /** Body_add_documents_zhilu_v1_kbs__kb_id__documents_post */
         Body_add_documents_zhilu_v1_kbs__kb_id__documents_post: {
             /** Files */
@@ -2002,14 +2062,6 @@ export interface components {
             en: string;
             /** Zh */
             zh: string;
-        };
-        /**
-         * CheckIn
-         * @description Task or stage numbers; none: every task that has a gate.
-         */
-        CheckIn: {
-            /** Tasks */
-            tasks?: string[];
         };
         /** ChosenIn */
         ChosenIn: {
@@ -2060,6 +2112,74 @@ export interface components {
             model?: string | null;
             /** Kb Id */
             kb_id?: string | null;
+        };
+        /**
+         * DataReport
+         * @description What ``check_data`` found.
+         *
+         *     Attributes:
+         *         ok: nothing stands in the way of training; warnings and hints may be there.
+         *         rows: rows read; ``usable``: those of them that can be learned.
+         *         turns, tokens, learned: per example; tokens only where a model was given.
+         *         model, context: the model whose template and tokenizer were used, and how many tokens it holds.
+         */
+        DataReport: {
+            /** File */
+            file: string;
+            /** Ok */
+            ok: boolean;
+            /** Format */
+            format: string | null;
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            } | null;
+            /** Kind */
+            kind: string | null;
+            /** Rows */
+            rows: number;
+            /** Usable */
+            usable: number;
+            /** Findings */
+            findings: components["schemas"]["Finding"][];
+            /** Languages */
+            languages: {
+                [key: string]: number;
+            };
+            turns: components["schemas"]["Spread"];
+            characters: components["schemas"]["Spread"];
+            /** Model */
+            model?: string | null;
+            /** Context */
+            context?: number | null;
+            tokens?: components["schemas"]["Spread"] | null;
+            learned?: components["schemas"]["Spread"] | null;
+            /**
+             * Samples
+             * @default []
+             */
+            samples: components["schemas"]["Sample"][];
+        };
+        /**
+         * DatasetInfo
+         * @description One dataset; ``report`` is of its last check, None before the first.
+         */
+        DatasetInfo: {
+            /** Name */
+            name: string;
+            /** File */
+            file: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Sha256 */
+            sha256: string;
+            /**
+             * Added At
+             * Format: date-time
+             */
+            added_at: string;
+            report?: components["schemas"]["DataReport"] | null;
         };
         /** DoctorOut */
         DoctorOut: {
@@ -2287,6 +2407,35 @@ export interface components {
             value: number | string;
             /** Unit */
             unit: string;
+        };
+        /**
+         * Finding
+         * @description All problems of one kind. ``lines`` are the first of ``count``; ``message`` is the first line's.
+         */
+        Finding: {
+            /** Code */
+            code: string;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "error" | "warning" | "hint";
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Count */
+            count: number;
+            /** Lines */
+            lines: number[];
+            /** Message */
+            message: {
+                en: string;
+                zh: string;
+            };
+            /** Fix */
+            fix?: string | null;
         };
         /** FindingOut */
         FindingOut: {
@@ -3007,6 +3156,13 @@ export interface components {
             size_bytes: number | null;
             job: components["schemas"]["Job"] | null;
         };
+        /** Piece */
+        Piece: {
+            /** Text */
+            text: string;
+            /** Learned */
+            learned: boolean;
+        };
         /**
          * PresetOut
          * @description An API that can be added by its name; ``keys``: the page where a key is made.
@@ -3200,6 +3356,20 @@ export interface components {
             /** In Flight */
             in_flight: number;
         };
+        /**
+         * Sample
+         * @description An example as the model sees it, cut where the loss begins and ends.
+         */
+        Sample: {
+            /** Line */
+            line: number;
+            /** Pieces */
+            pieces: components["schemas"]["Piece"][];
+            /** Tokens */
+            tokens: number;
+            /** Learned */
+            learned: number;
+        };
         /** SamplingParams */
         SamplingParams: {
             /** Temperature */
@@ -3311,6 +3481,22 @@ export interface components {
             any_model: boolean;
             /** Searches */
             searches: boolean;
+        };
+        /**
+         * Spread
+         * @description Of a number that every example has one of.
+         */
+        Spread: {
+            /** Total */
+            total: number;
+            /** Least */
+            least: number;
+            /** Median */
+            median: number;
+            /** P95 */
+            p95: number;
+            /** Most */
+            most: number;
         };
         /** StageOut */
         StageOut: {
@@ -3580,6 +3766,33 @@ export interface components {
             role: "user" | "assistant";
             /** Content */
             content: string;
+        };
+        /**
+         * CheckIn
+         * @description Task or stage numbers; none: every task that has a gate.
+         */
+        zhilu__roadmap__routes__CheckIn: {
+            /** Tasks */
+            tasks?: string[];
+        };
+        /**
+         * CheckIn
+         * @description ``model`` None: the one that runs; ``"none"``: no tokens are counted. ``mapping``: our key by the file's column.
+         */
+        zhilu__tuning__routes__CheckIn: {
+            /** Model */
+            model?: string | null;
+            /** Held Out */
+            held_out?: string | null;
+            /**
+             * Mapping
+             * @default {}
+             */
+            mapping: {
+                [key: string]: string;
+            };
+            /** Max Len */
+            max_len?: number | null;
         };
     };
     responses: never;
@@ -5237,7 +5450,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CheckIn"];
+                "application/json": components["schemas"]["zhilu__roadmap__routes__CheckIn"];
             };
         };
         responses: {
@@ -6532,6 +6745,154 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_datasets_zhilu_v1_datasets_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetInfo"][];
+                };
+            };
+        };
+    };
+    add_dataset_zhilu_v1_datasets_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_add_dataset_zhilu_v1_datasets_post"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetInfo"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_dataset_zhilu_v1_datasets__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetInfo"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_dataset_zhilu_v1_datasets__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    check_zhilu_v1_datasets__name__check_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["zhilu__tuning__routes__CheckIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataReport"];
                 };
             };
             /** @description Validation Error */
