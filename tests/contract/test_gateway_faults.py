@@ -70,7 +70,7 @@ def test_an_error_of_the_engine_is_passed_on_as_it_is(gateway: RunningGateway) -
 
 def test_a_full_queue_says_when_to_come_back(gateway: RunningGateway) -> None:
     replies: list[httpx.Response] = []
-    threads = [threading.Thread(target=lambda: replies.append(ask(gateway, "slow 40"))) for _ in range(6)]
+    threads = [threading.Thread(target=lambda: replies.append(ask(gateway, "slow 150"))) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -25,6 +25,10 @@ VERBS: dict[str, T] = {
     "serve": T("Serve one model as an OpenAI-compatible API", "把一个模型作为 OpenAI 兼容 API 提供"),
     "bench": T("Measure a served model: latency, throughput, errors", "测量模型服务：延迟、吞吐与错误"),
     "engine": T("Engines that can run models here", "这台机器上能运行模型的引擎"),
+    "data": T(
+        "Training data: keep it, check it, see what a model would see", "训练数据：保存、检查、查看模型会看到什么"
+    ),
+    "tune": T("Fine-tune a model on your own data", "用自己的数据微调模型"),
     "doctor": T("Check this machine and say how to mend it", "检查这台机器并给出修复办法"),
     "learn": T("The roadmap: seven stages, where you are, what is next", "路线图：七个阶段、你在哪里、下一步是什么"),
     "check": T("Run gates: measure, judge, keep the evidence", "运行关卡：测量、判定、保存证据"),

@@ -13,6 +13,7 @@ const SHOWN: Record<string, string> = {
   "AnswerTrace.verdict": "rag.verdict.",
   "Document.status": "rag.status.",
   "EngineOut.status": "models.engine.",
+  "Finding.severity": "tune.severity.",
   "FindingOut.severity": "doctor.severity.",
   "Job.status": "job.status.",
   "LiveOut.source": "models.live.source.",
@@ -28,9 +29,12 @@ const UNSEEN = new Set([
   "Elsewhere.app",
   "Message.role",
   "Message.status",
+  "ModelDetail.thinking", // decides whether the switch is there
+  "ModelInfo.thinking",
   "PartView.status", // no page yet
   "PullIn.source",
   "Repaired.how",
+  "TuneConfig.method",
   "Turn.role",
 ]);
 /** The same values under another schema. */

@@ -903,6 +903,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Runs */
+        get: operations["list_runs_zhilu_v1_runs_get"];
+        put?: never;
+        /** Start Run */
+        post: operations["start_run_zhilu_v1_runs_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/runs/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show Run */
+        get: operations["show_run_zhilu_v1_runs__name__get"];
+        put?: never;
+        post?: never;
+        /** Remove Run */
+        delete: operations["remove_run_zhilu_v1_runs__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/runs/{name}/parity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Compare */
+        post: operations["compare_zhilu_v1_runs__name__parity_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat": {
         parameters: {
             query?: never;
@@ -1891,6 +1944,28 @@ export interface components {
             target_modules: string[];
             /** Size Bytes */
             size_bytes: number;
+        };
+        /**
+         * Answer
+         * @description A held-out prompt, the answer that the data gives, and the greedy answers of base and tuned model.
+         *
+         *     ``after_ids`` are the tuned model's tokens without the end; ``ended``: it ended by itself.
+         */
+        Answer: {
+            /** Prompt */
+            prompt: string;
+            /** Wanted */
+            wanted: string;
+            /** Before */
+            before: string;
+            /** After */
+            after: string;
+            /** Prompt Ids */
+            prompt_ids: number[];
+            /** After Ids */
+            after_ids: number[];
+            /** Ended */
+            ended: boolean;
         };
         /**
          * AnswerTrace
@@ -3040,6 +3115,12 @@ export interface components {
             /** Store */
             store?: string | null;
         };
+        /** NewRun */
+        NewRun: {
+            /** Name */
+            name?: string | null;
+            config: components["schemas"]["TuneConfig"];
+        };
         /**
          * Offer
          * @description A model of the catalogue here.
@@ -3100,6 +3181,47 @@ export interface components {
             /** Sources */
             sources: string[];
         };
+        /**
+         * Outcome
+         * @description What came of a finished run.
+         *
+         *     Attributes:
+         *         held_out_before, held_out_after: mean cross-entropy of held-out learned tokens, in nats, of base and tuned model.
+         *         base_sha256: of the base's weight files, in their order: an adapter belongs to exactly these.
+         *         tokens_per_second: of training alone; ``peak_mb``: most memory of the process.
+         */
+        Outcome: {
+            /** Adapter */
+            adapter: string | null;
+            /** Model */
+            model: string | null;
+            /** Base Sha256 */
+            base_sha256: string;
+            /** Rows */
+            rows: number;
+            /** Held Out Rows */
+            held_out_rows: number;
+            /** Held Out Before */
+            held_out_before: number;
+            /** Held Out After */
+            held_out_after: number;
+            /** Best Step */
+            best_step: number;
+            /** Stopped Early */
+            stopped_early: boolean;
+            /** Steps */
+            steps: number;
+            /** Tokens */
+            tokens: number;
+            /** Tokens Per Second */
+            tokens_per_second: number;
+            /** Peak Mb */
+            peak_mb: number;
+            /** Trained Parameters */
+            trained_parameters: number;
+            /** Answers */
+            answers: components["schemas"]["Answer"][];
+        };
         /** OutlineEntry */
         OutlineEntry: {
             /** Level */
@@ -3117,6 +3239,34 @@ export interface components {
             start: number;
             /** End */
             end: number;
+        };
+        /**
+         * Parity
+         * @description Attributes:
+         *         prompts: compared; ``equal_prompts`` of them were tokenized alike, ``equal_answers`` answered alike.
+         *         tokens: compared in all answers.
+         *         changed: answers that differ from the base's: an adapter that is not applied changes none.
+         */
+        Parity: {
+            /** Run */
+            run: string;
+            /** Prompts */
+            prompts: number;
+            /** Equal Prompts */
+            equal_prompts: number;
+            /** Equal Answers */
+            equal_answers: number;
+            /** Tokens */
+            tokens: number;
+            /** Changed */
+            changed: number;
+            /** Equal */
+            equal: boolean;
+            /** Said */
+            said: {
+                en: string;
+                zh: string;
+            };
         };
         /**
          * PartView
@@ -3325,6 +3475,49 @@ export interface components {
             checkable: number;
             /** Total */
             total: number;
+        };
+        /**
+         * RunDetail
+         * @description ``metrics``: one object a step: ``step``, ``loss``, ``grad_norm``, ``learning_rate``, ``tokens_per_second``, and
+         *     ``held_out`` where the held-out loss was measured; step 0 is the base.
+         */
+        RunDetail: {
+            run: components["schemas"]["RunInfo"];
+            /** Metrics */
+            metrics: {
+                [key: string]: unknown;
+            }[];
+        };
+        /** RunInfo */
+        RunInfo: {
+            /** Name */
+            name: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            config: components["schemas"]["TuneConfig"];
+            /** Job Id */
+            job_id?: string | null;
+            /**
+             * Chosen
+             * @default {}
+             */
+            chosen: {
+                [key: string]: unknown;
+            };
+            /**
+             * Reasons
+             * @default {}
+             */
+            reasons: {
+                [key: string]: {
+                    en: string;
+                    zh: string;
+                };
+            };
+            outcome?: components["schemas"]["Outcome"] | null;
         };
         /** RunningOut */
         RunningOut: {
@@ -3565,6 +3758,11 @@ export interface components {
             /** Remote Model */
             remote_model?: string | null;
         };
+        /** StartedRun */
+        StartedRun: {
+            run: components["schemas"]["RunInfo"];
+            job: components["schemas"]["Job"];
+        };
         /** StatusOut */
         StatusOut: {
             /** Version */
@@ -3693,6 +3891,66 @@ export interface components {
             created_at: string;
             /** Seconds */
             seconds: number;
+        };
+        /**
+         * TuneConfig
+         * @description A run as it was asked for; what is None is chosen (see ``choose``).
+         *
+         *     Attributes:
+         *         model: the base, of the store.
+         *         data: a dataset of the home; ``held_out`` another one, or None: a share of the data is held out.
+         *         rank, alpha, dropout: of LoRA (arXiv 2106.09685); ``rslora`` scales by 1 / sqrt(rank) (arXiv 2312.03732).
+         *         batch_tokens: tokens of one optimizer step.
+         *         max_len: tokens of a packed sequence.
+         *         patience: evaluations without a better held-out loss after which the run ends; 0: never.
+         */
+        TuneConfig: {
+            /** Model */
+            model: string;
+            /** Data */
+            data: string;
+            /** Held Out */
+            held_out?: string | null;
+            /**
+             * Method
+             * @default lora
+             * @enum {string}
+             */
+            method: "lora" | "full";
+            /** Rank */
+            rank?: number | null;
+            /** Alpha */
+            alpha?: number | null;
+            /**
+             * Dropout
+             * @default 0
+             */
+            dropout: number;
+            /**
+             * Rslora
+             * @default false
+             */
+            rslora: boolean;
+            /** Learning Rate */
+            learning_rate?: number | null;
+            /** Epochs */
+            epochs?: number | null;
+            /** Batch Tokens */
+            batch_tokens?: number | null;
+            /** Max Len */
+            max_len?: number | null;
+            /** Eval Every */
+            eval_every?: number | null;
+            /**
+             * Patience
+             * @default 3
+             */
+            patience: number;
+            /**
+             * Seed
+             * @default 7
+             */
+            seed: number;
         };
         /**
          * Uploaded
@@ -5522,6 +5780,150 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_runs_zhilu_v1_runs_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunInfo"][];
+                };
+            };
+        };
+    };
+    start_run_zhilu_v1_runs_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRun"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRun"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_run_zhilu_v1_runs__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_run_zhilu_v1_runs__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    compare_zhilu_v1_runs__name__parity_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Parity"];
+                };
             };
             /** @description Validation Error */
             422: {

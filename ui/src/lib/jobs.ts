@@ -13,6 +13,7 @@ const TOUCHES: Record<string, readonly string[]> = {
   "first-model": ["models", "catalog", "status"],
   "engine-install": ["engines"],
   check: ["roadmap", "evidence"],
+  tune: ["runs", "adapters"],
 };
 
 export function acceptJob(queries: QueryClient, job: Job): void {

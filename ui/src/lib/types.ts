@@ -41,6 +41,13 @@ export type ModelDetails = InBoth<Sent<"ModelDetail">>;
 export type Engine = Sent<"EngineOut">;
 export type Adapter = Schemas["AdapterInfo"];
 
+export type Dataset = Schemas["DatasetInfo"];
+export type DataReport = Schemas["DataReport"];
+export type DataFinding = Schemas["Finding"];
+export type Run = Schemas["RunInfo"];
+export type RunDetail = Schemas["RunDetail"];
+export type Parity = Schemas["Parity"];
+
 /** Counts of a running model since it was started. */
 export type LiveFigures = Schemas["LiveOut"];
 /** Bytes that a start would need for a number of requests of a context each. */

@@ -43,8 +43,8 @@ TUNING = Stage(
                 "4 位基座加一个小适配器：用一块消费级显卡就能微调数十亿参数的模型。",
             ),
             T(
-                "LoRA runs today: zhilu tune run --data FILE. The 4-bit base and the page come later.",
-                "现在就可以做 LoRA：zhilu tune run --data FILE。4 位基座和页面以后提供。",
+                "LoRA runs today, on the page Fine-tuning or by zhilu tune run --data FILE. The 4-bit base comes later.",
+                "现在就可以做 LoRA：在“微调”页面，或运行 zhilu tune run --data FILE。4 位基座以后提供。",
             ),
         ),
         Task(

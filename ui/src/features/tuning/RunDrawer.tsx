@@ -1,0 +1,88 @@
+import { Scale } from "lucide-react";
+import { Button } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
+import { Facts } from "@/components/Facts";
+import { JobLine } from "@/components/JobLine";
+import { ErrorPanel, Skeleton } from "@/components/states";
+import { useI18n } from "@/lib/i18n";
+import { isActive } from "@/lib/jobs";
+import { useJobs } from "@/lib/queries";
+import type { RunDetail } from "@/lib/types";
+import { useParity, useRun } from "./api";
+import { LossCurve } from "./LossCurve";
+import css from "./RunDrawer.module.css";
+
+/** A rendered prompt for the eye: without its special tokens. */
+const plain = (prompt: string) => prompt.replace(/<\|[a-z_]{1,30}\|>/g, "").trim();
+
+export function RunDrawer({ name, onClose }: { name: string; onClose: () => void }) {
+  const { data, error, refetch } = useRun(name);
+  return (
+    <Dialog open shape="panel" onClose={onClose} title={name}>
+      {error && <ErrorPanel error={error} retry={() => void refetch()} />}
+      {!data && !error && <Skeleton />}
+      {data && <Details detail={data} />}
+    </Dialog>
+  );
+}
+
+function Details({ detail: { run, metrics } }: { detail: RunDetail }) {
+  const { t, say } = useI18n();
+  const parity = useParity();
+  const job = (useJobs().data ?? []).find(({ id }) => id === run.job_id);
+  const out = run.outcome;
+  return (
+    <>
+      {job && (isActive(job) || job.status === "failed") && (
+        <JobLine job={job} title={say(job.stage) || say(job.title)} />
+      )}
+      <LossCurve metrics={metrics} />
+      {out && (
+        <Facts
+          facts={[
+            [t("tune.base"), run.config.model],
+            [t("tune.data"), run.config.data],
+            [t("tune.heldOut"), `${out.held_out_before.toFixed(3)} → ${out.held_out_after.toFixed(3)}`],
+            [t("tune.best"), `${out.best_step} / ${out.steps}`],
+            [t("tune.speed"), Math.round(out.tokens_per_second).toLocaleString()],
+            [t("tune.memory"), `${out.peak_mb.toLocaleString()} MB`],
+            [t("tune.adapter"), out.adapter],
+          ]}
+        />
+      )}
+      {out?.adapter && (
+        <div className={css.parity}>
+          <Button icon={Scale} busy={parity.isPending} onClick={() => parity.mutate(run.name)}>
+            {t("tune.parity")}
+          </Button>
+          {parity.data && <p data-equal={parity.data.equal}>{say(parity.data.said)}</p>}
+          {parity.error && <ErrorPanel error={parity.error} />}
+        </div>
+      )}
+      {out && (
+        <>
+          <h3 className={css.title}>{t("tune.answers")}</h3>
+          {out.answers.map((answer, number) => (
+            <section key={number} className={css.answer}>
+              <p>{plain(answer.prompt)}</p>
+              <Facts
+                facts={[
+                  [t("tune.before"), answer.before],
+                  [t("tune.after"), answer.after],
+                  [t("tune.wanted"), plain(answer.wanted)],
+                ]}
+              />
+            </section>
+          ))}
+        </>
+      )}
+      <h3 className={css.title}>{t("tune.chosen")}</h3>
+      <Facts
+        facts={Object.entries(run.chosen ?? {}).map(([key, value]) => [
+          key,
+          `${String(value)} (${say(run.reasons?.[key])})`,
+        ])}
+      />
+    </>
+  );
+}

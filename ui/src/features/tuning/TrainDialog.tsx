@@ -1,0 +1,73 @@
+import { useState } from "react";
+import { Button } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
+import { Field } from "@/components/Field";
+import { ErrorPanel } from "@/components/states";
+import { useI18n } from "@/lib/i18n";
+import { useModels } from "@/lib/queries";
+import type { Run } from "@/lib/types";
+import { useStartRun } from "./api";
+
+interface TrainDialogProps {
+  data: string;
+  onClose: () => void;
+  onStarted: (run: Run) => void;
+}
+
+export function TrainDialog({ data, onClose, onStarted }: TrainDialogProps) {
+  const { t } = useI18n();
+  const models = (useModels().data ?? []).filter((model) => model.supported && model.kind === "chat");
+  const start = useStartRun();
+  const [chosen, setChosen] = useState<string | null>(null);
+  const [name, setName] = useState("");
+  const [epochs, setEpochs] = useState("");
+  const model = chosen ?? models.find(({ embedded }) => embedded)?.name ?? models[0]?.name ?? "";
+  const train = () =>
+    start.mutate(
+      { name: name.trim() || null, model, data, epochs: epochs ? Number(epochs) : null },
+      { onSuccess: ({ run }) => onStarted(run) },
+    );
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      title={t("tune.trainOn", { name: data })}
+      hint={t("tune.trainHint")}
+      onSubmit={train}
+      actions={
+        <>
+          <Button onClick={onClose}>{t("do.cancel")}</Button>
+          <Button tone="primary" type="submit" busy={start.isPending} disabled={!model}>
+            {t("tune.train")}
+          </Button>
+        </>
+      }
+    >
+      <Field label={t("tune.base")}>
+        {(props) => (
+          <select {...props} value={model} onChange={(event) => setChosen(event.target.value)}>
+            {models.map(({ name }) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        )}
+      </Field>
+      <Field label={t("tune.name")}>
+        {(props) => <input {...props} maxLength={100} value={name} onChange={(event) => setName(event.target.value)} />}
+      </Field>
+      <Field label={t("tune.epochs")}>
+        {(props) => (
+          <input
+            {...props}
+            type="number"
+            min={0.1}
+            step="any"
+            value={epochs}
+            onChange={(event) => setEpochs(event.target.value)}
+          />
+        )}
+      </Field>
+      {start.error && <ErrorPanel error={start.error} />}
+    </Dialog>
+  );
+}

@@ -1,0 +1,75 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { api } from "@/lib/api";
+import { acceptJob } from "@/lib/jobs";
+import type { Dataset, Job, Parity, Run, RunDetail } from "@/lib/types";
+
+const data = (name: string) => `/datasets/${encodeURIComponent(name)}`;
+const run = (name: string) => `/runs/${encodeURIComponent(name)}`;
+
+export function useDatasets() {
+  return useQuery({ queryKey: ["datasets"], queryFn: ({ signal }) => api.get<Dataset[]>("/datasets", signal) });
+}
+
+export function useRuns() {
+  return useQuery({ queryKey: ["runs"], queryFn: ({ signal }) => api.get<Run[]>("/runs", signal) });
+}
+
+/** The curve grows while the run goes on. */
+export function useRun(name: string) {
+  return useQuery({
+    queryKey: ["runs", name],
+    queryFn: ({ signal }) => api.get<RunDetail>(run(name), signal),
+    refetchInterval: ({ state }) => (state.data?.run.outcome ? false : 2_000),
+  });
+}
+
+function useRefresh(key: string) {
+  const queries = useQueryClient();
+  return () => queries.invalidateQueries({ queryKey: [key] });
+}
+
+export function useAddDataset() {
+  const refresh = useRefresh("datasets");
+  return useMutation({
+    mutationFn: async (file: File) => {
+      const form = new FormData();
+      form.append("file", file);
+      const added = await api.post<Dataset>("/datasets", form);
+      await api.post(`${data(added.name)}/check`, {});
+      return added;
+    },
+    onSettled: refresh,
+  });
+}
+
+export function useCheckDataset() {
+  const refresh = useRefresh("datasets");
+  return useMutation({ mutationFn: (name: string) => api.post(`${data(name)}/check`, {}), onSettled: refresh });
+}
+
+export function useRemoveDataset() {
+  const refresh = useRefresh("datasets");
+  return useMutation({ mutationFn: (name: string) => api.delete(data(name)), onSettled: refresh });
+}
+
+export interface Wish {
+  name: string | null;
+  model: string;
+  data: string;
+  epochs: number | null;
+}
+
+export function useStartRun() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ name, ...config }: Wish) => api.post<{ run: Run; job: Job }>("/runs", { name, config }),
+    onSuccess: ({ job }) => {
+      acceptJob(queries, job);
+      return queries.invalidateQueries({ queryKey: ["runs"] });
+    },
+  });
+}
+
+export function useParity() {
+  return useMutation({ mutationFn: (name: string) => api.post<Parity>(`${run(name)}/parity`) });
+}
