@@ -58,3 +58,16 @@ def test_a_run_is_started_followed_and_deleted(client: TestClient) -> None:
     assert [values["step"] for values in shown["metrics"]] == list(range(shown["run"]["outcome"]["steps"] + 1))
     assert client.delete("/zhilu/v1/runs/mine").status_code == 204
     assert client.get("/zhilu/v1/runs").json() == []
+
+
+def test_a_damaged_note_hides_no_other_run(client: TestClient) -> None:
+    context = open_context({})
+    folder = context.home.runs / "odd"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text('{"name": "odd"')
+    (told,) = client.get("/zhilu/v1/runs").json()
+    assert (told["name"], "cannot be read" in told["error"]["en"]) == ("odd", True)
+    shown = client.get("/zhilu/v1/runs/odd")
+    assert (shown.status_code, shown.json()["error"]["fix"]) == (507, "zhilu tune remove odd")
+    assert client.delete("/zhilu/v1/runs/odd").status_code == 204
+    assert client.get("/zhilu/v1/runs").json() == []

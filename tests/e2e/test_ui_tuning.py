@@ -39,7 +39,7 @@ def test_from_a_file_to_a_proven_adapter(page: Page, tmp_path: Path) -> None:
     page.get_by_test_id("dataset-file").set_input_files(tmp_path / "broken.jsonl")
     broken = page.locator("article[data-dataset=broken]")
     expect(broken).to_contain_text("an empty answer", timeout=60_000)
-    expect(broken).to_contain_text("lines 25")
+    expect(broken).to_contain_text("line 25")
     expect(broken.get_by_role("button", name="Train", exact=True)).to_have_count(0)
     page.get_by_role("button", name="Delete broken").click()
     expect(broken).to_have_count(0)

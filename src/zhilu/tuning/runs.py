@@ -6,13 +6,13 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from zhilu.errors import ConflictError, NotFoundError, nearest
+from zhilu.errors import ConflictError, DamagedError, NotFoundError, nearest
 from zhilu.home import atomic_write
 from zhilu.jobs.base import Text
 from zhilu.messages import T
@@ -74,6 +74,7 @@ class RunInfo(BaseModel):
     chosen: dict[str, Any] = {}
     reasons: dict[str, Text] = {}
     outcome: Outcome | None = None
+    error: Text | None = None  # its note cannot be read; nothing else of it is known then
 
 
 class RunFolder:
@@ -84,7 +85,22 @@ class RunFolder:
         self.checkpoint, self.metrics, self.note = path / "checkpoint.pt", path / "metrics.jsonl", path / "run.json"
 
     def info(self) -> RunInfo:
-        return RunInfo.model_validate_json(self.note.read_bytes())
+        """
+        Raises:
+            DamagedError: the note cannot be read, or another version wrote it.
+        """
+        try:
+            return RunInfo.model_validate_json(self.note.read_bytes())
+        except (OSError, ValueError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise DamagedError(
+                T(
+                    f"The note of the run {self.path.name!r} cannot be read ({first}). Its adapter is not touched by that.",
+                    f"训练 {self.path.name!r} 的记录无法读取（{first}）。它的适配器不受影响。",
+                ),
+                code="damaged_run",
+                fix=f"zhilu tune remove {self.path.name}",
+            ) from error
 
     def write(self, info: RunInfo) -> None:
         atomic_write(self.note, info.model_dump_json(indent=1))
@@ -111,8 +127,18 @@ class RunLibrary:
 
     def list(self) -> list[RunInfo]:
         """The newest first."""
-        found = [RunFolder(path.parent).info() for path in self.folder.glob("*/run.json")]
+        found = [self._told(RunFolder(path.parent)) for path in self.folder.glob("*/run.json")]
         return sorted(found, key=lambda info: info.created_at, reverse=True)
+
+    @staticmethod
+    def _told(run: RunFolder) -> RunInfo:
+        """One that is damaged is told as such, and does not hide the others."""
+        try:
+            return run.info()
+        except DamagedError as error:
+            changed = datetime.fromtimestamp(run.note.stat().st_mtime, timezone.utc)
+            nothing = TuneConfig(model="-", data="-")
+            return RunInfo(name=run.path.name, created_at=changed, config=nothing, error=error.message)
 
     def get(self, name: str) -> RunFolder:
         """

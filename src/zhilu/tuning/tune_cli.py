@@ -87,6 +87,9 @@ def list_(context: Context, as_json: bool) -> None:
     rows = []
     for info in found:
         out = info.outcome
+        if info.error:
+            rows.append((info.name, "", "", info.error.say(), ""))
+            continue
         loss = f"{out.held_out_before:.3f} → {out.held_out_after:.3f}" if out else T("not finished", "未完成").say()
         rows.append((info.name, info.config.model, info.config.data, loss, out.steps if out else ""))
     table(columns, rows, empty=T("No runs yet: zhilu tune run --data FILE", "还没有训练：zhilu tune run --data FILE"))
@@ -106,6 +109,18 @@ def show(context: Context, name: str, as_json: bool) -> None:
         echo_json({**folder.info().model_dump(mode="json"), "metrics": list(folder.measured())})
     else:
         _print(folder.info())
+
+
+@tune.command()
+@click.argument("name")
+@pass_context_obj
+def remove(context: Context, name: str) -> None:
+    """Delete what a run measured; the adapter that came of it stays.
+    删除一次训练的记录；由它得到的适配器保留。"""
+    from zhilu.tuning.runs import RunLibrary
+
+    RunLibrary(context).remove(name)
+    click.echo(T(f"{name} is deleted.", f"{name} 已删除。").say())
 
 
 @tune.command()

@@ -3518,6 +3518,11 @@ export interface components {
                 };
             };
             outcome?: components["schemas"]["Outcome"] | null;
+            /** Error */
+            error?: {
+                en: string;
+                zh: string;
+            } | null;
         };
         /** RunningOut */
         RunningOut: {

@@ -95,9 +95,7 @@ function Finding({ finding }: { finding: DataFinding }) {
       <Icon size={16} role="img" aria-label={t(`tune.severity.${finding.severity}`)} />
       <div>
         <strong>{say(finding.title)}</strong>{" "}
-        <small>
-          {t("tune.times", { n: finding.count })}, {t("tune.lines", { lines })}
-        </small>
+        <small>{t(finding.count === 1 ? "tune.oneLine" : "tune.lines", { n: finding.count, lines })}</small>
         <p>{say(finding.message)}</p>
         {finding.fix && <FixLine fix={finding.fix} bare />}
       </div>

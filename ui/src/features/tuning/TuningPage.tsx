@@ -83,7 +83,7 @@ export default function TuningPage({ name }: { name?: string }) {
 }
 
 function RunLine({ run }: { run: Run }) {
-  const { t } = useI18n();
+  const { t, say } = useI18n();
   const job = (useJobs().data ?? []).find(({ id }) => id === run.job_id);
   const link = <Link href={`/tuning/${encodeURIComponent(run.name)}`}>{run.name}</Link>;
   const out = run.outcome;
@@ -97,10 +97,14 @@ function RunLine({ run }: { run: Run }) {
   return (
     <li className={css.run}>
       {link}
-      <span>
-        {run.config.model} · {run.config.data}
-      </span>
-      <b>{out ? `${out.held_out_before.toFixed(3)} → ${out.held_out_after.toFixed(3)}` : t("tune.unfinished")}</b>
+      <span>{run.error ? say(run.error) : `${run.config.model} · ${run.config.data}`}</span>
+      <b>
+        {run.error
+          ? ""
+          : out
+            ? `${out.held_out_before.toFixed(3)} → ${out.held_out_after.toFixed(3)}`
+            : t("tune.unfinished")}
+      </b>
     </li>
   );
 }
