@@ -91,7 +91,7 @@ def list_(context: Context, as_json: bool) -> None:
             rows.append((info.name, "", "", info.error.say(), ""))
             continue
         loss = f"{out.held_out_before:.3f} → {out.held_out_after:.3f}" if out else T("not finished", "未完成").say()
-        rows.append((info.name, info.config.model, info.config.data, loss, out.steps if out else ""))
+        rows.append((info.name, info.config.model, info.config.data, loss, str(out.steps) if out else ""))
     table(columns, rows, empty=T("No runs yet: zhilu tune run --data FILE", "还没有训练：zhilu tune run --data FILE"))
 
 
