@@ -224,17 +224,20 @@ def test_documents_are_read_asked_cited_and_what_they_do_not_say_is_refused(page
     page.get_by_role("tab", name="Ask").click()
     field = page.get_by_role("textbox", name="Ask these documents…")
     field.fill("How many days of annual leave does every employee have?")
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()  # the answer before has ended
     field.press("Enter")
     english = page.locator("article").nth(0)
     expect(english).to_contain_text("25 days of annual leave")
     expect(english.locator("a[aria-label^=Source]").first).to_be_visible()
 
     field.fill("产品的保修服务是几年？")
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()  # the answer before has ended
     field.press("Enter")
     chinese = page.locator("article").nth(1)
     expect(chinese).to_contain_text("三年保修服务")
 
     field.fill("Who won the football championship of 1998?")
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()  # the answer before has ended
     field.press("Enter")
     refused = page.locator("article").nth(2)
     expect(refused).to_contain_text("The documents do not say")
@@ -254,7 +257,7 @@ def test_documents_are_read_asked_cited_and_what_they_do_not_say_is_refused(page
     trace = page.get_by_role("dialog")
     expect(trace).to_contain_text("三年保修服务")
     expect(trace.locator("tbody tr").first).to_contain_text("手册.md")
-    expect(trace).to_contain_text("只根据编号的段落回答")  # the exact prompt
+    expect(trace).to_contain_text("根据资料，用中文直接、简短地回答问题。")  # the exact prompt
 
 
 def test_what_was_asked_is_there_after_other_pages_and_a_reload(page: Page) -> None:
