@@ -246,6 +246,8 @@ async def connect(context: Context, *, start_timeout: float = 120.0) -> AsyncIte
             await asyncio.to_thread(process.wait, 15)
         except subprocess.TimeoutExpired:
             process.kill()
+        if process.stdin is not None:
+            process.stdin.close()
 
 
 async def _start_ephemeral(context: Context, timeout: float) -> tuple[subprocess.Popen[bytes], str]:

@@ -279,8 +279,8 @@ def test_a_person_chats_on_the_page(
         page.get_by_label("Ask something").fill("What can you do?")
         page.keyboard.press("Enter")
         answer = page.locator("article.assistant")
-        page.get_by_role("button", name="Send").wait_for()  # "Stop" while the answer comes
         answer.wait_for()
+        page.get_by_role("button", name="Send").wait_for()  # "Stop" while the answer comes
         assert answer.inner_text().strip()
         assert page.get_by_role("alert").count() == 0
         page.get_by_role("button", name="Clear").click()

@@ -214,7 +214,7 @@ def test_what_is_served_is_what_was_trained_also_after_kills(context: Context) -
     import signal
     import time
 
-    from zhilu.database import JobRow
+    from zhilu.tables import JobRow
     from zhilu.tuning.job import submit_tuning
     from zhilu.tuning.parity import check_parity
     from zhilu.tuning.runs import RunLibrary
@@ -239,10 +239,8 @@ def test_what_is_served_is_what_was_trained_also_after_kills(context: Context) -
     found = asyncio.run(check_parity(context, "killed"))
     assert found.equal, found.said.en
     assert (found.equal_answers, found.changed) == (found.prompts, found.prompts)
-    other = context.home.adapters / "killed" / "adapter_model.safetensors"
-    other.write_bytes((context.home.adapters / "whole" / "adapter_model.safetensors").read_bytes())
     config_file = context.home.adapters / "killed" / "adapter_config.json"
-    config_file.write_text(config_file.read_text().replace('"lora_alpha": 16', '"lora_alpha": 0.01'))
+    config_file.write_text(json.dumps({**json.loads(config_file.read_text()), "lora_alpha": 0.01}))
     broken = asyncio.run(check_parity(context, "killed"))
     assert not broken.equal
     assert "not applied" in broken.said.en
