@@ -21,9 +21,11 @@ from zhilu.models import ModelStore
 from zhilu.tuning.base_model import TARGETS, load_base, require_trainer
 from zhilu.tuning.config import Chosen, TuneConfig, choose
 from zhilu.tuning.data.checking import check_dataset
+from zhilu.tuning.data.formats import RowError
 from zhilu.tuning.data.library import DatasetLibrary
 from zhilu.tuning.data.preflight import Preflight, Rendered
 from zhilu.tuning.data.read import read_dataset
+from zhilu.tuning.data.records import Example
 from zhilu.tuning.runs import Answer, Outcome, RunFolder, RunInfo, RunLibrary
 
 if TYPE_CHECKING:
@@ -106,6 +108,8 @@ def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     run = RunLibrary(job.context).get(params["run"])
     info = run.info()
     config = info.config
+    if info.outcome is not None:  # killed after its last write
+        return _result(info)
     job.progress(0.0, T("Reading the data", "读取数据"))
     rows, held_out, preflight = _rows(job.context, config)
     folder = ModelStore(job.context).path_of(config.model)
@@ -139,14 +143,27 @@ TUNE = JobKind(name="tune", run=run_tuning, resumable=True)
 def _rows(context: Context, config: TuneConfig) -> tuple[list[Rendered], list[Rendered], Preflight]:
     """Training rows, held-out rows, and what rendered them."""
     library, preflight = DatasetLibrary(context), Preflight.of(context, config.model)
-    groups = [preflight.render(example) for example in read_dataset(library.path_of(config.data)).examples]
+    groups = _rendered(preflight, library, config.data)
     if config.held_out:
-        held = [preflight.render(example) for example in read_dataset(library.path_of(config.held_out)).examples]
-        held = held[:_MOST_HELD_OUT]
+        held = _rendered(preflight, library, config.held_out)[:_MOST_HELD_OUT]
     else:
         every = max(2, round(len(groups) / min(_MOST_HELD_OUT, max(2, len(groups) * _HELD_OUT))))
         held, groups = groups[::every], [group for at, group in enumerate(groups) if at % every]
     return [row for group in groups for row in group], [row for group in held for row in group], preflight
+
+
+def _rendered(preflight: Preflight, library: DatasetLibrary, name: str) -> list[list[Rendered]]:
+    def render(example: Example) -> list[Rendered]:
+        try:
+            return preflight.render(example)
+        except RowError as error:
+            en, zh = (
+                f"{name}, line {example.line}: {error.message.en}",
+                f"{name} 第 {example.line} 行：{error.message.zh}",
+            )
+            raise InputError(T(en, zh), param="data", code=error.code, fix=f"zhilu data check {name}") from None
+
+    return [render(example) for example in read_dataset(library.path_of(name)).examples]
 
 
 def _begin(run: RunFolder, model: Any, held_out: Sequence[Rendered], preflight: Preflight) -> None:
@@ -155,7 +172,7 @@ def _begin(run: RunFolder, model: Any, held_out: Sequence[Rendered], preflight: 
 
     said = []
     for row in held_out[:_ANSWERS]:
-        first = row.learned.index(True)
+        first = _prompt_length(row)
         said.append(preflight.tokenizer.decode(greedy(model, row.ids[:first], preflight.ends, _ANSWER_TOKENS)))
     (run.path / "before.json").write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
 
@@ -168,7 +185,7 @@ def _train(
 
     stage = T("Training", "训练")
     recipe = config.model_dump()
-    while training.steps < chosen.steps:
+    while training.steps < chosen.steps and not (config.patience and training.waited >= config.patience):
         job.check()
         begun = time.monotonic()
         values = training.step()
@@ -190,13 +207,13 @@ def _train(
         run.measure(**measured)
         detail = f"{training.steps}/{chosen.steps}, loss {values['loss']:.3f}, {speed:,.0f} tok/s, {left:,.0f} s"
         job.progress(0.02 + 0.93 * training.steps / chosen.steps, stage, detail)
-        if time.monotonic() - training.saved > _SAVE_SECONDS or training.steps == chosen.steps:
+        if time.monotonic() - training.saved > _SAVE_SECONDS:
             training.save(recipe)
-        if config.patience and training.waited >= config.patience:
-            job.log(f"the held-out loss was best at step {training.best_step}: ended at {training.steps}")
-            training.save(recipe)
-            return True
-    return False
+    training.save(recipe)
+    stopped = bool(training.steps < chosen.steps)
+    if stopped:
+        job.log(f"the held-out loss was best at step {training.best_step}: ended at {training.steps}")
+    return stopped
 
 
 def _save_best(run: RunFolder, training: Any) -> None:
@@ -224,7 +241,7 @@ def _finish(
     answers = []
     before = json.loads((run.path / "before.json").read_text(encoding="utf-8"))
     for row, said in zip(held_out[:_ANSWERS], before, strict=True):
-        first = row.learned.index(True)
+        first = _prompt_length(row)
         ids = greedy(model, row.ids[:first], preflight.ends, _ANSWER_TOKENS)
         ended = ids[-1] in preflight.ends
         ids = ids[:-1] if ended else ids
@@ -254,7 +271,19 @@ def _finish(
     run.write(info)
     for name in ("checkpoint.pt", "best.safetensors", "before.json"):
         (run.path / name).unlink(missing_ok=True)
-    return {"run": info.name, "adapter": adapter, "model": tuned, "held_out": [losses[0], training.best]}
+    return _result(info)
+
+
+def _result(info: RunInfo) -> dict[str, Any]:
+    out = info.outcome
+    assert out is not None
+    held_out = [out.held_out_before, out.held_out_after]
+    return {"run": info.name, "adapter": out.adapter, "model": out.model, "held_out": held_out}
+
+
+def _prompt_length(row: Rendered) -> int:
+    """Tokens of a row before what is learned; of plain text, which is learned from its first token on, a third."""
+    return row.learned.index(True) or max(1, len(row.ids) // 3)
 
 
 def _keep_adapter(context: Context, info: RunInfo, model: Any, sha256: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -203,6 +204,27 @@ def test_from_data_to_an_adapter(context: Context) -> None:
     assert adapter.rank == 8
     assert all(answer.before != answer.after for answer in out.answers)
     assert sorted(path.name for path in run.path.iterdir()) == ["metrics.jsonl", "run.json"]
+
+
+@pytest.mark.timeout(400)
+def test_plain_text_is_continued(context: Context, tmp_path: Path) -> None:
+    """Continued pretraining: every token is learned, so a held-out text is begun and not asked for."""
+    from zhilu.tuning.job import run_tuning, submit_tuning
+    from zhilu.tuning.runs import RunLibrary
+
+    rows = [{"text": f"Chapter {i}. The key of room {i} lies under the mat of room {i + 1}."} for i in range(12)]
+    (tmp_path / "rooms.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    DatasetLibrary(context).keep(tmp_path / "rooms.jsonl")
+    config = TuneConfig(model="zhilu-nano", data="rooms", rank=4, epochs=2, batch_tokens=128)
+    _, job = submit_tuning(context, config, "rooms")
+    done = JobStore(context).wait(job.id, timeout=380)
+    assert done.status == "done", JobStore(context).log_text(job.id)
+    out = RunLibrary(context).get("rooms").info().outcome
+    assert out is not None
+    assert out.held_out_after < out.held_out_before
+    assert "Chapter" in out.answers[0].prompt
+    again: Any = SimpleNamespace(context=context)  # a kill after the last write: nothing is trained again
+    assert run_tuning(again, {"run": "rooms"}) == done.result
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 from pydantic import BaseModel
 
 from zhilu.errors import ConflictError, InputError, NotFoundError, TooLargeError, nearest
+from zhilu.gate import Artefact
 from zhilu.home import atomic_write
 from zhilu.messages import T
 from zhilu.tuning.data.check import DataReport
@@ -94,7 +95,7 @@ class DatasetLibrary:
                 param="file",
                 code="unknown_file_type",
             )  # fmt: skip
-        name = name or re.sub(r"[^A-Za-z0-9\u4e00-\u9fff._-]+", "-", Path(file).stem).strip("-.") or "dataset"
+        name = name or _name_of(file)
         if not _NAME.fullmatch(name):
             raise InputError(
                 T(
@@ -136,12 +137,11 @@ class DatasetLibrary:
 
     def keep(self, path: Path) -> DatasetInfo:
         """The dataset of these very bytes; a copy of the file where there is none (see ``add`` for errors)."""
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else ""
-        if found := next((info for info in self.list() if digest and info.sha256 == digest), None):
+        digest = Artefact.of(path).sha256
+        if found := next((info for info in self.list() if info.sha256 == digest), None):
             return found
         taken = {info.name for info in self.list()}
-        stem = re.sub(r"[^A-Za-z0-9\u4e00-\u9fff._-]+", "-", path.stem).strip("-.") or "dataset"
+        stem = _name_of(path.name)
         name = next(name for n in range(1, 10_000) if (name := stem if n == 1 else f"{stem}-{n}") not in taken)
         with path.open("rb") as file:
             return self.add(file, path.name, name)
@@ -155,3 +155,8 @@ class DatasetLibrary:
         folder = self.folder / self.get(name).name
         (folder / _NOTE).unlink()  # no dataset from here on, whatever happens to the rest
         shutil.rmtree(folder)
+
+
+def _name_of(file: str) -> str:
+    """A dataset's name from a file's: without its ending, and without what a name cannot hold."""
+    return re.sub(r"[^A-Za-z0-9\u4e00-\u9fff._-]+", "-", Path(file).stem).strip("-.") or "dataset"

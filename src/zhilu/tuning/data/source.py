@@ -73,10 +73,8 @@ def _json(source: Source) -> Iterator[Row]:
     with source.path.open("rb") as file:
         head = file.read(64)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        text, start = source.path.read_bytes().decode("utf-16", "replace"), 0
         source.note(1, "not_utf8", "the file is UTF-16; training files are UTF-8", "文件是 UTF-16；训练文件应为 UTF-8",
                     f"iconv -f UTF-16 -t UTF-8 {source.path.name} > utf8.jsonl")  # fmt: skip
-        del text, start
         return
     if head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"[":
         yield from _array(source)
