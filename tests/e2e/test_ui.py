@@ -243,6 +243,7 @@ def test_documents_are_read_asked_cited_and_what_they_do_not_say_is_refused(page
     expect(refused).to_contain_text("The documents do not say")
     expect(refused.locator("a[aria-label^=Source]")).to_have_count(0)
 
+    expect(refused.get_by_role("link", name="How it was found")).to_be_visible()  # it has ended: nothing scrolls now
     chip = english.locator("a[aria-label^=Source]").last
     chip.hover()
     expect(page.get_by_text("Open in the document")).to_be_visible()

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { lazy, memo, Suspense, type ComponentProps } from "react";
+import { createContext, lazy, memo, Suspense, useContext, type ComponentProps } from "react";
 import ReactMarkdown, { type Components, type ExtraProps } from "react-markdown";
 import remarkGfm from "remark-gfm";
 import remend from "remend";
@@ -37,37 +37,46 @@ export const Markdown = memo(function Markdown({ text, streaming, citations }: M
   const source = normalMath(streaming ? remend(text) : text);
   const math = useMath(hasMath(source));
   const known = new Map((citations ?? []).map((citation) => [citation.n, citation]));
-  const components: Components = {
-    a: ({ href, children }) => (
-      <a href={href} target="_blank" rel="noopener noreferrer nofollow">
-        {children}
-      </a>
-    ),
-    img: ({ alt }) => <em>{alt}</em>,
-    pre: ({ children }) => <>{children}</>,
-    code: Code,
-    table: ({ children }) => (
-      <div className={css.table}>
-        <table>{children}</table>
-      </div>
-    ),
-    cite: ({ node }) => {
-      const citation = known.get(Number(node?.properties.n));
-      return citation ? <CiteChip citation={citation} /> : null;
-    },
-  };
   return (
     <div className={css.markdown} data-streaming={streaming || undefined}>
-      <ReactMarkdown
-        remarkPlugins={[remarkGfm, [citeMarks, new Set(known.keys())], ...(math?.remarkPlugins ?? [])]}
-        rehypePlugins={math?.rehypePlugins}
-        components={components}
-      >
-        {source}
-      </ReactMarkdown>
+      <Cited value={known}>
+        <ReactMarkdown
+          remarkPlugins={[remarkGfm, [citeMarks, new Set(known.keys())], ...(math?.remarkPlugins ?? [])]}
+          rehypePlugins={math?.rehypePlugins}
+          components={COMPONENTS}
+        >
+          {source}
+        </ReactMarkdown>
+      </Cited>
     </div>
   );
 });
+
+/** The passages that the text around an element cites, by number. */
+const Cited = createContext<ReadonlyMap<number, Citation>>(new Map());
+
+function Cite({ node }: ExtraProps) {
+  const citation = useContext(Cited).get(Number(node?.properties.n));
+  return citation ? <CiteChip citation={citation} /> : null;
+}
+
+// Made once: a component made anew with each text is another one to React, and an open passage under the pointer closes.
+const COMPONENTS: Components = {
+  a: ({ href, children }) => (
+    <a href={href} target="_blank" rel="noopener noreferrer nofollow">
+      {children}
+    </a>
+  ),
+  img: ({ alt }) => <em>{alt}</em>,
+  pre: ({ children }) => <>{children}</>,
+  code: Code,
+  table: ({ children }) => (
+    <div className={css.table}>
+      <table>{children}</table>
+    </div>
+  ),
+  cite: Cite,
+};
 
 function Code({ className, children }: ComponentProps<"code"> & ExtraProps) {
   const language = /language-([\w+#-]+)/.exec(className ?? "")?.[1];
