@@ -5,6 +5,8 @@ ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
 endif
 PYTEST := $(BIN)/python -m pytest
+# Tests start many processes: each reads compiled modules instead of compiling all of them again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run install dev ui test test-slow test-pythons test-install test-all lint format types layers cov wheel clean
 

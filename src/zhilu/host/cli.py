@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -37,8 +38,12 @@ def up(
     flags = {"host": host, "port": port, "model": model}
     context.flags.update({key: value for key, value in flags.items() if value is not None})
     context.reload_settings()
-    from zhilu.host.app import create_app
     from zhilu.host.server import run_app
+
+    def make_app() -> Any:
+        from zhilu.host.app import create_app
+
+        return create_app(context, ephemeral=ephemeral)
 
     if not context.settings.database_url:
         check_database(context.home.database, "zhilu repair")
@@ -53,8 +58,9 @@ def up(
 
     run_app(
         context,
-        lambda: create_app(context, ephemeral=ephemeral),
+        make_app,
         ephemeral=ephemeral,
+        early_page=not ephemeral,
         ready_file=ready_file,
         on_ready=say,
     )

@@ -24,6 +24,7 @@ from zhilu.context import Context
 from zhilu.errors import ConflictError, InputError
 from zhilu.home import atomic_write, file_lock
 from zhilu.host.security import is_loopback
+from zhilu.host.ui import Early
 from zhilu.messages import T
 from zhilu.process import mine
 
@@ -80,6 +81,7 @@ def run_app(
     *,
     ephemeral: bool = False,
     register: bool = True,
+    early_page: bool = False,
     command: str = "zhilu up",
     ready_file: Path | None = None,
     on_ready: Callable[[str], None] | None = None,
@@ -90,6 +92,8 @@ def run_app(
         make_app: builds the ASGI application once the port and the home are ours.
         ephemeral: take no lock, leave no ``gateway.json``, and stop when stdin ends (the parent is gone).
         register: False for a second server on this data home (``zhilu serve``): no lock, no ``gateway.json``.
+        early_page: answer with the page's files while the application is still being made; ``on_ready`` is then called
+            when they are answered, and every other request waits.
         command: as it was given, for the advice in errors.
         ready_file: written with ``{"url", "pid"}`` once requests are answered.
         on_ready: called with the URL at the same moment.
@@ -121,8 +125,22 @@ def run_app(
         shown = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"
         url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
         state = {"url": url, **mine().note()}
+
+        def ready() -> None:
+            if register:
+                atomic_write(context.home.run / GATEWAY_FILE, json.dumps(state))
+            if ready_file:
+                atomic_write(ready_file, json.dumps(state))
+            if on_ready and not early_page:
+                on_ready(url)
+
+        early = (
+            Early(make_app, host=settings.host, on_ready=ready, on_failure=lambda: server.stop())
+            if early_page
+            else None
+        )
         config = uvicorn.Config(
-            make_app(),
+            early or make_app(),
             http="h11",
             ws="none",
             loop="asyncio",
@@ -134,23 +152,16 @@ def run_app(
         )
         logging.getLogger("uvicorn.error").addFilter(_no_upgrade_warning)
         server = _Server(config)
+        server.ready = ready if early is None else lambda: on_ready(url) if on_ready else None
         if ephemeral:
             threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
-
-        def ready() -> None:
-            if register:
-                atomic_write(context.home.run / GATEWAY_FILE, json.dumps(state))
-            if ready_file:
-                atomic_write(ready_file, json.dumps(state))
-            if on_ready:
-                on_ready(url)
-
-        server.ready = ready
         try:
             server.run(sockets=[sock])
         finally:
             if register:
                 (context.home.run / GATEWAY_FILE).unlink(missing_ok=True)
+        if early is not None and early.failure is not None:
+            raise early.failure
 
 
 def _no_upgrade_warning(record: logging.LogRecord) -> bool:
@@ -167,6 +178,9 @@ class _Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         if self.started:
             self.ready()
+
+    def stop(self) -> None:
+        self.should_exit = True
 
 
 def _stop_at_end_of_input(server: uvicorn.Server) -> None:
