@@ -5,7 +5,8 @@
 
 Starts `zhilu serve` and its engine as real processes. Time to first token: from the request to the first `data:` line of
 a streamed chat. Whole: a chat of one token, not streamed. Median (p50) and 95th percentile, in milliseconds; and the processor
-time that the gateway's own process spends on a request, which other work on the machine does not change. Throughput: tokens a
+time that the gateway's own process spends on a request. The same for the least that a gateway in Python can be
+(`serve/passing.py`: the two hops and nothing else): what it adds no gateway on this machine can save. Throughput: tokens a
 second of streamed completions of 128 tokens, as many as are in parallel; the median of rounds that take turns.
 """
 
@@ -15,11 +16,13 @@ import argparse
 import asyncio
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +55,22 @@ def main() -> None:
     if args.as_json:
         print(json.dumps(rows, indent=1))
         return
-    print(
-        f"{'parallel':>8} {'':<12} {'engine p50':>10} {'gateway p50':>11} {'added p50':>9} {'added p95':>9} {'its CPU':>8}  ms"
-    )
+    heads = ("engine p50", "gateway p50", "added p50", "added p95", "its CPU", "least added", "its CPU")
+    print(f"{'parallel':>8} {'':<12} " + " ".join(f"{head:>11}" for head in heads) + "  ms")
     for row in rows:
         for kind in ("first_token", "whole"):
-            direct, through = row[kind]["engine"], row[kind]["gateway"]
-            print(
-                f"{row['parallel']:>8} {kind:<12} {direct['p50']:>10.2f} {through['p50']:>11.2f} "
-                f"{through['p50'] - direct['p50']:>9.2f} {through['p95'] - direct['p95']:>9.2f} {row[kind]['gateway_cpu_ms']:>8.2f}"
+            direct, through, least = (row[kind][name] for name in ("engine", "gateway", "least"))
+            cpu = row[kind]["cpu_ms"]
+            figures = (
+                direct["p50"],
+                through["p50"],
+                through["p50"] - direct["p50"],
+                through["p95"] - direct["p95"],
+                cpu["gateway"],
+                least["p50"] - direct["p50"],
+                cpu["least"],
             )
+            print(f"{row['parallel']:>8} {kind:<12} " + " ".join(f"{figure:>11.2f}" for figure in figures))
         direct, through = row["throughput"]["engine"], row["throughput"]["gateway"]
         print(
             f"{row['parallel']:>8} throughput   {direct:>10.0f} {through:>11.0f} tokens/s: {1 - through / direct:.1%} less"
@@ -92,22 +101,41 @@ async def _measure(url: str, model: str, requests: int, parallel: int, gateway: 
     async with httpx.AsyncClient(timeout=120.0, trust_env=False, limits=limits) as http:
         await _whole(http, url, model)  # waits for the engine
         (row,) = (await http.get(f"{url}/zhilu/v1/engines/running")).json()
-        ways = {"engine": f"http://127.0.0.1:{row['port']}", "gateway": url}
+        engine = f"http://127.0.0.1:{row['port']}"
+        least, port = _least(engine)
+        ways = {"engine": engine, "gateway": url, "least": f"http://127.0.0.1:{port}"}
+        processes = {"gateway": gateway, "least": psutil.Process(least.pid)}
         result: dict[str, Any] = {"parallel": parallel, "requests": requests, "ready_seconds": row["ready_seconds"]}
-        result["ports"] = {name: int(base.rpartition(":")[2]) for name, base in ways.items()}
+        result["ports"] = {name: int(ways[name].rpartition(":")[2]) for name in ("engine", "gateway")}
         for kind, work in (("first_token", _first_token), ("whole", _whole)):
             times: dict[str, list[float]] = {name: [] for name in ways}
-            spent = 0.0
+            spent = dict.fromkeys(processes, 0.0)
             for number in range(max(1, requests // parallel) + 5):
                 for name, base in ways.items():  # taking turns: both see the same machine
-                    before = _cpu_seconds(gateway)
+                    before = {process: _cpu_seconds(processes[process]) for process in processes}
                     took = await asyncio.gather(*(work(http, base, model) for _ in range(parallel)))
                     if number >= 5:  # warm by then
                         times[name] += took
-                        spent += _cpu_seconds(gateway) - before if name == "gateway" else 0.0
+                        if name in spent:
+                            spent[name] += _cpu_seconds(processes[name]) - before[name]
             result[kind] = {name: _summary(values) for name, values in times.items()}
-            result[kind]["gateway_cpu_ms"] = 1000 * spent / len(times["gateway"])
+            result[kind]["cpu_ms"] = {name: 1000 * seconds / len(times[name]) for name, seconds in spent.items()}
+    least.terminate()
+    least.wait(30)
     return result
+
+
+def _least(engine: str) -> tuple[subprocess.Popen[bytes], int]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    script = Path(__file__).parent / "serve/passing.py"
+    process = subprocess.Popen([sys.executable, script, engine, str(port)])
+    for _ in range(200):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            break
+        time.sleep(0.05)
+    return process, port
 
 
 def _throughput(ports: dict[str, int], model: str, parallel: int, rounds: int) -> dict[str, float]:

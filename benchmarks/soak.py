@@ -45,7 +45,7 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = args.model or _tiny(Path(folder) / "tiny")
-        process, url = _serve(model, Path(folder) / "home")
+        process, url = serve(model, Path(folder) / "home")
         try:
             soak = Soak(url, model.name, process.pid, args)
             report = asyncio.run(soak.run())
@@ -66,7 +66,7 @@ def _tiny(folder: Path) -> Path:
     return Path(make_tiny_model(folder))
 
 
-def _serve(model: Path, home: Path) -> tuple[subprocess.Popen[str], str]:
+def serve(model: Path, home: Path) -> tuple[subprocess.Popen[str], str]:
     command = [sys.executable, "-m", "zhilu", "--home", str(home), "serve", str(model), "--port", "0", "--json"]
     env = {**os.environ, "ZHILU_THREADS": os.environ.get("ZHILU_THREADS", "1")}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
