@@ -79,6 +79,11 @@ def choose_threads(asked: int) -> tuple[int, str]:
 
 def choose_max_len(asked: int | None, config: ModelConfig) -> tuple[int, str]:
     """InputError if more is asked for than the model has positions."""
+    if asked is None and config.rope.long_factors:
+        return (
+            config.rope.original_max_positions,
+            "the length up to which the model's short positions (LongRoPE) are exact",
+        )
     if asked is None:
         return config.max_positions, "the model's max_position_embeddings"
     if not 2 <= asked <= config.max_positions:

@@ -35,7 +35,7 @@ def test_families_differ_where_they_should(tmp_path: Path) -> None:
         ({"hidden_act": "gelu"}, "gelu"),
         ({"quantization_config": {"quant_method": "gptq"}}, "gptq"),
         ({"use_sliding_window": True, "sliding_window": 128}, "128"),
-        ({"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, "yarn"),
+        ({"rope_parameters": {"rope_type": "proportional", "factor": 4.0}}, "proportional"),
         ({"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}}, "0.5"),
     ],
 )

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zhilu.engine.model.config import ModelConfig, read_json, tensor_shapes
+from zhilu.engine.model.layout import head_order, rows_of_heads
 from zhilu.engine.model.name_patterns import value_for
 from zhilu.engine.model.weights import as_float32, map_file
 from zhilu.errors import InputError, NotFoundError, UnsupportedError
@@ -74,8 +75,9 @@ def read_adapter(name: str, folder: Path, config: ModelConfig) -> Adapter:
     shapes = {
         key.removesuffix(".weight"): shape
         for key, shape in tensor_shapes(config)
-        if key.removesuffix(".weight").endswith(MODULES)
+        if key.removesuffix(".weight").endswith(MODULES) and ".experts." not in key
     }
+    order = head_order(config)
     halves = _read_halves(folder, shapes)
     deltas = {}
     for module, pair in halves.items():
@@ -91,6 +93,8 @@ def read_adapter(name: str, folder: Path, config: ModelConfig) -> Adapter:
             )
         if not (np.isfinite(a).all() and np.isfinite(b).all()):
             raise _misfit(folder, T(f"{module} holds NaN or infinity", f"{module} 中含有 NaN 或无穷大"))
+        if order is not None and module.endswith(("q_proj", "k_proj")):
+            b = b[rows_of_heads(order, len(b))]
         if a.any() and b.any():
             deltas[module] = Delta(np.ascontiguousarray(a.T), np.ascontiguousarray(b.T) * np.float32(scaling))
     if not any(delta.b.any() for delta in deltas.values()):

@@ -1,55 +1,77 @@
 """What ``config.json`` in a model folder says, in our own terms.
 
-Three dense families share one block layout: Llama, Qwen2 (adds a bias to q, k, v) and Qwen3 (adds RMS norms on the heads of q
-and k). Anything else is refused by name, because a wrong guess here would produce fluent but wrong answers. Field names follow
-transformers 5 (``rope_parameters``); older spellings (``rope_theta``, ``rope_scaling``) are read as well.
+The families of ``families.py`` share one block layout, Llama's, and differ in what that table lists. Field names follow
+transformers 5 (``rope_parameters``); older spellings (``rope_theta``, ``rope_scaling``) are read as well. Numbers are checked
+before anything is made in their sizes: a folder can come from anywhere.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from zhilu.engine.model.families import FAMILIES, Family, family_of, unsupported
 from zhilu.engine.model.gguf import find_gguf, read_gguf
 from zhilu.engine.model.gguf_model import gguf_config
+from zhilu.engine.model.layers import LayerConfig, RopeConfig, read_layers, read_rope
 from zhilu.errors import InputError, NotFoundError, UnsupportedError
 from zhilu.messages import T
 
-__all__ = ["FAMILIES", "ModelConfig", "RopeConfig", "read_config", "read_json", "tensor_shapes"]
+__all__ = [
+    "FAMILIES",
+    "LayerConfig",
+    "ModelConfig",
+    "RopeConfig",
+    "Scales",
+    "read_config",
+    "read_json",
+    "tensor_shapes",
+]
 
-
-@dataclass(frozen=True)
-class Family:
-    """How one architecture differs from Llama. A flag may also name the ``config.json`` key that decides it."""
-
-    qkv_bias: bool | str
-    output_bias: bool | str
-    mlp_bias: bool | str
-    qk_norm: bool
-    head_dim: int | None = None  # transformers' default where config.json has none; None: hidden_size / num_heads
-
-
-FAMILIES: Mapping[str, Family] = {
-    "LlamaForCausalLM": Family("attention_bias", "attention_bias", "mlp_bias", qk_norm=False),
-    "Qwen2ForCausalLM": Family(qkv_bias=True, output_bias=False, mlp_bias=False, qk_norm=False),
-    "Qwen3ForCausalLM": Family("attention_bias", "attention_bias", False, qk_norm=True, head_dim=128),
+# More than any model has; beyond them a file is a mistake or an attack.
+_MOST = {
+    "vocab_size": 2**22,
+    "hidden_size": 2**17,
+    "intermediate_size": 2**20,
+    "num_hidden_layers": 1024,
+    "num_attention_heads": 4096,
+    "num_key_value_heads": 4096,
+    "head_dim": 4096,
+    "max_position_embeddings": 2**28,
+    "num_experts": 4096,
+    "num_experts_per_tok": 4096,
+    "moe_intermediate_size": 2**20,
 }
+_MOST_EXPERTS = 2**17  # of all layers
+_MOST_JSON_BYTES = 64 * 2**20  # an index of a model of 100,000 tensors has 10 MB
+
+Activation = Literal["silu", "gelu_tanh"]
+_ACTIVATIONS: Mapping[str, Activation] = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu_tanh"}
 
 
 @dataclass(frozen=True)
-class RopeConfig:
-    """Rotary positions (RoFormer, arXiv 2104.09864); ``factor`` to ``original_max_positions`` belong to scalings."""
+class Scales:
+    """Constants that multiply; a cap ``c`` replaces ``x`` by ``c * tanh(x / c)`` (Gemma 2), None: no cap."""
 
-    theta: float = 10000.0
-    kind: str = "default"  # default | linear | llama3 | factors
-    factor: float = 1.0
-    low_freq_factor: float = 1.0
-    high_freq_factor: float = 4.0
-    original_max_positions: int = 8192
-    factors: tuple[float, ...] = ()  # by which each frequency is divided (GGUF states Llama 3's scaling so)
+    attention: float  # the scores; Llama: 1 / sqrt(head_dim)
+    embedding: float = 1.0
+    residual: float = 1.0  # what attention and MLP add
+    logits: float = 1.0
+    attention_cap: float | None = None
+    logits_cap: float | None = None
+
+
+@dataclass(frozen=True)
+class Experts:
+    """A mixture of experts: ``num_used`` of them see a token, weighted by the router's probabilities."""
+
+    num_used: int
+    intermediate_size: int
+    is_normalised: bool  # the weights of those used are made to sum to one
 
 
 @dataclass(frozen=True)
@@ -58,7 +80,7 @@ class ModelConfig:
     vocab_size: int
     hidden_size: int
     intermediate_size: int
-    num_layers: int
+    layers: tuple[LayerConfig, ...]
     num_heads: int
     num_kv_heads: int
     head_dim: int
@@ -69,9 +91,34 @@ class ModelConfig:
     output_bias: bool
     mlp_bias: bool
     qk_norm: bool
+    post_norms: bool
+    activation: Activation
+    scales: Scales
     rope: RopeConfig
+    experts: Experts | None
     dtype: str | None  # of the stored weights, as config.json states it
     eos_ids: tuple[int, ...]
+
+    @property
+    def num_layers(self) -> int:
+        return len(self.layers)
+
+    @property
+    def family(self) -> Family:
+        return FAMILIES[self.architecture]
+
+    @property
+    def ropes(self) -> list[RopeConfig]:
+        """The different ones among the layers."""
+        return list(dict.fromkeys(layer.rope for layer in self.layers if layer.rope is not None))
+
+    def for_length(self, max_len: int) -> ModelConfig:
+        """The same for contexts up to ``max_len``: LongRoPE has two sets of factors, and keys of one cannot meet the other's."""
+        if not self.rope.long_factors or max_len <= self.rope.original_max_positions:
+            return self
+        rope = replace(self.rope, factors=self.rope.long_factors, long_factors=())
+        layers = tuple(replace(one, rope=rope) if one.rope == self.rope else one for one in self.layers)
+        return replace(self, rope=rope, layers=layers)
 
     def kv_bytes_per_token(self, bytes_per_value: int) -> int:
         """Keys and values of one token over all layers."""
@@ -82,10 +129,15 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; NotFoundError or InputError with the path."""
     if not path.is_file():
         raise NotFoundError(T(f"no {path.name} in {str(path.parent)!r}", f"{str(path.parent)!r} 中没有 {path.name}"))
+    if path.stat().st_size > _MOST_JSON_BYTES:
+        limit = _MOST_JSON_BYTES // 2**20
+        raise InputError(T(f"{str(path)!r} is larger than {limit} MiB", f"{str(path)!r} 超过 {limit} MiB"))
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(T(f"{str(path)!r} is not JSON: {error}", f"{str(path)!r} 不是 JSON：{error}")) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            T(f"{str(path)!r} is not JSON: {str(error)[:200]}", f"{str(path)!r} 不是 JSON：{str(error)[:200]}")
+        ) from None
     if not isinstance(data, dict):
         raise InputError(T(f"{str(path)!r} holds no object", f"{str(path)!r} 的内容不是对象"))
     return data
@@ -100,133 +152,179 @@ def read_config(folder: Path) -> ModelConfig:
     """
     gguf = find_gguf(folder)
     raw = gguf_config(read_gguf(gguf)) if gguf else read_json(folder / "config.json")
-    architecture = (raw.get("architectures") or ["(none)"])[0]
-    family = FAMILIES.get(architecture)
-    if family is None:
-        known = ", ".join(FAMILIES)
-        raise UnsupportedError(
+    try:
+        if gguf:
+            _refuse_in_gguf(raw)
+        return _described(raw)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
+        said = f"{type(error).__name__}: {str(error)[:200]}"
+        raise InputError(
             T(
-                f"architecture {architecture!r} is not supported by the embedded engine; it runs {known}",
-                f"内置引擎不支持架构 {architecture!r}；它能运行 {known}",
+                f"{str(folder)!r}: config.json cannot be understood: {said}",
+                f"{str(folder)!r}：无法理解 config.json：{said}",
             ),
-            code="unsupported_model",
-            fix=_OTHER_ENGINE,
-        )
-    _refuse_what_changes_the_arithmetic(raw)
+            code="bad_config",
+        ) from error
 
-    def need(key: str) -> int:
-        if not isinstance(raw.get(key), int):
-            raise InputError(
-                T(
-                    f"config.json: {key} is missing or no integer: {raw.get(key)!r}",
-                    f"config.json：{key} 缺失或不是整数：{raw.get(key)!r}",
-                )
-            )
-        return int(raw[key])
+
+def _refuse_in_gguf(raw: Mapping[str, Any]) -> None:
+    """What llama.cpp's keys say in other words than transformers': until it is compared, it is refused."""
+    kind = raw["rope_parameters"].get("rope_type")
+    if kind not in ("default", "linear", "factors"):
+        raise unsupported("rope_parameters", kind)
+    if raw["rope_parameters"].get("partial_rotary_factor", 1) != 1:
+        raise unsupported("partial_rotary_factor", raw["rope_parameters"]["partial_rotary_factor"])
+    if raw.get("sliding_window"):
+        raise unsupported("sliding_window", raw["sliding_window"])
+
+
+def _described(raw: Mapping[str, Any]) -> ModelConfig:
+    architectures = raw.get("architectures") or ["(none)"]
+    architecture = str(architectures[0])
+    _refuse_quantized(raw)
+    family = family_of(architecture)
+    if family.text_of:
+        raw = {**raw, **(raw.get("text_config") or {}), "architectures": architectures}
+        _refuse_quantized(raw)
+    raw = {**family.defaults, **{family.aliases.get(key, key): value for key, value in raw.items()}}
+    if raw.get("pretraining_tp", 1) not in (None, 1):
+        raise unsupported("pretraining_tp", raw["pretraining_tp"])
+    for key in ("sparse_config", "use_bidirectional_attention"):
+        if raw.get(key):
+            raise unsupported(key, raw[key])
 
     def flag(value: bool | str) -> bool:
         return bool(raw.get(value, False)) if isinstance(value, str) else value
 
-    num_heads = need("num_attention_heads")
-    num_kv_heads = raw.get("num_key_value_heads") or num_heads
-    if num_heads % num_kv_heads:
+    hidden, heads, count = (_need(raw, key) for key in ("hidden_size", "num_attention_heads", "num_hidden_layers"))
+    kv_heads = _need(raw, "num_key_value_heads", heads)
+    head_dim = _need(raw, "head_dim", hidden // heads)
+    if heads % kv_heads:
         raise InputError(
             T(
-                f"config.json: {num_heads} heads cannot share {num_kv_heads} key-value heads evenly",
-                f"config.json：{num_heads} 个头无法平分 {num_kv_heads} 个键值头",
+                f"config.json: {heads} heads cannot share {kv_heads} key-value heads evenly",
+                f"config.json：{heads} 个头无法平分 {kv_heads} 个键值头",
             )
         )
+    rope = read_rope(raw, head_dim)
+    if rope.partial != 1 and "partial_rotary_factor" not in family.defaults:
+        raise unsupported("partial_rotary_factor", rope.partial)
     eos = raw.get("eos_token_id")
     return ModelConfig(
         architecture=architecture,
-        vocab_size=need("vocab_size"),
-        hidden_size=need("hidden_size"),
-        intermediate_size=need("intermediate_size"),
-        num_layers=need("num_hidden_layers"),
-        num_heads=num_heads,
-        num_kv_heads=num_kv_heads,
-        head_dim=raw.get("head_dim") or family.head_dim or need("hidden_size") // num_heads,
+        vocab_size=_need(raw, "vocab_size"),
+        hidden_size=hidden,
+        intermediate_size=_need(raw, "intermediate_size"),
+        layers=read_layers(raw, family, count, rope, head_dim),
+        num_heads=heads,
+        num_kv_heads=kv_heads,
+        head_dim=head_dim,
         norm_eps=float(raw.get("rms_norm_eps", 1e-6)),
-        max_positions=int(raw.get("max_position_embeddings", 2048)),
+        max_positions=_need(raw, "max_position_embeddings", 2048),
         tied=bool(raw.get("tie_word_embeddings", False)),
         qkv_bias=flag(family.qkv_bias),
         output_bias=flag(family.output_bias),
         mlp_bias=flag(family.mlp_bias),
         qk_norm=family.qk_norm,
-        rope=_read_rope(raw),
+        post_norms=family.post_norms,
+        activation=_activation(raw),
+        scales=_scales(raw, family, hidden, head_dim, count),
+        rope=rope,
+        experts=_experts(raw) if family.experts else None,
         dtype=raw.get("dtype") or raw.get("torch_dtype"),
-        eos_ids=tuple(eos) if isinstance(eos, list) else () if eos is None else (int(eos),),
+        eos_ids=tuple(map(int, eos)) if isinstance(eos, list) else () if eos is None else (int(eos),),
     )
 
 
-_OTHER_ENGINE = "zhilu engine install vllm, then --engine vllm; or --engine llamacpp"
-
-
-def _refuse_what_changes_the_arithmetic(raw: Mapping[str, Any]) -> None:
-    windowed = raw.get("use_sliding_window") and raw.get("sliding_window")
-    windowed = windowed or any(kind != "full_attention" for kind in raw.get("layer_types") or ())
-    found = {
-        "hidden_act": raw.get("hidden_act", "silu") not in ("silu", "swish") and raw.get("hidden_act"),
-        "quantization_config": raw.get("quantization_config"),
-        "sliding_window": windowed and raw.get("sliding_window"),
-        "pretraining_tp": raw.get("pretraining_tp", 1) not in (None, 1) and raw.get("pretraining_tp"),
-    }
-    for key, value in found.items():
-        if value:
-            raise UnsupportedError(
-                T(
-                    f"config.json: {key}={value!r} is not supported by the embedded engine",
-                    f"内置引擎不支持 config.json 中的 {key}={value!r}",
-                ),
-                param=key,
-                code="unsupported_model",
-                fix=_OTHER_ENGINE,
-            )
-
-
-def _read_rope(raw: Mapping[str, Any]) -> RopeConfig:
-    given = {**(raw.get("rope_scaling") or {}), **(raw.get("rope_parameters") or {})}
-    kind = given.get("rope_type") or given.get("type") or "default"
-    partial = given.get("partial_rotary_factor", raw.get("partial_rotary_factor", 1.0))
-    if kind not in ("default", "linear", "llama3", "factors") or partial != 1.0:
-        shown = kind if partial == 1.0 else f"partial_rotary_factor={partial}"
-        raise UnsupportedError(
+def _need(raw: Mapping[str, Any], key: str, default: int | None = None) -> int:
+    value = raw.get(key)
+    value = default if value is None else value
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MOST[key]:
+        raise InputError(
             T(
-                f"config.json: RoPE kind {shown!r} is not supported; default, linear and llama3 are",
-                f"不支持 config.json 中的 RoPE 类型 {shown!r}；支持 default、linear 和 llama3",
+                f"config.json: {key} is missing or no integer from 1 to {_MOST[key]}: {str(value)[:80]}",
+                f"config.json：{key} 缺失，或不是 1 到 {_MOST[key]} 的整数：{str(value)[:80]}",
             ),
-            param="rope_parameters",
-            code="unsupported_model",
+            code="bad_config",
         )
-    old_length = given.get("original_max_position_embeddings") or raw.get("max_position_embeddings", 2048)
-    return RopeConfig(
-        theta=float(given.get("rope_theta") or raw.get("rope_theta") or 10000.0),
-        kind=kind,
-        factor=float(given.get("factor", 1.0)),
-        low_freq_factor=float(given.get("low_freq_factor", 1.0)),
-        high_freq_factor=float(given.get("high_freq_factor", 4.0)),
-        original_max_positions=int(old_length),
-        factors=tuple(given.get("factors", ())),
+    return value
+
+
+def _refuse_quantized(raw: Mapping[str, Any]) -> None:
+    stated = raw.get("quantization_config") or raw.get("compression_config")
+    if not stated:
+        return
+    method = str(stated.get("quant_method") or "quantized")[:40] if isinstance(stated, dict) else "quantized"
+    raise UnsupportedError(
+        T(
+            f"config.json: quantization_config: weights rounded by {method!r} are not read by the embedded engine. "
+            "Take the model's plain safetensors (the engine rounds to int8 itself: --precision int8) or a GGUF file of it, "
+            "or serve this one with vLLM",
+            f"config.json：quantization_config：内置引擎不读取用 {method!r} 量化的权重。"
+            "请使用未量化的 safetensors（引擎可自行量化：--precision int8）或该模型的 GGUF 文件，或用 vLLM 运行",
+        ),
+        param="quantization_config",
+        code="unsupported_model",
+        fix="zhilu engine install vllm, then --engine vllm",
     )
+
+
+def _activation(raw: Mapping[str, Any]) -> Activation:
+    key = "hidden_activation" if raw.get("hidden_activation") else "hidden_act"
+    stated = raw.get(key) or "silu"
+    if stated not in _ACTIVATIONS:
+        raise unsupported(key, stated)
+    return _ACTIVATIONS[stated]
+
+
+def _scales(raw: Mapping[str, Any], family: Family, hidden: int, head_dim: int, count: int) -> Scales:
+    usual = head_dim**-0.5
+    if family.scales == "gemma":
+        return Scales(
+            attention=float(raw["query_pre_attn_scalar"]) ** -0.5,
+            embedding=math.sqrt(hidden),
+            attention_cap=raw.get("attn_logit_softcapping"),
+            logits_cap=raw.get("final_logit_softcapping"),
+        )
+    if family.scales == "granite":
+        return Scales(
+            attention=float(raw.get("attention_multiplier", 1.0)),
+            embedding=float(raw.get("embedding_multiplier", 1.0)),
+            residual=float(raw.get("residual_multiplier", 1.0)),
+            logits=1 / float(raw.get("logits_scaling", 1.0)),
+        )
+    if family.scales == "minicpm":
+        return Scales(
+            attention=usual,
+            embedding=float(raw.get("scale_emb", 1)),
+            residual=float(raw.get("scale_depth", 1)) / math.sqrt(count),
+            logits=float(raw.get("dim_model_base", 1)) / hidden,
+        )
+    return Scales(attention=usual)
+
+
+def _experts(raw: Mapping[str, Any]) -> Experts:
+    num_used, num_experts = _need(raw, "num_experts_per_tok"), _need(raw, "num_experts")
+    if num_used > num_experts or num_experts * _need(raw, "num_hidden_layers") > _MOST_EXPERTS:
+        raise unsupported("num_experts", num_experts)
+    return Experts(num_used, _need(raw, "moe_intermediate_size"), bool(raw.get("norm_topk_prob", False)))
 
 
 def tensor_shapes(config: ModelConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Every tensor that a checkpoint of this configuration holds, in Hugging Face's names; linear weights are (out, in)."""
+    """Every tensor of this configuration in the engine's layout, which is Llama's as Hugging Face names it (``layout.py``
+    brings the other families' into it); linear weights are (out, in)."""
     hidden, heads, kv = config.hidden_size, config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
-    linears = [
+    attention = [
         ("self_attn.q_proj", heads, hidden, config.qkv_bias),
         ("self_attn.k_proj", kv, hidden, config.qkv_bias),
         ("self_attn.v_proj", kv, hidden, config.qkv_bias),
         ("self_attn.o_proj", hidden, heads, config.output_bias),
-        ("mlp.gate_proj", config.intermediate_size, hidden, config.mlp_bias),
-        ("mlp.up_proj", config.intermediate_size, hidden, config.mlp_bias),
-        ("mlp.down_proj", hidden, config.intermediate_size, config.mlp_bias),
     ]
     yield "model.embed_tokens.weight", (config.vocab_size, hidden)
-    for layer in range(config.num_layers):
-        prefix = f"model.layers.{layer}."
+    for number, layer in enumerate(config.layers):
+        prefix = f"model.layers.{number}."
         yield f"{prefix}input_layernorm.weight", (hidden,)
-        for name, out_size, in_size, biased in linears:
+        for name, out_size, in_size, biased in [*attention, *_mlps(config, layer)]:
             yield f"{prefix}{name}.weight", (out_size, in_size)
             if biased:
                 yield f"{prefix}{name}.bias", (out_size,)
@@ -234,6 +332,21 @@ def tensor_shapes(config: ModelConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
             yield f"{prefix}self_attn.q_norm.weight", (config.head_dim,)
             yield f"{prefix}self_attn.k_norm.weight", (config.head_dim,)
         yield f"{prefix}post_attention_layernorm.weight", (hidden,)
+        if config.post_norms:
+            yield f"{prefix}post_self_attn_layernorm.weight", (hidden,)
+            yield f"{prefix}post_mlp_layernorm.weight", (hidden,)
     yield "model.norm.weight", (hidden,)
     if not config.tied:
         yield "lm_head.weight", (config.vocab_size, hidden)
+
+
+def _mlps(config: ModelConfig, layer: LayerConfig) -> Iterator[tuple[str, int, int, bool]]:
+    hidden, width = config.hidden_size, config.intermediate_size
+    places = ["mlp"]
+    if layer.num_experts and config.experts:
+        yield "mlp.gate", layer.num_experts, hidden, False
+        width, places = config.experts.intermediate_size, [f"mlp.experts.{i}" for i in range(layer.num_experts)]
+    for place in places:
+        yield f"{place}.gate_proj", width, hidden, config.mlp_bias
+        yield f"{place}.up_proj", width, hidden, config.mlp_bias
+        yield f"{place}.down_proj", hidden, width, config.mlp_bias

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from zhilu.engine.model.bfloat16 import as_bfloat16, as_float32
 from zhilu.engine.model.config import ModelConfig, read_json, tensor_shapes
 from zhilu.engine.model.gguf import find_gguf, read_gguf
 from zhilu.engine.model.gguf_model import gguf_tensors
+from zhilu.engine.model.layout import in_our_layout
 from zhilu.engine.model.quants import Quantized
 from zhilu.errors import InputError, NotFoundError
 from zhilu.messages import T
@@ -78,27 +80,28 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def load_tensors(folder: Path, config: ModelConfig, device: str = "cpu") -> dict[str, torch.Tensor]:
-    """All tensors of the model by Hugging Face name, for PyTorch on ``device``, in their stored dtype; blocks as float32.
+    """All tensors of the model in the engine's layout, for PyTorch on ``device``, in their stored dtype; blocks as float32.
+
+    On a CPU they are views of the mapped files, which nothing may write to.
 
     Raises:
         InputError: tensors are missing, unexpected or of another shape; the message lists them.
     """
-    tensors: dict[str, Any] = {}
-    if find_gguf(folder):
-        import torch
+    import torch
 
-        mapped = map_tensors(folder, config)
-        return {
-            name: torch.from_numpy(take_rows(tensor, slice(None)).copy()).to(device) for name, tensor in mapped.items()
-        }
-    for path in weight_files(folder):
-        with _opened(path, "pt", device) as file:
-            tensors.update({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (no mapping)
-    return _checked(tensors, config)
+    def as_torch(tensor: Tensor) -> torch.Tensor:
+        if isinstance(tensor, Quantized):
+            return torch.from_numpy(take_rows(tensor, slice(None)).copy())
+        bits = tensor.view(np.int16) if tensor.dtype == np.uint16 else tensor
+        made = torch.from_numpy(bits)
+        return made.view(torch.bfloat16) if tensor.dtype == np.uint16 else made
+
+    return {name: as_torch(tensor).to(device) for name, tensor in map_tensors(folder, config).items()}
 
 
 def map_tensors(folder: Path, config: ModelConfig) -> dict[str, Tensor]:
-    """The same for NumPy, as views of the mapped files: a page is read when it is touched and need not be kept.
+    """The same for NumPy, as views of the mapped files: a page is read when it is touched and need not be kept. (Rows that
+    ``layout.py`` has to reorder are copies.)
 
     Matrices of a GGUF file come as its blocks.
 
@@ -110,15 +113,15 @@ def map_tensors(folder: Path, config: ModelConfig) -> dict[str, Tensor]:
     """
     if gguf := find_gguf(folder):
         return _checked(gguf_tensors(read_gguf(gguf)), config)
-    tensors: dict[str, Tensor] = {}
+    tensors: dict[str, npt.NDArray[Any]] = {}
     for path in weight_files(folder):
         tensors.update(map_file(path))
-    return _checked(tensors, config)
+    return _checked(in_our_layout(tensors, config), config)
 
 
 def map_file(path: Path) -> dict[str, npt.NDArray[Any]]:
     """The tensors of one safetensors file, as ``map_tensors`` describes them, whatever their names and shapes."""
-    with _opened(path, "np", "cpu"):
+    with _opened(path):
         pass  # the library checks header and sizes, so that what follows need not
     mapped = np.memmap(path, np.uint8, "c")
     start = 8 + int.from_bytes(mapped[:8].tobytes(), "little")
@@ -151,31 +154,17 @@ def release_pages(tensors: Mapping[str, Tensor]) -> None:
         mapping.madvise(mmap.MADV_RANDOM)  # rows of the embeddings are looked up: their neighbours are not wanted
 
 
-def as_bfloat16(array: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
-    """The bits of finite numbers rounded to bfloat16, to the nearest and of two equally near to the even one."""
-    bits = array.view(np.uint32)
-    rounded: npt.NDArray[np.uint16] = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
-    return rounded
-
-
-def as_float32(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """A tensor of ``map_tensors`` or some of its rows, exactly, in float32."""
-    if array.dtype == np.uint16:  # bfloat16 is the upper half of a float32
-        return (array.astype(np.uint32) << 16).view(np.float32)
-    return array.astype(np.float32, copy=False)
-
-
 def take_rows(tensor: Tensor, rows: slice | Sequence[int]) -> npt.NDArray[np.float32]:
     """Some rows of a tensor, exactly, in float32."""
     return tensor.float32(rows) if isinstance(tensor, Quantized) else as_float32(tensor[rows])
 
 
 @contextmanager
-def _opened(path: Path, framework: str, device: str) -> Iterator[Any]:
+def _opened(path: Path) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework=framework, device=device) as file:
+        with safe_open(path, framework="np") as file:
             yield file
     except SafetensorError as error:
         raise InputError(

@@ -23,11 +23,13 @@ from openvino.op import _PagedAttentionExtension as PagedAttention
 from zhilu.engine.model.quants import LowBit, Quantized
 from zhilu.engine.model.weights import Tensor, check_finite, take_rows
 from zhilu.engine.runner.constants import Constants
+from zhilu.errors import UnsupportedError
+from zhilu.messages import T
 
 if TYPE_CHECKING:
-    from zhilu.engine.model.config import ModelConfig
+    from zhilu.engine.model.config import ModelConfig, RopeConfig
 
-__all__ = ["BLOCK_SIZE", "Precision", "build_decoder"]
+__all__ = ["BLOCK_SIZE", "Precision", "build_decoder", "marked_ropes", "refuse_unbuilt"]
 
 Precision = Literal["full", "int8"]
 
@@ -52,7 +54,7 @@ def build_decoder(
 
     Inputs, in which B sequences have T new tokens together:
         hidden: f32 (T, hidden_size), the embedded tokens. The lookup stays outside, or the table would be kept twice.
-        cos, sin: f32 (T, 1, 1, head_dim), of the tokens' positions.
+        cos, sin: f32 (T, 1, 1, head_dim), of the tokens' positions; cos.1, sin.1 … where layers differ in their positions.
         wanted: i32 (num_wanted,), rows whose logits are asked for. The others skip the output projection.
         past_lens: i32 (B,), tokens in the cache. subsequence_begins: i32 (B + 1,), where each one's rows begin.
         block_indices: i32, all block tables, of which block_indices_begins (B + 1,) tells the beginnings.
@@ -77,6 +79,30 @@ def build_decoder(
     return _Builder(config, tensors, precision, delta_kinds, half_deltas, is_lone, constants or Constants()).build()
 
 
+def marked_ropes(config: ModelConfig) -> dict[str, RopeConfig]:
+    """The different positions of the layers by what their inputs' names end with."""
+    return {f".{number}" if number else "": rope for number, rope in enumerate(config.ropes)}
+
+
+def refuse_unbuilt(config: ModelConfig) -> None:
+    """UnsupportedError for what PyTorch computes and this graph does not."""
+    what = None
+    if config.experts:
+        what = T("a mixture of experts", "混合专家")
+    elif config.scales.attention_cap:
+        what = T("attention with capped scores (Gemma 2)", "带上限的注意力分数（Gemma 2）")
+    if what:
+        raise UnsupportedError(
+            T(
+                f"OpenVINO's paged attention graph does not have {what.en}; the torch runner does",
+                f"OpenVINO 的分页注意力图不支持{what.zh}；torch 运行器支持",
+            ),
+            param="runner",
+            code="unsupported_model",
+            fix="--runner torch",
+        )
+
+
 class _Builder:
     def __init__(
         self,
@@ -98,51 +124,71 @@ class _Builder:
         self.inputs: list[Any] = []
         dim, rows, ends = config.head_dim, *((1, 2) if is_lone else (-1, -1))
         self.hidden = self._input("hidden", [rows, config.hidden_size])
-        self.cos, self.sin = self._input("cos", [rows, 1, 1, dim]), self._input("sin", [rows, 1, 1, dim])
+        self.turns = {
+            rope: (self._input(f"cos{mark}", [rows, 1, 1, dim]), self._input(f"sin{mark}", [rows, 1, 1, dim]))
+            for mark, rope in marked_ropes(config).items()
+        }
         self.wanted = self._input("wanted", [rows], np.int32)
         sizes = {"past_lens": rows, "subsequence_begins": ends, "block_indices": -1, "block_indices_begins": ends}
         self.lists = [self._input(name, [size], np.int32) for name, size in sizes.items()]
         self.max_context_len = self._input("max_context_len", [], np.int32)
 
     def build(self) -> openvino.Model:
-        x = self.hidden
+        x, scales = self.hidden, self.config.scales
         for layer in range(self.config.num_layers):
             at = f"model.layers.{layer}"
-            x = op.add(x, self._attention(self._norm(x, f"{at}.input_layernorm"), at, layer))
-            x = op.add(x, self._mlp(self._norm(x, f"{at}.post_attention_layernorm"), f"{at}.mlp"))
+            added = self._attention(self._norm(x, f"{at}.input_layernorm"), at, layer)
+            x = op.add(x, self._scaled(self._normed_output(added, f"{at}.post_self_attn_layernorm"), scales.residual))
+            added = self._mlp(self._norm(x, f"{at}.post_attention_layernorm"), f"{at}.mlp")
+            x = op.add(x, self._scaled(self._normed_output(added, f"{at}.post_mlp_layernorm"), scales.residual))
         last = self._norm(op.gather(x, self.wanted, _ints(0)), "model.norm")
         logits = self._linear(last, "model.embed_tokens" if self.config.tied else "lm_head")
+        logits = self._capped(self._scaled(logits, scales.logits), scales.logits_cap)
         return openvino.Model([logits], self.inputs, "decoder")
+
+    def _normed_output(self, x: Any, name: str) -> Any:
+        return self._norm(x, name) if self.config.post_norms else x
+
+    def _scaled(self, x: Any, factor: float) -> Any:
+        return x if factor == 1 else op.multiply(x, op.constant(np.float32(factor)))
+
+    def _capped(self, x: Any, cap: float | None) -> Any:
+        return x if cap is None else self._scaled(op.tanh(self._scaled(x, 1 / cap)), cap)
 
     def _attention(self, x: Any, at: str, layer: int) -> Any:
         heads, kv_heads, dim = self.config.num_heads, self.config.num_kv_heads, self.config.head_dim
         q, k, v = self._linears(x, [f"{at}.self_attn.{name}_proj" for name in "qkv"])
-        q = self._rotated_heads(q, heads, f"{at}.self_attn.q_norm")
-        k = self._rotated_heads(k, kv_heads, f"{at}.self_attn.k_norm")
+        rope, window = self.config.layers[layer].rope, self.config.layers[layer].window
+        q = self._rotated_heads(q, heads, f"{at}.self_attn.q_norm", rope)
+        k = self._rotated_heads(k, kv_heads, f"{at}.self_attn.k_norm", rope)
         caches = [self._input(f"{kind}_cache.{layer}", [-1, kv_heads, BLOCK_SIZE, dim]) for kind in ("key", "value")]
-        scale = op.constant(np.float32(dim**-0.5))
-        inputs = [q, k, v, *caches, *self.lists, scale, _zero(), _nothing(np.float32), self.max_context_len]
+        scale, looks_back = op.constant(np.float32(self.config.scales.attention)), _int(window or 0)  # 0: everything
+        inputs = [q, k, v, *caches, *self.lists, scale, looks_back, _nothing(np.float32), self.max_context_len]
         attention = PagedAttention([_output(value) for value in (*inputs, *_unused_inputs())])
         info = attention.get_rt_info()
         for kind in "kv":
             info[f"num_{kind}_heads"], info[f"{kind}_head_size"] = kv_heads, dim
         return self._linear(attention.output(0), f"{at}.self_attn.o_proj")
 
-    def _rotated_heads(self, x: Any, num_heads: int, norm: str) -> Any:
+    def _rotated_heads(self, x: Any, num_heads: int, norm: str, rope: RopeConfig | None) -> Any:
         """(T, num_heads * head_dim), normed by head where the model has such norms, each pair (i, i + dim/2) turned."""
         dim = self.config.head_dim
         x = op.reshape(x, _ints(-1, num_heads, 1, dim), False)
         if self.config.qk_norm:
             x = self._norm(x, norm)
+        if rope is None:
+            return op.reshape(x, _ints(-1, num_heads * dim), False)
+        cos, sin = self.turns[rope]
         first = op.slice(x, _ints(0), _ints(dim // 2), _ints(1), _ints(3))
         second = op.slice(x, _ints(dim // 2), _ints(dim), _ints(1), _ints(3))
         turned = op.concat([op.multiply(second, op.constant(np.float32(-1))), first], -1)
-        x = op.add(op.multiply(x, self.cos), op.multiply(turned, self.sin))
+        x = op.add(op.multiply(x, cos), op.multiply(turned, sin))
         return op.reshape(x, _ints(-1, num_heads * dim), False)
 
     def _mlp(self, x: Any, at: str) -> Any:
         gate, up = self._linears(x, [f"{at}.gate_proj", f"{at}.up_proj"], joins=False)
-        return self._linear(op.multiply(op.swish(gate), up), f"{at}.down_proj")
+        gate = op.swish(gate) if self.config.activation == "silu" else op.gelu(gate, "tanh")
+        return self._linear(op.multiply(gate, up), f"{at}.down_proj")
 
     def _norm(self, x: Any, name: str) -> Any:
         """Root mean square norm (arXiv 1910.07467) over the last dimension."""
@@ -335,8 +381,12 @@ def _ints(*values: int) -> Any:
     return op.constant(np.array(values, np.int64))
 
 
+def _int(value: int) -> Any:
+    return op.constant(np.array(value, np.int32))
+
+
 def _zero() -> Any:
-    return op.constant(np.array(0, np.int32))
+    return _int(0)
 
 
 def _nothing(dtype: Any = np.int32, rank: int = 1) -> Any:

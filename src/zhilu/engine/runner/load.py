@@ -97,6 +97,7 @@ def _load_openvino(
     import psutil
 
     try:
+        from zhilu.engine.runner.decoder_graph import refuse_unbuilt
         from zhilu.engine.runner.openvino import OpenVINORunner, choose_arithmetic
     except ImportError as error:
         if find_spec("openvino") is None:
@@ -115,6 +116,7 @@ def _load_openvino(
             param="device",
             fix="--device cpu",
         )
+    refuse_unbuilt(config)
     free = psutil.virtual_memory().available
     dtype, why["dtype"] = choose_arithmetic(options.dtype)
     tensors = map_tensors(options.model, config)

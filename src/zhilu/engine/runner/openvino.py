@@ -22,8 +22,8 @@ from zhilu.engine.model.quants import Quantized
 from zhilu.engine.model.weights import Tensor, as_bfloat16, release_pages, take_rows
 from zhilu.engine.runner.base import Runner, StepChunk
 from zhilu.engine.runner.constants import Constants
-from zhilu.engine.runner.decoder_graph import BLOCK_SIZE, Precision, build_decoder
-from zhilu.engine.runner.rope import inverse_frequencies
+from zhilu.engine.runner.decoder_graph import BLOCK_SIZE, Precision, build_decoder, marked_ropes
+from zhilu.engine.runner.rope import cos_and_sin, inverse_frequencies
 from zhilu.errors import InputError, UnsupportedError
 from zhilu.messages import T
 
@@ -83,8 +83,9 @@ class OpenVINORunner(Runner):
         self._constants = constants or Constants()
         self._tensors = tensors  # the graph reads from them, and embeddings are looked up here
         self._embedding = tensors["model.embed_tokens.weight"]
-        frequencies = inverse_frequencies(config.rope, config.head_dim)
-        self._frequencies = np.concatenate([frequencies, frequencies])  # (head_dim,)
+        self._ropes = {
+            mark: (rope, inverse_frequencies(rope, config.head_dim)) for mark, rope in marked_ropes(config).items()
+        }
         self._adapters: dict[int, Adapter] = {}
         self._resident: list[int] = []  # adapters whose deltas lie in the graph's inputs, most recently used first
         self._resident_rank = 0
@@ -255,10 +256,7 @@ class OpenVINORunner(Runner):
         lengths = [chunk.position + count for chunk, count in zip(chunks, counts, strict=True)]
         tables = [chunk.table[: -(-length // BLOCK_SIZE)] for chunk, length in zip(chunks, lengths, strict=True)]
         begins = [0, *accumulate(counts)]
-        positions = np.concatenate(
-            [np.arange(c.position, end, dtype=np.float32) for c, end in zip(chunks, lengths, strict=True)]
-        )
-        angles = (positions[:, None] * self._frequencies)[:, None, None, :]  # (T, 1, 1, head_dim)
+        positions = np.concatenate([np.arange(c.position, end) for c, end in zip(chunks, lengths, strict=True)])
         integers = {
             "wanted": [
                 row for chunk, end in zip(chunks, begins[1:], strict=True) for row in range(end - chunk.num_logits, end)
@@ -270,11 +268,18 @@ class OpenVINORunner(Runner):
             "max_context_len": max(lengths),
         }
         return {
-            "hidden": take_rows(self._embedding, ids),
-            "cos": np.cos(angles),
-            "sin": np.sin(angles),
+            "hidden": take_rows(self._embedding, ids) * np.float32(self.config.scales.embedding),
+            **self._turns(positions),
             **{name: np.array(value, np.int32) for name, value in integers.items()},
         }
+
+    def _turns(self, positions: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.float32]]:
+        """``cos``, ``sin``: ``(T, 1, 1, head_dim)``, the second half like the first."""
+        made = {}
+        for mark, (rope, frequencies) in self._ropes.items():
+            for name, half in zip(("cos", "sin"), cos_and_sin(rope, frequencies, positions), strict=True):
+                made[name + mark] = np.concatenate([half, half], axis=1)[:, None, None, :]
+        return made
 
 
 def _is_lone(chunk: StepChunk) -> bool:

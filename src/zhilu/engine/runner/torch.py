@@ -1,4 +1,4 @@
-"""The readable runner: a dense decoder in plain PyTorch over a paged key-value cache, on CPU or CUDA.
+"""The readable runner: a decoder in plain PyTorch over a paged key-value cache, on CPU or CUDA.
 
 All tokens of a step are in one long row, ``(num_tokens, hidden)``, whichever sequences they belong to; norms, projections and the
 MLP need not know. Only attention needs to know, in two shapes: sequences with one new token are computed together, with their
@@ -8,8 +8,9 @@ own greedy tokens equal those of transformers (tests/parity).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,20 @@ import torch
 import torch.nn.functional as F
 
 from zhilu.engine.model.adapters import Adapter, stack_deltas
-from zhilu.engine.model.config import ModelConfig
+from zhilu.engine.model.config import LayerConfig, ModelConfig, RopeConfig
 from zhilu.engine.runner.base import Runner, StepChunk
-from zhilu.engine.runner.rope import inverse_frequencies
+from zhilu.engine.runner.rope import cos_and_sin, inverse_frequencies
 
 __all__ = ["TorchRunner"]
+
+
+@dataclass
+class _Mlp:
+    prefix: str  # of its weights' names
+    gate_up: torch.Tensor  # (2 * intermediate, hidden)
+    gate_up_bias: torch.Tensor | None
+    down: torch.Tensor  # (hidden, intermediate)
+    down_bias: torch.Tensor | None
 
 
 @dataclass
@@ -30,6 +40,7 @@ class _Layer:
     """Weights of one block. Projections that read the same input are stacked: one matrix product instead of three."""
 
     prefix: str  # of its weights' names
+    config: LayerConfig
     input_norm: torch.Tensor  # (hidden,)
     qkv: torch.Tensor  # ((heads + 2 * kv_heads) * head_dim, hidden)
     qkv_bias: torch.Tensor | None
@@ -37,10 +48,10 @@ class _Layer:
     output: torch.Tensor  # (hidden, heads * head_dim)
     output_bias: torch.Tensor | None
     post_norm: torch.Tensor  # (hidden,)
-    gate_up: torch.Tensor  # (2 * intermediate, hidden)
-    gate_up_bias: torch.Tensor | None
-    down: torch.Tensor  # (hidden, intermediate)
-    down_bias: torch.Tensor | None
+    attention_out_norm: torch.Tensor | None  # (hidden,) of what attention gives
+    mlp_out_norm: torch.Tensor | None
+    mlps: list[_Mlp]  # one, or as many as there are experts
+    router: torch.Tensor | None  # (experts, hidden)
     keys: torch.Tensor  # (num_blocks, block_size, kv_heads, head_dim): the paged cache
     values: torch.Tensor  # likewise
 
@@ -53,7 +64,7 @@ class _Piece:
     stop: int
     table: torch.Tensor | None  # (blocks,); None where nothing came before, so the cache need not be read
     length: int
-    mask: torch.Tensor | None  # (tokens, length) bool
+    masks: dict[int | None, torch.Tensor | None]  # by window, (tokens, length) bool; None: all that came before
 
 
 @dataclass
@@ -62,11 +73,12 @@ class _Batch:
 
     ids: torch.Tensor  # (num_tokens,)
     slots: torch.Tensor  # (num_tokens,) where each token's key and value go: block * block_size + offset
-    cos: torch.Tensor  # (num_tokens, 1, head_dim / 2)
-    sin: torch.Tensor
+    turns: dict[RopeConfig, tuple[torch.Tensor, torch.Tensor]]  # cos and sin, (num_tokens, 1, head_dim / 2)
     singles: torch.Tensor  # (num_singles,) rows of the sequences with one new token
     tables: torch.Tensor  # (num_singles, max_blocks) padded with block 0
-    mask: torch.Tensor  # (num_singles, 1, 1, max_blocks * block_size) bool: True may be looked at
+    masks: dict[
+        int | None, torch.Tensor
+    ]  # by window, (num_singles, 1, 1, max_blocks * block_size): True may be looked at
     pieces: list[_Piece]
     wanted: torch.Tensor  # (num_wanted,) rows whose logits are asked for
     deltas: _Deltas | None  # None where no token of this step has an adapter
@@ -106,45 +118,61 @@ class TorchRunner(Runner):
         self.dtype = dtype
         self.device = torch.device(device)
         self.why = dict(why or {})
-        self._frequencies = torch.from_numpy(inverse_frequencies(config.rope, config.head_dim)).to(device)
-        w = {name: tensor.to(device=device, dtype=dtype) for name, tensor in tensors.items()}
-        self._embedding = w["model.embed_tokens.weight"]
-        self._final_norm = w["model.norm.weight"]
-        self._unembedding = self._embedding if config.tied else w["lm_head.weight"]
+        self._frequencies = {rope: inverse_frequencies(rope, config.head_dim) for rope in config.ropes}
+        self._windows = {layer.window for layer in config.layers}
+        self._act: Callable[[torch.Tensor], torch.Tensor] = (
+            F.silu if config.activation == "silu" else partial(F.gelu, approximate="tanh")
+        )
+        self._embedding = self._loaded(tensors["model.embed_tokens.weight"])
+        self._final_norm = self._loaded(tensors["model.norm.weight"])
+        self._unembedding = self._embedding if config.tied else self._loaded(tensors["lm_head.weight"])
         self._shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         self._adapters: dict[int, Adapter] = {}
         self._stacked: tuple[list[int], int, Mapping[str, tuple[torch.Tensor, torch.Tensor]]] = ([], 0, {})
-        self._layers = [self._make_layer(w, f"model.layers.{i}.") for i in range(config.num_layers)]
+        self._layers = [self._make_layer(tensors, f"model.layers.{i}.", layer) for i, layer in enumerate(config.layers)]
 
-    def _make_layer(self, w: Mapping[str, torch.Tensor], prefix: str) -> _Layer:
-        def stack(kind: str, *names: str) -> torch.Tensor | None:
-            found = [w.get(f"{prefix}{name}.{kind}") for name in names]
-            return None if found[0] is None else torch.cat([t for t in found if t is not None])
+    def _loaded(self, *tensors: torch.Tensor) -> torch.Tensor:
+        """On the device and in the dtype of the arithmetic, one below the other."""
+        moved = [tensor.to(device=self.device, dtype=self.dtype) for tensor in tensors]
+        return moved[0] if len(moved) == 1 else torch.cat(moved)
+
+    def _make_layer(self, w: Mapping[str, torch.Tensor], prefix: str, layer: LayerConfig) -> _Layer:
+        def found(*names: str, kind: str = "weight") -> torch.Tensor | None:
+            there = [w[name] for name in (f"{prefix}{name}.{kind}" for name in names) if name in w]
+            return self._loaded(*there) if there else None
 
         def weight(*names: str) -> torch.Tensor:
-            stacked = stack("weight", *names)
+            stacked = found(*names)
             assert stacked is not None  # load_tensors has seen to it
             return stacked
 
+        def mlp(place: str) -> _Mlp:
+            gate_up, down = (f"{place}.gate_proj", f"{place}.up_proj"), f"{place}.down_proj"
+            biases = found(*gate_up, kind="bias"), found(down, kind="bias")
+            return _Mlp(f"{prefix}{place}.", weight(*gate_up), biases[0], weight(down), biases[1])
+
         config = self.config
+        qkv = [f"self_attn.{name}_proj" for name in "qkv"]
         qk_norm = None
         if config.qk_norm:
             q, k = weight("self_attn.q_norm"), weight("self_attn.k_norm")
             qk_norm = torch.cat([q.expand(config.num_heads, -1), k.expand(config.num_kv_heads, -1)])
         cache_shape = (self.num_blocks, self.block_size, config.num_kv_heads, config.head_dim)
+        places = [f"mlp.experts.{i}" for i in range(layer.num_experts)] or ["mlp"]
         return _Layer(
             prefix=prefix,
+            config=layer,
             input_norm=weight("input_layernorm"),
-            qkv=weight("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-            qkv_bias=stack("bias", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+            qkv=weight(*qkv),
+            qkv_bias=found(*qkv, kind="bias"),
             qk_norm=qk_norm,
             output=weight("self_attn.o_proj"),
-            output_bias=stack("bias", "self_attn.o_proj"),
+            output_bias=found("self_attn.o_proj", kind="bias"),
+            attention_out_norm=found("post_self_attn_layernorm"),
             post_norm=weight("post_attention_layernorm"),
-            gate_up=weight("mlp.gate_proj", "mlp.up_proj"),
-            gate_up_bias=stack("bias", "mlp.gate_proj", "mlp.up_proj"),
-            down=weight("mlp.down_proj"),
-            down_bias=stack("bias", "mlp.down_proj"),
+            mlps=[mlp(place) for place in places],
+            router=found("mlp.gate"),
+            mlp_out_norm=found("post_mlp_layernorm"),
             keys=self._zeros(cache_shape),
             values=self._zeros(cache_shape),
         )
@@ -174,23 +202,46 @@ class TorchRunner(Runner):
 
     @torch.inference_mode()
     def run(self, chunks: Sequence[StepChunk]) -> npt.NDArray[np.float32]:
-        batch = self._prepare(chunks)
-        hidden = self._embedding[batch.ids]  # (num_tokens, hidden)
+        batch, scales = self._prepare(chunks), self.config.scales
+        hidden = self._embedding[batch.ids] * scales.embedding  # (num_tokens, hidden)
         for layer in self._layers:
-            hidden = hidden + self._attention(layer, self._norm(hidden, layer.input_norm), batch)
-            hidden = hidden + self._mlp(layer, self._norm(hidden, layer.post_norm), batch)
+            added = self._attention(layer, self._norm(hidden, layer.input_norm), batch)
+            hidden = hidden + self._normed_output(added, layer.attention_out_norm) * scales.residual
+            added = self._mlp(layer, self._norm(hidden, layer.post_norm), batch)
+            hidden = hidden + self._normed_output(added, layer.mlp_out_norm) * scales.residual
         # Only the last token of a sequence needs the whole vocabulary.
         last = self._norm(hidden[batch.wanted], self._final_norm)
-        logits: npt.NDArray[np.float32] = F.linear(last, self._unembedding).float().cpu().numpy()
+        scores = _capped(F.linear(last, self._unembedding) * scales.logits, scales.logits_cap)
+        logits: npt.NDArray[np.float32] = scores.float().cpu().numpy()
         return logits
 
     def _norm(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return F.rms_norm(x, (x.shape[-1],), weight, self.config.norm_eps)
 
+    def _normed_output(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+        return x if weight is None else self._norm(x, weight)
+
     def _mlp(self, layer: _Layer, x: torch.Tensor, batch: _Batch) -> torch.Tensor:
-        names = layer.prefix + "mlp.gate_proj", layer.prefix + "mlp.up_proj"
-        gate, up = self._linear(x, layer.gate_up, layer.gate_up_bias, batch, *names).chunk(2, dim=-1)
-        return self._linear(F.silu(gate) * up, layer.down, layer.down_bias, batch, layer.prefix + "mlp.down_proj")
+        if layer.router is not None:
+            return self._experts(layer, x)
+        mlp = layer.mlps[0]
+        names = mlp.prefix + "gate_proj", mlp.prefix + "up_proj"
+        gate, up = self._linear(x, mlp.gate_up, mlp.gate_up_bias, batch, *names).chunk(2, dim=-1)
+        return self._linear(self._act(gate) * up, mlp.down, mlp.down_bias, batch, mlp.prefix + "down_proj")
+
+    def _experts(self, layer: _Layer, x: torch.Tensor) -> torch.Tensor:
+        """A mixture of experts: each token goes through the few that the router gives the largest shares."""
+        assert layer.router is not None and self.config.experts is not None
+        shares, chosen = F.linear(x, layer.router).softmax(-1, torch.float32).topk(self.config.experts.num_used)
+        if self.config.experts.is_normalised:
+            shares = shares / shares.sum(-1, keepdim=True)
+        out = torch.zeros_like(x)
+        for number in chosen.unique().tolist():  # each one once, with all tokens that chose it
+            mlp, (rows, places) = layer.mlps[number], torch.where(chosen == number)
+            gate, up = F.linear(x[rows], mlp.gate_up, mlp.gate_up_bias).chunk(2, dim=-1)
+            y = F.linear(self._act(gate) * up, mlp.down, mlp.down_bias)
+            out.index_add_(0, rows, y * shares[rows, places, None].to(x.dtype))
+        return out
 
     def _linear(
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, batch: _Batch, *names: str
@@ -214,7 +265,8 @@ class TorchRunner(Runner):
         qk, v = qkv[:, : heads + kv_heads], qkv[:, heads + kv_heads :]
         if layer.qk_norm is not None:
             qk = F.rms_norm(qk, (dim,), None, self.config.norm_eps) * layer.qk_norm
-        qk = _rotate(qk, batch.cos, batch.sin)
+        if layer.config.rope is not None:
+            qk = _rotate(qk, *batch.turns[layer.config.rope])
         q, k = qk[:, :heads], qk[:, heads:]
         layer.keys.view(-1, kv_heads, dim)[batch.slots] = k
         layer.values.view(-1, kv_heads, dim)[batch.slots] = v
@@ -235,7 +287,8 @@ class TorchRunner(Runner):
         values = layer.values[batch.tables].view(count, -1, kv_heads, dim).transpose(1, 2)
         # Query heads that share a key-value head stand side by side as if they were several positions: no copy of k, v.
         grouped = q.view(count, kv_heads, heads // kv_heads, dim)
-        return F.scaled_dot_product_attention(grouped, keys, values, attn_mask=batch.mask).reshape(count, heads, dim)
+        mask = batch.masks[layer.config.window]
+        return self._attend(grouped, keys, values, mask).reshape(count, heads, dim)
 
     def _attend_piece(
         self, layer: _Layer, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, piece: _Piece
@@ -245,10 +298,19 @@ class TorchRunner(Runner):
             k = layer.keys[piece.table].flatten(0, 1)[: piece.length]
             v = layer.values[piece.table].flatten(0, 1)[: piece.length]
         q, k, v = (t.transpose(0, 1)[None] for t in (q, k, v))  # (1, heads, tokens, head_dim)
-        out = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=piece.mask, is_causal=piece.mask is None, enable_gqa=True
-        )
-        return out[0].transpose(0, 1)
+        return self._attend(q, k, v, piece.masks[layer.config.window])[0].transpose(0, 1)
+
+    def _attend(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """q, k, v: ``(batch, heads, tokens, head_dim)``, k and v of fewer heads perhaps; without a mask it is causal."""
+        scale, cap = self.config.scales.attention, self.config.scales.attention_cap
+        if cap is None:
+            return F.scaled_dot_product_attention(
+                q, k, v, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=True
+            )
+        k, v = (t.repeat_interleave(q.shape[1] // t.shape[1], dim=1) for t in (k, v))
+        assert mask is not None  # see _make_piece
+        scores = _capped(q @ k.transpose(-1, -2) * scale, cap).masked_fill(~mask, -torch.inf)
+        return scores.softmax(-1, torch.float32).to(q.dtype) @ v
 
     def _prepare(self, chunks: Sequence[StepChunk]) -> _Batch:
         size = self.block_size
@@ -269,16 +331,14 @@ class TorchRunner(Runner):
             else:
                 pieces.append(self._make_piece(chunk, start, length))
             wanted.extend(range(len(ids) - chunk.num_logits, len(ids)))
-        angles = self._tensor(positions).float()[:, None, None] * self._frequencies
-        tables, mask = self._pad([chunk for _, chunk in singles])
+        tables, masks = self._pad([chunk for _, chunk in singles])
         return _Batch(
             ids=self._tensor(ids),
             slots=self._tensor(slots),
-            cos=angles.cos().to(self.dtype),
-            sin=angles.sin().to(self.dtype),
+            turns={rope: self._turns(rope, np.array(positions)) for rope in self._frequencies},
             singles=self._tensor([row for row, _ in singles]),
             tables=tables,
-            mask=mask,
+            masks=masks,
             pieces=pieces,
             wanted=self._tensor(wanted),
             deltas=self._make_deltas(chunks),
@@ -315,26 +375,46 @@ class TorchRunner(Runner):
             )
         return used, rank, halves
 
+    def _turns(self, rope: RopeConfig, positions: npt.NDArray[Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        cos, sin = cos_and_sin(rope, self._frequencies[rope], positions)
+        return self._angles(cos), self._angles(sin)
+
+    def _angles(self, values: npt.NDArray[np.float32]) -> torch.Tensor:
+        return torch.from_numpy(values)[:, None, :].to(device=self.device, dtype=self.dtype)
+
     def _make_piece(self, chunk: StepChunk, start: int, length: int) -> _Piece:
         stop = start + len(chunk.token_ids)
-        if chunk.position == 0:
-            return _Piece(start, stop, None, length, None)
-        num_blocks = -(-length // self.block_size)
         columns = torch.arange(length, device=self.device)
-        mask = columns[None, :] <= columns[chunk.position :, None]
-        return _Piece(start, stop, self._tensor(chunk.table[:num_blocks]), length, mask)
+        rows = columns[chunk.position :, None]
+        masks: dict[int | None, torch.Tensor | None] = {
+            window: (columns <= rows) & (columns > rows - (window or length)) for window in self._windows
+        }
+        if chunk.position > 0:
+            num_blocks = -(-length // self.block_size)
+            return _Piece(start, stop, self._tensor(chunk.table[:num_blocks]), length, masks)
+        if self.config.scales.attention_cap is None:  # torch's own causal attention is the fastest
+            masks |= {window: None for window in masks if window is None or window >= length}
+        return _Piece(start, stop, None, length, masks)
 
-    def _pad(self, singles: Sequence[StepChunk]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Block tables of unequal length as one rectangle, and a mask that hides the padding."""
+    def _pad(self, singles: Sequence[StepChunk]) -> tuple[torch.Tensor, dict[int | None, torch.Tensor]]:
+        """Block tables of unequal length as one rectangle, and masks that hide the padding and what a window hides."""
         lengths = [chunk.position + 1 for chunk in singles]
         width = -(-max(lengths, default=0) // self.block_size)
         tables = [[*chunk.table[:width], *[0] * (width - len(chunk.table))] for chunk in singles]
-        columns = torch.arange(width * self.block_size, device=self.device)
-        mask = columns[None, :] < self._tensor(lengths)[:, None]
-        return self._tensor(tables), mask[:, None, None, :]
+        columns = torch.arange(width * self.block_size, device=self.device)[None, :]
+        ends = self._tensor(lengths)[:, None]
+        masks = {
+            window: ((columns < ends) & (columns >= ends - (window or width * self.block_size)))[:, None, None, :]
+            for window in self._windows
+        }
+        return self._tensor(tables), masks
 
     def _tensor(self, values: Any) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.long, device=self.device)
+
+
+def _capped(x: torch.Tensor, cap: float | None) -> torch.Tensor:
+    return x if cap is None else cap * torch.tanh(x / cap)
 
 
 def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
