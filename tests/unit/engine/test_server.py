@@ -16,8 +16,13 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from starlette.testclient import TestClient
 
+from zhilu.engine.options import EngineOptions
+from zhilu.engine.server import app
 from zhilu.engine.testing import make_tiny_model
+from zhilu.engine.testing_gguf import write_gguf
+from zhilu.errors import ZhiluError
 
 USER = [{"role": "user", "content": "你好"}]
 
@@ -301,3 +306,31 @@ def test_a_model_that_cannot_load_ends_the_process_with_the_reason(tmp_path: Pat
     assert "no safetensors weights" in errors
     server.process.stdin.close()
     server.process.stderr.close()
+
+
+def test_a_gguf_file_is_served(tmp_path: Path) -> None:
+    file = write_gguf(tmp_path / "tiny.gguf", make_tiny_model(tmp_path / "tiny", "qwen2"))
+    server = Server(file)
+    try:
+        server.wait_ready()
+        body = {"model": "tiny", "messages": USER, "max_tokens": 3, "temperature": 0}
+        answer = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60).json()
+        assert answer["usage"]["completion_tokens"] == 3 and answer["system_fingerprint"].startswith("fp_")
+    finally:
+        assert server.stop() == 0
+
+
+def test_whatever_goes_wrong_while_loading_is_told_by_health(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> str:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(app, "fingerprint", fail)
+    model = make_tiny_model(tmp_path / "tiny")
+    failures: list[ZhiluError] = []
+    served = app.create_app(EngineOptions(model, threads=1), "tiny", on_failure=failures.append)
+    with TestClient(served, base_url="http://127.0.0.1:8643") as client:
+        deadline = time.monotonic() + 30
+        while not failures and time.monotonic() < deadline:
+            time.sleep(0.02)
+        said = client.get("/health")
+    assert said.status_code == 503 and "the disk is gone" in said.text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -23,6 +22,7 @@ from zhilu.engine.choose.guided_grammars import Grammar, grammar_of, wants_gramm
 from zhilu.engine.options import EngineOptions
 from zhilu.engine.server import api
 from zhilu.engine.server.browsers import NoBrowsers
+from zhilu.engine.server.fingerprint import fingerprint
 from zhilu.engine.server.reply import Reply
 from zhilu.errors import (
     ConflictError,
@@ -71,21 +71,23 @@ class _Server:
     async def load(self) -> None:
         """Read the model in a thread, so that ``/health`` can answer meanwhile."""
         try:
-            engine = await asyncio.to_thread(_load, self.options)
+            await self._load()
         except ZhiluError as error:
             self.failure = error
         except Exception as error:
             log.exception("engine_load_failed")
             name = type(error).__name__
             self.failure = UpstreamError(T(f"loading failed: {name}: {error}", f"加载失败：{name}: {error}"))
-        else:
-            from zhilu.engine.server.service import EngineService
 
-            self.defaults = api.read_defaults(self.options.model)
-            self.fingerprint = _fingerprint(engine, self.options.model)
-            self.adapters = {adapter.name: adapter.path for adapter in engine.adapters}
-            self.service = EngineService(engine)
-            log.info("engine_ready", model=self.name, seconds=round(time.monotonic() - self.started, 2))
+    async def _load(self) -> None:
+        from zhilu.engine.server.service import EngineService
+
+        engine = await asyncio.to_thread(_load, self.options)
+        self.defaults = api.read_defaults(self.options.model)
+        self.fingerprint = await asyncio.to_thread(fingerprint, engine.runner.describe(), self.options.model)
+        self.adapters = {adapter.name: adapter.path for adapter in engine.adapters}
+        self.service = EngineService(engine)
+        log.info("engine_ready", model=self.name, seconds=round(time.monotonic() - self.started, 2))
 
     def loaded(self) -> EngineService:
         if self.service is None:
@@ -320,16 +322,6 @@ async def _once_free(add: Callable[[], Awaitable[None]], seconds: float = 30) ->
             return await add()
         await asyncio.sleep(0.05)
     await add()
-
-
-def _fingerprint(engine: Engine, model: Path) -> str:
-    """Changes with whatever can change an answer: our version, the model's files, the arithmetic."""
-    files = sorted((path.name, path.stat().st_size) for path in model.iterdir() if path.is_file())
-    config = (model / "config.json").read_bytes()
-    arithmetic = {
-        key: value for key, value in engine.runner.describe().items() if key in ("runner", "dtype", "precision")
-    }
-    return "fp_" + hashlib.sha256(repr((__version__, files, config, arithmetic)).encode()).hexdigest()[:12]
 
 
 class _EventStream(StreamingResponse):
