@@ -130,7 +130,7 @@ import zhilu
 failed = {}
 # Modules that are about torch or about training may ask for it when imported; nothing else may import them at the top.
 recipes = ("zhilu.training.",)
-needs_torch = (*recipes, "zhilu.tuning.sft", "zhilu.engine.runner.torch", "zhilu.migrations.env", "zhilu.migrations.versions", "zhilu.__main__")
+needs_torch = (*recipes, "zhilu.tuning.recipes.", "zhilu.engine.runner.torch", "zhilu.migrations.env", "zhilu.migrations.versions", "zhilu.__main__")
 for module in pkgutil.walk_packages(zhilu.__path__, "zhilu."):
     if module.name.startswith(needs_torch):
         continue

@@ -264,7 +264,7 @@ def load_engine(options: EngineOptions) -> Engine:
     config = read_config(options.model)
     tokenizer = Tokenizer(options.model)
     max_len, _ = choose_max_len(options.max_len, config)
-    adapters = [read_adapter(name, folder, config) for name, folder in options.adapters.items()]
+    adapters = [read_adapter(name, folder, config, options.model) for name, folder in options.adapters.items()]
     runner = load_runner(config.for_length(max_len), options, max_len)
     pool = BlockPool(runner.num_blocks, runner.block_size, options.prefix_caching)
     scheduler = Scheduler(pool, options.max_num_seqs, options.max_batch_tokens)

@@ -1,13 +1,18 @@
-"""The gates of stage 3 that run today: 3.1, a person's own training data."""
+"""The gates of stage 3: 3.1 training data, 3.3 what is served is what was trained, 3.4 the merged model."""
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
 
 from zhilu.context import Context
 from zhilu.gate import Artefact, Figure, Gate, Verdict
 from zhilu.messages import T
 from zhilu.models.chosen import default_model
+from zhilu.tuning.after.parity import check_parity
 from zhilu.tuning.data.checking import check_dataset
 from zhilu.tuning.data.library import DatasetLibrary
+from zhilu.tuning.runs import RunInfo, RunLibrary
 
 __all__ = ["GATES"]
 
@@ -55,4 +60,63 @@ def check_training_data(context: Context) -> Verdict:
     return Verdict.passed(why, *figures, artefacts=artefacts)
 
 
-GATES = [Gate("3.1", T("your own training data", "自己的训练数据"), check_training_data)]
+def check_served(context: Context) -> Verdict:
+    """3.3: the newest run's adapter, served by the running engine, answers token by token as the trainer did."""
+    info = _newest(context, lambda info: info.outcome is not None and info.outcome.adapter is not None)
+    if info is None:
+        why = T("No run has made an adapter yet.", "还没有训练出适配器。")
+        return Verdict.not_yet(why, fix="zhilu tune run --data FILE")
+    found = asyncio.run(check_parity(context, info.name))
+    figures = [
+        Figure(T("run", "训练"), info.name),
+        Figure(T("prompts with equal token ids", "token id 相同的提示"), f"{found.equal_prompts}/{found.prompts}"),
+        Figure(T("equal greedy answers", "相同的贪心回答"), f"{found.equal_answers}/{found.prompts}"),
+        Figure(T("tokens compared", "对照的 token"), found.tokens),
+        Figure(T("answers that are not the base's", "与基座不同的回答"), found.changed),
+    ]
+    artefacts = [Artefact.of(context.home.adapters / info.name / "adapter_model.safetensors", info.name)]
+    if found.equal:
+        return Verdict.passed(found.said, *figures, artefacts=artefacts)
+    return Verdict.failed(found.said, *figures, fix=f"zhilu tune parity {info.name}", artefacts=artefacts)
+
+
+def check_merged(context: Context) -> Verdict:
+    """3.4: the newest merged model, read from the store, has the logits of base and adapter."""
+    from zhilu.models import ModelStore
+    from zhilu.tuning.after.merge import compare_merged
+    from zhilu.tuning.base_model import require_trainer
+
+    info = _newest(context, lambda info: info.merged is not None)
+    if info is None or info.merged is None:
+        why = T("No adapter has been merged yet.", "还没有合并过适配器。")
+        return Verdict.not_yet(why, fix="zhilu tune merge RUN")
+    require_trainer()
+    apart, positions, equal = compare_merged(context, info)
+    merged = info.merged
+    figures = [
+        Figure(T("merged model", "合并后的模型"), merged.model),
+        Figure(T("weights", "权重精度"), merged.dtype),
+        Figure(T("largest difference of a logit over the largest logit", "logit 最大差 / 最大 logit"), f"{apart:.1e}"),
+        Figure(T("tolerance", "容差"), merged.tolerance),
+        Figure(T("equal greedy tokens", "相同的贪心 token"), f"{equal}/{positions}"),
+    ]
+    artefacts = [Artefact.of(path) for path in ModelStore(context).files(merged.model) if path.suffix == ".safetensors"]
+    if apart <= merged.tolerance:
+        why = T(
+            f"{merged.model} was read from the store and is {info.config.model} with {info.name}.",
+            f"{merged.model} 从模型库读取，等于 {info.config.model} 加 {info.name}。",
+        )
+        return Verdict.passed(why, *figures, artefacts=artefacts)
+    why = T(f"{merged.model} is not base and adapter any more.", f"{merged.model} 已不再等于“基座 + 适配器”。")
+    return Verdict.failed(why, *figures, fix=f"zhilu tune merge {info.name} --model OTHER", artefacts=artefacts)
+
+
+def _newest(context: Context, fits: Callable[[RunInfo], bool]) -> RunInfo | None:
+    return next((info for info in RunLibrary(context).list() if info.error is None and fits(info)), None)
+
+
+GATES = [
+    Gate("3.1", T("your own training data", "自己的训练数据"), check_training_data),
+    Gate("3.3", T("what is served is what was trained", "部署的就是训练出来的"), check_served, slow=True),
+    Gate("3.4", T("the merged model is base and adapter", "合并后的模型等于基座加适配器"), check_merged, slow=True),
+]

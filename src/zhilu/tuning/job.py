@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -13,6 +12,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zhilu.engine.model.adapters import BASE_NOTE
+from zhilu.engine.model.weights import weights_sha256
 from zhilu.errors import InputError
 from zhilu.home import file_lock
 from zhilu.jobs import Job, JobContext, JobKind, JobStore
@@ -31,7 +32,7 @@ from zhilu.tuning.runs import Answer, Outcome, RunFolder, RunInfo, RunLibrary
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["TUNE", "base_hash", "submit_tuning"]
+__all__ = ["TUNE", "submit_tuning"]
 
 _SAVE_SECONDS = 20.0  # between checkpoints
 _HELD_OUT = 0.1  # share of the rows, where no file of them is given
@@ -87,23 +88,11 @@ def submit_tuning(context: Context, config: TuneConfig, name: str | None = None)
     return info, job
 
 
-def base_hash(folder: Path) -> str:
-    """SHA-256 over the weight files of a model, in their order."""
-    from zhilu.engine.model.weights import weight_files
-
-    digest = hashlib.sha256()
-    for path in weight_files(folder):
-        with path.open("rb") as file:
-            while block := file.read(1 << 22):
-                digest.update(block)
-    return digest.hexdigest()
-
-
 def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     # Threads that wait for each other must sleep: spinning, two of them take a machine with other work to a standstill
     # (measured here at load 12: 4 times slower). Read by the OpenMP library when PyTorch loads it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from zhilu.tuning.sft import SftRun, add_lora, mean_loss
+    from zhilu.tuning.recipes.sft import SftRun, add_lora, mean_loss
 
     run = RunLibrary(job.context).get(params["run"])
     info = run.info()
@@ -168,7 +157,7 @@ def _rendered(preflight: Preflight, library: DatasetLibrary, name: str) -> list[
 
 def _begin(run: RunFolder, model: Any, held_out: Sequence[Rendered], preflight: Preflight) -> None:
     """What the base answers, kept before anything is trained."""
-    from zhilu.tuning.sft import greedy
+    from zhilu.tuning.recipes.sft import greedy
 
     said = []
     for row in held_out[:_ANSWERS]:
@@ -181,7 +170,7 @@ def _train(
     job: JobContext, run: RunFolder, training: Any, chosen: Chosen, held_out: Sequence[Rendered], config: TuneConfig
 ) -> bool:
     """To the last step, or until the held-out loss no longer falls; True where that ended it."""
-    from zhilu.tuning.sft import mean_loss
+    from zhilu.tuning.recipes.sft import mean_loss
 
     stage = T("Training", "训练")
     recipe = config.model_dump()
@@ -232,7 +221,7 @@ def _finish(
     import psutil
     from safetensors.torch import load_file
 
-    from zhilu.tuning.sft import greedy
+    from zhilu.tuning.recipes.sft import greedy
 
     info = run.info()
     job.progress(0.96, T("Saving", "保存"))
@@ -252,7 +241,7 @@ def _finish(
                 after=preflight.tokenizer.decode(ids), prompt_ids=list(row.ids[:first]), after_ids=ids, ended=ended,
             )
         )  # fmt: skip
-    sha256 = base_hash(folder)
+    sha256 = weights_sha256(folder)
     adapter = tuned = None
     if info.config.method == "lora":
         adapter = info.name
@@ -291,10 +280,11 @@ def _keep_adapter(context: Context, info: RunInfo, model: Any, sha256: str) -> N
     with file_lock(context.home.run / f"adapter-{info.name}.lock"):
         incoming = context.home.adapters / f".incoming-{info.name}"
         shutil.rmtree(incoming, ignore_errors=True)
-        model.save_pretrained(incoming, safe_serialization=True)
+        # Asked whether embeddings were trained, PEFT would look the base up on a hub by its name in the store.
+        model.save_pretrained(incoming, safe_serialization=True, save_embedding_layers=False)
         (incoming / "README.md").unlink(missing_ok=True)
         note = {"run": info.name, "base": info.config.model, "base_sha256": sha256, "data": info.config.data}
-        (incoming / "zhilu-adapter.json").write_text(json.dumps(note, ensure_ascii=False, indent=1), encoding="utf-8")
+        (incoming / BASE_NOTE).write_text(json.dumps(note, ensure_ascii=False, indent=1), encoding="utf-8")
         shutil.rmtree(place, ignore_errors=True)  # of an attempt that was killed after this and before its note
         incoming.rename(place)
 
@@ -303,7 +293,7 @@ def _keep_model(job: JobContext, info: RunInfo, model: Any, folder: Path) -> Non
     """A fully tuned model joins the store, with the base's tokenizer and template."""
     import tempfile
 
-    from zhilu.tuning.export import save_model
+    from zhilu.tuning.after.folder import save_model
 
     with tempfile.TemporaryDirectory(dir=job.context.home.run) as work:
         save_model(model, folder, Path(work) / info.name)

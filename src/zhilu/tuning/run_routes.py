@@ -9,9 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu.context import context_of
 from zhilu.jobs import Job
+from zhilu.tuning.after.exports import ExportFormat, Precision
+from zhilu.tuning.after.jobs import submit_export, submit_merge
+from zhilu.tuning.after.merge import Dtype
+from zhilu.tuning.after.parity import Parity, check_parity
 from zhilu.tuning.config import TuneConfig
 from zhilu.tuning.job import submit_tuning
-from zhilu.tuning.parity import Parity, check_parity
 from zhilu.tuning.runs import RunInfo, RunLibrary
 
 __all__ = ["router"]
@@ -23,6 +26,20 @@ class NewRun(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: str | None = Field(None, max_length=100)
     config: TuneConfig
+
+
+class MergeIn(BaseModel):
+    """``model``: its name in the store; ``dtype`` None: the base's own."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: str | None = Field(None, max_length=100)
+    dtype: Dtype | None = None
+
+
+class ExportIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    format: ExportFormat
+    precision: Precision = "f16"
 
 
 class StartedRun(BaseModel):
@@ -58,6 +75,17 @@ def show_run(name: str, request: Request) -> RunDetail:
 @router.post("/{name}/parity")
 async def compare(name: str, request: Request) -> Parity:
     return await check_parity(context_of(request), name)
+
+
+@router.post("/{name}/merge", status_code=202)
+def merge(name: str, body: MergeIn, request: Request) -> Job:
+    return submit_merge(context_of(request), name, body.model, body.dtype)
+
+
+@router.post("/{name}/export", status_code=202)
+def export(name: str, body: ExportIn, request: Request) -> Job:
+    """The files lie in the run's folder afterwards (``run.exports``)."""
+    return submit_export(context_of(request), name, body.format, body.precision)
 
 
 @router.delete("/{name}", status_code=204)

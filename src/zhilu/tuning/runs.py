@@ -22,7 +22,7 @@ from zhilu.tuning.config import TuneConfig
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["Answer", "Outcome", "RunFolder", "RunInfo", "RunLibrary"]
+__all__ = ["Answer", "Exported", "Merged", "Outcome", "RunFolder", "RunInfo", "RunLibrary"]
 
 
 class Answer(BaseModel):
@@ -66,6 +66,41 @@ class Outcome(BaseModel):
     answers: list[Answer]
 
 
+class Merged(BaseModel):
+    """The model that a run's adapter was merged into.
+
+    Attributes:
+        apart: the largest difference of a logit from base and adapter, over the largest logit, at ``positions`` places;
+            ``equal_tokens`` of them have the same greedy token. ``tolerance``: what ``apart`` may be at this ``dtype``.
+    """
+
+    model: str
+    dtype: str
+    apart: float
+    tolerance: float
+    positions: int
+    equal_tokens: int
+    size_bytes: int
+
+
+class Exported(BaseModel):
+    """Files for other programs.
+
+    Attributes:
+        tokens: of llama.cpp's greedy answers from the file, ``equal_tokens`` of them before the first difference from the
+            merged model's; None for safetensors.
+        templated: whether the Modelfile states the chat template.
+    """
+
+    format: str
+    folder: str
+    size_bytes: int
+    precision: str
+    tokens: int | None = None
+    equal_tokens: int | None = None
+    templated: bool | None = None
+
+
 class RunInfo(BaseModel):
     name: str
     created_at: datetime
@@ -74,6 +109,8 @@ class RunInfo(BaseModel):
     chosen: dict[str, Any] = {}
     reasons: dict[str, Text] = {}
     outcome: Outcome | None = None
+    merged: Merged | None = None
+    exports: list[Exported] = []
     error: Text | None = None  # its note cannot be read; nothing else of it is known then
 
 

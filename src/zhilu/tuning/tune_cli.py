@@ -133,7 +133,7 @@ def parity(context: Context, name: str, as_json: bool) -> None:
     import asyncio
     import sys
 
-    from zhilu.tuning.parity import check_parity
+    from zhilu.tuning.after.parity import check_parity
 
     found = asyncio.run(check_parity(context, name))
     if as_json:
@@ -142,6 +142,71 @@ def parity(context: Context, name: str, as_json: bool) -> None:
         click.secho(found.said.say(), fg="green" if found.equal else "red")
     if not found.equal:
         sys.exit(1)
+
+
+@tune.command()
+@click.argument("name")
+@click.option("--model", help=T("its name in the store", "在模型库中的名称").say())
+@click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]))
+@json_option
+@pass_context_obj
+def merge(context: Context, name: str, model: str | None, dtype: Any, as_json: bool) -> None:
+    """Merge the adapter of a run into its base: a model of the store, proven to be the two together.
+    把一次训练的适配器合并进基座：得到模型库中的一个模型，并证明它等于二者之和。"""
+    from zhilu.jobs import JobStore
+    from zhilu.jobs.follow import follow, raise_unless_done
+    from zhilu.tuning.after.jobs import submit_merge
+
+    done = follow(JobStore(context), submit_merge(context, name, model, dtype).id, quiet=as_json)
+    if not done.ended:
+        return
+    made = raise_unless_done(done).result or {}
+    if as_json:
+        echo_json(made)
+        return
+    said = T(
+        f"{made['model']}: logits differ by at most {made['apart']:.1e} of the largest ({made['tolerance']:g} may be), "
+        f"{made['equal_tokens']} of {made['positions']} greedy tokens are equal. Next: zhilu serve {made['model']}",
+        f"{made['model']}：logits 最多相差最大值的 {made['apart']:.1e}（允许 {made['tolerance']:g}），"
+        f"{made['positions']} 个贪心 token 中有 {made['equal_tokens']} 个相同。下一步：zhilu serve {made['model']}",
+    )
+    click.echo(said.say())
+
+
+@tune.command()
+@click.argument("name")
+@click.option("--format", "form", type=click.Choice(["safetensors", "gguf", "ollama"]), required=True)
+@click.option("--precision", type=click.Choice(["f32", "f16", "bf16", "q8_0"]), default="f16", show_default=True)
+@click.option("--to", type=click.Path(path_type=Path), help=T("a new folder", "新的文件夹").say())
+@json_option
+@pass_context_obj
+def export(context: Context, name: str, form: Any, precision: Any, to: Path | None, as_json: bool) -> None:
+    """Write the tuned model for other programs; a GGUF file is proven in llama.cpp first.
+    把训练结果写成其他程序可用的文件；GGUF 文件会先在 llama.cpp 中验证。"""
+    from zhilu.jobs import JobStore
+    from zhilu.jobs.follow import follow, raise_unless_done
+    from zhilu.tuning.after.jobs import submit_export
+
+    done = follow(JobStore(context), submit_export(context, name, form, precision, to).id, quiet=as_json)
+    if not done.ended:
+        return
+    made = raise_unless_done(done).result or {}
+    if as_json:
+        echo_json(made)
+        return
+    click.echo(made["folder"])
+    if made["tokens"] is not None:
+        said = T(
+            f"llama.cpp reads it: {made['equal_tokens']} of {made['tokens']} greedy tokens are the merged model's.",
+            f"llama.cpp 可以读取：{made['tokens']} 个贪心 token 中有 {made['equal_tokens']} 个与合并后的模型相同。",
+        )
+        click.echo(said.say())
+    if form == "ollama":
+        click.echo(T(f"Next: cd {made['folder']} && ollama create {name} -f Modelfile",
+                     f"下一步：cd {made['folder']} && ollama create {name} -f Modelfile").say())  # fmt: skip
+        if not made["templated"]:
+            click.echo(T("Its chat template cannot be written in Ollama's language: ask it by plain prompts there.",
+                         "它的对话模板无法用 Ollama 的语言表达：在那里请使用纯文本提示。").say())  # fmt: skip
 
 
 def _print(info: RunInfo) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from zhilu.engine.model import convert_gguf
+from zhilu.engine.model.convert_gguf import CannotConvert, convert, target_of
 from zhilu.models.shipped import NANO
-from zhilu.serving.engines import convert_gguf
-from zhilu.serving.engines.convert_gguf import CannotConvert, convert, target_of
 
 pytest.importorskip("gguf", reason="the package gguf is not installed")
 

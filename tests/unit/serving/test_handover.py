@@ -14,6 +14,7 @@ import pytest
 
 from zhilu.context import Context, open_context
 from zhilu.engine.model.config import read_config
+from zhilu.engine.model.spellings import both_spellings, tokenizer_spellings
 from zhilu.engine.testing import make_tiny_model
 from zhilu.engine.text.tokenizer import Tokenizer
 from zhilu.errors import UnreachableError
@@ -22,14 +23,7 @@ from zhilu.models import shipped
 from zhilu.registry import Registry
 from zhilu.serving.catalog import FixedCatalog
 from zhilu.serving.engines import engine_registry
-from zhilu.serving.engines.handover import (
-    both_spellings,
-    content_key,
-    hand_over,
-    release,
-    sweep,
-    tokenizer_spellings,
-)
+from zhilu.serving.engines.handover import content_key, hand_over, release, sweep
 from zhilu.serving.engines.llamacpp import LlamaCppEngine
 from zhilu.serving.facts import Launch, LaunchOptions, ProofFacts, ServedModel
 from zhilu.serving.proofs.handover_proof import Difference, agrees, compare

@@ -39,7 +39,7 @@ def model(tmp_path: Path) -> Any:
 
 
 def test_each_epoch_holds_every_row_once_in_sequences_that_fit() -> None:
-    from zhilu.tuning.batches import step_batches, steps_of_epoch
+    from zhilu.tuning.recipes.batches import step_batches, steps_of_epoch
 
     steps = steps_of_epoch(ROWS, tokens=60)
     assert steps > 2
@@ -58,8 +58,8 @@ def test_packed_rows_do_not_see_each_other(model: Any) -> None:
     """The packed loss is the sum of each row's own, which is transformers' own loss of that row."""
     import torch
 
-    from zhilu.tuning.batches import tensors
-    from zhilu.tuning.sft import loss_sum
+    from zhilu.tuning.recipes.batches import tensors
+    from zhilu.tuning.recipes.sft import loss_sum
 
     alone = []
     for one in ROWS:
@@ -71,7 +71,7 @@ def test_packed_rows_do_not_see_each_other(model: Any) -> None:
 
 def a_run(model: Any, path: Path, *, max_len: int = 400, **more: Any) -> Any:
     from zhilu.tuning.base_model import TARGETS
-    from zhilu.tuning.sft import SftRun, add_lora
+    from zhilu.tuning.recipes.sft import SftRun, add_lora
 
     config = TuneConfig(model="tiny", data="x", rank=4, epochs=6, batch_tokens=120, max_len=max_len, **more)
     chosen = choose(config, 1000, ROWS, 512)
@@ -181,8 +181,9 @@ def test_from_data_to_an_adapter(context: Context) -> None:
     """The whole job on the embedded model: the held-out loss falls, the adapter is whole and changes the answers."""
     from zhilu.engine.model.adapters import read_adapter
     from zhilu.engine.model.config import read_config
+    from zhilu.engine.model.weights import weights_sha256
     from zhilu.models import ModelStore
-    from zhilu.tuning.job import base_hash, submit_tuning
+    from zhilu.tuning.job import submit_tuning
     from zhilu.tuning.runs import RunLibrary
 
     config = TuneConfig(model="zhilu-nano", data="pirate", rank=8, epochs=5, batch_tokens=256)
@@ -198,7 +199,7 @@ def test_from_data_to_an_adapter(context: Context) -> None:
     steps = [values["step"] for values in run.measured()]
     assert steps == list(range(out.steps + 1))
     folder = ModelStore(context).path_of("zhilu-nano")
-    assert out.base_sha256 == base_hash(folder)
+    assert out.base_sha256 == weights_sha256(folder)
     assert all(answer.ended for answer in out.answers)
     adapter = read_adapter("a", context.home.adapters / "pirate-talk", read_config(folder))
     assert adapter.rank == 8
@@ -237,8 +238,8 @@ def test_what_is_served_is_what_was_trained_also_after_kills(context: Context) -
     import time
 
     from zhilu.tables import JobRow
+    from zhilu.tuning.after.parity import check_parity
     from zhilu.tuning.job import submit_tuning
-    from zhilu.tuning.parity import check_parity
     from zhilu.tuning.runs import RunLibrary
 
     config = TuneConfig(model="zhilu-nano", data="pirate", rank=8, epochs=8, batch_tokens=256)

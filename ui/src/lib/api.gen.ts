@@ -956,6 +956,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/runs/{name}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Merge */
+        post: operations["merge_zhilu_v1_runs__name__merge_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/runs/{name}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export
+         * @description The files lie in the run's folder afterwards (``run.exports``).
+         */
+        post: operations["export_zhilu_v1_runs__name__export_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat": {
         parameters: {
             query?: never;
@@ -1946,6 +1983,20 @@ export interface components {
             size_bytes: number;
         };
         /**
+         * Also
+         * @description Another form of the tuned model: ``equal`` of ``compared`` answers or tokens are the trainer's.
+         */
+        Also: {
+            /** Name */
+            name: string;
+            /** Compared */
+            compared: number;
+            /** Equal */
+            equal: number;
+            /** Same */
+            same: boolean;
+        };
+        /**
          * Answer
          * @description A held-out prompt, the answer that the data gives, and the greedy answers of base and tuned model.
          *
@@ -2465,6 +2516,45 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** ExportIn */
+        ExportIn: {
+            /**
+             * Format
+             * @enum {string}
+             */
+            format: "safetensors" | "gguf" | "ollama";
+            /**
+             * Precision
+             * @default f16
+             * @enum {string}
+             */
+            precision: "f32" | "f16" | "bf16" | "q8_0";
+        };
+        /**
+         * Exported
+         * @description Files for other programs.
+         *
+         *     Attributes:
+         *         tokens: of llama.cpp's greedy answers from the file, ``equal_tokens`` of them before the first difference from the
+         *             merged model's; None for safetensors.
+         *         templated: whether the Modelfile states the chat template.
+         */
+        Exported: {
+            /** Format */
+            format: string;
+            /** Folder */
+            folder: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Precision */
+            precision: string;
+            /** Tokens */
+            tokens?: number | null;
+            /** Equal Tokens */
+            equal_tokens?: number | null;
+            /** Templated */
+            templated?: boolean | null;
+        };
         /** Feature */
         Feature: {
             /** Name */
@@ -2846,6 +2936,40 @@ export interface components {
             context: number;
             /** Requests */
             requests: number;
+        };
+        /**
+         * MergeIn
+         * @description ``model``: its name in the store; ``dtype`` None: the base's own.
+         */
+        MergeIn: {
+            /** Model */
+            model?: string | null;
+            /** Dtype */
+            dtype?: ("float32" | "bfloat16" | "float16") | null;
+        };
+        /**
+         * Merged
+         * @description The model that a run's adapter was merged into.
+         *
+         *     Attributes:
+         *         apart: the largest difference of a logit from base and adapter, over the largest logit, at ``positions`` places;
+         *             ``equal_tokens`` of them have the same greedy token. ``tolerance``: what ``apart`` may be at this ``dtype``.
+         */
+        Merged: {
+            /** Model */
+            model: string;
+            /** Dtype */
+            dtype: string;
+            /** Apart */
+            apart: number;
+            /** Tolerance */
+            tolerance: number;
+            /** Positions */
+            positions: number;
+            /** Equal Tokens */
+            equal_tokens: number;
+            /** Size Bytes */
+            size_bytes: number;
         };
         /**
          * Message
@@ -3246,6 +3370,8 @@ export interface components {
          *         prompts: compared; ``equal_prompts`` of them were tokenized alike, ``equal_answers`` answered alike.
          *         tokens: compared in all answers.
          *         changed: answers that differ from the base's: an adapter that is not applied changes none.
+         *         merged: the merged model in the running engine, and how many of its answers are the trainer's; None: not merged.
+         *         llamacpp: the newest GGUF file in llama.cpp, by tokens of its answers; None: not exported.
          */
         Parity: {
             /** Run */
@@ -3260,6 +3386,8 @@ export interface components {
             tokens: number;
             /** Changed */
             changed: number;
+            merged?: components["schemas"]["Also"] | null;
+            llamacpp?: components["schemas"]["Also"] | null;
             /** Equal */
             equal: boolean;
             /** Said */
@@ -3518,6 +3646,12 @@ export interface components {
                 };
             };
             outcome?: components["schemas"]["Outcome"] | null;
+            merged?: components["schemas"]["Merged"] | null;
+            /**
+             * Exports
+             * @default []
+             */
+            exports: components["schemas"]["Exported"][];
             /** Error */
             error?: {
                 en: string;
@@ -5928,6 +6062,76 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Parity"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    merge_zhilu_v1_runs__name__merge_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MergeIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    export_zhilu_v1_runs__name__export_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExportIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description Validation Error */

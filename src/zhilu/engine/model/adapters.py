@@ -19,11 +19,13 @@ import numpy.typing as npt
 from zhilu.engine.model.config import ModelConfig, read_json, tensor_shapes
 from zhilu.engine.model.layout import head_order, rows_of_heads
 from zhilu.engine.model.name_patterns import value_for
-from zhilu.engine.model.weights import as_float32, map_file
-from zhilu.errors import InputError, NotFoundError, UnsupportedError
+from zhilu.engine.model.weights import as_float32, map_file, weights_sha256
+from zhilu.errors import ConflictError, InputError, NotFoundError, UnsupportedError
 from zhilu.messages import T
 
-__all__ = ["MODULES", "Adapter", "Delta", "read_adapter", "stack_deltas"]
+__all__ = ["BASE_NOTE", "MODULES", "Adapter", "Delta", "read_adapter", "refuse_other_base", "stack_deltas"]
+
+BASE_NOTE = "zhilu-adapter.json"  # beside an adapter of ours: the run it came from, and the hash of its base
 
 # The projections that may carry a delta, by the last part of their names.
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -62,14 +64,20 @@ class Adapter:
         return frozenset(module.rpartition(".")[2] for module in self.deltas)
 
 
-def read_adapter(name: str, folder: Path, config: ModelConfig) -> Adapter:
+def read_adapter(name: str, folder: Path, config: ModelConfig, base: Path | None = None) -> Adapter:
     """Read a PEFT folder for the model of ``config``.
 
+    Args:
+        base: the model's files: an adapter that notes the hash of the weights it was trained on is held to it.
+
     Raises:
+        ConflictError: it was trained on other weights.
         NotFoundError: no adapter_config.json or no safetensors file.
         UnsupportedError: an option that our arithmetic does not have.
         InputError: the tensors do not fit the model, or would change nothing.
     """
+    if base is not None:
+        refuse_other_base(folder, base)
     raw = read_json(folder / "adapter_config.json")
     _refuse_other_arithmetic(folder, raw)
     shapes = {
@@ -106,6 +114,30 @@ def read_adapter(name: str, folder: Path, config: ModelConfig) -> Adapter:
             code="bad_adapter",
         )
     return Adapter(name, folder, max(len(delta.b) for delta in deltas.values()), deltas)
+
+
+def refuse_other_base(folder: Path, base: Path) -> None:
+    """An adapter on other weights than its own answers, and wrongly; shapes say nothing of that.
+
+    Raises:
+        ConflictError: the note beside the adapter names other weights than those of ``base``.
+    """
+    note = folder / BASE_NOTE
+    if not note.is_file():
+        return
+    said = read_json(note)
+    wanted = said.get("base_sha256")
+    if not isinstance(wanted, str) or wanted == weights_sha256(base):
+        return
+    raise ConflictError(
+        T(
+            f"the adapter in {str(folder)!r} was trained on {said.get('base')!r} with the weights {wanted[:12]}…; those of "
+            f"{base.name!r} are others",
+            f"{str(folder)!r} 中的适配器是在 {said.get('base')!r}（权重 {wanted[:12]}…）上训练的；{base.name!r} 的权重与之不同",
+        ),
+        code="other_base",
+        fix="zhilu model list",
+    )
 
 
 def _refuse_other_arithmetic(folder: Path, raw: Mapping[str, Any]) -> None:

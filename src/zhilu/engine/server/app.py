@@ -311,7 +311,7 @@ def _read_adapter(name: str, path: Path, model: Path) -> Adapter:
     from zhilu.engine.model.adapters import read_adapter
     from zhilu.engine.model.config import read_config
 
-    return read_adapter(name, path, read_config(model))
+    return read_adapter(name, path, read_config(model), model)
 
 
 async def _once_free(add: Callable[[], Awaitable[None]], seconds: float = 30) -> None:

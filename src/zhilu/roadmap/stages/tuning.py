@@ -77,7 +77,10 @@ TUNING = Stage(
                 "A merged model needs no adapter support and runs a little faster, at the price of its full size on disk.",
                 "合并后的模型不需要适配器支持，推理略快，代价是占用完整大小的磁盘。",
             ),
-            T("You will merge a finished run and compare the two.", "届时可以合并一次训练结果并对比两者。"),
+            T(
+                "After a run: zhilu tune merge NAME. It is read back and held to base and adapter; export it by zhilu tune export NAME.",
+                "训练之后运行 zhilu tune merge NAME：重新读取并与基座加适配器对照；用 zhilu tune export NAME 导出。",
+            ),
             optional=True,
         ),
         Task(

@@ -12,10 +12,10 @@ import os
 import sys
 from pathlib import Path
 
+from zhilu.engine.model import convert_gguf
 from zhilu.errors import InputError
 from zhilu.jobs import tether
 from zhilu.messages import T
-from zhilu.serving.engines import convert_gguf
 from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, MemoryFacts, Preference, ProofFacts, ServedModel
 from zhilu.serving.install.environment import environment
 from zhilu.serving.supervise.memory import window_of

@@ -106,7 +106,7 @@ class ZhiluEngine:
         from zhilu.engine.model.adapters import read_adapter
         from zhilu.engine.model.config import read_config
 
-        read_adapter(name, folder, read_config(model.path))
+        read_adapter(name, folder, read_config(model.path), model.path)
 
 
 def _refuse_unread(file: Path) -> None:

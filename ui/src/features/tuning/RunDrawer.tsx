@@ -1,5 +1,4 @@
-import { Scale } from "lucide-react";
-import { Button } from "@/components/Button";
+import { useCallback } from "react";
 import { Dialog } from "@/components/Dialog";
 import { Facts } from "@/components/Facts";
 import { JobLine } from "@/components/JobLine";
@@ -8,7 +7,8 @@ import { useI18n } from "@/lib/i18n";
 import { isActive } from "@/lib/jobs";
 import { useJobs } from "@/lib/queries";
 import type { RunDetail } from "@/lib/types";
-import { useParity, useRun } from "./api";
+import { AfterRun } from "./AfterRun";
+import { useRun } from "./api";
 import { LossCurve } from "./LossCurve";
 import css from "./RunDrawer.module.css";
 
@@ -17,18 +17,18 @@ const plain = (prompt: string) => prompt.replace(/<\|[a-z_]{1,30}\|>/g, "").trim
 
 export function RunDrawer({ name, onClose }: { name: string; onClose: () => void }) {
   const { data, error, refetch } = useRun(name);
+  const again = useCallback(() => void refetch(), [refetch]);
   return (
     <Dialog open shape="panel" onClose={onClose} title={name}>
-      {error && <ErrorPanel error={error} retry={() => void refetch()} />}
+      {error && <ErrorPanel error={error} retry={again} />}
       {!data && !error && <Skeleton />}
-      {data && <Details detail={data} />}
+      {data && <Details detail={data} refetch={again} />}
     </Dialog>
   );
 }
 
-function Details({ detail: { run, metrics } }: { detail: RunDetail }) {
+function Details({ detail: { run, metrics }, refetch }: { detail: RunDetail; refetch: () => void }) {
   const { t, say } = useI18n();
-  const parity = useParity();
   const job = (useJobs().data ?? []).find(({ id }) => id === run.job_id);
   const out = run.outcome;
   return (
@@ -50,15 +50,7 @@ function Details({ detail: { run, metrics } }: { detail: RunDetail }) {
           ]}
         />
       )}
-      {out?.adapter && (
-        <div className={css.parity}>
-          <Button icon={Scale} busy={parity.isPending} onClick={() => parity.mutate(run.name)}>
-            {t("tune.parity")}
-          </Button>
-          {parity.data && <p data-equal={parity.data.equal}>{say(parity.data.said)}</p>}
-          {parity.error && <ErrorPanel error={parity.error} />}
-        </div>
-      )}
+      {out && <AfterRun run={run} refetch={refetch} />}
       {out && (
         <>
           <h3 className={css.title}>{t("tune.answers")}</h3>

@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api } from "@/lib/api";
 import { acceptJob } from "@/lib/jobs";
-import type { Dataset, Job, Parity, Run, RunDetail } from "@/lib/types";
+import type { Dataset, Exported, Job, Parity, Run, RunDetail } from "@/lib/types";
 
 const data = (name: string) => `/datasets/${encodeURIComponent(name)}`;
 const run = (name: string) => `/runs/${encodeURIComponent(name)}`;
@@ -72,4 +72,32 @@ export function useStartRun() {
 
 export function useParity() {
   return useMutation({ mutationFn: (name: string) => api.post<Parity>(`${run(name)}/parity`) });
+}
+
+/** What follows a run goes on as a job. */
+function useJobOf(path: (name: string) => string, body: (wish: AfterWish) => object) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (wish: AfterWish) => api.post<Job>(path(wish.name), body(wish)),
+    onSuccess: (job) => acceptJob(queries, job),
+  });
+}
+
+export interface AfterWish {
+  name: string;
+  format: Exported["format"];
+}
+
+export function useMerge() {
+  return useJobOf(
+    (name) => `${run(name)}/merge`,
+    () => ({}),
+  );
+}
+
+export function useExport() {
+  return useJobOf(
+    (name) => `${run(name)}/export`,
+    ({ format }) => ({ format }),
+  );
 }

@@ -17,9 +17,9 @@ import torch
 from torch.nn import functional as F
 
 from zhilu.training.loop import Run, warmup_stable_decay
-from zhilu.tuning.batches import pack, step_batches, tensors
 from zhilu.tuning.config import Chosen, TuneConfig
 from zhilu.tuning.data.preflight import Rendered
+from zhilu.tuning.recipes.batches import pack, step_batches, tensors
 
 __all__ = ["SftRun", "add_lora", "greedy", "loss_sum", "mean_loss"]
 

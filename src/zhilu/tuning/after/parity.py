@@ -6,17 +6,20 @@ given the trainer's own prompts: its token ids and its greedy tokens are compare
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
 from zhilu.client import connect
+from zhilu.engine.model.weights import weights_sha256
 from zhilu.errors import ConflictError, InputError
 from zhilu.jobs.base import Text
 from zhilu.messages import T
 from zhilu.models import ModelStore
-from zhilu.tuning.job import base_hash
-from zhilu.tuning.runs import Answer, RunLibrary
+from zhilu.tuning.after.exports import prove_gguf
+from zhilu.tuning.runs import Answer, RunInfo, RunLibrary
 
 if TYPE_CHECKING:
     from zhilu.client import ModelClient
@@ -25,12 +28,23 @@ if TYPE_CHECKING:
 __all__ = ["Parity", "check_parity"]
 
 
+class Also(BaseModel):
+    """Another form of the tuned model: ``equal`` of ``compared`` answers or tokens are the trainer's."""
+
+    name: str
+    compared: int
+    equal: int
+    same: bool
+
+
 class Parity(BaseModel):
     """
     Attributes:
         prompts: compared; ``equal_prompts`` of them were tokenized alike, ``equal_answers`` answered alike.
         tokens: compared in all answers.
         changed: answers that differ from the base's: an adapter that is not applied changes none.
+        merged: the merged model in the running engine, and how many of its answers are the trainer's; None: not merged.
+        llamacpp: the newest GGUF file in llama.cpp, by tokens of its answers; None: not exported.
     """
 
     run: str
@@ -39,6 +53,8 @@ class Parity(BaseModel):
     equal_answers: int
     tokens: int
     changed: int
+    merged: Also | None = None
+    llamacpp: Also | None = None
     equal: bool
     said: Text
 
@@ -60,7 +76,7 @@ async def check_parity(context: Context, name: str) -> Parity:
             param="name",
             fix=f"zhilu tune show {name}",
         )
-    if base_hash(ModelStore(context).path_of(info.config.model)) != out.base_sha256:
+    if weights_sha256(ModelStore(context).path_of(info.config.model)) != out.base_sha256:
         raise ConflictError(
             T(f"The weights of {info.config.model!r} are not those that {name!r} was trained on.",
               f"{info.config.model!r} 的权重不是训练 {name!r} 时所用的权重。"),
@@ -70,6 +86,8 @@ async def check_parity(context: Context, name: str) -> Parity:
     async with connect(context) as client:
         await client.load_adapter(out.adapter, base=info.config.model)
         asked = [await _ask(client, info.config.model, out.adapter, answer) for answer in out.answers]
+        merged = await _merged(context, client, info)
+    llamacpp = await asyncio.to_thread(_llamacpp, context, info)
     equal_prompts = sum(same for same, _ in asked)
     equal_answers = sum(tokens == answer.after_ids for (_, tokens), answer in zip(asked, out.answers, strict=True))
     changed = sum(answer.before != answer.after for answer in out.answers)
@@ -81,11 +99,15 @@ async def check_parity(context: Context, name: str) -> Parity:
         ),
         None,
     )
+    others = [other for other in (merged, llamacpp) if other is not None]
     equal = equal_prompts == equal_answers == len(out.answers) and changed > 0
+    said = _said(out.adapter, len(out.answers), equal_prompts, changed, difference)
+    if equal and others:
+        said, equal = _also(said, others), all(other.same for other in others)
     return Parity(
         run=name, prompts=len(out.answers), equal_prompts=equal_prompts, equal_answers=equal_answers,
         tokens=sum(len(answer.after_ids) for answer in out.answers), changed=changed, equal=equal,
-        said=_said(out.adapter, len(out.answers), equal_prompts, changed, difference),
+        merged=merged, llamacpp=llamacpp, said=said,
     )  # fmt: skip
 
 
@@ -100,6 +122,42 @@ async def _ask(client: ModelClient, base: str, adapter: str, answer: Answer) -> 
     choice = done["choices"][0]
     tokens = list(choice.get("token_ids") or ())
     return same, tokens if (choice["finish_reason"] == "stop") == answer.ended else [*tokens, -1]
+
+
+async def _merged(context: Context, client: ModelClient, info: RunInfo) -> Also | None:
+    """The merged model's answers; where its weights are rounded to 16 bits, an answer may part ways after its first token."""
+    made, out = info.merged, info.outcome
+    if made is None or out is None or not (context.home.models / made.model).is_dir():
+        return None
+    exact = made.dtype == "float32"
+    equal = 0
+    for answer in out.answers:
+        _, tokens = await _ask(client, made.model, made.model, answer)
+        equal += tokens == answer.after_ids if exact else tokens[:1] == answer.after_ids[:1]
+    return Also(name=made.model, compared=len(out.answers), equal=equal, same=equal == len(out.answers))
+
+
+def _llamacpp(context: Context, info: RunInfo) -> Also | None:
+    """The newest GGUF file, proven again as when it was written."""
+    made = next((e for e in reversed(info.exports) if e.format in ("gguf", "ollama") and Path(e.folder).is_dir()), None)
+    tuned = info.merged.model if info.merged else info.outcome.model if info.outcome else None
+    if made is None or tuned is None or not (context.home.models / tuned).is_dir():
+        return None
+    file = next(Path(made.folder).glob("*.gguf"))
+    try:
+        tokens, equal = prove_gguf(ModelStore(context).path_of(tuned), file, info, made.precision)
+    except ConflictError:
+        return Also(name=file.name, compared=0, equal=0, same=False)
+    return Also(name=file.name, compared=tokens, equal=equal, same=True)
+
+
+def _also(said: T, others: list[Also]) -> T:
+    shown = [f"{other.name} ({other.equal}/{other.compared})" for other in others if other.same]
+    wrong = [other.name for other in others if not other.same]
+    if wrong:
+        names = ", ".join(wrong)
+        return T(f"{said.en} But {names} answers otherwise.", f"{said.zh} 但 {names} 的回答不同。")
+    return T(f"{said.en} So are {', '.join(shown)}.", f"{said.zh} {'、'.join(shown)} 也一致。")
 
 
 def _first_difference(one: list[int], other: list[int]) -> int | None:

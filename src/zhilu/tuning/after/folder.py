@@ -13,44 +13,33 @@ from typing import Any
 
 from zhilu.engine.model.config import read_json
 from zhilu.engine.model.gguf import find_gguf, read_gguf
+from zhilu.engine.model.spellings import both_spellings, tokenizer_spellings
 from zhilu.engine.text.gguf_tokenizer import gguf_tokenizer
 from zhilu.engine.text.tokenizer import Tokenizer
 
 __all__ = ["save_model"]
 
-_TEXTS = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "generation_config.json",
-    "chat_template.jinja",
-    "special_tokens_map.json",
-)
+_TEXTS = ("tokenizer.json", "tokenizer_config.json", "generation_config.json", "special_tokens_map.json")
 
 
 def save_model(model: Any, base: Path, folder: Path) -> None:
     """Write ``model`` (a Transformers model) with the tokenizer and the template of ``base``."""
     model.save_pretrained(folder, safe_serialization=True)
     gguf = find_gguf(base)
+    stated: dict[str, Any] = {}
     if gguf is not None:
-        raw, config = gguf_tokenizer(read_gguf(gguf))
+        raw, stated = gguf_tokenizer(read_gguf(gguf))
         (folder / "tokenizer.json").write_text(json.dumps(raw, ensure_ascii=False), encoding="utf-8")
-        (folder / "tokenizer_config.json").write_text(json.dumps(config, ensure_ascii=False), encoding="utf-8")
     else:
         for name in _TEXTS:
             if (base / name).is_file():
                 shutil.copyfile(base / name, folder / name)
+        if (base / "tokenizer_config.json").is_file():
+            stated = read_json(base / "tokenizer_config.json")
     template = Tokenizer(base).chat_template
-    if template is not None:
-        stated = folder / "tokenizer_config.json"
-        config = read_json(stated) if stated.is_file() else {}
-        stated.write_text(
-            json.dumps({**config, "chat_template": template.source}, ensure_ascii=False), encoding="utf-8"
-        )
-        (folder / "chat_template.jinja").write_text(template.source, encoding="utf-8")
-    config = read_json(folder / "config.json")
-    rope = config.get("rope_parameters") or {}
-    if "rope_theta" in rope:
-        config["rope_theta"] = rope["rope_theta"]
-        config.setdefault("rope_scaling", None if rope.get("rope_type", "default") == "default" else rope)
-    config["use_cache"] = True
+    said, text = tokenizer_spellings(stated, template.source if template is not None else None)
+    (folder / "tokenizer_config.json").write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
+    if text is not None:
+        (folder / "chat_template.jinja").write_text(text, encoding="utf-8")
+    config = both_spellings(read_json(folder / "config.json")) | {"use_cache": True}
     (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
