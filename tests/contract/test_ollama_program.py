@@ -129,7 +129,7 @@ def test_create_copy_and_remove(http: httpx.Client, gateway: RunningGateway) -> 
 
 def test_create_from_a_gguf_file(http: httpx.Client, gateway: RunningGateway, tmp_path: Path) -> None:
     pytest.importorskip("gguf")
-    from zhilu.engine.model.convert_gguf import convert
+    from zhilu.engine.convert_gguf import convert
 
     convert(gateway.context.home.path / "models" / "tiny", tmp_path / "t.gguf")
     digest = upload(http, tmp_path / "t.gguf")

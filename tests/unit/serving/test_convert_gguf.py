@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from zhilu.engine.model import convert_gguf
-from zhilu.engine.model.convert_gguf import CannotConvert, convert, target_of
+from zhilu.engine import convert_gguf
+from zhilu.engine.convert_gguf import CannotConvert, convert, target_of
 from zhilu.models.shipped import NANO
 
 pytest.importorskip("gguf", reason="the package gguf is not installed")

@@ -57,9 +57,9 @@ def test_what_is_another_model_is_refused(tuned: tuple[Context, Any], tmp_path: 
     """Another base by its hash, wherever the adapter is read; a GGUF file of other weights by its first answers."""
     from safetensors.torch import load_file, save_file
 
+    from zhilu.engine.convert_gguf import convert
     from zhilu.engine.model.adapters import read_adapter
     from zhilu.engine.model.config import read_config
-    from zhilu.engine.model.convert_gguf import convert
     from zhilu.tuning.after.exports import prove_gguf
     from zhilu.tuning.after.merge import merge_run
 

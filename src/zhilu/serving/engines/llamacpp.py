@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from zhilu.engine.model import convert_gguf
+from zhilu.engine import convert_gguf
 from zhilu.errors import InputError
 from zhilu.jobs import tether
 from zhilu.messages import T

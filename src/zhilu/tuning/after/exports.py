@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from zhilu.engine.model.convert_gguf import CannotConvert, convert
+from zhilu.engine.convert_gguf import CannotConvert, convert
 from zhilu.errors import ConflictError, UnsupportedError
 from zhilu.messages import T
 from zhilu.models import ModelStore
