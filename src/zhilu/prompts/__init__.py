@@ -5,6 +5,7 @@ model sees it thousands of times, and a large one needs no more. Nothing here ca
 """
 
 from zhilu.prompts.chat import chat_messages, title_messages
+from zhilu.prompts.draft import draft_messages
 from zhilu.prompts.grounded import (
     REFUSAL,
     Passage,
@@ -14,6 +15,7 @@ from zhilu.prompts.grounded import (
     rewrite_messages,
 )
 from zhilu.prompts.message import Message, language_of
+from zhilu.prompts.questions import open_question_messages, question_messages
 from zhilu.prompts.summary import summary_messages
 
 __all__ = [
@@ -22,9 +24,12 @@ __all__ = [
     "Passage",
     "chat_messages",
     "direct_messages",
+    "draft_messages",
     "grounded_messages",
     "is_refusal",
     "language_of",
+    "open_question_messages",
+    "question_messages",
     "rewrite_messages",
     "summary_messages",
     "title_messages",

@@ -14,7 +14,7 @@ from zhilu.cli_support import echo_json, json_option, pass_context_obj, table
 from zhilu.context import Context
 from zhilu.errors import InputError, ZhiluError, error_body
 from zhilu.messages import T
-from zhilu.models.chosen import default_model
+from zhilu.rag.board.cli import evaluate, questions, runs
 
 if TYPE_CHECKING:
     from zhilu.rag.kb import KnowledgeBase
@@ -274,48 +274,6 @@ async def _ask(
     return done
 
 
-@kb.command("eval")
-@click.argument("name", metavar="KB")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--retrieval-only", is_flag=True, help="no model: hit@k, MRR, nDCG 不用模型，只评检索")
-@click.option("--model", help="by default the setting's 默认用设置中的模型")
-@json_option
-@pass_context_obj
-def evaluate(context: Context, name: str, file: Path, retrieval_only: bool, model: str | None, as_json: bool) -> None:
-    """Measure on a question file (JSON lines: question, answer, doc). 用问题文件评测（JSONL：question、answer、doc）。"""
-    from zhilu.rag import evaluate as measure
-    from zhilu.rag.index.embedding import embedder_of
-    from zhilu.rag.library import Library
-
-    found = Library(context).open(name)
-    questions = measure.read_questions(file)
-    embedder = embedder_of(context, found.embedder)
-    report: dict[str, Any] = {
-        "questions": len(questions),
-        "retrieval": measure.scores(measure.rankings(found, questions, embedder)),
-    }
-    if not retrieval_only:
-        rows = asyncio.run(_answers(context, found, questions, embedder, model))
-        report["answers"] = measure.answer_scores(rows)
-        report["rows"] = rows
-    if as_json:
-        echo_json(report)
-        return
-    figures = {**report["retrieval"], **report.get("answers", {})}
-    table((T("figure", "指标"), T("value", "数值")), [(k, "-" if v is None else v) for k, v in figures.items()])
-
-
-async def _answers(context: Context, found: KnowledgeBase, questions: Any, embedder: Any, model: str | None) -> Any:
-    from zhilu.client import connect
-    from zhilu.rag import evaluate as measure
-    from zhilu.rag.answer.manner import manner_of
-
-    async with connect(context) as client:
-        model = model or default_model(context).name
-        rows = measure.answers(found, questions, embedder, client, model, manner_of(context, model)[0])
-        return [row async for row in rows]
-
-
 @kb.command("remove")
 @click.argument("name", metavar="KB")
 @click.argument("documents", nargs=-1, metavar="[DOCUMENT]...")
@@ -409,3 +367,7 @@ def _print_documents(documents: list[Document]) -> None:
         note = T.of(error["messages"]).say() if error.get("messages") else str(error.get("message", ""))
         rows.append((d.id, d.name, _STATUS[d.status].say(), d.num_chunks or "", note))
     table(columns, rows, empty=T("No documents.", "没有文档。"))
+
+
+for command in (evaluate, questions, runs):
+    kb.add_command(command)

@@ -29,7 +29,17 @@ from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.retrieve.search import retrieve
 
-__all__ = ["Question", "answer_scores", "answers", "ndcg", "rankings", "read_questions", "scores"]
+__all__ = [
+    "Question",
+    "answer_scores",
+    "answers",
+    "is_named",
+    "ndcg",
+    "parse_questions",
+    "rankings",
+    "read_questions",
+    "scores",
+]
 
 Progress = Callable[[int, int], None]
 
@@ -60,8 +70,17 @@ def read_questions(path: Path) -> list[Question]:
     Raises:
         InputError: names every line that is wrong.
     """
+    return parse_questions(path.read_text(encoding="utf-8-sig"), path.name)
+
+
+def parse_questions(text: str, name: str) -> list[Question]:
+    """All questions of a file's text; ``name`` is the file's, for the error.
+
+    Raises:
+        InputError: names every line that is wrong.
+    """
     found, wrong = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -76,8 +95,8 @@ def read_questions(path: Path) -> list[Question]:
         shown = " | ".join(wrong[:8]) or "-"
         raise InputError(
             T(
-                en=f"{path.name!r} is no question file ({len(wrong)} bad lines, {len(found)} good): {shown}",
-                zh=f"{path.name!r} 不是有效的问题文件（{len(wrong)} 行有误，{len(found)} 行有效）：{shown}",
+                en=f"{name!r} is no question file ({len(wrong)} bad lines, {len(found)} good): {shown}",
+                zh=f"{name!r} 不是有效的问题文件（{len(wrong)} 行有误，{len(found)} 行有效）：{shown}",
             ),
             param="file",
             fix='printf \'{"question": "…", "answer": "…"}\\n\' > questions.jsonl',

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from zhilu.errors import NotFoundError, ZhiluError, error_body
 from zhilu.messages import T
+from zhilu.rag.board.tables import forget
 from zhilu.rag.card import note_name, write_card
 from zhilu.rag.database import KbDatabase
 from zhilu.rag.index.publish import clear_leftovers, withdraw
@@ -209,6 +210,7 @@ class KnowledgeBase:
                 withdraw(self, version)
                 # a question's trace holds the passages it was answered from: their text, the prompt, the answer
                 connection.execute("DELETE FROM traces WHERE instr(data, ?)", (json.dumps(version),))
+            forget(self.database, self.folder, ids)
             connection.executemany("DELETE FROM documents WHERE id = ?", [(i,) for i in ids])
             # vectors of text that no document holds any more are that text's data, too
             connection.execute("DELETE FROM embeddings WHERE text_sha NOT IN (SELECT text_sha FROM chunks)")

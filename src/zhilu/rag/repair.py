@@ -21,6 +21,7 @@ from zhilu.errors import StorageError, error_body
 from zhilu.home import file_lock
 from zhilu.jobs import Job
 from zhilu.messages import T
+from zhilu.rag.board.tables import QUESTION_COLUMNS, prepare
 from zhilu.rag.card import read_card, read_name
 from zhilu.rag.database import KbDatabase
 from zhilu.rag.index.ingest import start_ingestion
@@ -140,6 +141,8 @@ def _restore(folder: Path, path: Path, draft: Path) -> None:
                 )
             _keep(connection, path, "traces", ("id", "question", "answer", "refused", "created_at", "seconds", "data"))
             _keep(connection, path, "embeddings", ("text_sha", "vector"))
+            prepare(fresh)
+            _keep(connection, path, "board_questions", QUESTION_COLUMNS)
             size = 2 * int(meta["dim"])  # half precision; a vector of another length is no vector of this embedder
             connection.execute("DELETE FROM embeddings WHERE LENGTH(vector) <> ?", (size,))
     finally:

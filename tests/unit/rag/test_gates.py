@@ -13,6 +13,7 @@ from zhilu.client import ModelClient
 from zhilu.context import Context
 from zhilu.gate import Because, Status
 from zhilu.rag import gates
+from zhilu.rag.board.questions import BoardQuestion, QuestionSets
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.questions import questions_of
 from zhilu.rag.stores.sqlite import SqliteVectorStore
@@ -76,13 +77,13 @@ def test_the_store_gate(context: Context, monkeypatch: pytest.MonkeyPatch) -> No
     assert gates.check_vector_store(context).status is Status.FAILED
 
 
-def flow(context: Context, monkeypatch: pytest.MonkeyPatch, client: ModelClient) -> Any:
+def flow(context: Context, monkeypatch: pytest.MonkeyPatch, client: ModelClient, check: Any = gates.check_flow) -> Any:
     @asynccontextmanager
     async def connect(_context: Context) -> Any:
         yield client
 
     monkeypatch.setattr("zhilu.client.connect", connect)
-    return gates.check_flow(context)
+    return check(context)
 
 
 def test_the_flow_gate(
@@ -96,9 +97,36 @@ def test_the_flow_gate(
     assert count >= 2
     invented = flow(context, monkeypatch, scripted(*["Napoleon Bonaparte [1]"] * count))
     assert invented.status is Status.PASSED  # the invention is replaced by a quotation, which holds the answer
-    assert "The document says" in str(invented.figures[-1].value) or "文档原文" in str(invented.figures[-1].value)
+    assert "fill-in" in str(invented.figures[1].value) or "填空" in str(invented.figures[1].value)
+    examples = " ".join(str(f.value) for f in invented.figures)
+    assert "The document says" in examples or "文档原文" in examples
     refusing = flow(context, monkeypatch, scripted(*["The documents do not say."] * count))
     assert refusing.status is Status.FAILED and f"0 of {count}" in refusing.why.en
+
+
+def test_the_retrieval_gate_compares_ways_on_the_same_questions(
+    context: Context,
+    fill: Callable[..., KnowledgeBase],
+    scripted: Callable[..., ModelClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kb = fill(DOCS)
+    QuestionSets(kb).add([
+        BoardQuestion(id="", question="How much space on the drive?", answers=["300 MB"], quote="at least 300 MB of free disk space"),
+        BoardQuestion(id="", question="On which port does it listen?", answers=["8642"], quote="listens on port 8642"),
+    ])  # fmt: skip
+    verdict = flow(context, monkeypatch, scripted(), gates.check_retrieval)
+    said = {f.name.en: str(f.value) for f in verdict.figures}
+    assert verdict.status is Status.PASSED and said["the questions are"] in ("reviewed by a person", "已由人审阅")
+    assert {"as it is", "meaning=0.0"} <= set(said)
+    assert any("chunk_tokens=110" in name for name in said) and "→ #1" in said["example"]
+    assert list(kb.folder.glob("trial-*")) == []
+    for question in QuestionSets(kb).list():
+        QuestionSets(kb).delete(question.id)
+    QuestionSets(kb).add(
+        [BoardQuestion(id="", question="Who sang?", answers=["Caruso"], quote="Caruso sang in Naples.")]
+    )
+    assert gates.check_retrieval(context).status is Status.FAILED
 
 
 def test_questions_are_made_from_the_documents(fill: Callable[..., KnowledgeBase]) -> None:

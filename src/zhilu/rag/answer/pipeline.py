@@ -11,15 +11,16 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from zhilu.client import ModelClient
 from zhilu.errors import InputError
 from zhilu.events import Event
 from zhilu.messages import T
+from zhilu.prompts import draft_messages
 from zhilu.rag.answer.decide import holds_answer, identified_first, read_first
 from zhilu.rag.answer.evidence import PassageEvidence
 from zhilu.rag.answer.fit import Prompt, fit, narrowed
@@ -40,10 +41,11 @@ from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import Citation, Hit, utc_now
 from zhilu.rag.retrieve.followup import stand_alone
 from zhilu.rag.retrieve.in_turn import retrieve_in_turn
+from zhilu.rag.retrieve.options import Searching
 from zhilu.rag.retrieve.search import Retrieved, retrieve
 from zhilu.trace import AnswerTrace
 
-__all__ = ["PASSAGES", "answer"]
+__all__ = ["PASSAGES", "answer", "search"]
 
 PASSAGES = 4  # passages in the prompt by default
 THOUGHTS = 1024  # tokens, beside the answer's, for a model that cannot be kept from thinking
@@ -60,16 +62,19 @@ async def answer(
     k: int = PASSAGES,
     manner: Manner = COPIES,
     caution: Caution = "balanced",
+    searching: Searching = Searching(),
+    record: Callable[[AnswerTrace], object] | None = None,
 ) -> AsyncGenerator[Event, None]:
     """Ask ``question`` of ``kb``, in the ``manner`` that the model is good for. Closing the iterator stops the model.
 
-    Every question leaves a trace in the kb.
+    Every question leaves a trace in the kb; where ``record`` is given, it gets the trace instead: what is asked to measure is
+    none of a person's questions.
 
     Raises:
         ZhiluError: from the model's server, or because not even one passage fits its context.
     """
     started, reply, prompt, evidence = time.perf_counter(), Reply(), None, None
-    sought = await _seek(kb, question, history, client, model, embedder, k, manner, caution)
+    sought = await _seek(kb, question, history, client, model, embedder, k, manner, caution, searching)
     found, query = sought.found, sought.query
     if sought.is_worth_asking:
         evidence = await asyncio.to_thread(
@@ -97,7 +102,10 @@ async def answer(
         yield Event("delta", {"text": rest})
     citations = _citations(found.hits, settled)
     trace = _trace(question, sought, prompt, reply, settled, citations, model, started, retrieved_s)
-    await asyncio.to_thread(kb.add_trace, trace.model_dump())
+    if record is None:
+        await asyncio.to_thread(kb.add_trace, trace.model_dump())
+    else:
+        record(trace)
     yield Event(
         "done",
         trace.model_dump(include={"answer", "refused", "citations", "usage", "verdict", "thought", "thought_seconds"})
@@ -121,21 +129,54 @@ class _Sought:
 
 async def _seek(
     kb: KnowledgeBase, question: str, history: Sequence[Mapping[str, Any]], client: ModelClient, model: str,
-    embedder: TextEmbedder | None, k: int, manner: Manner, caution: Caution,
+    embedder: TextEmbedder | None, k: int, manner: Manner, caution: Caution, searching: Searching,
 ) -> _Sought:  # fmt: skip
     """The passages, and whether they are worth asking a model about."""
     if not manner.reads:
         query, rewrite = await stand_alone(question, history, client, model)
-        found = await asyncio.to_thread(retrieve, kb, query, embedder, k=k)
+        found = await asyncio.to_thread(retrieve, kb, query, embedder, k=k, weight=searching.meaning)
         return _Sought(query, found, is_worth_asking(found), meaning=_meaning(embedder, found), rewrite=rewrite)
-    found, opening = await asyncio.to_thread(retrieve_in_turn, kb, question, history, embedder, k=k)
+    found, opening = await asyncio.to_thread(
+        retrieve_in_turn, kb, question, history, embedder, k=k, weight=searching.meaning
+    )
+    if searching.draft:
+        found = await _with_draft(kb, question, found, client, model, embedder, k, searching)
     query = f"{opening} {question}" if opening else question
     found = identified_first(found, question)
     meaning = _meaning(embedder, found)
     worth, why = await asyncio.to_thread(holds_answer, question, found, meaning, manner.passages, caution, opening)
-    found, passages = await asyncio.to_thread(read_first, query, found, meaning, manner.passages)
+    passages = manner.passages
+    if searching.rerank:
+        found, passages = await asyncio.to_thread(read_first, query, found, meaning, passages)
     rewrite = {"rewritten": query, "by": "rule"} if opening else None
     return _Sought(query, found, worth, passages, meaning, why, opening, rewrite)
+
+
+async def search(
+    kb: KnowledgeBase, question: str, *, client: ModelClient | None, model: str, embedder: TextEmbedder | None, k: int,
+    manner: Manner, searching: Searching,
+) -> Retrieved:  # fmt: skip
+    """The passages in the order in which ``answer`` would read them; ``client`` is asked for a draft alone."""
+    found = await asyncio.to_thread(retrieve, kb, question, embedder, k=k, weight=searching.meaning)
+    if not manner.reads:
+        return found
+    if searching.draft and client is not None:
+        found = await _with_draft(kb, question, found, client, model, embedder, k, searching)
+    found = identified_first(found, question)
+    if searching.rerank:
+        found, _ = await asyncio.to_thread(read_first, question, found, _meaning(embedder, found), manner.passages)
+    return found
+
+
+async def _with_draft(
+    kb: KnowledgeBase, question: str, found: Retrieved, client: ModelClient, model: str, embedder: TextEmbedder | None,
+    k: int, searching: Searching,
+) -> Retrieved:  # fmt: skip
+    """The passages found with a made-up answer beside the question; what they cover is still measured by the question alone."""
+    reply = await client.chat(draft_messages(question), model=model, temperature=0, max_tokens=80)
+    draft = str(reply["choices"][0]["message"].get("content") or "").rpartition("</think>")[2].strip()
+    wider = await asyncio.to_thread(retrieve, kb, f"{question} {draft}", embedder, k=k, weight=searching.meaning)
+    return replace(found, hits=wider.hits, candidates=wider.candidates)
 
 
 def _meaning(embedder: TextEmbedder | None, found: Retrieved) -> Meaning | None:

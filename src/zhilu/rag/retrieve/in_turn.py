@@ -24,18 +24,24 @@ STANDS_ALONE = (
 
 
 def retrieve_in_turn(
-    kb: KnowledgeBase, question: str, history: Sequence[Mapping[str, Any]], embedder: TextEmbedder | None, *, k: int
+    kb: KnowledgeBase,
+    question: str,
+    history: Sequence[Mapping[str, Any]],
+    embedder: TextEmbedder | None,
+    *,
+    k: int,
+    weight: float | None = None,
 ) -> tuple[Retrieved, str | None]:
     """``(passages, the earlier question that was searched along)``; None where the question stands alone.
 
     Whether the documents speak of it is measured by the question's own words where it has any: that they speak of the
-    earlier one proves nothing.
+    earlier one proves nothing. ``weight`` as in ``retrieve``.
     """
-    alone = retrieve(kb, question, embedder, k=k)
+    alone = retrieve(kb, question, embedder, k=k, weight=weight)
     opening = opening_question(question, history)
     if opening is None or (alone.coverage >= STANDS_ALONE and not is_elliptic(question)):
         return alone, None
-    joint = retrieve(kb, f"{opening} {question}", embedder, k=k)
+    joint = retrieve(kb, f"{opening} {question}", embedder, k=k, weight=weight)
     if not content_terms(question):
         return joint, opening
     first, second = (alone, joint) if alone.coverage >= STANDS_ALONE else (joint, alone)

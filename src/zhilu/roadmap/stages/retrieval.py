@@ -78,11 +78,12 @@ RETRIEVAL = Stage(
                 "看似聪明的改动常常让检索变差。只有在你自己的文档上测出的数字才算数。",
             ),
             T(
-                "Already now: `zhilu kb eval` measures a file of your own questions, `zhilu kb search` "
-                "shows passages with their scores, and a trace the candidates of each step.",
-                "现在就可以：`zhilu kb eval` 用你自己的问题文件打分，`zhilu kb search` 显示段落及得分，记录里有每一步的候选。",
+                "Let the model propose questions about your documents, read and correct them, then measure: the Scoreboard tab of a "
+                "knowledge base, or the commands. Compare two ways with `--against chunk_tokens=110` and look at each question that failed.",
+                "让模型就你的文档出题，审阅修改后再评测：在知识库的“评测”页，或用命令。用 `--against chunk_tokens=110` 对比两种配置，"
+                "并查看每个没答对的问题。",
             ),
-            "zhilu kb eval mine questions.jsonl",
+            "zhilu kb questions mine --make 20 && zhilu kb eval mine",
         ),
         Task(
             "4.5",
