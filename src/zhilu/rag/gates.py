@@ -18,7 +18,7 @@ from zhilu.gate import Artefact, Because, Figure, Gate, Verdict
 from zhilu.messages import T
 from zhilu.models.chosen import default_model
 from zhilu.rag.board.evaluate import ask_one, examinee_of
-from zhilu.rag.board.measure import Row, summary
+from zhilu.rag.board.measure import BoardRow, summary
 from zhilu.rag.board.sample import sample_questions
 from zhilu.rag.board.setup import Setup
 from zhilu.rag.board.trial import drop_trial, trial_of
@@ -250,7 +250,9 @@ def _ways(kb: KnowledgeBase) -> list[Setup]:
     return [w.model_copy(update={"retrieval_only": True}) for w in ways]
 
 
-async def _measured(context: Context, kb: KnowledgeBase, setups: list[Setup], count: int) -> tuple[list[list[Row]], T]:
+async def _measured(
+    context: Context, kb: KnowledgeBase, setups: list[Setup], count: int
+) -> tuple[list[list[BoardRow]], T]:
     """The rows of each configuration on the same questions, and who made the questions; no rows where there is no question."""
     from zhilu.client import connect
 
@@ -271,7 +273,7 @@ async def _measured(context: Context, kb: KnowledgeBase, setups: list[Setup], co
     return rows, by
 
 
-def _examples(rows: list[Row]) -> list[Figure]:
+def _examples(rows: list[BoardRow]) -> list[Figure]:
     """The first question that came out right and the first that did not, as they are."""
     shown = []
     for name, is_right in ((T("example", "示例"), True), (T("an example that failed", "未通过的示例"), False)):

@@ -11,6 +11,8 @@ import type { Text } from "@/lib/types";
 /** Schema and field, to the beginning of its keys. */
 const SHOWN: Record<string, string> = {
   "AnswerTrace.verdict": "rag.verdict.",
+  "BoardQuestion.status": "rag.board.status.",
+  "BoardRow.label": "rag.board.label.",
   "Document.status": "rag.status.",
   "EngineOut.status": "models.engine.",
   "Finding.severity": "tune.severity.",
@@ -26,6 +28,7 @@ const SHOWN: Record<string, string> = {
 };
 /** Fields that no page shows as words: sent by the page itself, or decided upon. */
 const UNSEEN = new Set([
+  "BoardQuestion.source",
   "Elsewhere.app",
   "Message.role",
   "Message.status",
@@ -33,7 +36,9 @@ const UNSEEN = new Set([
   "ModelInfo.thinking",
   "PartView.status", // no page yet
   "PullIn.source",
+  "QuestionChange.status",
   "Repaired.how",
+  "Setup.answers",
   "TuneConfig.method",
   "Turn.role",
 ]);

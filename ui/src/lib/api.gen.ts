@@ -107,6 +107,184 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/kbs/{kb_id}/questions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Questions */
+        get: operations["list_questions_zhilu_v1_kbs__kb_id__questions_get"];
+        put?: never;
+        /**
+         * Add Question
+         * @description A question of one's own; accepted as it is.
+         */
+        post: operations["add_question_zhilu_v1_kbs__kb_id__questions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/questions/make": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make Questions
+         * @description Have the running model propose questions, in a job. They are asked in an evaluation once a person accepted them.
+         */
+        post: operations["make_questions_zhilu_v1_kbs__kb_id__questions_make_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/questions/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Questions
+         * @description A file of JSON lines: ``question``, ``answer`` (a text, a list, or null), ``doc``.
+         */
+        post: operations["import_questions_zhilu_v1_kbs__kb_id__questions_import_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/questions/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Questions
+         * @description The set as JSON lines, in the form that the import reads.
+         */
+        get: operations["export_questions_zhilu_v1_kbs__kb_id__questions_export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/questions/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Accept Questions */
+        post: operations["accept_questions_zhilu_v1_kbs__kb_id__questions_accept_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/questions/{question_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete Question */
+        delete: operations["delete_question_zhilu_v1_kbs__kb_id__questions__question_id__delete"];
+        options?: never;
+        head?: never;
+        /** Change Question */
+        patch: operations["change_question_zhilu_v1_kbs__kb_id__questions__question_id__patch"];
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Runs
+         * @description The history, the newest first.
+         */
+        get: operations["list_runs_zhilu_v1_kbs__kb_id__runs_get"];
+        put?: never;
+        /**
+         * Evaluate
+         * @description Measure one or more configurations, in a job; its result names the runs.
+         */
+        post: operations["evaluate_zhilu_v1_kbs__kb_id__runs_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/runs/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare Runs
+         * @description Two runs side by side, with paired differences and their bootstrap intervals.
+         */
+        get: operations["compare_runs_zhilu_v1_kbs__kb_id__runs_compare_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Run */
+        get: operations["get_run_zhilu_v1_kbs__kb_id__runs__run_id__get"];
+        put?: never;
+        post?: never;
+        /** Delete Run */
+        delete: operations["delete_run_zhilu_v1_kbs__kb_id__runs__run_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/conversations": {
         parameters: {
             query?: never;
@@ -1963,6 +2141,19 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AcceptBody
+         * @description ``ids`` of proposed questions; all of them where it is empty.
+         */
+        AcceptBody: {
+            /** Ids */
+            ids?: string[];
+        };
+        /** Accepted */
+        Accepted: {
+            /** Accepted */
+            accepted: number;
+        };
+        /**
          * AdapterInfo
          * @description One adapter; ``rank`` and ``base_model`` as its adapter_config.json states them.
          */
@@ -2144,6 +2335,172 @@ export interface components {
              */
             k: number;
         };
+        /**
+         * BoardQuestion
+         * @description A question whose answer is known; without ``answers`` and ``doc_name``, one that the documents do not answer.
+         *
+         *     ``quote`` is the sentence that answers it, at ``start:end`` of the document's text (code points).
+         */
+        BoardQuestion: {
+            /** Id */
+            id: string;
+            /**
+             * Set Name
+             * @default main
+             */
+            set_name: string;
+            /** Question */
+            question: string;
+            /**
+             * Answers
+             * @default []
+             */
+            answers: string[];
+            /**
+             * Status
+             * @default accepted
+             * @enum {string}
+             */
+            status: "proposed" | "accepted";
+            /**
+             * Source
+             * @default person
+             * @enum {string}
+             */
+            source: "model" | "person" | "import";
+            /** Model */
+            model?: string | null;
+            /** Doc Id */
+            doc_id?: string | null;
+            /** Doc Name */
+            doc_name?: string | null;
+            /** Quote */
+            quote?: string | null;
+            /** Start */
+            start?: number | null;
+            /** End */
+            end?: number | null;
+            /**
+             * Created At
+             * @default
+             */
+            created_at: string;
+        };
+        /**
+         * BoardRow
+         * @description What one question came to. ``ranks``: places (from 1) of the relevant ones among the first ten passages.
+         */
+        BoardRow: {
+            /** Question Id */
+            question_id: string;
+            /** Question */
+            question: string;
+            /** Answerable */
+            answerable: boolean;
+            /** Known */
+            known: string[];
+            /** Quote */
+            quote?: string | null;
+            /** Doc Id */
+            doc_id?: string | null;
+            /**
+             * Label
+             * @enum {string}
+             */
+            label: "right" | "not_in_index" | "ranked_low" | "refused" | "not_used" | "wrong" | "invented" | "not_asked";
+            /**
+             * Ranks
+             * @default []
+             */
+            ranks: number[];
+            /** Rank */
+            rank?: number | null;
+            /** Reciprocal Rank */
+            reciprocal_rank?: number | null;
+            /** Ndcg */
+            ndcg?: number | null;
+            /** Answer */
+            answer?: string | null;
+            /** Verdict */
+            verdict?: string | null;
+            /** Refused */
+            refused?: boolean | null;
+            /** Is Right */
+            is_right?: boolean | null;
+            /** F1 */
+            f1?: number | null;
+            /** Citation Precision */
+            citation_precision?: number | null;
+            /** Citation Recall */
+            citation_recall?: number | null;
+            /**
+             * Passages
+             * @default []
+             */
+            passages: {
+                [key: string]: unknown;
+            }[];
+            /** Seconds */
+            seconds?: number | null;
+        };
+        /**
+         * BoardRun
+         * @description One run. ``setup`` holds what differs from how things are; ``resolved`` what it came to (model, embedder, store …).
+         *
+         *     ``summary`` is None until it is through; ``reviewed``: whether a person had accepted the questions.
+         */
+        BoardRun: {
+            /** Id */
+            id: string;
+            /** Job Id */
+            job_id: string;
+            /** Created At */
+            created_at: string;
+            /**
+             * Set Name
+             * @default main
+             */
+            set_name: string;
+            /**
+             * Setup
+             * @default {}
+             */
+            setup: {
+                [key: string]: unknown;
+            };
+            /**
+             * Resolved
+             * @default {}
+             */
+            resolved: {
+                [key: string]: unknown;
+            };
+            /**
+             * Reviewed
+             * @default false
+             */
+            reviewed: boolean;
+            /**
+             * Num Questions
+             * @default 0
+             */
+            num_questions: number;
+            /**
+             * Num Done
+             * @default 0
+             */
+            num_done: number;
+            /** Summary */
+            summary?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /** BoardRunDetail */
+        BoardRunDetail: {
+            run: components["schemas"]["BoardRun"];
+            /** Rows */
+            rows: components["schemas"]["BoardRow"][];
+        };
         /** Body_add_dataset_zhilu_v1_datasets_post */
         Body_add_dataset_zhilu_v1_datasets_post: {
             /** File */
@@ -2193,6 +2550,16 @@ export interface components {
         ChosenIn: {
             /** Models */
             models: string[];
+        };
+        /**
+         * Comparison
+         * @description Two runs; ``differences`` are b - a over the questions that both asked.
+         */
+        Comparison: {
+            a: components["schemas"]["BoardRunDetail"];
+            b: components["schemas"]["BoardRunDetail"];
+            /** Differences */
+            differences: components["schemas"]["Difference"][];
         };
         /**
          * Conversation
@@ -2306,6 +2673,22 @@ export interface components {
              */
             added_at: string;
             report?: components["schemas"]["DataReport"] | null;
+        };
+        /**
+         * Difference
+         * @description ``mean`` of b - a over the questions that both answered, with the interval that holds it in 95 of 100 resamples.
+         */
+        Difference: {
+            /** Figure */
+            figure: string;
+            /** Mean */
+            mean: number;
+            /** Low */
+            low: number;
+            /** High */
+            high: number;
+            /** Num Questions */
+            num_questions: number;
         };
         /** DoctorOut */
         DoctorOut: {
@@ -2495,6 +2878,19 @@ export interface components {
              * @default false
              */
             can_install: boolean;
+        };
+        /**
+         * EvaluateBody
+         * @description Each of ``setups`` is measured on the same questions; one empty configuration is how things are.
+         */
+        EvaluateBody: {
+            /**
+             * Set
+             * @default main
+             */
+            set: string;
+            /** Setups */
+            setups?: components["schemas"]["Setup"][];
         };
         /** EvidenceOut */
         EvidenceOut: {
@@ -2701,6 +3097,16 @@ export interface components {
             /** Files */
             files: string[];
         };
+        /** ImportBody */
+        ImportBody: {
+            /** Jsonl */
+            jsonl: string;
+            /**
+             * Set
+             * @default main
+             */
+            set: string;
+        };
         /** ImportIn */
         ImportIn: {
             /** Path */
@@ -2894,6 +3300,21 @@ export interface components {
              * @default []
              */
             gpus: components["schemas"]["GpuOut"][];
+        };
+        /** MakeBody */
+        MakeBody: {
+            /**
+             * Count
+             * @default 20
+             */
+            count: number;
+            /**
+             * Set
+             * @default main
+             */
+            set: string;
+            /** Model */
+            model?: string | null;
         };
         /**
          * MemoryEstimate
@@ -3239,6 +3660,23 @@ export interface components {
             /** Store */
             store?: string | null;
         };
+        /**
+         * NewQuestion
+         * @description Without ``answers`` and ``doc``: a question that the documents do not answer.
+         */
+        NewQuestion: {
+            /** Question */
+            question: string;
+            /** Answers */
+            answers?: string[];
+            /** Doc */
+            doc?: string | null;
+            /**
+             * Set
+             * @default main
+             */
+            set: string;
+        };
         /** NewRun */
         NewRun: {
             /** Name */
@@ -3499,6 +3937,25 @@ export interface components {
             name?: string | null;
             /** File */
             file?: string | null;
+        };
+        /**
+         * QuestionChange
+         * @description What a reviewer may change; a field that is None stays as it is.
+         */
+        QuestionChange: {
+            /** Question */
+            question?: string | null;
+            /** Answers */
+            answers?: string[] | null;
+            /** Status */
+            status?: ("proposed" | "accepted") | null;
+        };
+        /** QuestionList */
+        QuestionList: {
+            /** Questions */
+            questions: components["schemas"]["BoardQuestion"][];
+            /** Sets */
+            sets: components["schemas"]["SetInfo"][];
         };
         /**
          * Rejected
@@ -3762,6 +4219,17 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /** SetInfo */
+        SetInfo: {
+            /** Name */
+            name: string;
+            /** Accepted */
+            accepted: number;
+            /** Proposed */
+            proposed: number;
+            /** Unanswerable */
+            unanswerable: number;
+        };
         /** SettingIn */
         SettingIn: {
             /** Value */
@@ -3789,6 +4257,45 @@ export interface components {
             restart_required: boolean;
             /** Secret */
             secret: boolean;
+        };
+        /**
+         * Setup
+         * @description One configuration.
+         *
+         *     Attributes:
+         *         meaning: share of the vectors beside the words, 0 (words alone) to 1 (meaning alone); by language where not said.
+         *         rerank: whether the passages are put in order by their nearest sentence before the model reads them.
+         *         draft: search also with an answer that the model makes up (HyDE; Gao et al. 2022, arXiv:2212.10496).
+         *         passages: found and considered for an answer.
+         *         model, answers: as the settings of these names.
+         *         retrieval_only: no model is asked for answers.
+         */
+        Setup: {
+            /** Chunk Tokens */
+            chunk_tokens?: number | null;
+            /** Overlap Tokens */
+            overlap_tokens?: number | null;
+            /** Embedder */
+            embedder?: string | null;
+            /** Store */
+            store?: string | null;
+            /** Meaning */
+            meaning?: number | null;
+            /** Rerank */
+            rerank?: boolean | null;
+            /** Draft */
+            draft?: boolean | null;
+            /** Passages */
+            passages?: number | null;
+            /** Model */
+            model?: string | null;
+            /** Answers */
+            answers?: ("careful" | "balanced" | "bold") | null;
+            /**
+             * Retrieval Only
+             * @default false
+             */
+            retrieval_only: boolean;
         };
         /** SetupIn */
         SetupIn: {
@@ -4364,6 +4871,440 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SettingOut"][];
                 };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_questions_zhilu_v1_kbs__kb_id__questions_get: {
+        parameters: {
+            query?: {
+                set?: string;
+            };
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuestionList"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    add_question_zhilu_v1_kbs__kb_id__questions_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewQuestion"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardQuestion"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    make_questions_zhilu_v1_kbs__kb_id__questions_make_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MakeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    import_questions_zhilu_v1_kbs__kb_id__questions_import_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuestionList"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    export_questions_zhilu_v1_kbs__kb_id__questions_export_get: {
+        parameters: {
+            query?: {
+                set?: string;
+            };
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    accept_questions_zhilu_v1_kbs__kb_id__questions_accept_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_question_zhilu_v1_kbs__kb_id__questions__question_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+                question_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_question_zhilu_v1_kbs__kb_id__questions__question_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+                question_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QuestionChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardQuestion"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_runs_zhilu_v1_kbs__kb_id__runs_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardRun"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    evaluate_zhilu_v1_kbs__kb_id__runs_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EvaluateBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    compare_runs_zhilu_v1_kbs__kb_id__runs_compare_get: {
+        parameters: {
+            query: {
+                a: string;
+                b: string;
+            };
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_run_zhilu_v1_kbs__kb_id__runs__run_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardRunDetail"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_run_zhilu_v1_kbs__kb_id__runs__run_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Validation Error */
             422: {

@@ -13,6 +13,8 @@ const TOUCHES: Record<string, readonly string[]> = {
   "first-model": ["models", "catalog", "status"],
   "engine-install": ["engines"],
   check: ["roadmap", "evidence"],
+  questions: ["board-questions"],
+  evaluation: ["board-runs"],
   tune: ["runs", "adapters"],
 };
 

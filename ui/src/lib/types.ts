@@ -116,6 +116,21 @@ export interface Citation {
   cited: boolean;
 }
 
+/** A question whose answer is known, and a run that asked such questions. */
+export type BoardQuestion = Sent<"BoardQuestion">;
+export type QuestionList = Omit<Schemas["QuestionList"], "questions"> & { questions: BoardQuestion[] };
+export type BoardSetup = Partial<Schemas["Setup"]>;
+export type BoardRow = Sent<"BoardRow">;
+export type BoardRun = Omit<Sent<"BoardRun">, "summary" | "setup"> & {
+  setup: BoardSetup;
+  summary: { num_questions: number; figures: Record<string, number | null>; labels: Record<string, number> } | null;
+};
+export interface BoardRunDetail {
+  run: BoardRun;
+  rows: BoardRow[];
+}
+export type BoardComparison = Omit<Schemas["Comparison"], "a" | "b"> & { a: BoardRunDetail; b: BoardRunDetail };
+
 export type TraceSummary = Schemas["TraceSummary"];
 
 /** A passage as retrieval weighed it; `lexical` or `dense` null: that list did not hold it. */

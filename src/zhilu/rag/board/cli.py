@@ -12,8 +12,8 @@ from zhilu.context import Context
 from zhilu.messages import T
 
 if TYPE_CHECKING:
-    from zhilu.rag.board.measure import Difference, Row
-    from zhilu.rag.board.runs import Run
+    from zhilu.rag.board.measure import BoardRow, Difference
+    from zhilu.rag.board.runs import BoardRun
 
 __all__ = ["evaluate", "questions", "runs"]
 
@@ -206,7 +206,7 @@ def runs(context: Context, name: str, run_id: str | None, as_json: bool) -> None
     table(columns, lines, empty=T(f"Nothing measured yet: zhilu kb eval {name}", f"还没有评测：zhilu kb eval {name}"))
 
 
-def _print_runs(made: list[Run], rows: list[list[Row]], differences: list[Difference]) -> None:
+def _print_runs(made: list[BoardRun], rows: list[list[BoardRow]], differences: list[Difference]) -> None:
     from zhilu.rag.board.setup import Setup
 
     labels = [Setup.model_validate(r.setup).label().say() for r in made]

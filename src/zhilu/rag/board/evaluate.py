@@ -15,9 +15,9 @@ from zhilu.client import ModelClient
 from zhilu.rag.answer import pipeline
 from zhilu.rag.answer.manner import COPIES, Manner, manner_of
 from zhilu.rag.answer.meaning import Caution
-from zhilu.rag.board.measure import DEPTH, Row, row_of, summary
+from zhilu.rag.board.measure import DEPTH, BoardRow, row_of, summary
 from zhilu.rag.board.questions import BoardQuestion
-from zhilu.rag.board.runs import Run, Runs
+from zhilu.rag.board.runs import BoardRun, Runs
 from zhilu.rag.board.setup import Setup
 from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.kb import KnowledgeBase
@@ -64,8 +64,8 @@ def examinee_of(
 
 
 async def run_questions(
-    runs: Runs, run: Run, examinee: Examinee, questions: Sequence[BoardQuestion], on_done: OnDone
-) -> Run:
+    runs: Runs, run: BoardRun, examinee: Examinee, questions: Sequence[BoardQuestion], on_done: OnDone
+) -> BoardRun:
     """Ask what is not asked yet, and close the run.
 
     Raises:
@@ -79,7 +79,7 @@ async def run_questions(
     return runs.finish(run.id, summary(runs.rows(run.id)))
 
 
-async def ask_one(examinee: Examinee, question: BoardQuestion) -> Row:
+async def ask_one(examinee: Examinee, question: BoardQuestion) -> BoardRow:
     """One question, searched for to the tenth passage and answered."""
     found = await pipeline.search(
         examinee.kb, question.question, client=examinee.client, model=examinee.model, embedder=examinee.embedder,

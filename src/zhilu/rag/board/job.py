@@ -15,7 +15,7 @@ from zhilu.rag.answer.manner import Manner, manner_of
 from zhilu.rag.board.evaluate import examinee_of, run_questions
 from zhilu.rag.board.make import Maker, Passage, passages_of
 from zhilu.rag.board.questions import MAIN, BoardQuestion, QuestionSets
-from zhilu.rag.board.runs import Run, Runs
+from zhilu.rag.board.runs import BoardRun, Runs
 from zhilu.rag.board.setup import Setup
 from zhilu.rag.board.trial import drop_trial, trial_of
 from zhilu.rag.index.embedding import embedder_of
@@ -161,7 +161,7 @@ async def evaluate_kb(job: JobContext, kb: KnowledgeBase, params: dict[str, Any]
 async def _one(
     job: JobContext, kb: KnowledgeBase, runs: Runs, setup: Setup, questions: Sequence[BoardQuestion], reviewed: bool,
     set_name: str, client: ModelClient | None, share: tuple[float, float],
-) -> Run:  # fmt: skip
+) -> BoardRun:  # fmt: skip
     run = runs.of_job(job.id, setup)
     if run is not None and run.summary is not None:
         return run
@@ -182,7 +182,7 @@ async def _one(
         examinee = examinee_of(job.context, asked, setup, client, model, embedder)
         if run is None:
             run = runs.begin(
-                Run(
+                BoardRun(
                     id="", job_id=job.id, created_at="", set_name=set_name, setup=setup.said(), reviewed=reviewed,
                     num_questions=len(questions),
                     resolved={

@@ -30,7 +30,7 @@ from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import Hit
 from zhilu.trace import AnswerTrace
 
-__all__ = ["LABELS", "Difference", "Label", "Row", "compare", "holds_evidence", "label_of", "row_of", "summary"]
+__all__ = ["LABELS", "BoardRow", "Difference", "Label", "compare", "holds_evidence", "label_of", "row_of", "summary"]
 
 Label = Literal["right", "not_in_index", "ranked_low", "refused", "not_used", "wrong", "invented", "not_asked"]
 LABELS: tuple[Label, ...] = (
@@ -41,7 +41,7 @@ DEPTH = 10
 _LONG = 12  # columns; a shorter answer ("5") stands in many passages that do not say it
 
 
-class Row(BaseModel):
+class BoardRow(BaseModel):
     """What one question came to. ``ranks``: places (from 1) of the relevant ones among the first ten passages."""
 
     question_id: str
@@ -90,11 +90,11 @@ def holds_evidence(question: BoardQuestion, text: str, doc_id: str = "", doc_nam
     return is_named(doc_name, question.doc_name)
 
 
-def row_of(kb: KnowledgeBase, question: BoardQuestion, hits: Sequence[Hit], trace: AnswerTrace | None) -> Row:
+def row_of(kb: KnowledgeBase, question: BoardQuestion, hits: Sequence[Hit], trace: AnswerTrace | None) -> BoardRow:
     """The figures of one question; ``hits`` are its ten best passages, ``trace`` its answer's (None: retrieval alone)."""
     relevant = [holds_evidence(question, h.text, h.doc_id, h.doc_name) for h in hits[:DEPTH]]
     ranks = [place for place, is_it in enumerate(relevant, start=1) if is_it]
-    row = Row(
+    row = BoardRow(
         question_id=question.id, question=question.question, answerable=question.answerable, known=question.answers,
         quote=question.quote, doc_id=question.doc_id, label="right", ranks=ranks, rank=ranks[0] if ranks else None,
         passages=[{"doc_id": h.doc_id, "doc_name": h.doc_name, "start": h.start, "end": h.end, "score": h.score} for h in hits[:5]],
@@ -108,7 +108,7 @@ def row_of(kb: KnowledgeBase, question: BoardQuestion, hits: Sequence[Hit], trac
     return row
 
 
-def _answered(row: Row, question: BoardQuestion, trace: AnswerTrace) -> None:
+def _answered(row: BoardRow, question: BoardQuestion, trace: AnswerTrace) -> None:
     said = own_words(trace.answer)
     row.answer, row.verdict, row.refused, row.seconds = trace.answer, trace.verdict, trace.refused, trace.seconds
     if not question.answerable:
@@ -126,7 +126,7 @@ def _answered(row: Row, question: BoardQuestion, trace: AnswerTrace) -> None:
     row.is_right = not trace.refused and (holds or row.f1 >= RIGHT_F1)
 
 
-def label_of(kb: KnowledgeBase, row: Row, question: BoardQuestion, trace: AnswerTrace | None) -> Label:
+def label_of(kb: KnowledgeBase, row: BoardRow, question: BoardQuestion, trace: AnswerTrace | None) -> Label:
     """What went wrong first (see the module)."""
     if not question.answerable:
         return "not_asked" if trace is None else "right" if row.is_right else "invented"
@@ -169,7 +169,7 @@ def _passages(kb: KnowledgeBase) -> Iterable[Any]:
     )
 
 
-def summary(rows: Sequence[Row]) -> dict[str, Any]:
+def summary(rows: Sequence[BoardRow]) -> dict[str, Any]:
     """The figures of a run; 0 to 1, None where there was no such question."""
     known = [r for r in rows if r.answerable]
     open_ = [r for r in rows if not r.answerable]
@@ -195,7 +195,7 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-_PAIRED: dict[str, Callable[[Row], float | None]] = {
+_PAIRED: dict[str, Callable[[BoardRow], float | None]] = {
     "mrr@10": lambda r: r.reciprocal_rank,
     "ndcg@10": lambda r: r.ndcg,
     "right": lambda r: None if r.is_right is None else float(r.is_right),
@@ -205,7 +205,7 @@ _PAIRED: dict[str, Callable[[Row], float | None]] = {
 }
 
 
-def compare(a: Sequence[Row], b: Sequence[Row], *, resamples: int = 2000, seed: int = 1) -> list[Difference]:
+def compare(a: Sequence[BoardRow], b: Sequence[BoardRow], *, resamples: int = 2000, seed: int = 1) -> list[Difference]:
     """Paired differences b - a over the questions of both, each with its bootstrap interval (percentile, 95 %)."""
     before = {r.question_id: r for r in a}
     pairs = [(before[r.question_id], r) for r in b if r.question_id in before]

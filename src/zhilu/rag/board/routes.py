@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from zhilu.context import context_of
 from zhilu.jobs import Job
 from zhilu.rag.board.job import start_evaluation, start_questions
-from zhilu.rag.board.measure import Difference, Row, compare
+from zhilu.rag.board.measure import BoardRow, Difference, compare
 from zhilu.rag.board.questions import MAIN, BoardQuestion, QuestionChange, QuestionSets, SetInfo
-from zhilu.rag.board.runs import Run, Runs
+from zhilu.rag.board.runs import BoardRun, Runs
 from zhilu.rag.board.setup import Setup
 from zhilu.rag.evaluate import parse_questions
 from zhilu.rag.kb import KnowledgeBase
@@ -72,16 +72,16 @@ class EvaluateBody(_Body):
     setups: list[Setup] = Field(default_factory=lambda: [Setup()], min_length=1, max_length=8)
 
 
-class RunDetail(BaseModel):
-    run: Run
-    rows: list[Row]
+class BoardRunDetail(BaseModel):
+    run: BoardRun
+    rows: list[BoardRow]
 
 
 class Comparison(BaseModel):
     """Two runs; ``differences`` are b - a over the questions that both asked."""
 
-    a: RunDetail
-    b: RunDetail
+    a: BoardRunDetail
+    b: BoardRunDetail
     differences: list[Difference]
 
 
@@ -143,7 +143,7 @@ def delete_question(kb_id: str, question_id: str, request: Request) -> None:
 
 
 @router.get("/runs")
-def list_runs(kb_id: str, request: Request) -> list[Run]:
+def list_runs(kb_id: str, request: Request) -> list[BoardRun]:
     """The history, the newest first."""
     return Runs(_open(request, kb_id)).list()
 
@@ -158,14 +158,14 @@ def evaluate(kb_id: str, body: EvaluateBody, request: Request) -> Job:
 def compare_runs(kb_id: str, a: str, b: str, request: Request) -> Comparison:
     """Two runs side by side, with paired differences and their bootstrap intervals."""
     runs = Runs(_open(request, kb_id))
-    one, two = (RunDetail(run=runs.get(i), rows=runs.rows(i)) for i in (a, b))
+    one, two = (BoardRunDetail(run=runs.get(i), rows=runs.rows(i)) for i in (a, b))
     return Comparison(a=one, b=two, differences=compare(one.rows, two.rows))
 
 
 @router.get("/runs/{run_id}")
-def get_run(kb_id: str, run_id: str, request: Request) -> RunDetail:
+def get_run(kb_id: str, run_id: str, request: Request) -> BoardRunDetail:
     runs = Runs(_open(request, kb_id))
-    return RunDetail(run=runs.get(run_id), rows=runs.rows(run_id))
+    return BoardRunDetail(run=runs.get(run_id), rows=runs.rows(run_id))
 
 
 @router.delete("/runs/{run_id}", status_code=204)

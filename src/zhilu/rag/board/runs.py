@@ -10,19 +10,19 @@ from pydantic import BaseModel
 
 from zhilu.errors import NotFoundError
 from zhilu.messages import T
-from zhilu.rag.board.measure import Row
+from zhilu.rag.board.measure import BoardRow
 from zhilu.rag.board.questions import MAIN
 from zhilu.rag.board.setup import Setup
 from zhilu.rag.board.tables import prepare
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import utc_now
 
-__all__ = ["Run", "Runs"]
+__all__ = ["BoardRun", "Runs"]
 
 KEPT = 200  # runs; the oldest go
 
 
-class Run(BaseModel):
+class BoardRun(BaseModel):
     """One run. ``setup`` holds what differs from how things are; ``resolved`` what it came to (model, embedder, store …).
 
     ``summary`` is None until it is through; ``reviewed``: whether a person had accepted the questions.
@@ -51,7 +51,7 @@ class Runs:
         """The newest first."""
         return self._load("1 = 1")
 
-    def get(self, run_id: str) -> Run:
+    def get(self, run_id: str) -> BoardRun:
         """
         Raises:
             NotFoundError: no such run.
@@ -63,11 +63,11 @@ class Runs:
             )
         return found[0]
 
-    def of_job(self, job_id: str, setup: Setup) -> Run | None:
+    def of_job(self, job_id: str, setup: Setup) -> BoardRun | None:
         """The run that this job began with this configuration, if it did."""
         return next((r for r in self._load("r.job_id = ?", job_id) if r.setup == setup.said()), None)
 
-    def begin(self, run: Run) -> Run:
+    def begin(self, run: BoardRun) -> BoardRun:
         """Keep a new run, under an id of its own."""
         kept = run.model_copy(update={"id": secrets.token_hex(6), "created_at": utc_now()})
         with self.database.write() as connection:
@@ -84,15 +84,15 @@ class Runs:
     def rows(self, run_id: str) -> Rows:
         """What each question came to, in the order they were asked."""
         rows = self.database.rows("SELECT data FROM board_rows WHERE run_id = ? ORDER BY rowid", (run_id,))
-        return [Row.model_validate_json(r["data"]) for r in rows]
+        return [BoardRow.model_validate_json(r["data"]) for r in rows]
 
-    def add_row(self, run_id: str, row: Row) -> None:
+    def add_row(self, run_id: str, row: BoardRow) -> None:
         with self.database.write() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO board_rows VALUES (?, ?, ?)", (run_id, row.question_id, row.model_dump_json())
             )
 
-    def finish(self, run_id: str, summary: dict[str, Any]) -> Run:
+    def finish(self, run_id: str, summary: dict[str, Any]) -> BoardRun:
         with self.database.write() as connection:
             connection.execute(
                 "UPDATE board_runs SET summary = ? WHERE id = ?", (json.dumps(summary, ensure_ascii=False), run_id)
@@ -115,7 +115,7 @@ class Runs:
             args,
         )
         return [
-            Run.model_validate(
+            BoardRun.model_validate(
                 {**json.loads(r["data"]), "num_done": r["num_done"],
                  "summary": json.loads(r["summary"]) if r["summary"] else None}
             )
@@ -124,5 +124,5 @@ class Runs:
 
 
 # Named here because ``Runs.list`` hides the builtin inside the class.
-History = list[Run]
-Rows = list[Row]
+History = list[BoardRun]
+Rows = list[BoardRow]

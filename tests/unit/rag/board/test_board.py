@@ -16,9 +16,9 @@ from zhilu.errors import CancelledByUser, InputError, NotFoundError
 from zhilu.rag.board import job as board_job
 from zhilu.rag.board.evaluate import Examinee, run_questions
 from zhilu.rag.board.make import Maker, Passage, why_not
-from zhilu.rag.board.measure import Row, compare, holds_evidence, summary
+from zhilu.rag.board.measure import BoardRow, compare, holds_evidence, summary
 from zhilu.rag.board.questions import BoardQuestion, QuestionChange, QuestionSets
-from zhilu.rag.board.runs import Run, Runs
+from zhilu.rag.board.runs import BoardRun, Runs
 from zhilu.rag.board.setup import Setup, read_setup
 from zhilu.rag.board.trial import drop_trial, trial_of
 from zhilu.rag.board.words import own_words, token_f1
@@ -120,8 +120,8 @@ def test_a_short_answer_alone_is_no_evidence() -> None:
     assert holds_evidence(BoardQuestion(id="q", question="?", doc_name="a.md"), "x", doc_name="docs/a.md")
 
 
-def row(question: str, **fields: Any) -> Row:
-    return Row(
+def row(question: str, **fields: Any) -> BoardRow:
+    return BoardRow(
         **{
             "question_id": question,
             "question": question,
@@ -199,9 +199,9 @@ def examinee(kb: KnowledgeBase, context: Context, client: ModelClient | None) ->
     return Examinee(kb, embedder_of(context, HASH.name), Searching(), client, "m")
 
 
-def begun(kb: KnowledgeBase, questions: list[BoardQuestion]) -> tuple[Runs, Run]:
+def begun(kb: KnowledgeBase, questions: list[BoardQuestion]) -> tuple[Runs, BoardRun]:
     runs = Runs(kb)
-    return runs, runs.begin(Run(id="", job_id="j", created_at="", num_questions=len(questions)))
+    return runs, runs.begin(BoardRun(id="", job_id="j", created_at="", num_questions=len(questions)))
 
 
 def test_a_run_labels_what_went_wrong_and_leaves_no_trace(

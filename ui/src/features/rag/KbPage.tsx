@@ -17,12 +17,13 @@ import { DocumentList } from "./DocumentList";
 import { DropVeil, useFileDrop } from "./FileDrop";
 import { KbDialog } from "./KbDialog";
 import css from "./KbPage.module.css";
+import { Scoreboard } from "./Scoreboard";
 import { SearchPanel } from "./SearchPanel";
 import { TraceDrawer } from "./TraceDrawer";
 import { TraceList } from "./TraceList";
 import { useAddFiles } from "./useAddFiles";
 
-const TABS = ["ask", "documents", "search", "traces"] as const;
+const TABS = ["ask", "documents", "search", "traces", "board"] as const;
 
 export default function KbPage({ kb: id }: { kb: string }) {
   const { t } = useI18n();
@@ -120,6 +121,9 @@ function Workspace({ kb }: { kb: KnowledgeBase }) {
         </TabPanel>
         <TabPanel value="traces" className={css.panel}>
           <TraceList kb={kb} />
+        </TabPanel>
+        <TabPanel value="board" className={css.panel}>
+          <Scoreboard kb={kb} />
         </TabPanel>
       </Tabs>
       {trace && (

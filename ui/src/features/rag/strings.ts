@@ -1,4 +1,7 @@
+import { boardStrings } from "./boardStrings";
+
 export const strings = {
+  ...boardStrings,
   "rag.title": { en: "Knowledge", zh: "知识库" },
   "rag.lead": {
     en: "Collections of your documents. Answers come from them, with the passage beside each claim.",
