@@ -126,6 +126,9 @@ class Maker:
             self._drop("not_confirmed")
             return None
         start, end, quote = _evidence(passage, question, answer)
+        if quote.rstrip("”\"' ").endswith(("?", "？")):  # an exercise asks; it does not say
+            self._drop("evidence_asks")
+            return None
         return BoardQuestion(
             id="", question=question, answers=[answer], status="proposed", source="model", model=self.model,
             doc_id=passage.doc_id, doc_name=passage.doc_name, quote=quote, start=start, end=end,

@@ -93,6 +93,12 @@ def test_an_answer_must_stand_in_the_passage_and_be_given_again(said: str, again
     assert question is None and maker.dropped == {reason: 1}
 
 
+def test_an_exercise_of_the_document_is_no_evidence() -> None:
+    exercise = Passage(3, "e", "book.md", 0, "", "Exercises\n\nWhich matrix is a biofilm made of? Name three things that live in it.")
+    found, maker = made("Question: What are biofilms built from?\nAnswer: matrix", "A matrix.", passage=exercise)
+    assert found is None and maker.dropped == {"evidence_asks": 1}
+
+
 def test_an_open_question_asks_for_something_that_no_neighbour_has() -> None:
     async def ask(messages: Any, max_tokens: int) -> str:
         return "Which library has the largest collection of dinosaurs?"
