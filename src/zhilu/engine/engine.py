@@ -20,7 +20,7 @@ from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.choose.speculate import Drafter
 from zhilu.engine.metrics import Metrics
 from zhilu.engine.model.adapters import read_adapter
-from zhilu.engine.model.config import read_config
+from zhilu.engine.model.config import ModelConfig, read_config
 from zhilu.engine.model.gguf import find_gguf, read_gguf
 from zhilu.engine.options import EngineOptions, choose_max_len
 from zhilu.engine.runner.adapter_table import AdapterTable
@@ -255,6 +255,20 @@ class Engine:
             self.adapters.release(request.adapter)
 
 
+def _refuse_other_vocabulary(tokenizer: Tokenizer, config: ModelConfig) -> None:
+    """Added tokens may lie behind the weights (Gemma 3's image token does in its text models); words may not."""
+    if tokenizer.base_vocab_size > config.vocab_size:
+        raise InputError(
+            T(
+                f"the tokenizer has {tokenizer.base_vocab_size} tokens, the weights have {config.vocab_size}: they are of "
+                "different models, or vocab_size in config.json is wrong",
+                f"分词器有 {tokenizer.base_vocab_size} 个 token，而权重有 {config.vocab_size} 个："
+                "两者不属于同一模型，或 config.json 中的 vocab_size 有误",
+            ),
+            code="bad_weights",
+        )
+
+
 def load_engine(options: EngineOptions) -> Engine:
     """Read a model folder and make an engine of it (a second with OpenVINO, several with torch)."""
     from zhilu.engine.runner.load import load_runner
@@ -263,6 +277,7 @@ def load_engine(options: EngineOptions) -> Engine:
     header = read_gguf(gguf) if gguf else None  # held, so that it is read once
     config = read_config(options.model)
     tokenizer = Tokenizer(options.model)
+    _refuse_other_vocabulary(tokenizer, config)
     max_len, _ = choose_max_len(options.max_len, config)
     adapters = [read_adapter(name, folder, config, options.model) for name, folder in options.adapters.items()]
     runner = load_runner(config.for_length(max_len), options, max_len)

@@ -6,6 +6,7 @@ Safetensors and GGUF are accepted. ``.bin`` and ``.pt`` files are pickles, which
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = ["INDEX", "PICKLES", "check_folder", "gguf_files", "is_model_file", "r
 
 INDEX = "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_MAX_JSON = 64 * 2**20  # bytes; the largest tokenizers have 35 MB
 _CONVERT = "https://huggingface.co/spaces/safetensors/convert"
 
 # What belongs to a model beside its weights; everything else in a repository (images, ONNX) stays there.
@@ -39,13 +41,33 @@ def is_model_file(name: str) -> bool:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The weights: those of the index if there is one, else ``model.safetensors``, else every safetensors file."""
-    index = folder / INDEX
-    if index.is_file():
-        names = sorted(set(read_object(index).get("weight_map", {}).values()))
-        return [folder / name for name in names]
+    """The weights: those of the index if there is one, else ``model.safetensors``, else every safetensors file.
+
+    Raises:
+        InputError: the index is none, or names a file outside of the folder.
+    """
+    if (folder / INDEX).is_file():
+        return [folder / name for name in sorted(set(_weight_map(folder).values()))]
     single = folder / "model.safetensors"
     return [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
+
+
+def _weight_map(folder: Path) -> dict[str, str]:
+    """Tensor -> file, as the index says."""
+    found = read_object(folder / INDEX).get("weight_map")
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):
+        raise InputError(
+            T(f"{INDEX} has no weight_map of tensors and files", f"{INDEX} 中没有把张量对应到文件的 weight_map")
+        )
+    outside = next((name for name in found.values() if Path(name).name != name or name in ("", ".", "..")), None)
+    if outside is not None:
+        raise InputError(
+            T(
+                f"{INDEX} names a file outside of the folder: {outside[:200]!r}",
+                f"{INDEX} 指向目录之外的文件：{outside[:200]!r}",
+            )
+        )
+    return found
 
 
 def gguf_files(folder: Path) -> list[Path]:
@@ -63,9 +85,13 @@ def read_object(path: Path) -> dict[str, Any]:
         InputError: it is not there, no JSON, or no object.
     """
     try:
+        if path.stat().st_size > _MAX_JSON:
+            limit = _MAX_JSON // 2**20
+            raise InputError(T(f"{str(path)!r} is larger than {limit} MiB.", f"{str(path)!r} 超过 {limit} MiB。"))
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(T(f"{str(path)!r} cannot be read: {error}.", f"无法读取 {str(path)!r}：{error}。")) from error
+    except (OSError, ValueError, RecursionError) as error:
+        said = str(error)[:200]
+        raise InputError(T(f"{str(path)!r} cannot be read: {said}.", f"无法读取 {str(path)!r}：{said}。")) from error
     if not isinstance(value, dict):
         raise InputError(T(f"{str(path)!r} holds no JSON object.", f"{str(path)!r} 的内容不是 JSON 对象。"))
     return value
@@ -87,8 +113,10 @@ def check_folder(folder: Path) -> None:
         return
     problems: list[T] = []
     config = _collect(problems, lambda: read_object(folder / "config.json"))
-    if config is not None and not config.get("architectures"):
+    stated = (config or {}).get("architectures")
+    if config is not None and not (isinstance(stated, list) and stated and isinstance(stated[0], str)):
         problems.append(T("config.json names no architecture", "config.json 没有写明架构（architectures）"))
+    _check_links(folder, problems)
     _check_weights(folder, problems)
     _check_tokenizer(folder, problems)
     if problems:
@@ -146,6 +174,21 @@ def _check_place(folder: Path) -> None:
     )
 
 
+def _check_links(folder: Path, problems: list[T]) -> None:
+    """A folder from elsewhere must not bring another file of this machine into the store. Weights may lie anywhere: what is
+    no weights file is refused by its header."""
+    is_cached = folder.parent.name == "snapshots"  # the hub's cache: links to blobs/ beside it
+    inside = folder.parent.parent.resolve() if is_cached else folder.resolve()
+    for path in folder.iterdir():
+        leaves = (
+            path.is_symlink() and is_model_file(path.name) and not Path(os.path.realpath(path)).is_relative_to(inside)
+        )
+        if leaves and path.suffix not in (".safetensors", ".gguf"):
+            problems.append(
+                T(f"{path.name} is a link that leads outside of the folder", f"{path.name} 是指向目录之外的链接")
+            )
+
+
 def _check_weights(folder: Path, problems: list[T]) -> None:
     found = _collect(problems, lambda: weight_files(folder))
     if found is None:
@@ -174,7 +217,7 @@ def _check_weights(folder: Path, problems: list[T]) -> None:
         if header is not None:
             there[path.name] = set(header)
     if (folder / INDEX).is_file():
-        for name, file in read_object(folder / INDEX).get("weight_map", {}).items():
+        for name, file in (_collect(problems, lambda: _weight_map(folder)) or {}).items():
             if file in there and name not in there[file]:
                 problems.append(
                     T(f"{file} lacks {name!r}, which the index promises", f"索引中的 {name!r} 不在 {file} 里")

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from zhilu.errors import ZhiluError
+from zhilu.errors import InputError, ZhiluError
 from zhilu.messages import T
 from zhilu.models.check import gguf_files, read_object, weight_files
 from zhilu.models.gguf_header import read_gguf_header
@@ -78,9 +78,18 @@ def inspect_folder(folder: Path) -> Anatomy:
     for file in files:
         for info in read_header(file).values():
             values[info.dtype] += info.num_values
-    architectures = config.get("architectures") or [None]
+    if not files:
+        raise InputError(
+            T(
+                f"there are no safetensors weights in {str(folder)!r}; pickles (.bin, .pt) are not opened",
+                f"{str(folder)!r} 中没有 safetensors 权重；不会打开 pickle 文件（.bin、.pt）",
+            ),
+            code="broken_model",
+        )
+    architectures = config.get("architectures")
+    architecture = architectures[0] if isinstance(architectures, list) and architectures else None
     return Anatomy(
-        architecture=architectures[0],
+        architecture=str(architecture) if architecture else None,
         parameters=sum(values.values()),
         size_bytes=sum(file.stat().st_size for file in files),
         dtype=values.most_common(1)[0][0].lower() if values else None,
@@ -136,6 +145,8 @@ def why_not(folder: Path) -> T | None:
     """
     if gguf_files(folder):
         return None
+    if not (folder / "tokenizer.json").is_file():
+        return T(f"no tokenizer.json in {str(folder)!r}", f"{str(folder)!r} 中没有 tokenizer.json")
     checks: Registry[Callable[[Path], Any]] = Registry.from_entry_points("zhilu.model_checks", T("check", "检查"))
     objections = (_objection(check, folder) for _, check in checks.items())
     return next((objection for objection in objections if objection is not None), None)
@@ -190,7 +201,7 @@ def card_markdown(folder: Path) -> dict[str, str]:
     for lang, names in {"en": ("MODEL_CARD.md", "README.md"), "zh": ("MODEL_CARD.zh-CN.md", "README.zh-CN.md")}.items():
         for name in names:
             if (folder / name).is_file():
-                text = (folder / name).read_text(encoding="utf-8", errors="replace")
+                text = _beginning(folder / name, _MAX_CARD)
                 found[lang] = _FRONT_MATTER.sub("", text, count=1).lstrip()
                 break
     if not found:
@@ -202,11 +213,19 @@ def card_markdown(folder: Path) -> dict[str, str]:
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)\n---[ \t\r]*(?:\n|\Z)", re.DOTALL)
 
 
+_MAX_CARD = 2**20  # bytes
+
+
+def _beginning(path: Path, most: int) -> str:
+    with path.open("rb") as file:
+        return file.read(most).decode("utf-8", errors="replace")
+
+
 def _license(folder: Path) -> str | None:
     for name in ("MODEL_CARD.md", "README.md"):
         if not (folder / name).is_file():
             continue
-        head = _FRONT_MATTER.match((folder / name).read_text(encoding="utf-8", errors="replace")[:100_000])
+        head = _FRONT_MATTER.match(_beginning(folder / name, 100_000))
         fields = dict(re.findall(r"^(license|license_name):[ \t]*[\"']?([^\s\"'#]+)", head[1], re.M)) if head else {}
         if fields.get("license") == "other":
             return fields.get("license_name", "other")
@@ -249,7 +268,7 @@ def thinking_of(path: Path | None) -> Thinking | None:
     try:
         source = _source_of(path)
         return _read(source, source.stat().st_mtime_ns) if source else None
-    except (OSError, ValueError, ZhiluError):
+    except (OSError, ValueError, RecursionError, AttributeError, ZhiluError):
         return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,7 +28,8 @@ BITS = {
 }  # fmt: skip
 # Those that NumPy has under one name or another; bfloat16 it has not.
 _VIEWED = {"F32": "<f4", "F16": "<f2", "I8": "i1", "U8": "u1"}
-_MAX_HEADER = 100_000_000  # bytes; the format's own limit
+# Bytes. The format allows 100 MB, of which a parser makes gigabytes; 100,000 tensors, more than any model has, take 13 MB.
+_MAX_HEADER = 16 * 2**20
 
 
 class TensorInfo(NamedTuple):
@@ -53,11 +55,16 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
 
 
 def _read(path: Path) -> tuple[dict[str, TensorInfo], int]:
+    if not path.is_file():
+        raise _broken(path, T("it is not there, or no file", "文件不存在，或不是普通文件"))
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(8)
         length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
-        if not 2 <= length <= min(_MAX_HEADER, size - 8):
+        if _MAX_HEADER < length <= size - 8:
+            limit = _MAX_HEADER // 2**20
+            raise _broken(path, T(f"its header is larger than {limit} MiB", f"文件头超过 {limit} MiB"))
+        if not 2 <= length <= size - 8:
             raise _broken(path, T("it has no safetensors header", "没有 safetensors 文件头"))
         try:
             header = json.loads(file.read(length))
@@ -66,10 +73,12 @@ def _read(path: Path) -> tuple[dict[str, TensorInfo], int]:
                 for name, item in header.items()
                 if name != "__metadata__"
             }
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise _broken(path, T("its header cannot be read", "文件头无法读取")) from error
     body = size - 8 - length
     for name, info in tensors.items():
+        if not all(type(number) is int and number >= 0 for number in (*info.shape, info.start, info.end)):
+            raise _broken(path, T(f"{name[:80]!r} has an impossible shape or place", f"{name[:80]!r} 的形状或位置无效"))
         if not 0 <= info.start <= info.end <= body:
             raise _broken(
                 path, T(f"it is cut off: {name!r} lies beyond its end", f"文件不完整：{name!r} 超出了文件末尾")
@@ -77,6 +86,10 @@ def _read(path: Path) -> tuple[dict[str, TensorInfo], int]:
         bits = BITS.get(info.dtype)
         if bits is not None and (info.end - info.start) * 8 != info.num_values * bits:
             raise _broken(path, T(f"{name!r} has the wrong size for its shape", f"{name!r} 的大小与形状不符"))
+    ordered = sorted(tensors.items(), key=lambda item: (item[1].start, item[1].end))
+    for (one, first), (other, second) in pairwise(ordered):
+        if first.end > second.start:
+            raise _broken(path, T(f"{one[:80]!r} and {other[:80]!r} overlap", f"{one[:80]!r} 与 {other[:80]!r} 重叠"))
     return tensors, 8 + length
 
 

@@ -155,8 +155,8 @@ def read_rope(raw: Mapping[str, Any], head_dim: int, given: Mapping[str, Any] | 
     old_length = given.get("original_max_position_embeddings") or raw.get("original_max_position_embeddings") or longest
     if kind == "longrope" and raw.get("original_max_position_embeddings"):
         old_length = raw["original_max_position_embeddings"]
-    partial = float(given.get("partial_rotary_factor") or raw.get("partial_rotary_factor") or 1.0)
-    rope = RopeConfig(theta=float(given.get("rope_theta") or raw.get("rope_theta") or 10000.0), partial=partial)
+    partial = float(_first(given.get("partial_rotary_factor"), raw.get("partial_rotary_factor"), 1.0))
+    rope = RopeConfig(theta=float(_first(given.get("rope_theta"), raw.get("rope_theta"), 10000.0)), partial=partial)
     # Dynamic scaling begins behind max_position_embeddings, which is as far as the engine goes.
     if kind not in ("default", "dynamic"):
         rope = replace(
@@ -175,6 +175,11 @@ def read_rope(raw: Mapping[str, Any], head_dim: int, given: Mapping[str, Any] | 
         )
     _check_rope(rope, head_dim)
     return rope
+
+
+def _first(*values: Any) -> Any:
+    """The first that is stated."""
+    return next(value for value in values if value is not None)
 
 
 def _local_rope(raw: Mapping[str, Any], rope: RopeConfig, head_dim: int) -> RopeConfig:

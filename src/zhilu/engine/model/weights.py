@@ -49,6 +49,9 @@ Tensor = npt.NDArray[Any] | Quantized
 # Derived values that old checkpoints store and nobody reads back.
 _DERIVED = (".rotary_emb.inv_freq",)
 
+# The format allows 100 MB, of which a parser makes gigabytes; 100,000 tensors, more than any model has, take 13 MB.
+_MOST_HEADER_BYTES = 16 * 2**20
+
 _NUMPY: Mapping[str, type] = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
 
 
@@ -61,7 +64,8 @@ def weight_files(folder: Path) -> list[Path]:
         return [single]
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        names = sorted(set(read_json(index).get("weight_map", {}).values()))
+        weight_map = read_json(index).get("weight_map")
+        names = sorted({str(name) for name in weight_map.values()}) if isinstance(weight_map, dict) else []
         absent = [name for name in names if Path(name).name != name or not (folder / name).is_file()]
         if absent or not names:
             raise NotFoundError(
@@ -140,6 +144,14 @@ def map_tensors(folder: Path, config: ModelConfig) -> dict[str, Tensor]:
 
 def map_file(path: Path) -> dict[str, npt.NDArray[Any]]:
     """The tensors of one safetensors file, as ``map_tensors`` describes them, whatever their names and shapes."""
+    with path.open("rb") as head:
+        size = int.from_bytes(head.read(8), "little")
+    if _MOST_HEADER_BYTES < size <= path.stat().st_size:
+        limit = _MOST_HEADER_BYTES // 2**20
+        raise InputError(
+            T(f"{str(path)!r}: its header is larger than {limit} MiB", f"{str(path)!r}：文件头超过 {limit} MiB"),
+            code="bad_weights",
+        )
     with _opened(path):
         pass  # the library checks header and sizes, so that what follows need not
     mapped = np.memmap(path, np.uint8, "c")

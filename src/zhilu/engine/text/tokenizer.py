@@ -55,15 +55,21 @@ class Tokenizer:
         self._added: dict[int, str] = {id: token.content for id, token in added.items()}
         self.special_ids = frozenset(id for id, t in added.items() if t.special and t.content not in _KEPT)
         self.token_bytes = lru_cache(maxsize=2**15)(self._token_bytes)  # each token that is generated asks
+        self.base_vocab_size: int = self._tokenizer.get_vocab_size(with_added_tokens=False)
         self.vocab_size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
         self.chat_template = self._read_chat_template(folder)
 
     def _read_chat_template(self, folder: Path) -> ChatTemplate | None:
         """``chat_template.jinja`` (transformers 5's place) before the key in ``tokenizer_config.json``."""
         own_file = folder / "chat_template.jinja"
-        source = own_file.read_text(encoding="utf-8") if own_file.is_file() else self._config.get("chat_template")
-        if isinstance(source, list):  # several named templates
-            source = {entry["name"]: entry["template"] for entry in source}.get("default")
+        try:
+            source = own_file.read_text(encoding="utf-8") if own_file.is_file() else self._config.get("chat_template")
+            if isinstance(source, list):  # several named templates
+                source = {entry["name"]: entry["template"] for entry in source}.get("default")
+        except (ValueError, TypeError, KeyError):
+            source = 0
+        if source is not None and not isinstance(source, str):
+            raise InputError(T("the model's chat template is no text", "模型的对话模板不是文本"), code="bad_template")
         return ChatTemplate(source, self.named_tokens) if source else None
 
     @cached_property
