@@ -38,7 +38,7 @@ Source = Literal["default", "file", "env", "flag"]
 
 # Variables of ours that are not settings: the environment check must not call them unknown.
 _NOT_SETTINGS = {"ZHILU_HOME", "ZHILU_DATA", "ZHILU_KILLS", "ZHILU_TEST_MODELS", "ZHILU_TORCH_INDEX", "ZHILU_NODE"}
-_SECRET = {"api_key", "database_url"}
+_SECRET = {"api_key", "database_url", "pgvector_url", "milvus_url"}
 # A value "module:ATTRIBUTE" of these is imported: a person may say so in a terminal, a request may not.
 NAMES_CODE = frozenset({"embedder"})
 
@@ -60,6 +60,8 @@ class Settings(BaseModel):
     api_key: str | None = Field(None, min_length=16)
     base_url: str | None = Field(None, pattern=r"^https?://")
     database_url: str | None = None
+    pgvector_url: str | None = Field(None, pattern=r"^postgres(ql)?://")
+    milvus_url: str | None = Field(None, pattern=r"^https?://")
     max_upload_mb: int = Field(200, ge=1, le=4096)
     max_jobs: int = Field(1, ge=1, le=64)
     max_engines: int = Field(2, ge=1, le=32)
@@ -109,6 +111,14 @@ DESCRIPTIONS: dict[str, T] = {
     ),
     "database_url": T(
         "SQLAlchemy URL of the state database; empty: SQLite", "状态数据库的 SQLAlchemy 地址；空则用 SQLite"
+    ),
+    "pgvector_url": T(
+        "PostgreSQL server with pgvector that keeps the vectors of knowledge bases made for it",
+        "为选用 pgvector 的知识库保存向量的 PostgreSQL 服务器",
+    ),
+    "milvus_url": T(
+        "Milvus server that keeps the vectors of knowledge bases made for it",
+        "为选用 milvus 的知识库保存向量的 Milvus 服务器",
     ),
     "max_upload_mb": T("Largest file that may be uploaded, in MB", "允许上传的最大文件（MB）"),
     "max_jobs": T("Jobs that run at the same time", "同时运行的任务数"),

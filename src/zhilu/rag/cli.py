@@ -40,7 +40,7 @@ def kb() -> None:
 @click.argument("name")
 @click.option("--description", default="", help="what it holds 内容说明")
 @click.option("--embedder", help="model for vectors; none: words alone 向量模型；none 表示只按词检索")
-@click.option("--store", help="where vectors are kept: sqlite (default), faiss 向量库：sqlite（默认）、faiss")
+@click.option("--store", help="where vectors are kept, see kb stores 向量库，见 kb stores")
 @json_option
 @pass_context_obj
 def create(
@@ -59,6 +59,61 @@ def create(
             f"已新建 {info.name!r}（{info.id}），向量模型：{info.embedder}，向量库：{info.store}。下一步：zhilu kb add {info.id} 文件…",
         ).say()
     )
+
+
+@kb.command("stores")
+@json_option
+@pass_context_obj
+def stores(context: Context, as_json: bool) -> None:
+    """Where vectors can be kept, and what the others need. 可用的向量库，以及其他向量库需要什么。"""
+    from zhilu.rag.stores.offers import store_offers
+
+    offers = store_offers(context.settings)
+    if as_json:
+        echo_json([offer.model_dump(mode="json") for offer in offers])
+        return
+    ready = T("ready", "可用").say()
+    columns = (T("store", "向量库"), T("what", "说明"), T("search", "检索"), T("here", "本机"))
+    exact = {True: T("exact", "精确").say(), False: T("approximate", "近似").say()}
+    rows = [(o.name, o.title.say(), exact[o.exact], ready if o.error is None else str(o.error["fix"])) for o in offers]
+    table(columns, rows)
+
+
+@kb.command("move")
+@click.argument("name", metavar="KB")
+@click.option("--store", required=True, help="where to, see kb stores 目标向量库，见 kb stores")
+@click.option("--no-wait", is_flag=True, help="return at once; the job goes on 立即返回，任务在后台继续")
+@json_option
+@pass_context_obj
+def move(context: Context, name: str, store: str, no_wait: bool, as_json: bool) -> None:
+    """Move vectors to another store; nothing is embedded again. 把向量移到另一个向量库，不重新计算。
+
+    The old store answers until the new one was checked (as many rows, the same nearest ones). A move that was stopped goes on
+    where it was. 新库核对无误之前由旧库回答；中断后可以继续。
+    """
+    from zhilu.jobs import JobStore
+    from zhilu.jobs.follow import follow, raise_unless_done
+    from zhilu.rag.index.move import start_move
+    from zhilu.rag.library import Library
+
+    found = Library(context).open(name)
+    job = start_move(context, found, store)
+    if not no_wait:
+        job = follow(JobStore(context), job.id, quiet=as_json)
+        raise_unless_done(job)
+    if as_json:
+        echo_json(job.model_dump(mode="json"))
+        return
+    if job.result is not None:
+        n = job.result["vectors"]
+        click.echo(
+            T(f"{found.name}: {n} vectors are in {store} now.", f"{found.name}：{n} 个向量现在在 {store} 里。").say()
+        )
+        if (kept := job.result["kept"]) is not None:
+            said = T.of(kept["messages"])
+            click.echo(
+                T(f"The old store could not be emptied: {said.en}", f"旧向量库没有清空：{said.zh}").say(), err=True
+            )
 
 
 @kb.command("list")

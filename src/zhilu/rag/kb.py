@@ -7,12 +7,13 @@ import json
 import os
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from zhilu.errors import NotFoundError, ZhiluError, error_body
+from zhilu.errors import ConflictError, NotFoundError, ZhiluError, error_body
 from zhilu.messages import T
 from zhilu.rag.board.tables import forget
 from zhilu.rag.card import note_name, write_card
@@ -22,6 +23,8 @@ from zhilu.rag.load import Limits, check_size, safe_path
 from zhilu.rag.load.sniff import sniff
 from zhilu.rag.records import Document, DocumentText, KbInfo, utc_now
 from zhilu.rag.stores import DEFAULT, STORES, StoreFacts, StorePlace, VectorStore
+from zhilu.rag.stores.offers import url_of
+from zhilu.settings import Settings
 
 __all__ = ["KnowledgeBase"]
 
@@ -37,24 +40,59 @@ _ON_CARD = ("id", "name", "description", "embedder", "dim", "store", "created_at
 class KnowledgeBase:
     """Safe to share between threads. Other processes may write to the same files at the same time."""
 
-    def __init__(self, database: KbDatabase, folder: Path) -> None:
+    def __init__(self, database: KbDatabase, folder: Path, settings: Settings | None = None) -> None:
         self.database = database
         self.folder = folder
+        self.settings = settings
         self.id = database.meta("id") or folder.name
         self.embedder = database.meta("embedder") or "none"
         self.dim = int(database.meta("dim") or 0)
-        self._store: VectorStore | None = None
+        self._stores: dict[str, VectorStore] = {}
+        self._opening = threading.Lock()
 
     @property
     def store(self) -> VectorStore:
-        """Where its vectors are; opened on first use.
+        """Where its vectors are; opened on first use, and anew after they were moved (see ``index.move``).
 
         Raises:
             MissingComponentError: a library that it needs is not installed here. NotFoundError: no such store here.
+            UnreachableError: its server does not answer. ConflictError: that server has none of its vectors.
         """
-        if self._store is None:
-            self._store = STORES.get(self.store_name).open(StorePlace(self.database, self.folder, self.dim))
-        return self._store
+        name = self.store_name
+        if (known := self._stores.get(name)) is not None:
+            return known
+        with self._opening:
+            if name not in self._stores:
+                store = STORES.get(name).open(self.place(name))
+                if store.facts.elsewhere and self._is_elsewhere_empty(store):
+                    store.close()
+                    raise self._vectors_gone(store.facts)
+                self._stores[name] = store  # one that it was moved from stays open for who reads there now
+            return self._stores[name]
+
+    def place(self, store: str) -> StorePlace:
+        """What a store of that name is opened with for this knowledge base."""
+        url = url_of(STORES.get(store), self.settings)
+        return StorePlace(self.database, self.folder, self.dim, self.id, url)
+
+    def _is_elsewhere_empty(self, store: VectorStore) -> bool:
+        """Whether a server has nothing of what it should have: it is another one than before, or was emptied."""
+        expected = self.database.value(
+            "SELECT 1 FROM chunks c JOIN documents d ON d.id = c.doc_id JOIN embeddings e ON e.text_sha = c.text_sha"
+            " WHERE d.status = 'ready' LIMIT 1"
+        )
+        return expected is not None and store.count() == 0
+
+    def _vectors_gone(self, facts: StoreFacts) -> ConflictError:
+        return ConflictError(
+            T(
+                f"The vectors of {self.name!r} are not on the server that is set for {facts.title.en}. Set its address, or take"
+                " them from the knowledge base's own file.",
+                f"知识库 {self.name!r} 的向量不在为 {facts.title.zh} 设置的服务器上。请改正地址，或用知识库自身文件中的向量重建。",
+            ),
+            code="vectors_elsewhere",
+            fix=f"zhilu kb move {self.id} --store {DEFAULT}",
+        )
 
     @property
     def store_name(self) -> str:
@@ -265,8 +303,8 @@ class KnowledgeBase:
                 path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        if self._store is not None:
-            self._store.close()
+        for store in self._stores.values():
+            store.close()
         self.database.close()
 
     # Chunks and traces -----------------------------------------------------------------------------------------------

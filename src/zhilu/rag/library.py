@@ -18,6 +18,7 @@ from zhilu.errors import (
     InputError,
     NotFoundError,
     StorageError,
+    UnreachableError,
     error_body,
     nearest,
 )
@@ -29,6 +30,7 @@ from zhilu.rag.index.embedding import choose_embedder
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import KbInfo, utc_now
 from zhilu.rag.stores import DEFAULT, STORES, StorePlace
+from zhilu.rag.stores.offers import url_of
 
 if TYPE_CHECKING:
     from zhilu.context import Context
@@ -91,7 +93,7 @@ class Library:
             (fresh / "files").mkdir(parents=True, mode=0o700)
             now = utc_now()
             with closing(KbDatabase(fresh / "kb.db")) as database:
-                kind.open(StorePlace(database, fresh, dim)).close()
+                kind.open(StorePlace(database, fresh, dim, kb_id, url_of(kind, self.context.settings))).close()
                 if kind.facts.name != DEFAULT:
                     database.set_meta(store=kind.facts.name)
                 database.set_meta(
@@ -145,12 +147,34 @@ class Library:
 
     def remove(self, name_or_id: str) -> None:
         """Delete a knowledge base with its documents, damaged or not. Other processes that have it open finish on what they
-        hold."""
+        hold.
+
+        Raises:
+            UnreachableError: its vectors are on a server that does not answer; ``fix`` lets go of that server.
+        """
         kb_id = self.locate(name_or_id)
+        self._drop_elsewhere(kb_id)
         gone = self.folder / f".deleted-{kb_id}-{secrets.token_hex(3)}"
         self.let_go(kb_id)
         (self.folder / kb_id).rename(gone)  # one step: from here on it is not there
         shutil.rmtree(gone, ignore_errors=True)
+
+    def _drop_elsewhere(self, kb_id: str) -> None:
+        """What a server keeps of a knowledge base goes first: nobody would find it afterwards."""
+        name = read_card(self.folder / kb_id).get("store", DEFAULT)
+        if name not in STORES or not STORES.get(name).facts.elsewhere:
+            return
+        try:
+            kb = self._opened(kb_id)
+            kb.store.drop()
+        except (StorageError, BusyError):
+            return  # its file is damaged: what can be deleted is deleted
+        except ConflictError as error:
+            if error.code != "vectors_elsewhere":
+                raise
+        except UnreachableError as error:
+            error.fix = f"zhilu kb move {kb_id} --store {DEFAULT}"
+            raise
 
     def let_go(self, kb_id: str) -> None:
         """Close the file of a knowledge base in this process; the next use opens it anew."""
@@ -197,7 +221,7 @@ class Library:
                             ),
                             kb_id,
                         )
-                    _open[path] = (inode, KnowledgeBase(database, path.parent))
+                    _open[path] = (inode, KnowledgeBase(database, path.parent, self.context.settings))
                 except BaseException:
                     database.close()
                     raise

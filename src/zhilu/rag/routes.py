@@ -22,12 +22,14 @@ from zhilu.rag.answer import answer
 from zhilu.rag.answer.pipeline import PASSAGES
 from zhilu.rag.index.embedding import embedder_of, refuse_unregistered
 from zhilu.rag.index.ingest import requeue_stranded, start_ingestion
+from zhilu.rag.index.move import start_move
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.load import safe_path
 from zhilu.rag.records import Document, DocumentText, Hit, KbInfo
 from zhilu.rag.repair import Repaired, repair
 from zhilu.rag.retrieve.search import retrieve
+from zhilu.rag.stores.offers import StoreOffer, store_offers
 from zhilu.rag.upload import UploadRoute
 from zhilu.trace import AnswerTrace
 
@@ -53,6 +55,10 @@ class NewKb(_Body):
 class KbChanges(_Body):
     name: str | None = Field(None, max_length=400)
     description: str | None = Field(None, max_length=2000)
+
+
+class MoveBody(_Body):
+    store: str = Field(min_length=1, max_length=100)
 
 
 class SearchBody(_Body):
@@ -140,6 +146,12 @@ def create_kb(body: NewKb, request: Request) -> KbInfo:
     return Library(context_of(request)).create(body.name, body.description, body.embedder, body.store).info()
 
 
+@router.get("/stores")
+def list_stores(request: Request) -> list[StoreOffer]:
+    """Where vectors can be kept, the default first; where one cannot be had here, why and the command that mends it."""
+    return store_offers(context_of(request).settings)
+
+
 @router.get("/{kb_id}")
 def get_kb(kb_id: str, request: Request) -> KbInfo:
     return _open(request, kb_id).info()
@@ -160,6 +172,13 @@ def change_kb(kb_id: str, body: KbChanges, request: Request) -> KbInfo:
 @router.delete("/{kb_id}", status_code=204)
 def delete_kb(kb_id: str, request: Request) -> None:
     Library(context_of(request)).remove(kb_id)
+
+
+@router.post("/{kb_id}/move", status_code=202)
+def move_kb(kb_id: str, body: MoveBody, request: Request) -> Job:
+    """Move the vectors to another store in a job; nothing is embedded again, and the old store answers until the new one was
+    checked."""
+    return start_move(context_of(request), _open(request, kb_id), body.store)
 
 
 @router.post("/{kb_id}/repair")

@@ -30,22 +30,23 @@ from zhilu.rag.database import KbDatabase
 from zhilu.rag.index.lexical import terms
 from zhilu.rag.stores import Filter, StoreKind, StorePlace, VectorRow, VectorStore
 
-__all__ = ["HASH", "HashEmbedder", "Opener", "VectorStoreContract", "check_store", "write_until_killed"]
+__all__ = ["HASH", "HashEmbedder", "Opener", "VectorStoreContract", "check_store", "store_key", "write_until_killed"]
 
 Reopen = Callable[[], VectorStore]
 SQLITE = "zhilu.rag.stores.sqlite:SQLITE"
 
 
 class Opener:
-    """Opens the store of one folder again and again; closes all of them at the end."""
+    """Opens the store of one folder again and again; closes all of them at the end. ``url``: of the server, where the store
+    is on one."""
 
-    def __init__(self, kind: StoreKind, folder: Path, dim: int) -> None:
-        self.kind, self.folder, self.dim = kind, folder, dim
+    def __init__(self, kind: StoreKind, folder: Path, dim: int, url: str | None = None) -> None:
+        self.kind, self.folder, self.dim, self.url = kind, folder, dim, url
         self._opened: list[tuple[VectorStore, KbDatabase]] = []
 
     def __call__(self) -> VectorStore:
         database = KbDatabase(self.folder / "kb.db")
-        store = self.kind.open(StorePlace(database, self.folder, self.dim))
+        store = self.kind.open(StorePlace(database, self.folder, self.dim, store_key(self.folder), self.url))
         self._opened.append((store, database))
         return store
 
@@ -56,6 +57,11 @@ class Opener:
         for store, database in self._opened:
             store.close()
             database.close()
+
+
+def store_key(folder: Path) -> str:
+    """A key for the store of a folder, as a knowledge base has its id."""
+    return hashlib.sha256(str(folder).encode()).hexdigest()[:12]
 
 
 class HashEmbedder:
@@ -228,9 +234,11 @@ def check_store(fresh: Callable[[], Reopen]) -> int:
     return len(checks)
 
 
-def write_until_killed(folder: Path, dim: int = 32, after_s: float = 0.4, kind: str = SQLITE) -> list[int]:
-    """A process writes vectors to a store in ``folder``, one a call, until signal 9 ends it in the middle of a write;
-    the ids that it acknowledged before. ``kind`` is the ``module:ATTRIBUTE`` of a ``StoreKind``."""
+def write_until_killed(
+    folder: Path, dim: int = 32, after_s: float = 0.4, kind: str = SQLITE, url: str | None = None, first: int = 1
+) -> list[int]:
+    """A process writes vectors to a store in ``folder``, one a call with ids from ``first`` on, until signal 9 ends it in the
+    middle of a write; the ids that it acknowledged before. ``kind`` is the ``module:ATTRIBUTE`` of a ``StoreKind``."""
     module, _, attribute = kind.partition(":")
     program = textwrap.dedent(
         f"""
@@ -241,13 +249,14 @@ def write_until_killed(folder: Path, dim: int = 32, after_s: float = 0.4, kind: 
         from zhilu.rag.stores import StorePlace, VectorRow
         from {module} import {attribute} as kind
         folder = Path({str(folder)!r})
-        store = kind.open(StorePlace(KbDatabase(folder / "kb.db"), folder, {dim}))
+        store = kind.open(StorePlace(KbDatabase(folder / "kb.db"), folder, {dim}, {store_key(folder)!r}, {url!r}))
+        store.count()
         threading.Timer({after_s}, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
-        n = 0
+        n = {first}
         while True:
-            n += 1
             store.upsert([VectorRow(n, np.full({dim}, n, np.float32) / 1000, "d", "en")])
             print(n, flush=True)
+            n += 1
         """
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

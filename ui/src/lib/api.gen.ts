@@ -778,6 +778,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/kbs/stores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Stores
+         * @description Where vectors can be kept, the default first; where one cannot be had here, why and the command that mends it.
+         */
+        get: operations["list_stores_zhilu_v1_kbs_stores_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/kbs/{kb_id}": {
         parameters: {
             query?: never;
@@ -795,6 +815,27 @@ export interface paths {
         head?: never;
         /** Change Kb */
         patch: operations["change_kb_zhilu_v1_kbs__kb_id__patch"];
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Move Kb
+         * @description Move the vectors to another store in a job; nothing is embedded again, and the old store answers until the new one was
+         *     checked.
+         */
+        post: operations["move_kb_zhilu_v1_kbs__kb_id__move_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/zhilu/v1/kbs/{kb_id}/repair": {
@@ -3634,6 +3675,11 @@ export interface components {
             engine?: string | null;
             reason: components["schemas"]["TextOut"];
         };
+        /** MoveBody */
+        MoveBody: {
+            /** Store */
+            store: string;
+        };
         /** NewConversation */
         NewConversation: {
             /**
@@ -4424,6 +4470,29 @@ export interface components {
             /** Lang */
             lang: string;
             model: components["schemas"]["ModelState"];
+        };
+        /**
+         * StoreOffer
+         * @description A store by name. ``error``: the inside of ``errors.error_body``, why it cannot be had here; None where it can.
+         */
+        StoreOffer: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Exact */
+            exact: boolean;
+            /** Elsewhere */
+            elsewhere: boolean;
+            /** Is Default */
+            is_default: boolean;
+            /** Error */
+            error: {
+                [key: string]: unknown;
+            } | null;
         };
         /** Summary */
         Summary: {
@@ -6278,6 +6347,26 @@ export interface operations {
             };
         };
     };
+    list_stores_zhilu_v1_kbs_stores_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoreOffer"][];
+                };
+            };
+        };
+    };
     get_kb_zhilu_v1_kbs__kb_id__get: {
         parameters: {
             query?: never;
@@ -6360,6 +6449,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["KbInfo"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    move_kb_zhilu_v1_kbs__kb_id__move_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MoveBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description Validation Error */

@@ -9,6 +9,7 @@ export const isActive = (job: Job): boolean => job.status === "queued" || job.st
 /** What a finished (or moving) job of a kind changes besides itself. */
 const TOUCHES: Record<string, readonly string[]> = {
   ingest: ["kbs", "documents"],
+  "kb-move": ["kbs"],
   "model-pull": ["models", "catalog"],
   "first-model": ["models", "catalog", "status"],
   "engine-install": ["engines"],

@@ -68,6 +68,7 @@ export type Message = Omit<Sent<"Message">, "error" | "citations" | "usage"> & {
 export type Conversation = Omit<Schemas["Conversation"], "messages"> & { messages: Message[] };
 
 export type KnowledgeBase = Omit<Schemas["KbInfo"], "error"> & { error?: ErrorDetail | null };
+export type StoreOffer = Omit<Schemas["StoreOffer"], "error" | "title"> & { title: Text; error: ErrorDetail | null };
 export type Repaired = Omit<Schemas["Repaired"], "job"> & { job: Job | null };
 export type Document = Omit<Schemas["Document"], "error"> & { error: ErrorDetail | null };
 export type DocumentText = Omit<Schemas["DocumentText"], "error"> & { error: ErrorDetail | null };

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zhilu.errors import MissingComponentError
 from zhilu.messages import T
-from zhilu.rag.stores.base import Filter, StoreFacts, StoreKind, StorePlace, Vector, VectorRow
+from zhilu.rag.stores.base import Filter, StoreFacts, StoreKind, StorePlace, Vector, VectorRow, check_length
 from zhilu.rag.stores.record_log import Record, RecordLog
 
 __all__ = ["FAISS", "FaissStore"]
@@ -46,9 +45,7 @@ class FaissStore:
         self._forget_all()
 
     def upsert(self, rows: Sequence[VectorRow]) -> None:
-        for row in rows:
-            if row.vector.shape != (self.dim,):
-                raise ValueError(f"chunk {row.id}: vector of shape {row.vector.shape}, the store's is ({self.dim},)")
+        check_length(rows, self.dim)
         if not rows:
             return
         record = Record(
@@ -169,12 +166,10 @@ class FaissStore:
 def _faiss() -> Any:
     try:
         import faiss
-    except ImportError as error:
-        raise MissingComponentError(
-            T("The vector store FAISS is not installed (faiss-cpu).", "向量库 FAISS 没有安装（faiss-cpu）。"),
-            fix="pip install faiss-cpu",
-        ) from error
+    except ImportError:
+        FAISS.check(None)
+        raise
     return faiss
 
 
-FAISS = StoreKind(_FACTS, FaissStore)
+FAISS = StoreKind(_FACTS, FaissStore, needs=("faiss",), install="pip install faiss-cpu")

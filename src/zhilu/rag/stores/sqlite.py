@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from zhilu.messages import T
 from zhilu.rag.database import KbDatabase
-from zhilu.rag.stores.base import Filter, StoreFacts, StoreKind, Vector, VectorRow
+from zhilu.rag.stores.base import Filter, StoreFacts, StoreKind, Vector, VectorRow, check_length
 
 __all__ = ["SQLITE", "SqliteVectorStore"]
 
@@ -62,9 +62,7 @@ class SqliteVectorStore:
                     connection.execute(statement)
 
     def upsert(self, rows: Sequence[VectorRow]) -> None:
-        for row in rows:
-            if row.vector.shape != (self.dim,):
-                raise ValueError(f"chunk {row.id}: vector of shape {row.vector.shape}, the store's is ({self.dim},)")
+        check_length(rows, self.dim)
         with self._database.write() as connection:
             connection.executemany("DELETE FROM vectors WHERE id = ?", [(row.id,) for row in rows])
             connection.executemany(

@@ -5,7 +5,7 @@ import { Field } from "@/components/Field";
 import { useErrorText } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import type { KnowledgeBase } from "@/lib/types";
-import { useChangeKb, useCreateKb } from "./api";
+import { useChangeKb, useCreateKb, useStores } from "./api";
 
 interface KbDialogProps {
   open: boolean;
@@ -17,18 +17,21 @@ interface KbDialogProps {
 }
 
 export function KbDialog({ open, onClose, onDone, kb, files = [] }: KbDialogProps) {
-  const { t } = useI18n();
+  const { t, say } = useI18n();
   const errorText = useErrorText();
   const create = useCreateKb();
   const change = useChangeKb();
   const [name, setName] = useState(kb?.name ?? files[0]?.name.replace(/\.\w+$/, "") ?? "");
   const [description, setDescription] = useState(kb?.description ?? "");
+  const [store, setStore] = useState("");
+  const stores = useStores(open && !kb).data ?? [];
+  const missing = stores.find((offer) => offer.name === store)?.error?.fix;
   const doing = kb ? change : create;
 
   const save = () => {
     const body = { name: name.trim(), description: description.trim() };
     if (kb) change.mutate({ id: kb.id, ...body }, { onSuccess: onDone });
-    else create.mutate(body, { onSuccess: onDone });
+    else create.mutate(store ? { ...body, store } : body, { onSuccess: onDone });
   };
   return (
     <Dialog
@@ -40,7 +43,7 @@ export function KbDialog({ open, onClose, onDone, kb, files = [] }: KbDialogProp
       actions={
         <>
           <Button onClick={onClose}>{t("do.cancel")}</Button>
-          <Button tone="primary" type="submit" busy={doing.isPending} disabled={!name.trim()}>
+          <Button tone="primary" type="submit" busy={doing.isPending} disabled={!name.trim() || Boolean(missing)}>
             {t(kb ? "do.save" : "do.create")}
           </Button>
         </>
@@ -62,6 +65,19 @@ export function KbDialog({ open, onClose, onDone, kb, files = [] }: KbDialogProp
           />
         )}
       </Field>
+      {!kb && stores.length > 1 && (
+        <Field label={t("rag.store")} error={missing ? t("rag.storeMissing", { fix: missing }) : null}>
+          {(props) => (
+            <select {...props} value={store} onChange={(event) => setStore(event.target.value)}>
+              {stores.map((offer) => (
+                <option key={offer.name} value={offer.is_default ? "" : offer.name}>
+                  {say(offer.title)}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+      )}
     </Dialog>
   );
 }

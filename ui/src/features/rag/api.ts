@@ -7,6 +7,7 @@ import type {
   Hit,
   KnowledgeBase,
   Repaired,
+  StoreOffer,
   Trace,
   TraceSummary,
   UploadAnswer,
@@ -15,6 +16,14 @@ import { clearAsked } from "./asks";
 
 export function useKb(id: string) {
   return useQuery({ queryKey: ["kbs", id], queryFn: ({ signal }) => api.get<KnowledgeBase>(`/kbs/${id}`, signal) });
+}
+
+export function useStores(enabled: boolean) {
+  return useQuery({
+    queryKey: ["stores"],
+    queryFn: ({ signal }) => api.get<StoreOffer[]>("/kbs/stores", signal),
+    enabled,
+  });
 }
 
 export function useDocuments(kb: string) {
@@ -68,7 +77,7 @@ function useRefresh() {
 export function useCreateKb() {
   const refresh = useRefresh();
   return useMutation({
-    mutationFn: (body: { name: string; description?: string }) => api.post<KnowledgeBase>("/kbs", body),
+    mutationFn: (body: { name: string; description?: string; store?: string }) => api.post<KnowledgeBase>("/kbs", body),
     onSuccess: refresh,
   });
 }

@@ -10,6 +10,8 @@ export const strings = {
   "rag.new": { en: "New knowledge base", zh: "新建知识库" },
   "rag.name": { en: "Name", zh: "名称" },
   "rag.description": { en: "What is in it (optional)", zh: "内容说明（可选）" },
+  "rag.store": { en: "Where vectors are kept", zh: "向量库" },
+  "rag.storeMissing": { en: "Needs: {fix}", zh: "还需要：{fix}" },
   "rag.willAdd": { en: "{n} {n|file|files} will be added to it.", zh: "将加入 {n} 个文件。" },
   "rag.empty": { en: "Bring your documents", zh: "带上你的文档" },
   "rag.emptyHint": {
