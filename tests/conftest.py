@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from tests.examples import EXAMPLES, SEED
 
 from zhilu.context import Context
 
@@ -17,6 +19,17 @@ from zhilu.context import Context
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+hypothesis.settings.register_profile("zhilu", max_examples=max(100, EXAMPLES), deadline=None)
+hypothesis.settings.load_profile("zhilu")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """A long run of the property tests makes the same examples again: hypothesis's own option, from ``ZHILU_SEED``."""
+    if EXAMPLES and config.getoption("--hypothesis-seed", None) is None:
+        config.option.hypothesis_seed = str(SEED)
+
 
 # A folder a model, such as `qwen-coder-0.5b/`. Read here, before the tests hide the user's home.
 REAL_MODELS = Path(os.environ.get("ZHILU_TEST_MODELS") or Path.home() / ".cache" / "zhilu-test-models")

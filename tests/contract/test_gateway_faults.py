@@ -95,3 +95,11 @@ def test_a_broken_stream_is_counted(gateway: RunningGateway) -> None:
     text = httpx.get(f"{gateway.url}/metrics", trust_env=False).text
     assert 'zhilu_gateway_broken_streams_total{model="echo",endpoint="/v1/chat/completions"}' in text
     assert 'scripted_aborted_total{model="echo"}' in text
+
+
+def test_a_stream_with_a_chunk_that_is_none_ends_with_an_error_event(gateway: RunningGateway) -> None:
+    body = {"model": "echo", "messages": [{"role": "user", "content": "odd 2"}], "stream": True}
+    text = httpx.post(f"{gateway.url}/api/chat", json=body, timeout=30, trust_env=False).text
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["message"]["content"] for line in lines[:-1]] == ["t0 ", "t1 "]
+    assert "unexpected went wrong" in lines[-1]["error"]

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from tests.contract.gateway_server import RunningGateway, run_gateway
+from tests.examples import examples
 
 from zhilu.engine.testing import make_tiny_model
 from zhilu.serving import routes, workbench_routes
@@ -66,12 +67,12 @@ def test_the_routes_are_those_of_the_document_that_is_served(gateway: RunningGat
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("method", "path", "kind"), CASES, ids=lambda word: word)
 def test_no_request_makes_the_gateway_fail(schema: Any, method: str, path: str, kind: str) -> None:
-    from hypothesis import HealthCheck, given, settings
+    from hypothesis import HealthCheck, given
     from schemathesis import GenerationMode
 
     mode = GenerationMode.POSITIVE if kind == "fits" else GenerationMode.NEGATIVE
 
-    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @examples(15, suppress_health_check=list(HealthCheck))
     @given(case=schema[path][method].as_strategy(generation_mode=mode))
     def attempt(case: Any) -> None:
         response = case.call(timeout=120)

@@ -14,8 +14,9 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.unit.regex_steps import LIMIT, Steps, alphabet, beginnings, runs
 
 import zhilu
@@ -213,7 +214,7 @@ HOSTILE = st.lists(
 
 
 @given(HOSTILE)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_nothing_is_lost_and_nothing_raised_whatever_the_text(text: str) -> None:
     """Hostile lengths in every order: the passages hold every character that is no white space, within their size."""
     outline = headings(text)

@@ -50,6 +50,7 @@ class Scheduler:
         self.pool = pool
         self.max_num_seqs = max_num_seqs
         self.max_batch_tokens = max_batch_tokens
+        self.share = max_num_seqs - max_num_seqs // 4  # places for one request that wants more than there are
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []  # in the order of admission
         self.num_preemptions = 0
@@ -84,7 +85,7 @@ class Scheduler:
     def _read_prompts(self, budget: int, may_admit: bool) -> list[Work]:
         """Hand out ``budget`` tokens of prompts, to those begun and, where one may, to those waiting."""
         begun = [sequence for sequence in self.running if sequence.num_pending > 1]
-        waiting = [s for s in self.waiting if not s.waits_for_leader] if may_admit and budget > 0 else []
+        waiting = [s for s in self._in_turn() if not s.waits_for_leader] if may_admit and budget > 0 else []
         queue = sorted(begun + waiting, key=_arrival)
         if queue and not self._start(queue[0]):
             queue = sorted(begun, key=_arrival)  # nobody overtakes one who waits for memory
@@ -100,6 +101,20 @@ class Scheduler:
             share -= work[-1].num_tokens
         left = budget - sum(item.num_tokens for item in work)
         return [Work(first, min(first.num_pending, left)), *work]
+
+    def _in_turn(self) -> list[Sequence]:
+        """Those who wait, without the answers of a request that has its share: who comes after it waits for one of them,
+        not for all."""
+        taken: dict[str, int] = {}
+        for sequence in self.running:
+            taken[sequence.request.id] = taken.get(sequence.request.id, 0) + 1
+        found = []
+        for sequence in self.waiting:
+            request, number = sequence.request, taken.get(sequence.request.id, 0)
+            if len(request.sequences) <= self.max_num_seqs or number < self.share:
+                taken[request.id] = number + 1
+                found.append(sequence)
+        return found
 
     def _start(self, sequence: Sequence) -> bool:
         """True if it runs already or can be admitted."""

@@ -73,7 +73,8 @@ def check_adapter(engine: EngineKind, model: ServedModel, options: LaunchOptions
 
 
 class _Wire(BaseHTTPRequestHandler):
-    """Chat only. The last user message steers: ``die N`` ends the process after N pieces, ``slow N`` pauses N ms each."""
+    """Chat only. The last user message steers: ``die N`` ends the process after N pieces, ``slow N`` pauses N ms each,
+    ``odd N`` sends something that is no chunk after N pieces."""
 
     protocol_version = "HTTP/1.1"
     model = ""
@@ -119,6 +120,8 @@ class _Wire(BaseHTTPRequestHandler):
                     self.wfile.write(b'data: {"half an eve')
                     self.wfile.flush()
                     os._exit(9)
+                if words[0] == "odd" and number == int(words[1]):
+                    self._event('{"choices": [7]}')
                 choice = {"index": 0, "delta": {"content": f"t{number} "}, "finish_reason": None}
                 self._event(json.dumps(self._object([choice]), separators=(",", ":")))
                 time.sleep(pause)

@@ -17,7 +17,7 @@ from zhilu.engine.server import api
 from zhilu.engine.server.reply import Reply
 from zhilu.engine.testing import make_tiny_model
 from zhilu.engine.text.tokenizer import Tokenizer
-from zhilu.errors import InputError, UpstreamError
+from zhilu.errors import InputError, TooLargeError, UpstreamError
 
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}]
 CALL = 'Let me see.\n<tool_call>\n{"name": "weather", "arguments": {"city": "北京"}}\n</tool_call>'
@@ -197,3 +197,14 @@ def test_a_developer_message_is_a_system_message(tokenizer: Tokenizer) -> None:
 def test_template_variables_cannot_replace_the_messages(tokenizer: Tokenizer) -> None:
     with pytest.raises(InputError, match="field of its own"):
         api.chat_prompt(tokenizer, chat(chat_template_kwargs={"messages": []}))
+
+
+@pytest.mark.parametrize(
+    "fields", [{"prompt": "x" * 1_000_001}, {"messages": [{"role": "user", "content": "x" * 1_000_001}]}]
+)
+def test_tokens_are_counted_of_half_a_million_characters_or_what_a_context_may_hold(fields: dict[str, Any]) -> None:
+    body = wire.parse_request(wire.TokenizeRequest, fields)
+    with pytest.raises(TooLargeError, match="1000001 characters") as caught:
+        api.refuse_uncountable(body, 2048)
+    assert (caught.value.http_status, caught.value.param) == (413, next(iter(fields)))
+    api.refuse_uncountable(body, 131_072)

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from zhilu.engine.blocks import BlockPool
 
@@ -53,7 +54,7 @@ def test_freed_blocks_stay_findable_until_they_are_needed() -> None:
     assert pool.num_cached == 1
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 20), st.integers(0, 2)), max_size=40))
 def test_no_block_is_lost_or_shared_by_accident(operations: list[tuple[int, int, int]]) -> None:
     pool = BlockPool(12, 4)

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from zhilu import wire
 from zhilu.engine.choose.sampler import log_softmax
@@ -274,7 +275,7 @@ WISHES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(WISHES, min_size=1, max_size=4))
 def test_whatever_the_wire_lets_through_runs_to_its_end(shared_engine: Engine, wishes: list[dict[str, Any]]) -> None:
     for number, wish in enumerate(wishes):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.engine import Engine
 from zhilu.engine.sequence import Output
 from zhilu.engine.text.tokenizer import Tokenizer
-from zhilu.errors import InputError, UpstreamError
+from zhilu.errors import InputError
 from zhilu.models.shipped import NANO
 
 regex = LLMatcher.grammar_from_regex
@@ -64,7 +66,7 @@ def test_only_bytes_that_can_go_on_are_allowed(tokenizer: Tokenizer) -> None:
     guide.take(first)
     guide.take(second)
     assert spell(tokenizer, guide) == {"京".encode()[2:]}
-    with pytest.raises(UpstreamError, match="guided decoding"):
+    with pytest.raises(InputError, match="guided decoding"):
         guide.take(tokenizer.encode("x")[0])
 
 
@@ -199,7 +201,7 @@ class Broken(Guide):
         pass
 
     def allowed(self) -> np.ndarray:
-        raise UpstreamError("guided decoding cannot go on: ParserTooComplex")
+        raise InputError("guided decoding cannot go on: ParserTooComplex")
 
 
 def test_only_allowed_token_ids_are_drawn(make_engine: Callable[..., Engine]) -> None:
@@ -253,3 +255,26 @@ def test_a_schema_that_cannot_be_followed_leaves_any_arguments_but_no_other_name
         guide.take(id)
     with pytest.raises(InputError):
         guides(nano).check(offered({"name": "f", "parameters": odd}, tool_choice="required"))
+
+
+def test_a_grammar_that_takes_long_holds_up_no_other(nano: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's thread starts grammars between its steps."""
+    found, slow, quick = guides(nano), regex("ab"), regex("cd")
+    found.check(quick)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def held(lexicon: Any, grammar: str, **options: Any) -> LLMatcher:
+        if grammar == slow:
+            entered.set()
+            assert go_on.wait(60)
+        return LLMatcher(lexicon, grammar, **options)
+
+    monkeypatch.setattr("llguidance.LLMatcher", held)
+    with ThreadPoolExecutor(2) as pool:
+        compiling = pool.submit(found.check, slow)
+        try:
+            assert entered.wait(60)
+            assert pool.submit(found.start, quick).result(10).allowed().any()
+        finally:
+            go_on.set()
+        compiling.result(60)

@@ -29,11 +29,11 @@ class Desk:
         self.num_added = 0
         self.num_steps = 0
 
-    def add(self, length: int, max_tokens: int = 4) -> Sequence:
+    def add(self, length: int, max_tokens: int = 4, n: int = 1) -> Sequence:
         self.num_added += 1
         ids = [self.num_added, *range(length - 1)]
         request = Request(str(self.num_added), ids, SamplingParams(max_tokens), arrived=float(self.num_added))
-        request.sequences = [Sequence(request, 0, self.words)]
+        request.n, request.sequences = n, [Sequence(request, index, self.words) for index in range(n)]
         self.scheduler.add(request)
         return request.sequences[0]
 
@@ -130,3 +130,16 @@ def test_nothing_is_leaked_and_everybody_ends(words: Tokenizer) -> None:
             break
     assert all(sequence.status is Status.FINISHED for sequence in sequences)
     assert desk.scheduler.pool.num_free == 30
+
+
+def test_a_request_of_more_answers_than_places_leaves_some_to_those_who_come_after_it(words: Tokenizer) -> None:
+    desk = Desk(words, max_num_seqs=8)
+    many = desk.add(20, max_tokens=50, n=100)
+    for _ in range(5):
+        desk.step()
+    assert len(desk.scheduler.running) == 6
+    assert desk.steps_until(desk.add(20)) <= 2
+    whole = desk.add(20, max_tokens=2, n=8)  # as many as there are: nobody is kept from them
+    for _ in range(2000):
+        desk.step()
+    assert all(s.status is Status.FINISHED for s in (*many.request.sequences, *whole.request.sequences))

@@ -126,3 +126,37 @@ def test_too_many_waiting_is_busy(make_engine: Callable[..., Engine]) -> None:
                 answer.abort()
 
     asyncio.run(main())
+
+
+def test_a_call_of_many_prompts_leaves_places_for_those_who_come_after_it(make_engine: Callable[..., Engine]) -> None:
+    async def main() -> None:
+        engine = make_engine(max_num_seqs=4)
+        async with serving(engine) as service:
+            many = await service.submit("many", [[5, number] for number in range(2, 202)], [SHORT] * 200)
+            late = await service.submit("late", [[9]], [SHORT])
+            assert len([1 async for _ in late]) == 5
+            held = await service.call(lambda: sum(len(b.adds) for b in service._backlogs.values()))
+            assert held > 150  # who came later did not wait for those before it
+            assert await service.call(lambda: len(engine.requests)) <= 3
+            ended = [choice async for choice, output in many if output.finish_reason]
+            assert sorted(ended) == list(range(200))
+            assert not service._backlogs
+
+    asyncio.run(main())
+
+
+def test_a_call_of_many_prompts_that_nobody_reads_any_more_is_forgotten_whole(
+    make_engine: Callable[..., Engine],
+) -> None:
+    async def main() -> None:
+        engine = make_engine(max_num_seqs=4)
+        async with serving(engine) as service:
+            many = await service.submit("many", [[5, number] for number in range(2, 102)], [LONG] * 100)
+            await anext(many)
+            many.abort()
+            await until(lambda: not engine.requests and not service._backlogs)
+            with pytest.raises(InputError, match="out of vocabulary"):  # the last of many: none of them runs
+                await service.submit("bad", [[5]] * 50 + [[10**9]], [SHORT] * 51)
+            assert not engine.requests and not service._backlogs
+
+    asyncio.run(main())

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from zhilu.engine.testing import make_tiny_model
 from zhilu.engine.text.detokenizer import IncrementalText
 from zhilu.engine.text.tokenizer import Tokenizer
-from zhilu.errors import InputError
+from zhilu.errors import InputError, TooLargeError
+from zhilu.models.shipped import NANO
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "北京"}'}}
@@ -120,3 +121,11 @@ def test_a_vocabulary_of_words_and_bytes_streams_too(tmp_path: Path) -> None:
     tokenizer = Tokenizer(tmp_path)
     stream = IncrementalText(tokenizer)
     assert [stream.push(id) for id in (4, 5, 6, 1, 2, 3, 5)] == ["Hello", " world", "!", "", "", "好", " world"]
+
+
+def test_a_word_without_end_is_an_error_and_no_panic() -> None:
+    """Onig gives up on ten million letters, and what pyo3 makes of that is not even an ``Exception``."""
+    nano = Tokenizer(NANO)
+    with pytest.raises(TooLargeError, match="10100000 characters"):
+        nano.encode("a" * 10_100_000)
+    assert nano.encode("hello")

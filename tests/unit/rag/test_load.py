@@ -292,6 +292,15 @@ def test_east_asian_files_are_read_in_their_own_letters(text: str, encoding: str
     assert decode(text.encode(encoding))[0] == text
 
 
+@pytest.mark.parametrize("data", [b"\x80", b"\x81", b"a\xb0", b"\xff\xfe", b""])
+def test_half_a_character_is_some_text_or_none(data: bytes) -> None:
+    """Where nothing is whole, no share of anything can be taken."""
+    try:
+        assert len(decode(data)[0]) <= len(data)
+    except InputError as error:
+        assert error.code == "not_text"
+
+
 @pytest.mark.parametrize("data", [b"a\0b" * 100, b"\0\1\2\3" * 200, bytes(range(256)) * 4])
 def test_bytes_that_fall_among_letters_are_no_text(data: bytes) -> None:
     with pytest.raises(InputError) as caught:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from zhilu.rag.index.split import heading_path, sentences, split, token_ends
 from zhilu.rag.load.base import Page
@@ -18,7 +19,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(PIECES, max_size=40).map("".join), st.integers(4, 40), st.integers(0, 12))
 def test_chunks_cover_every_character_and_stay_in_size(text: str, size: int, overlap: int) -> None:
     overlap = min(overlap, size - 1)
@@ -34,7 +35,7 @@ def test_chunks_cover_every_character_and_stay_in_size(text: str, size: int, ove
     assert len({(c.start, c.end) for c in chunks}) == len(chunks)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(PIECES, max_size=30).map("".join))
 def test_no_chunk_lies_inside_another(text: str) -> None:
     chunks = split(text, headings(text), size=20, overlap=8)

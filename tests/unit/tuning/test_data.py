@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from zhilu.errors import InputError, NotFoundError
 from zhilu.tuning.data.check import DataReport, check_data
@@ -253,7 +254,7 @@ def test_what_is_held_out_must_not_be_taught(tmp_path: Path) -> None:
     assert check_data(train, evaluation=write(tmp_path, held_out[2], name="eval.jsonl")).ok
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.text(min_size=60, max_size=300), st.integers(0, 59), st.characters())
 def test_a_text_with_one_character_changed_is_a_near_copy(text: str, at: int, other: str) -> None:
     changed = text[:at] + other + text[at + 1 :]
@@ -291,7 +292,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(anything | st.binary(max_size=40), min_size=1, max_size=6))
 def test_nothing_in_a_file_makes_the_check_fail(tmp_path: Path, rows: list[Any]) -> None:
     """Whatever the rows are, the outcome is a report whose findings have a title and lines that exist."""

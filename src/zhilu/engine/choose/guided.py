@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zhilu.engine.text.tokenizer import Tokenizer
-from zhilu.errors import InputError, UpstreamError
+from zhilu.errors import InputError
 from zhilu.messages import T
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Guide:
         """Tokens that may come next; the end-of-text tokens are among them once the grammar is satisfied.
 
         Raises:
-            UpstreamError: the grammar became too ambiguous for the parser's limits here, or no token goes on.
+            InputError: the grammar became too ambiguous for the parser's limits here, or no token goes on.
         """
         bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
         mask = np.unpackbits(bits, bitorder="little", count=self._vocab_size).view(np.bool_)
@@ -60,7 +60,7 @@ class Guide:
         return mask
 
     def take(self, id: int) -> None:
-        """Go on with a token that ``allowed`` has allowed; UpstreamError for any other."""
+        """Go on with a token that ``allowed`` has allowed; InputError for any other."""
         if not self._matcher.consume_token(id):
             raise self._failed()
 
@@ -87,9 +87,10 @@ class Guide:
         """The text is complete and nothing can follow: the sequence must end here."""
         return bool(self._matcher.is_stopped()) and not self._matcher.is_error()
 
-    def _failed(self) -> UpstreamError:
+    def _failed(self) -> InputError:
+        """The grammar came with the request, and its limits are the same for every engine that runs it: no fault of ours."""
         reason = self._matcher.get_error() or self._matcher.stop_reason()
-        return UpstreamError(
+        return InputError(
             T(f"guided decoding cannot go on: {_short(reason)}", f"约束解码无法继续：{_short(reason)}"),
             code="guided_decoding_failed",
         )
@@ -135,17 +136,21 @@ class Guides:
                 return self._compiled[grammar]
             if self._lexicon is None:
                 self._lexicon = _lexicon(self._tokenizer, self._vocab_size, self._eos_ids)
-            matcher = LLMatcher(self._lexicon, grammar, log_level=0, limits=LLParserLimits(verbose_errors=False))
-            if not matcher.is_error():
-                # A grammar that nothing fits shows when the first token is asked for.
-                with suppress(UpstreamError):
-                    Guide(matcher.deep_copy(), self._vocab_size).allowed()
-                    self._compiled[grammar] = matcher
-            if grammar not in self._compiled:
-                raise InputError(_why_not(matcher), code="unsupported_grammar")
+        # Not under the lock: a grammar may take seconds, and the engine's thread starts others meanwhile.
+        matcher = LLMatcher(self._lexicon, grammar, log_level=0, limits=LLParserLimits(verbose_errors=False))
+        is_one = False
+        if not matcher.is_error():
+            # A grammar that nothing fits shows when the first token is asked for.
+            with suppress(InputError):
+                Guide(matcher.deep_copy(), self._vocab_size).allowed()
+                is_one = True
+        if not is_one:
+            raise InputError(_why_not(matcher), code="unsupported_grammar")
+        with self._lock:
+            self._compiled[grammar] = matcher
             while len(self._compiled) > _NUM_KEPT:
                 self._compiled.popitem(last=False)
-            return matcher
+        return matcher
 
 
 def _why_not(matcher: LLMatcher) -> T:

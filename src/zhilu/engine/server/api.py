@@ -11,7 +11,7 @@ from zhilu.engine.choose.guided_grammars import Grammar
 from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.model.config import read_json
 from zhilu.engine.text.tokenizer import Tokenizer
-from zhilu.errors import InputError, UnsupportedError
+from zhilu.errors import InputError, TooLargeError, UnsupportedError
 from zhilu.messages import T
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "chat_prompt",
     "completion_prompts",
     "read_defaults",
+    "refuse_uncountable",
     "sampling_params",
 ]
 
@@ -130,6 +131,21 @@ def chat_prompt(tokenizer: Tokenizer, request: wire.ChatRequest | wire.TokenizeR
         text = _without_end(text, str(messages[-1]["content"] or ""))
     # The template writes its own beginning-of-text token.
     return _encoded(tokenizer, text, request, max_len, "messages", bool(request.add_special_tokens))
+
+
+def refuse_uncountable(request: wire.TokenizeRequest, max_len: int) -> None:
+    """TooLargeError for a text so long that counting its tokens takes seconds: beyond half a million characters, and beyond
+    what a context of ``max_len`` tokens holds in any language (a token has two to five characters)."""
+    texts = [request.prompt or "", *(message.text or "" for message in request.messages or ())]
+    length, most = sum(map(len, texts)), max(500_000, 16 * max_len)
+    if length > most:
+        raise TooLargeError(
+            T(
+                f"the text has {length} characters; tokens are counted of at most {most}",
+                f"文本有 {length} 个字符；最多统计 {most} 个字符的 token",
+            ),
+            param="prompt" if request.prompt is not None else "messages",
+        )
 
 
 def _unknown_role(tokenizer: Tokenizer, messages: Sequence[Mapping[str, Any]]) -> InputError | None:

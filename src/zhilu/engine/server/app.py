@@ -183,10 +183,14 @@ class _Server:
 
     async def _answer(self, request: Request, body: api.Generation, prompts: list[list[int]]) -> Response:
         service = self.loaded()
-        grammar = await asyncio.to_thread(_grammar, service, body) if wants_grammar(body) else None
+        grammar = None
+        if wants_grammar(body):
+            grammar = await asyncio.get_running_loop().run_in_executor(service.compiling, _grammar, service, body)
         max_len = service.engine.max_len
         words = api.bad_words(service.engine.tokenizer, body)
-        params = [api.sampling_params(body, self.defaults, max_len - len(prompt), grammar, words) for prompt in prompts]
+        rooms = [max_len - len(prompt) for prompt in prompts]
+        made = {room: api.sampling_params(body, self.defaults, room, grammar, words) for room in {*rooms}}
+        params = [made[room] for room in rooms]
         adapter = body.model if body.model in self.adapters else None
         answer: Answer | BeamAnswer
         if body.use_beam_search:
@@ -222,6 +226,7 @@ class _Server:
         body = wire.parse_request(wire.TokenizeRequest, await _json(request))
         self._accept(body)
         engine = self.loaded().engine
+        api.refuse_uncountable(body, engine.max_len)
         if body.prompt is not None:
             special = body.add_special_tokens is not False
             ids = await asyncio.to_thread(engine.tokenizer.encode, body.prompt, special)

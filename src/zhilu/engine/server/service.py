@@ -11,12 +11,13 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.engine import Engine
-from zhilu.engine.sequence import Output
+from zhilu.engine.sequence import Output, Request
 from zhilu.errors import BusyError, CancelledByUser, InputError, UpstreamError, ZhiluError
 from zhilu.logs import get_logger
 from zhilu.messages import T
@@ -80,8 +81,20 @@ class Answer:
         self._num_open = 0
 
 
+class _Backlog:
+    """The prompts of one call that the engine does not have yet, and those that it has. Of the engine's thread."""
+
+    def __init__(self, adds: deque[tuple[str, Callable[[], Request]]], at_once: int) -> None:
+        self.adds = adds
+        self.at_once = at_once
+        self.open: set[str] = set()
+
+
 class EngineService:
     """
+    A call of many prompts gets three quarters of the places at most, and the next prompt follows when one has ended: so
+    whoever comes after it waits for one of them, never for all.
+
     Args:
         engine: from now on owned by this service's thread.
         max_waiting: sequences in the queue beyond which new requests are refused (BusyError).
@@ -92,6 +105,9 @@ class EngineService:
         self.max_waiting = max_waiting
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._answers: dict[str, Answer] = {}
+        # Grammars may take seconds each: in threads of their own, so that none keeps conversations from being read.
+        self.compiling = ThreadPoolExecutor(2, thread_name_prefix="grammar")
+        self._backlogs: dict[str, _Backlog] = {}  # by the first id of the call
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -111,24 +127,34 @@ class EngineService:
             InputError: a request cannot be run (see ``Engine.add``); then none of them is.
             BusyError: too many are waiting.
         """
+        at_once = max(1, self.engine.scheduler.share // n)
         waiting = len(self.engine.scheduler.waiting)
-        if waiting and waiting + len(prompts) * n > self.max_waiting:
+        if waiting and waiting + min(len(prompts), at_once) * n > self.max_waiting:
             raise BusyError(T(f"{waiting} requests are waiting already", f"已有 {waiting} 个请求在排队"), retry_after=5)
         ids = [f"{id}-{position}" for position in range(len(prompts))]
         answer = Answer(self, ids, n)
         self._answers.update(dict.fromkeys(ids, answer))
 
-        def add() -> None:
+        def check() -> None:
             for prompt, wish in zip(prompts, params, strict=True):
                 self.engine.check(prompt, wish)
-            for own_id, prompt, wish in zip(ids, prompts, params, strict=True):
+
+        def add() -> None:
+            for own_id, prompt, wish in zip(ids[:at_once], prompts, params, strict=False):
                 self.engine.add(own_id, prompt, wish, n, adapter)
+            rest = zip(ids[at_once:], prompts[at_once:], params[at_once:], strict=True)
+            adds: deque[tuple[str, Callable[[], Request]]] = deque(
+                (i, partial(self.engine.add, i, prompt, wish, n, adapter)) for i, prompt, wish in rest
+            )
+            if adds:
+                self._backlogs[ids[0]] = backlog = _Backlog(adds, at_once)
+                backlog.open.update(ids[:at_once])
 
         try:
+            if len(prompts) > 1:
+                await asyncio.to_thread(check)  # all before any: the engine does not wait for it
             for grammar in {wish.grammar for wish in params if wish.grammar is not None}:
-                await asyncio.to_thread(
-                    self._check_grammar, grammar
-                )  # may take a while; the engine must not wait for it
+                await self._loop.run_in_executor(self.compiling, self._check_grammar, grammar)
             await self.call(add)
         except BaseException:
             answer.abort()
@@ -150,6 +176,7 @@ class EngineService:
         """Deliver nothing more for these requests; with ``abort`` also stop computing them."""
 
         def abort_all() -> None:
+            self._backlogs.pop(ids[0], None)
             for id in ids:
                 self.engine.abort(id)
 
@@ -175,6 +202,7 @@ class EngineService:
 
     def stop(self) -> None:
         """End the thread after the step in progress; open requests get no more outputs."""
+        self.compiling.shutdown(wait=False, cancel_futures=True)
         self._inbox.put(None)
         self._thread.join(timeout=30)
 
@@ -185,8 +213,26 @@ class EngineService:
             except Exception as error:
                 log.exception("engine_step_failed")
                 outputs = self.engine.fail_all(_as_zhilu_error(error))
+            outputs += self._feed()
             if outputs and not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._deliver, outputs)
+
+    def _feed(self) -> list[Output]:
+        """Give the engine the next prompts of calls that have places again; those that it refuses are told."""
+        failed: list[Output] = []
+        for call, backlog in list(self._backlogs.items()):
+            backlog.open = {id for id in backlog.open if id in self.engine.requests}
+            while backlog.adds and len(backlog.open) < backlog.at_once:
+                id, add = backlog.adds.popleft()
+                try:
+                    add()
+                    backlog.open.add(id)
+                except ZhiluError as error:  # its adapter was unloaded meanwhile
+                    failed.append(Output(id, 0, error=error))
+                    backlog.adds.clear()
+            if not backlog.adds:
+                del self._backlogs[call]
+        return failed
 
     def _work_off_inbox(self) -> bool:
         """Run what callers have left; wait for something if there is nothing to compute. False: stop."""

@@ -12,7 +12,7 @@ from zhilu.engine.model.config import read_json
 from zhilu.engine.model.gguf import find_gguf, read_gguf
 from zhilu.engine.text.chat_template import ChatTemplate
 from zhilu.engine.text.gguf_tokenizer import gguf_tokenizer
-from zhilu.errors import InputError
+from zhilu.errors import InputError, TooLargeError
 from zhilu.messages import T
 
 __all__ = ["Tokenizer"]
@@ -104,8 +104,7 @@ class Tokenizer:
         """Token ids; special tokens written out in ``text`` are recognised, as transformers does."""
         if len(text) < _SHORT:
             return list(self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids)
-        # A batch of one: the library lets go of Python's lock for batches alone, and a megabyte takes seconds.
-        return list(self._tokenizer.encode_batch([text], add_special_tokens=add_special_tokens)[0].ids)
+        return list(self._encode_long(text, add_special_tokens).ids)
 
     def encode_with_offsets(
         self, text: str, add_special_tokens: bool = False
@@ -114,8 +113,23 @@ class Tokenizer:
 
         Tokens that are parts of one character all name that character; tokens that were added name ``(0, 0)``.
         """
-        encoding = self._tokenizer.encode_batch([text], add_special_tokens=add_special_tokens)[0]
+        encoding = self._encode_long(text, add_special_tokens)
         return list(encoding.ids), [(begin, end) for begin, end in encoding.offsets]
+
+    def _encode_long(self, text: str, add_special_tokens: bool) -> Any:
+        """The library's ``Encoding``. A batch of one: it lets go of Python's lock for batches alone, and a megabyte takes
+        seconds. A word of ten million letters is beyond its regular expressions, which panic."""
+        try:
+            return self._tokenizer.encode_batch([text], add_special_tokens=add_special_tokens)[0]
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # pyo3's, not an Exception and not to be imported
+                raise
+            raise TooLargeError(
+                T(
+                    f"a text of {len(text)} characters cannot be split into tokens: {error}",
+                    f"无法把 {len(text)} 个字符的文本切分为 token：{error}",
+                )
+            ) from None
 
     def encode_within(self, text: str, at_most: int, param: str, add_special_tokens: bool = True) -> list[int]:
         """Token ids of a prompt that must not have more than ``at_most``; a far longer one is not read to its end.

@@ -125,7 +125,7 @@ def _chinese_encoding(sample: bytes) -> str | None:
             continue
         wide = [c for c in text if ord(c) >= 0x80]
         han = [c for c in wide if "\u4e00" <= c <= "\u9fff"]
-        if len(han) < 0.5 * len(wide):
+        if not wide or len(han) < 0.5 * len(wide):  # none: all there is, is half a character
             continue
         common = sum(low <= c.encode(encoding)[0] <= high and len(c.encode(encoding)) == 2 for c in han)
         best = max(best, (common / len(wide), encoding))

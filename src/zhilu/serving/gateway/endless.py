@@ -24,9 +24,21 @@ def refuse_endless(max_len: int | None, request: wire.Request, raw: bytes) -> No
     prompts = getattr(request, "prompts", None)
     if prompts is None:
         chats, param = getattr(request, "chats", None) or [request], "messages"
-        length = max(sum(len(message.text or "") for message in chat.messages) for chat in chats)
+        length = max(
+            sum(len(message.text or "") for message in getattr(chat, "messages", None) or ()) for chat in chats
+        )
     else:
         length, param = max((len(prompt) for prompt in prompts if isinstance(prompt, str)), default=0), "prompt"
+        ids = max((len(prompt) for prompt in prompts if not isinstance(prompt, str)), default=0)
+        if ids > (max_len or 0) and getattr(request, "truncate_prompt_tokens", None) is None:
+            raise InputError(
+                T(
+                    f"The context holds {max_len} tokens; {param} has {ids}.",
+                    f"上下文长度为 {max_len} 个 token；{param} 有 {ids} 个。",
+                ),
+                param=param,
+                code="context_length_exceeded",
+            )
     if length > limit:
         raise InputError(
             T(

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from zhilu import wire
 from zhilu.errors import BusyError, InputError, TooLargeError, UnreachableError, ZhiluError, error_body
-from zhilu.logs import get_logger
+from zhilu.logs import as_error, get_logger
 from zhilu.messages import T
 from zhilu.models.chosen import named_model
 from zhilu.serving.gateway.endless import refuse_endless
@@ -62,6 +62,8 @@ class _Answering(Response, ABC):
             await self._fail(error)
         except (_ClientLeft, ClientDisconnect):
             self.exchange.status, self.exchange.code = CLIENT_LEFT, "client_left"
+        except Exception as error:  # whatever an engine sent or we did wrong: a stream that has begun ends as a stream
+            await self._fail(as_error(error, path=self.exchange.endpoint))
         finally:
             self.upstream.ledger.book(self.exchange)
 
@@ -300,13 +302,15 @@ class TranslatingRelay(_Answering):
         try:
             async for data in response.aiter_raw():
                 said = b""
-                for chunk in events.chunks(data):
-                    if "error" in chunk:
-                        raise _error_in_stream(chunk)
-                    for told in reading.chunk(chunk) if reading else (chunk,):
-                        said += dialect.piece(told)
-                if said:
-                    await self._body(said)
+                try:
+                    for chunk in events.chunks(data):
+                        if "error" in chunk:
+                            raise _error_in_stream(chunk)
+                        for told in reading.chunk(chunk) if reading else (chunk,):
+                            said += dialect.piece(told)
+                finally:  # what came in one read with an error was said before it
+                    if said:
+                        await self._body(said)
         finally:
             self.exchange.usage = events.usage
         if not events.finished:
