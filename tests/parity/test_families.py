@@ -21,7 +21,7 @@ from zhilu.engine.model.config import FAMILIES, read_config
 from zhilu.engine.options import EngineOptions
 from zhilu.engine.runner.base import StepChunk
 from zhilu.engine.testing import make_tiny_adapter, make_tiny_model
-from zhilu.errors import UnsupportedError
+from zhilu.errors import NotFoundError, UnsupportedError
 
 NUM_TOKENS = 40
 WINDOW = 24
@@ -98,14 +98,14 @@ MODELS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 pytestmark = pytest.mark.usefixtures("needs_torch")
 
 
-def write_model(folder: Path, config_class: str, overrides: dict[str, Any]) -> Path:
+def write_model(folder: Path, config_class: str, overrides: dict[str, Any], **how: Any) -> Path:
     """A checkpoint of random weights, written by transformers; the tokenizer is the tests' own."""
     import transformers
 
     config = getattr(transformers, config_class)(**{**TINY, **overrides})
     model = transformers.AutoModelForCausalLM.from_config(config).eval()
     randomise(model, config.tie_word_embeddings)
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, **how)
     return add_tokenizer(folder)
 
 
@@ -293,6 +293,64 @@ def test_an_adapter_counts_as_peft_counts_it(tmp_path: Path, name: str) -> None:
         engine = load(folder, runner, adapters={"a": adapter})
         ours = engine.runner.run([StepChunk(PROMPTS[0], 0, list(range(8)), 1, adapter=1)])
         np.testing.assert_allclose(ours[0], expected, atol=5e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_a_configuration_leaves_out_is_what_transformers_takes(tmp_path: Path, name: str) -> None:
+    """Older checkpoints state only what differs from the defaults of the class."""
+    import transformers
+
+    config_class = getattr(transformers, MODELS[name][0])
+    stated, usual = config_class(**TINY, **_without(MODELS[name][1], TINY)).to_dict(), config_class().to_dict()
+    family = transformers.AutoModelForCausalLM._model_mapping[config_class].__name__
+    if name == "internlm 3":  # transformers computes it with Llama's class; its makers name their own
+        family = "InternLM3ForCausalLM"
+    sizes = {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"}
+    kept = sizes | {"num_key_value_heads", "max_position_embeddings", "layer_types", "no_rope_layers"}
+    short = {key: value for key, value in stated.items() if key in kept or value != usual.get(key)}
+    found = []
+    for raw in (stated, short):
+        (tmp_path / "config.json").write_text(json.dumps({**raw, "architectures": [family]}))
+        found.append(read_config(tmp_path))
+    assert found[0] == found[1]
+
+
+def _without(overrides: dict[str, Any], taken: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in overrides.items() if key not in taken}
+
+
+def test_shards_of_mixed_dtypes(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    folder = write_model(tmp_path / "model", "Qwen3Config", {"head_dim": 16}, max_shard_size="60KB")
+    shards = sorted(folder.glob("model-*.safetensors"))
+    assert len(shards) > 2
+    kinds = {"norm.weight": torch.float32, "k_proj.weight": torch.float16}
+    for shard in shards:
+        stored = {
+            name: tensor.to(next((kind for end, kind in kinds.items() if name.endswith(end)), torch.bfloat16))
+            for name, tensor in load_file(shard).items()
+        }
+        save_file(stored, shard, metadata={"format": "pt"})
+    expected = expected_tokens(folder)
+    for runner in BOTH:
+        assert answers(load(folder, runner)) == expected
+    shards[1].unlink()
+    with pytest.raises(NotFoundError, match=shards[1].name):
+        load(folder, "torch")
+
+
+@pytest.mark.parametrize("name", ["gemma 3", "glm 4", "phi 4 mini", "granite", "smollm 3"])
+def test_rounded_weights_stay_close(tmp_path: Path, name: str) -> None:
+    config_class, overrides, _ = MODELS[name]
+    folder = write_model(tmp_path / "model", config_class, overrides)
+    chunk = StepChunk(PROMPTS[0], 0, list(range(8)), len(PROMPTS[0]))
+    exact = load(folder, "openvino").runner.run([chunk]).copy()
+    rounded = load(folder, "openvino", precision="int8").runner.run([chunk])
+    error = np.abs(rounded - exact).mean() / exact.std()
+    print(f"{name}: {error:.3f}")
+    assert 1e-4 < error < 0.1
 
 
 def test_every_family_is_compared() -> None:

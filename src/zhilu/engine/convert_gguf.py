@@ -81,6 +81,8 @@ def convert(folder: Path, file: Path, precision: str = "stored") -> None:
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     if rope.get("rope_type", rope.get("type", "default")) != "default":
         raise CannotConvert(f"rotary scaling {rope} is not converted; pull a GGUF of this model")
+    if config.get("use_sliding_window") and config.get("sliding_window"):
+        raise CannotConvert("llama.cpp has no sliding window for this architecture; serve it with --engine zhilu")
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     writer = gguf.GGUFWriter(part, _ARCHITECTURES[named])

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from zhilu.engine.model.config import read_config
+from zhilu.engine.model.config import ModelConfig, read_config
 from zhilu.engine.model.gguf import find_gguf, read_gguf
 from zhilu.engine.model.gguf_model import gguf_config
 from zhilu.engine.model.weights import load_tensors
-from zhilu.errors import MissingComponentError
+from zhilu.errors import MissingComponentError, UnsupportedError
 from zhilu.messages import T
 from zhilu.setup.require import require_torch
 
@@ -38,6 +38,22 @@ def require_trainer() -> None:
         )
 
 
+def _refuse_what_cannot_be_served_again(config: ModelConfig) -> None:
+    """The engine adds an adapter to separate projections of a text model; another one would be trained for nothing."""
+    family = config.family
+    if family.fused or family.text_of or config.experts:
+        raise UnsupportedError(
+            T(
+                f"{config.architecture} cannot be tuned here: its projections are fused, experts, or part of a model that "
+                "sees, and the embedded engine takes no adapters for those",
+                f"不能在这里微调 {config.architecture}：它的投影是合并的、属于专家层，或属于带视觉的模型，内置引擎不支持这样的适配器",
+            ),
+            param="model",
+            code="unsupported_model",
+            fix="zhilu tune run --model zhilu-nano",
+        )
+
+
 def load_base(folder: Path) -> Any:
     """The model in float32, ready for training (no cache, no dropout of its own).
 
@@ -50,6 +66,7 @@ def load_base(folder: Path) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config = read_config(folder)
+    _refuse_what_cannot_be_served_again(config)
     gguf = find_gguf(folder)
     if gguf is None:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)

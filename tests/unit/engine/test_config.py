@@ -48,6 +48,32 @@ def test_what_would_be_computed_wrongly_is_refused_by_name(
     assert caught.value.code == "unsupported_model"
 
 
+@pytest.mark.parametrize(
+    ("architecture", "what"),
+    [
+        ("Qwen3_5ForConditionalGeneration", "linear attention"),
+        ("GptOssForCausalLM", "attention sinks"),
+        ("DeepseekV3ForCausalLM", "latent attention"),
+        ("Llama4ForConditionalGeneration", "chunked attention"),
+        ("Gemma4ForConditionalGeneration", "different sizes"),
+        ("GraniteMoeHybridForCausalLM", "state-space"),
+        ("ChatGLMModel", "-hf"),
+    ],
+)
+def test_what_people_pull_and_we_do_not_run_is_told_with_what_is_missing(
+    tmp_path: Path, architecture: str, what: str
+) -> None:
+    with pytest.raises(UnsupportedError, match=what) as caught:
+        read_config(edited(tmp_path, architectures=[architecture]))
+    assert "llamacpp" in str(caught.value.fix) and "vllm" in str(caught.value.fix)
+
+
+def test_numbers_are_checked_before_anything_is_made_of_them(tmp_path: Path) -> None:
+    for key, value in {"num_hidden_layers": 10**9, "hidden_size": -64, "vocab_size": True, "head_dim": 2**40}.items():
+        with pytest.raises(InputError, match=key):
+            read_config(edited(tmp_path, **{key: value}))
+
+
 def test_older_spellings_of_rope_are_read(tmp_path: Path) -> None:
     scaling = {"type": "linear", "factor": 2.0}
     rope = read_config(edited(tmp_path, drop=("rope_parameters",), rope_theta=5e5, rope_scaling=scaling)).rope

@@ -73,6 +73,7 @@ _GEMMA: dict[str, Any] = {
     "max_position_embeddings": 131072,
     "hidden_activation": "gelu_pytorch_tanh",
     "tie_word_embeddings": True,
+    "eos_token_id": 1,
     "query_pre_attn_scalar": 256,
     "sliding_window": 4096,
     "sliding_window_pattern": 6,

@@ -94,7 +94,9 @@ def test_an_answer_must_stand_in_the_passage_and_be_given_again(said: str, again
 
 
 def test_an_exercise_of_the_document_is_no_evidence() -> None:
-    exercise = Passage(3, "e", "book.md", 0, "", "Exercises\n\nWhich matrix is a biofilm made of? Name three things that live in it.")
+    exercise = Passage(
+        3, "e", "book.md", 0, "", "Exercises\n\nWhich matrix is a biofilm made of? Name three things that live in it."
+    )
     found, maker = made("Question: What are biofilms built from?\nAnswer: matrix", "A matrix.", passage=exercise)
     assert found is None and maker.dropped == {"evidence_asks": 1}
 
