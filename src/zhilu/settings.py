@@ -74,6 +74,10 @@ class Settings(BaseModel):
     model_folder: str | None = Field(None, min_length=1)
     offline: bool = False
     torch: Literal["auto", "cpu", "cuda", "none"] = "auto"
+    web_search: Literal["none", "searxng", "brave", "tavily", "bocha", "duckduckgo", "site"] = "none"
+    web_url: str | None = Field(None, pattern=r"^https?://")
+    web_folder: str | None = Field(None, min_length=1)
+    web_private: bool = False
 
     _sources: dict[str, Source] = PrivateAttr(default_factory=dict)
 
@@ -137,6 +141,19 @@ DESCRIPTIONS: dict[str, T] = {
         "Build of PyTorch to install; auto takes a CPU build and asks before a CUDA build",
         "要安装的 PyTorch 版本；auto 安装 CPU 版，安装 CUDA 版之前会先询问",
     ),
+    "web_search": T(
+        "Who searches the web for questions asked with it: a provider, or site (a folder of pages); none: never",
+        "联网提问时由谁搜索：某个搜索服务，或 site（本地网页文件夹）；none：从不",
+    ),
+    "web_url": T(
+        "Address of the search provider (SearXNG), or of the site that web_folder holds",
+        "搜索服务的地址（SearXNG），或 web_folder 对应网站的地址",
+    ),
+    "web_folder": T("Folder of pages that the provider site searches", "site 搜索的网页文件夹"),
+    "web_private": T(
+        "Pages on private addresses (this machine, the local network) may be read too",
+        "也允许读取内网地址（本机、局域网）上的页面",
+    ),
 }
 # Read once at start: a change to any other setting holds from the next request on.
 _LIVE = {
@@ -154,6 +171,10 @@ _LIVE = {
     "model_mirror",
     "model_folder",
     "torch",
+    "web_search",
+    "web_url",
+    "web_folder",
+    "web_private",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from zhilu.messages import T
 from zhilu.prompts.message import Lang, Message, language_of
 
-__all__ = ["open_question_messages", "question_messages"]
+__all__ = ["is_answered_messages", "open_question_messages", "question_messages"]
 
 _ASK = T(
     en="Write one question that a person who has never seen this text might type into a search box, and that the text "
@@ -34,6 +34,11 @@ _LEFT_OPEN = T(
     en="How much does it cost to get something back from the tram depot?", zh="到磨坊巷车库领回失物要付多少钱？"
 )
 
+_IS_ANSWERED = T(
+    en="Does the text above state the answer to this question: “{question}” Reply with yes or no only.",
+    zh="上面的资料里有没有这个问题的答案：“{question}”只回答“有”或“没有”。",
+)
+
 
 def question_messages(title: str, text: str, lang: Lang | None = None) -> list[Message]:
     """Ask for ``Question: …`` and ``Answer: …`` (``问题：…``, ``答案：…``) on one passage under its ``title``."""
@@ -53,3 +58,10 @@ def _with_example(task: T, example: T, title: str, text: str, lang: Lang | None)
         {"role": "assistant", "content": example.say(lang)},
         {"role": "user", "content": f"{title.strip()}\n{text.strip()}".strip()},
     ]
+
+
+def is_answered_messages(question: str, text: str, lang: Lang | None = None) -> list[Message]:
+    """Ask whether ``text`` answers ``question``: yes or no (有, 没有)."""
+    lang = lang or language_of(question)
+    asked = _IS_ANSWERED.say(lang).format(question=question.strip())
+    return [{"role": "user", "content": f"{text.strip()}\n\n{asked}"}]

@@ -1,4 +1,4 @@
-"""The gates of stage 4: 4.1 vectors, 4.2 the store, 4.3 the whole flow, 4.4 retrieval compared, all on the person's own documents."""
+"""The gates of stage 4 on the person's own documents: 4.1 vectors, 4.2 the store, 4.3 the whole flow, 4.4 retrieval; 4.5 the web."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from zhilu.rag.index.embedding import NONE, TextEmbedder, embedder_of
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.retrieve.fusion import worth_of
+from zhilu.rag.web.gate import GATE as WEB
 
 __all__ = ["GATES", "PARAPHRASES", "nearest_is_paraphrase", "paraphrase_beats_strangers"]
 
@@ -325,4 +326,5 @@ GATES: tuple[Gate, ...] = (
         needs=("4.1", "4.2"),
         slow=True,
     ),
+    WEB,
 )

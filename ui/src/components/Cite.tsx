@@ -1,5 +1,6 @@
 import { FileText } from "lucide-react";
 import { HoverCard } from "radix-ui";
+import type { ComponentProps } from "react";
 import { Link } from "wouter";
 import { useI18n } from "@/lib/i18n";
 import { plainPassage } from "@/lib/plain";
@@ -16,19 +17,27 @@ export function passageHref({ kb_id, doc_id, start, end, quote_start, quote_end,
   return `/knowledge/${kb_id}/documents/${doc_id}?${query}`;
 }
 
+/** A passage of a document opens in the viewer, one of a web page opens that page in a tab of its own. */
+function PassageLink({ citation, ...rest }: { citation: Citation } & Omit<ComponentProps<"a">, "href">) {
+  if (citation.url && /^https?:/.test(citation.url))
+    return <a {...rest} href={citation.url} target="_blank" rel="noopener noreferrer nofollow" />;
+  if (citation.url) return <span {...rest} />; // a file of the folder that was searched: the browser opens none
+  return <Link {...rest} href={passageHref(citation)} />;
+}
+
 /** `[n]` in an answer: hover or focus shows the passage, a click opens the document there. */
 export function CiteChip({ citation }: { citation: Citation }) {
   const { t } = useI18n();
   return (
     <HoverCard.Root openDelay={150} closeDelay={120}>
       <HoverCard.Trigger asChild>
-        <Link
-          href={passageHref(citation)}
+        <PassageLink
+          citation={citation}
           className={css.chip}
           aria-label={t("cite.chip", { n: citation.n, name: citation.doc_name })}
         >
           {citation.n}
-        </Link>
+        </PassageLink>
       </HoverCard.Trigger>
       <HoverCard.Portal>
         <HoverCard.Content className={css.card} sideOffset={6} collisionPadding={12}>
@@ -49,6 +58,7 @@ function Place({ citation }: { citation: Citation }) {
       <b>{citation.doc_name}</b>
       {citation.page != null && <span>{t("cite.page", { page: citation.page })}</span>}
       {citation.heading && <span className={css.heading}>{citation.heading}</span>}
+      {citation.url && <span className={css.heading}>{citation.url}</span>}
     </span>
   );
 }
@@ -82,13 +92,13 @@ function Rows({ citations }: { citations: readonly Citation[] }) {
     <ul>
       {citations.map((citation) => (
         <li key={citation.n}>
-          <Link href={passageHref(citation)} className={css.row}>
+          <PassageLink citation={citation} className={css.row}>
             <span className={css.number}>{citation.n}</span>
             <span className={css.rowBody}>
               <Place citation={citation} />
               <span className={css.clip}>{plainPassage(citation.text)}</span>
             </span>
-          </Link>
+          </PassageLink>
         </li>
       ))}
     </ul>

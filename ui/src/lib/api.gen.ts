@@ -2138,6 +2138,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/web": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Web Status */
+        get: operations["web_status_zhilu_v1_web_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/web/ask": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask Web
+         * @description Server-sent events ``searched | retrieved | delta | done | error``; disconnecting stops the model.
+         */
+        post: operations["ask_web_zhilu_v1_web_ask_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/engines/running/{model}/live": {
         parameters: {
             query?: never;
@@ -4711,6 +4748,21 @@ export interface components {
             fix: string | null;
             /** Because */
             because: ("machine" | "component" | "setting" | "missed") | null;
+        };
+        /** WebAskBody */
+        WebAskBody: {
+            /** Question */
+            question: string;
+            /** Model */
+            model?: string | null;
+        };
+        /**
+         * WebStatus
+         * @description ``provider`` is None where no search is set up.
+         */
+        WebStatus: {
+            /** Provider */
+            provider: string | null;
         };
         /**
          * Turn
@@ -8570,6 +8622,57 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["DataReport"];
                 };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    web_status_zhilu_v1_web_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebStatus"];
+                };
+            };
+        };
+    };
+    ask_web_zhilu_v1_web_ask_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebAskBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Validation Error */
             422: {

@@ -115,6 +115,8 @@ export interface Citation {
   text: string;
   score: number;
   cited: boolean;
+  /** Of a page of the web: where it is. */
+  url?: string | null;
 }
 
 /** A question whose answer is known, and a run that asked such questions. */

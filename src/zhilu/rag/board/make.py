@@ -16,7 +16,14 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from zhilu.client import ModelClient
-from zhilu.prompts import Message, direct_messages, language_of, open_question_messages, question_messages
+from zhilu.prompts import (
+    Message,
+    direct_messages,
+    is_answered_messages,
+    language_of,
+    open_question_messages,
+    question_messages,
+)
 from zhilu.prompts.message import Lang
 from zhilu.rag.answer.ground import locate
 from zhilu.rag.answer.layout import statements, title_set
@@ -29,7 +36,8 @@ __all__ = ["Maker", "Passage", "passages_of", "why_not"]
 
 _LEAST = {"en": 12, "zh": 24}  # content terms of a passage worth a question
 _LONGEST_ANSWER = {"en": 90, "zh": 36}  # characters
-_COPIED = 0.6  # share of a question's words that one run of the passage may hold
+_COPIED = 0.6  # share of a question that runs of the passage's words may hold
+_RUN = {"en": 3, "zh": 4}  # words (Chinese: characters) that make a run
 _SAME = 0.5  # F1 of the answer and the answer given again
 _LINE = re.compile(r"^\W*(?:question|问题|q)\s*[:：]\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
 _ANSWER = re.compile(r"^\W*(?:answer|答案|回答|a)\s*[:：]\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
@@ -137,24 +145,30 @@ class Maker:
     async def unanswerable(
         self, passage: Passage, known: Sequence[str], neighbours: Callable[[str], Sequence[str]]
     ) -> BoardQuestion | None:
-        """A question near the passage that the documents leave open, as far as its words tell: what it asks for must be
-        missing in ``neighbours(question)``, the passages nearest to it. A person decides."""
+        """A question near the passage that the documents leave open: some word of it stands in none of
+        ``neighbours(question)``, the passages nearest to it, and the model finds no answer in them. A person decides."""
         question = tidy((await self.ask(open_question_messages(passage.title, passage.text), 60)).split("\n")[0])
         question = tidy(found.group(1)) if (found := _LINE.search(question)) else question
         if reason := why_not(question, passage, known):
             self._drop(reason)
             return None
-        about = {t for t in content_terms(question) if len(t) > 1}
-        there = {t for text in (passage.text, passage.title) for t in terms(text)}
+        near = [passage.text, *neighbours(question)]
+        there = {t for text in (*near, passage.title) for t in terms(text)}
+        # Chinese: by characters, for a pair of them is new wherever two words meet
+        about = {t for t in content_terms(question) if t.isascii() or len(t) == 1}
         if not about & there:
             self._drop("elsewhere")
             return None
-        if len(about - {t for text in neighbours(question) for t in terms(text)} - there) < 1:
+        if not about - there or await self._is_answered(question, near):
             self._drop("answered")
             return None
         return BoardQuestion(
             id="", question=question, status="proposed", source="model", model=self.model, doc_id=passage.doc_id
         )
+
+    async def _is_answered(self, question: str, texts: Sequence[str]) -> bool:
+        said = await self.ask(is_answered_messages(question, "\n\n".join(dict.fromkeys(texts))), 5)
+        return not re.match(r"\W*(?:no\b|否|没有|不)", said, re.IGNORECASE)
 
     def _drop(self, reason: str) -> None:
         self.dropped[reason] += 1
@@ -199,10 +213,11 @@ def _wrong_answer(question: str, answer: str, text: str) -> str | None:
 
 
 def _copied(question: str, text: str) -> float:
-    """Share of the question that one run of the passage holds, by words (Chinese: characters)."""
+    """Share of the question that stands in the passage in runs of several words (Chinese: characters)."""
     mine, theirs = _units(question), _units(text)
-    run = SequenceMatcher(None, mine, theirs, autojunk=False).find_longest_match(0, len(mine), 0, len(theirs))
-    return run.size / max(len(mine), 1)
+    blocks = SequenceMatcher(None, mine, theirs, autojunk=False).get_matching_blocks()
+    long = [block.size for block in blocks if block.size >= _RUN[language_of(question)]]
+    return sum(long) / max(len(mine), 1)
 
 
 def _units(text: str) -> list[str]:

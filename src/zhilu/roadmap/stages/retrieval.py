@@ -97,9 +97,11 @@ RETRIEVAL = Stage(
                 "文档里没有的内容，要么来自可查的来源，要么就应当拒答。",
             ),
             T(
-                "In this version a question that the documents do not answer is refused.",
-                "在这个版本中，文档无法回答的问题会被拒答。",
+                "Choose who searches (SearXNG, Brave, Tavily, Bocha, DuckDuckGo, or a folder of pages that works offline), then ask: "
+                "the pages are read, and the answer cites them.",
+                "选择由谁搜索（SearXNG、Brave、Tavily、博查、DuckDuckGo，或可离线使用的网页文件夹），然后提问：指路会阅读网页并标明出处。",
             ),
+            'zhilu settings set web_search searxng && zhilu web ask "..."',
         ),
     ),
 )

@@ -103,11 +103,14 @@ def test_an_exercise_of_the_document_is_no_evidence() -> None:
 
 def test_an_open_question_asks_for_something_that_no_neighbour_has() -> None:
     async def ask(messages: Any, max_tokens: int) -> str:
-        return "Which library has the largest collection of dinosaurs?"
+        return said.pop(0)
 
+    asked = "Which library has the largest collection of dinosaurs?"
+    said = [asked, "No.", asked, "Yes.", asked]
     found = asyncio.run(Maker(ask, "m").unanswerable(EN, [], lambda q: [LIBRARY]))
     assert found is not None and not found.answerable
-    everything = LIBRARY + "the largest collection of dinosaurs"
+    assert asyncio.run(Maker(ask, "m").unanswerable(EN, [], lambda q: [LIBRARY])) is None  # the model found an answer
+    everything = LIBRARY + "Which library has the largest collection of dinosaurs?"
     assert asyncio.run(Maker(ask, "m").unanswerable(EN, [], lambda q: [everything])) is None
 
 

@@ -1,5 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { ArrowUp, Compass, Eraser, MessageCircleQuestion, Square } from "lucide-react";
+import { ArrowUp, Compass, Eraser, Globe, MessageCircleQuestion, Square } from "lucide-react";
 import { useEffect, type FormEvent } from "react";
 import { StickToBottom } from "use-stick-to-bottom";
 import { Link } from "wouter";
@@ -13,7 +13,7 @@ import { useI18n } from "@/lib/i18n";
 import { useKeptText } from "@/lib/kept";
 import { useStatus } from "@/lib/queries";
 import type { KnowledgeBase } from "@/lib/types";
-import { useDocuments } from "./api";
+import { useDocuments, useWebSearch } from "./api";
 import css from "./AskPanel.module.css";
 import { ask, clearAsked, isOpen, stopAsk, useAsked, type Asked, type Likely } from "./asks";
 
@@ -24,12 +24,15 @@ export function AskPanel({ kb }: { kb: KnowledgeBase }) {
   const documents = useDocuments(kb.id).data ?? [];
   const [question, setQuestion] = useKeptText(`ask-${kb.id}`);
   const [model, setModel] = useKeptText("ask-model");
+  const [onWeb, setOnWeb] = useKeptText("ask-web");
+  const canSearch = !!useWebSearch().data?.provider;
+  const web = canSearch && onWeb === "on";
   const standard = useStatus().data?.model.name ?? null;
   const open = asked.some(isOpen);
   const ready = documents.filter(({ status }) => status === "ready").length;
   const reading = documents.filter(({ status }) => status === "queued" || status === "ingesting").length;
 
-  const put = (text: string) => void ask(queries, kb.id, text, model || null);
+  const put = (text: string) => void ask(queries, kb.id, text, { model: model || null, web });
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!question.trim() || open) return;
@@ -70,10 +73,19 @@ export function AskPanel({ kb }: { kb: KnowledgeBase }) {
           <IconButton icon={Eraser} label={t("rag.clear")} onClick={() => clearAsked(kb.id)} />
         )}
         <ModelMenu chosen={model || standard} onChoose={setModel} />
+        {canSearch && (
+          <IconButton
+            icon={Globe}
+            label={t("rag.web")}
+            aria-pressed={web}
+            active={web}
+            onClick={() => setOnWeb(web ? "" : "on")}
+          />
+        )}
         <input
           data-slash
-          aria-label={t("rag.ask")}
-          placeholder={t("rag.ask")}
+          aria-label={t(web ? "rag.askWeb" : "rag.ask")}
+          placeholder={t(web ? "rag.askWeb" : "rag.ask")}
           value={question}
           maxLength={4000}
           onChange={(event) => setQuestion(event.target.value)}
@@ -87,7 +99,7 @@ export function AskPanel({ kb }: { kb: KnowledgeBase }) {
             type="submit"
             className={css.send}
             aria-label={t("answer.send")}
-            disabled={!question.trim() || !ready}
+            disabled={!question.trim() || !(ready || web)}
           >
             <ArrowUp size={18} aria-hidden />
           </button>

@@ -65,6 +65,15 @@ export function useTrace(kb: string, id: string) {
   });
 }
 
+/** Whether, and by whom, the web is searched here. */
+export function useWebSearch() {
+  return useQuery({
+    queryKey: ["web-search"],
+    queryFn: ({ signal }) => api.get<{ provider: string | null }>("/web", signal),
+    staleTime: 30_000,
+  });
+}
+
 function useRefresh() {
   const queries = useQueryClient();
   return () =>

@@ -29,6 +29,7 @@ export interface Asked {
 }
 
 type AskEvent =
+  | { event: "searched"; data: { pages: { url: string; title: string; error: ErrorDetail | null }[] } }
   | { event: "retrieved"; data: { passages: Citation[]; likely?: Likely | null } }
   | { event: "delta"; data: { text: string } }
   | {
@@ -64,7 +65,13 @@ export function clearAsked(kb: string): void {
   clear(keyOf(kb));
 }
 
-export async function ask(queries: QueryClient, kb: string, question: string, model: string | null): Promise<void> {
+export interface AskHow {
+  model: string | null;
+  /** Answered from a web search instead of the documents. */
+  web: boolean;
+}
+
+export async function ask(queries: QueryClient, kb: string, question: string, how: AskHow): Promise<void> {
   const key = keyOf(kb);
   if (isRunning(key)) return;
   const before = peek<readonly Asked[]>(key) ?? NONE;
@@ -90,10 +97,13 @@ export async function ask(queries: QueryClient, kb: string, question: string, mo
     now = { ...now, ...next };
     return [...before, now];
   };
+  const { model, web } = how;
+  const path = web ? "/web/ask" : `/kbs/${kb}/ask`;
+  const body = web ? { question, model } : { question, history, model };
   await run<readonly Asked[]>(key, async ({ signal, show, soon }) => {
     show(grown({}));
     try {
-      for await (const { event, data } of stream<AskEvent>(`/kbs/${kb}/ask`, signal, { question, history, model })) {
+      for await (const { event, data } of stream<AskEvent>(path, signal, body)) {
         if (event === "retrieved")
           show(grown({ citations: data.passages, likely: data.likely ?? null, state: "answering" }));
         else if (event === "delta") soon(grown({ answer: now.answer + data.text, state: "answering" }));

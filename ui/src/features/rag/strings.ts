@@ -80,6 +80,8 @@ export const strings = {
   "rag.noText": { en: "There is no text to show", zh: "没有可显示的文字" },
   "rag.likely": { en: "Most likely here", zh: "很可能在这里" },
   "rag.ask": { en: "Ask these documents…", zh: "向这些文档提问…" },
+  "rag.web": { en: "Answer from the web", zh: "联网回答" },
+  "rag.askWeb": { en: "Ask the web…", zh: "联网提问…" },
   "rag.askEmpty": { en: "Ask your documents", zh: "向你的文档提问" },
   "rag.askEmptyHint": {
     en: "Each answer shows where it stands. What the documents do not say is not made up.",
