@@ -30,6 +30,9 @@ const SHOWN: Record<string, string> = {
 const UNSEEN = new Set([
   "BoardQuestion.source",
   "Elsewhere.app",
+  "ExportIn.format",
+  "ExportIn.precision",
+  "MergeIn.dtype",
   "Message.role",
   "Message.status",
   "ModelDetail.thinking", // decides whether the switch is there
