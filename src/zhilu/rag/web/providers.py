@@ -128,7 +128,7 @@ async def _bocha(asked: _Asked) -> list[Found]:
 
 
 async def _duckduckgo(asked: _Asked) -> list[Found]:
-    from lxml import html
+    from lxml import html  # type: ignore[import-untyped]
 
     url = f"{_base(asked, 'https://html.duckduckgo.com')}/html/"
     async with httpx.AsyncClient(timeout=_SECONDS, follow_redirects=True) as client:
