@@ -2,16 +2,18 @@
 
     python benchmarks/serve.py --threads 2 --json serve.json
     python benchmarks/serve.py --llama-server FILE --vllm-python FILE --genai-python FILE --rounds 3
+    python benchmarks/serve.py --model FILE.gguf     # a real model: our engine reads the file itself, as llama.cpp's wheel does
     python benchmarks/serve.py --tiny                # does it run at all? a toy model, few tokens
 
-By default a random Qwen3 of 26 million parameters (``--model DIR`` for another). Workloads: ``prefill`` (one prompt of 1,024
-tokens, tokens of it a second), ``single`` (one stream, without its prompt), ``8`` and ``32`` (all tokens over the wall time),
-``lora`` (8 requests over 4 adapters in one batch), and for our engine ``copy``: zhilu-nano quotes from passages with and
-without guessing (``--speculate``), the answers being equal. All prompts are token ids, greedy, and never repeat within an
-engine's prefix cache. Each engine is a process of its own. All of them are up, and take turns workload by workload, one
-working while the others wait: the machine's speed changes within minutes, and this way for all alike. The best of
-``--rounds`` counts. GenAI has no server: it runs without HTTP, which is to its advantage. A peer that is not there is
-skipped with the reason.
+By default a random Qwen3 of 26 million parameters (``--model DIR`` for another, or a GGUF file, of which there are no other
+formats and no adapters). The processor and its instruction sets are printed, since the leads depend on them. Workloads:
+``prefill`` (one prompt of 1,024 tokens, with ``--model`` 1,100; tokens of it a second), ``single`` (one stream, without its
+prompt), ``8`` and ``32`` or what ``--streams`` says (all tokens over the wall time), ``lora`` (8 requests over 4 adapters in one
+batch), and for our engine ``copy``: zhilu-nano quotes from passages with and without guessing (``--speculate``), the answers
+being equal. All prompts are token ids, greedy, and never repeat within an engine's prefix cache. Each engine is a process of its
+own. All of them are up, and take turns workload by workload, one working while the others wait: the machine's speed changes
+within minutes, and this way for all alike. The best of ``--rounds`` counts. GenAI has no server: it runs without HTTP, which is to
+its advantage. A peer that is not there is skipped with the reason. ``mb`` is resident memory when ready, ``mb_after`` at the end.
 """
 
 from __future__ import annotations
@@ -32,17 +34,20 @@ from serve.load import Figures, run_batch
 from serve.peers import PEERS, Job, megabytes, ours, serving
 
 from zhilu.engine.model.config import read_config
+from zhilu.engine.processor import processor
 
 Row = dict[str, float | str]
 Running = Callable[[str], float]  # one round of a workload -> tokens a second
-COLUMNS = ("prefill", "single", "8", "32", "lora", "start_s", "mb", "mb_after")
+OF_A_FILE = ["ours blocks", "ours int8", "llama.cpp wheel"]
+OF_A_FOLDER = [*(name for name in PEERS if name not in ("ours blocks", "llama.cpp wheel")), "genai", "copy"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="a model folder (default: a random Qwen3)")
-    parser.add_argument("--peers", nargs="+", choices=[*PEERS, "genai", "copy"], default=[*PEERS, "genai", "copy"])
+    parser.add_argument("--peers", nargs="+", choices=[*PEERS, "genai", "copy"])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--streams", type=int, nargs="+", default=[8, 32], help="requests at a time, beside one")
     parser.add_argument("--tokens", type=int, default=128, help="new tokens of each request")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rank", type=int, default=8, help="of the four adapters, on every projection")
@@ -56,13 +61,16 @@ def main() -> None:
     args = parser.parse_args()
     if args.tiny:
         args.tokens, args.rounds = 8, 1
+    print(f"{processor().name}: {processor().sets}; {args.threads} threads", flush=True)
 
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         shape = {"num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 128} if args.tiny else {}
         model = args.model or formats.make_model(folder / "model", **shape)
-        adapters = formats.make_adapters(folder, model, 4, args.rank)
-        job = Job(model, adapters, folder, args.threads, max_len=1536, concurrency=32, arguments=args)
+        is_file = model.suffix.lower() == ".gguf"
+        args.peers = args.peers or (OF_A_FILE if is_file else OF_A_FOLDER)
+        adapters = {} if is_file else formats.make_adapters(folder, model, 4, args.rank)
+        job = Job(model, adapters, folder, args.threads, max_len=1536, concurrency=max(args.streams), arguments=args)
         work = _workloads(args, read_config(model).vocab_size)
         rows = {name: Row() for name in args.peers if name in PEERS}
         if "genai" in args.peers:
@@ -74,9 +82,9 @@ def main() -> None:
     for line in (*(f"{name}: {value:.2f}" for name, value in ratios.items()), f"copy: {copy}"):
         print(line)
     if args.json:
-        args.json.write_text(
-            json.dumps({"rows": rows, "ratios": ratios, "copy": copy, "threads": args.threads}, indent=1)
-        )
+        told = {"rows": rows, "ratios": ratios, "copy": copy, "threads": args.threads}
+        told |= {"processor": processor().name, "sets": processor().sets}
+        args.json.write_text(json.dumps(told, indent=1))
 
 
 def _workloads(args: argparse.Namespace, vocab_size: int) -> dict[str, dict[str, Any]]:
@@ -87,10 +95,9 @@ def _workloads(args: argparse.Namespace, vocab_size: int) -> dict[str, dict[str,
         return rng.integers(300, vocab_size - 300, (count, length)).tolist()
 
     return {
-        "prefill": {"prompts": prompts(1, 1024), "num_tokens": 1},
+        "prefill": {"prompts": prompts(1, 1100 if args.model else 1024), "num_tokens": 1},
         "single": {"prompts": prompts(1, 64), "num_tokens": args.tokens},
-        "8": {"prompts": prompts(8, 64), "num_tokens": args.tokens},
-        "32": {"prompts": prompts(32, 64), "num_tokens": args.tokens},
+        **{str(n): {"prompts": prompts(n, 64), "num_tokens": args.tokens} for n in args.streams},
     }
 
 
@@ -108,7 +115,7 @@ def _measure(rows: Mapping[str, Row], job: Job, work: Mapping[str, Any]) -> None
                 row["skipped"] = reason
                 continue
             # GenAI's continuous batching has no adapters by request.
-            for with_adapters in (False, True) if name in PEERS else (False,):
+            for with_adapters in (False, True) if name in PEERS and job.adapters else (False,):
                 with _noting_failure(name, row):
                     running[name, with_adapters] = stack.enter_context(_start(name, row, job, work, with_adapters))
         for number in range(job.arguments.rounds):
@@ -152,8 +159,8 @@ def _start(name: str, row: Row, job: Job, work: Mapping[str, Any], with_adapters
 
         def bodies(column: str) -> list[dict[str, Any]]:
             if column != "lora":
-                return _bodies(work[column], {"seed": 1})
-            some, names = _bodies(work["8"], {}), list(job.adapters)
+                return _bodies(work[column], {"seed": 1, **peer.body})
+            some, names = _bodies(work[str(job.arguments.streams[0])], {}), list(job.adapters)
             return [b | peer.name_adapter(names[i % 4], i % 4) for i, b in enumerate(some)]
 
         def run(column: str) -> float:
@@ -163,7 +170,7 @@ def _start(name: str, row: Row, job: Job, work: Mapping[str, Any], with_adapters
             return _figure(column, work, figures)
 
         # First products are slow everywhere.
-        run_batch(port, [{**b, "max_tokens": 4} for b in bodies("lora" if with_adapters else "8")])
+        run_batch(port, [{**b, "max_tokens": 4} for b in bodies("lora" if with_adapters else "single")])
         yield run
 
 
@@ -256,10 +263,15 @@ _PASSAGES = {
 
 
 def _table(rows: Mapping[str, Row]) -> str:
-    lines = [" | ".join(["engine", *COLUMNS]), " | ".join(["---"] * (len(COLUMNS) + 1))]
+    seen = {column for row in rows.values() for column in row if column not in ("skipped", "failed")}
+    last = ("lora", "start_s", "mb", "mb_after")
+    first = [column for column in ("prefill", "single") if column in seen]
+    streams = sorted((column for column in seen if column.isdecimal()), key=int)
+    columns = [*first, *streams, *(column for column in last if column in seen)]
+    lines = [" | ".join(["engine", *columns]), " | ".join(["---"] * (len(columns) + 1))]
     for name, row in rows.items():
         note = row.get("skipped") or row.get("failed")
-        cells = [str(row.get(column, "")) for column in COLUMNS]
+        cells = [str(row.get(column, "")) for column in columns]
         lines.append(" | ".join([name, *cells]) + (f"   ({str(note)[:100]})" if note else ""))
     return "\n".join(f"| {line} |" for line in lines)
 
@@ -273,7 +285,12 @@ def _ratios(rows: Mapping[str, Row]) -> dict[str, float]:
 
     found = {}
     for kind in ("llama.cpp", "vllm", "genai"):
-        for column in ("prefill", "single", "8", "32", "lora"):
+        for column in (
+            "prefill",
+            "single",
+            *sorted({c for row in rows.values() for c in row if c.isdecimal()}, key=int),
+            "lora",
+        ):
             if best("ours", column) and best(kind, column):
                 found[f"ours / {kind}, {column}"] = round(best("ours", column) / best(kind, column), 3)
     for name, row in rows.items():

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class Peer:
     name_adapter: Callable[[str, int], dict[str, Any]] = lambda name, number: {"model": name}
     model_name: str = "m"
     env: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)  # what each request holds besides
 
 
 def ours(name: str, *options: str) -> Peer:
@@ -103,6 +105,24 @@ def llama(name: str, kind: str) -> Peer:
     return Peer(name, command, missing, name_adapter)
 
 
+def xllamacpp(name: str) -> Peer:
+    """llama.cpp's server from the wheel, as the product runs it; GGUF only, no adapters."""
+
+    def missing(job: Job) -> str | None:
+        if job.model.suffix.lower() != ".gguf":
+            return "it is given a GGUF file (--model FILE.gguf)"
+        return None if find_spec("xllamacpp") else "the package xllamacpp is not installed"
+
+    def command(job: Job, port: int, with_adapters: bool) -> list[str]:
+        return [
+            *(sys.executable, "-m", "zhilu.serving.engines.llamacpp_unit", "--model", str(job.model), "--name", "m"),
+            *("--port", str(port), "--threads", str(job.threads), "--context", str(job.max_len)),
+            *("--requests", str(job.concurrency)),
+        ]
+
+    return Peer(name, command, missing, body={"cache_prompt": False})
+
+
 def vllm(name: str, *options: str) -> Peer:
     def missing(job: Job) -> str | None:
         python = job.arguments.vllm_python
@@ -133,6 +153,9 @@ PEERS: Mapping[str, Peer] = {
         ours("ours bf16", "--precision", "full", "--dtype", "bfloat16", "--speculate", "0"),
         ours("ours int8 bf16", "--precision", "int8", "--dtype", "bfloat16", "--speculate", "0"),
         ours("ours torch", "--runner", "torch", "--speculate", "0"),
+        # of a GGUF file: its own blocks, no further rounding
+        ours("ours blocks", "--precision", "auto", "--speculate", "0"),
+        xllamacpp("llama.cpp wheel"),
         llama("llama.cpp bf16", "BF16"),
         llama("llama.cpp q8_0", "Q8_0"),
         llama("llama.cpp q4_0", "Q4_0"),

@@ -28,7 +28,7 @@ _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<
 _TYPES = {
     0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), 3: ("Q4_1", 32, 20), 6: ("Q5_0", 32, 22), 7: ("Q5_1", 32, 24),
     8: ("Q8_0", 32, 34), 10: ("Q2_K", 256, 84), 11: ("Q3_K", 256, 110), 12: ("Q4_K", 256, 144), 13: ("Q5_K", 256, 176),
-    14: ("Q6_K", 256, 210), 30: ("BF16", 1, 2),
+    14: ("Q6_K", 256, 210), 20: ("IQ4_NL", 32, 18), 23: ("IQ4_XS", 256, 136), 30: ("BF16", 1, 2),
 }  # fmt: skip
 
 
@@ -40,6 +40,8 @@ class GgufHeader:
         parameters: values of all tensors.
         dtype: the type that most values are stored in, in lower case (``q4_k``).
         lengths: of every array, by key.
+        multiplied: values by type, of all that is multiplied: without the table of embeddings, where that is no more than
+            looked up.
     """
 
     facts: dict[str, Any]
@@ -47,6 +49,7 @@ class GgufHeader:
     dtype: str | None
     size_bytes: int
     lengths: dict[str, int] = field(default_factory=dict)
+    multiplied: dict[str, int] = field(default_factory=dict)
 
     @property
     def architecture(self) -> str:
@@ -107,7 +110,9 @@ def _read(file: BinaryIO, size: int) -> GgufHeader:
             facts[key] = value
             if isinstance(value, list):
                 lengths[key] = len(value)
-    parameters, by_type, end = 0, {}, 0  # type: ignore[var-annotated]
+    parameters, end = 0, 0
+    by_type: dict[str, int] = {}
+    table, has_output = ("", 0), False
     for _ in range(num_tensors):
         name = _string(file, 1 << 12)
         dims = _scalar(file, "<I")
@@ -122,11 +127,16 @@ def _read(file: BinaryIO, size: int) -> GgufHeader:
             end = max(end, offset + -(-values // block) * width)
         parameters += values
         by_type[word] = by_type.get(word, 0) + values
+        table = (word, values) if name == "token_embd.weight" else table
+        has_output = has_output or name == "output.weight"
     begin = _aligned(file.tell(), facts.get("general.alignment", 32))
     if num_tensors and begin + end > size:
         raise ValueError(f"it is cut off: {size} bytes, its tensors end at {begin + end}")
     most = max(by_type, key=by_type.__getitem__).lower() if by_type else None
-    return GgufHeader(facts, parameters, most, size, lengths)
+    multiplied = {
+        word: values - (table[1] if has_output and word == table[0] else 0) for word, values in by_type.items()
+    }
+    return GgufHeader(facts, parameters, most, size, lengths, multiplied)
 
 
 class _Long:

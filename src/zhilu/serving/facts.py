@@ -100,6 +100,8 @@ class MemoryFacts:
         requests, context: that it is started for where nobody says: requests at a time, and tokens of each. Context 0: it
             does not take its cache at the start, or sizes it by itself.
         cache_up_to: bytes; where the cache of ``context`` would be larger, half of it is the default.
+        block_bits: bits a value of a GGUF file's matrices has in memory, by its type; empty: those of the file.
+        bytes_per_word: for each token of a GGUF file's vocabulary.
     """
 
     base_bytes: int
@@ -109,6 +111,8 @@ class MemoryFacts:
     requests: int = 1
     context: int = 0
     cache_up_to: int = 0
+    block_bits: Mapping[str, float] = field(default_factory=dict)
+    bytes_per_word: int = 0
 
 
 @dataclass(frozen=True)

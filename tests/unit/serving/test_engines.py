@@ -253,7 +253,7 @@ def test_memory_is_weights_and_cache_and_engine(tmp_path: Path) -> None:
     model = ServedModel("m", folder)
     need = estimate(model, LaunchOptions(max_len=64, concurrency=3), ZHILU.facts)
     assert need is not None
-    a_token = 2 * config["num_hidden_layers"] * config["num_key_value_heads"] * config["head_dim"] * 2
+    a_token = 2 * config["num_hidden_layers"] * config["num_key_value_heads"] * config["head_dim"] * 4  # float32
     assert need.per_token == a_token
     assert need.cache == a_token * 64 * 3
     assert need.weights == (folder / "model.safetensors").stat().st_size

@@ -35,6 +35,7 @@ __all__ = [
     "as_bfloat16",
     "as_float32",
     "check_finite",
+    "drop_pages",
     "load_tensors",
     "map_file",
     "map_tensors",
@@ -179,10 +180,20 @@ def release_pages(tensors: Mapping[str, Tensor]) -> None:
     """
     if not sys.platform.startswith("linux"):
         return
-    arrays = [tensor.rows if isinstance(tensor, Quantized) else tensor for tensor in tensors.values()]
-    for mapping in {id(m): m for array in arrays if (m := getattr(array, "_mmap", None))}.values():
+    mappings = (_mapping(tensor) for tensor in tensors.values())
+    for mapping in {id(mapping): mapping for mapping in mappings if mapping}.values():
         mapping.madvise(mmap.MADV_DONTNEED)
         mapping.madvise(mmap.MADV_RANDOM)  # rows of the embeddings are looked up: their neighbours are not wanted
+
+
+def drop_pages(tensor: Tensor) -> None:
+    """Likewise of the whole file that this tensor lies in, while more of it will be read in its order."""
+    if sys.platform.startswith("linux") and (mapping := _mapping(tensor)):
+        mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def _mapping(tensor: Tensor) -> mmap.mmap | None:
+    return getattr(tensor.rows if isinstance(tensor, Quantized) else tensor, "_mmap", None)
 
 
 def take_rows(tensor: Tensor, rows: slice | Sequence[int]) -> npt.NDArray[np.float32]:

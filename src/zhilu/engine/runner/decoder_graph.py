@@ -21,7 +21,7 @@ from openvino import opset15 as op
 from openvino.op import _PagedAttentionExtension as PagedAttention
 
 from zhilu.engine.model.quants import LowBit, Quantized
-from zhilu.engine.model.weights import Tensor, check_finite, take_rows
+from zhilu.engine.model.weights import Tensor, check_finite, drop_pages, take_rows
 from zhilu.engine.runner.constants import Constants
 from zhilu.errors import UnsupportedError
 from zhilu.messages import T
@@ -260,7 +260,7 @@ class _Builder:
         blocks = [weight for weight in weights if isinstance(weight, Quantized)]
         if blocks:
             low = blocks[0].low_bit(slice(1))
-            made = self.constants.place(f"blocks {key}", lambda: _checked(key, _low_bit([b.low_bit() for b in blocks])))
+            made = self.constants.place(f"blocks {key}", lambda: _checked(key, _low_bit(blocks)))
             return _widened(made, low.bits, low.group)
         plain = [weight for weight in weights if not isinstance(weight, Quantized)]
         joined = plain[0] if len(plain) == 1 else np.concatenate(plain)
@@ -330,17 +330,39 @@ def _checked(name: str, made: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDAr
     return made
 
 
-def _low_bit(parts: Sequence[LowBit]) -> dict[str, npt.NDArray[Any]]:
-    """Codes, scales and (where the format has minima) the code that stands for zero, which need be no whole number."""
-    scales = np.concatenate([part.scales for part in parts])
-    made: dict[str, npt.NDArray[Any]] = {"codes": np.concatenate([part.codes for part in parts]), "scales": scales}
-    if parts[0].minima is not None:
-        minima = np.concatenate([part.minima for part in parts if part.minima is not None])
-        constant = scales == 0  # every value of the group is minus the minimum
-        made["codes"] = np.where(constant, np.uint8(0), made["codes"])
-        made["scales"] = np.where(constant, minima, scales)
-        made["zeros"] = np.where(constant, np.float32(1), minima / np.where(constant, np.float32(1), scales))
+def _low_bit(matrices: Sequence[Quantized]) -> dict[str, npt.NDArray[Any]]:
+    """Codes, scales and (where the format has minima) zeros of these matrices, one below the other.
+
+    A few rows at a time: temporaries of a whole matrix would take four times its memory, and of the file only what is being
+    read need be in it.
+    """
+    num_rows, width = sum(map(len, matrices)), matrices[0].shape[1]
+    step = max(1, 2**20 // width)
+    made: dict[str, npt.NDArray[Any]] = {}
+    first = 0
+    for matrix in matrices:
+        for start in range(0, len(matrix), step):
+            parts = _with_zeros(matrix.low_bit(slice(start, start + step)))
+            count = len(parts["codes"])
+            for name, part in parts.items():
+                if name not in made:
+                    made[name] = np.empty((num_rows, *part.shape[1:]), part.dtype)
+                made[name][first : first + count] = part
+            first += count
+        drop_pages(matrix)
     return made
+
+
+def _with_zeros(part: LowBit) -> dict[str, npt.NDArray[Any]]:
+    """Minima as zeros: the code that stands for zero, which need be no whole number."""
+    if part.minima is None:
+        return {"codes": part.codes, "scales": part.scales}
+    constant = part.scales == 0  # every value of the group is minus the minimum
+    return {
+        "codes": np.where(constant, np.uint8(0), part.codes),
+        "scales": np.where(constant, part.minima, part.scales),
+        "zeros": np.where(constant, np.float32(1), part.minima / np.where(constant, np.float32(1), part.scales)),
+    }
 
 
 def _widened(made: Mapping[str, npt.NDArray[Any]], bits: str, group: int) -> Any:

@@ -15,6 +15,14 @@ from zhilu.serving.facts import EngineFacts, Launch, LaunchOptions, MemoryFacts,
 __all__ = ["ENGINE", "ZhiluEngine"]
 
 
+# As the runner multiplies them: codes of 4 or 8 bits, and for each group of 16 or 32 a scale and, where the format has minima,
+# a zero of 32 bits (a test compares them with ``engine/model/quants.py``).
+_BLOCK_BITS = {
+    "Q4_0": 5, "Q4_1": 6, "Q5_0": 9, "Q5_1": 10, "Q8_0": 9, "Q2_K": 8, "Q3_K": 10, "Q4_K": 6, "Q5_K": 10, "Q6_K": 10,
+    "IQ4_NL": 9, "IQ4_XS": 9,
+}  # fmt: skip
+
+
 class ZhiluEngine:
     facts = EngineFacts(
         name="zhilu",
@@ -34,6 +42,8 @@ class ZhiluEngine:
             200_000_000,
             {"auto": 0, "full": 32, "int8": 8, "bf16": 32, "int8-bf16": 8},
             twice_up_to=128 * 2**20,  # the runner's second graph, for the step of a single stream
+            kv_bits=32,
+            block_bits=_BLOCK_BITS,
         ),
         rank={"cpu": 100, "gpu": 80},
         start_seconds=300.0,

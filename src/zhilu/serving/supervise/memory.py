@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zhilu.errors import InputError, ZhiluError
 from zhilu.messages import T
-from zhilu.serving.facts import EngineFacts, LaunchOptions, ServedModel
+from zhilu.serving.facts import EngineFacts, LaunchOptions, MemoryFacts, ServedModel
 
 if TYPE_CHECKING:
     from zhilu.models.gguf_header import GgufHeader
@@ -61,9 +61,11 @@ def estimate(model: ServedModel, options: LaunchOptions, facts: EngineFacts) -> 
     if model.format == "gguf":
         if not model.path.is_file():
             return None
-        size = sum(part.stat().st_size for part in _parts(model.path))
+        size, own = _held_bytes(model.path, options, facts.memory), facts.memory.base_bytes
+        head = _head(model.path)
+        own += facts.memory.bytes_per_word * (head.vocab_size or 0) if head else 0
         per_token = _per_token(model.path, facts.memory.kv_bits)
-        return MemoryNeed(size, per_token * context * requests, facts.memory.base_bytes, context, requests, per_token)
+        return MemoryNeed(size, per_token * context * requests, own, context, requests, per_token)
     from zhilu.models.inspect import inspect_folder
 
     try:
@@ -76,6 +78,17 @@ def estimate(model: ServedModel, options: LaunchOptions, facts: EngineFacts) -> 
     engine = facts.memory.base_bytes + (weights if weights <= facts.memory.twice_up_to else 0)
     per_token = _per_token(model.path, facts.memory.kv_bits)
     return MemoryNeed(weights, per_token * context * requests, engine, context, requests, per_token)
+
+
+def _held_bytes(file: Path, options: LaunchOptions, memory: MemoryFacts) -> int:
+    """The weights of a GGUF file in memory: its own bytes, unless the engine takes its blocks apart."""
+    head = _head(file)
+    if not memory.block_bits or head is None or not head.multiplied:
+        return sum(part.stat().st_size for part in _parts(file))
+    rounded = memory.precisions.get(options.precision or "") or 0
+    stored = 32.0  # what is no block is widened
+    bits = (values * (rounded or memory.block_bits.get(kind, stored)) for kind, values in head.multiplied.items())
+    return round(sum(bits) / 8)
 
 
 def window_of(model: ServedModel, options: LaunchOptions, facts: EngineFacts) -> tuple[int, int]:
