@@ -283,6 +283,7 @@ def load_engine(options: EngineOptions) -> Engine:
     max_len, _ = choose_max_len(options.max_len, config)
     adapters = [read_adapter(name, folder, config, options.model) for name, folder in options.adapters.items()]
     runner = load_runner(config.for_length(max_len), options, max_len)
+    max_len = min(max_len, runner.num_blocks * runner.block_size)  # where nobody asked for one, the memory may say less
     pool = BlockPool(runner.num_blocks, runner.block_size, options.prefix_caching)
     scheduler = Scheduler(pool, options.max_num_seqs, options.max_batch_tokens)
     eos_ids = end_ids(options.model, config, tokenizer)

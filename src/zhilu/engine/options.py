@@ -14,6 +14,7 @@ from zhilu.messages import T
 __all__ = ["SPECULATE", "EngineOptions", "check_speculate", "choose_kv_tokens", "choose_max_len", "choose_threads"]
 
 # What a server guesses at once unless told otherwise: it backs off by itself where guessing does not pay.
+_LEAST_LEN = 512  # tokens; of a shorter context nobody has anything
 SPECULATE = 8
 _MOST_SPECULATE = 64
 
@@ -98,17 +99,25 @@ def choose_max_len(asked: int | None, config: ModelConfig) -> tuple[int, str]:
 
 
 def choose_kv_tokens(
-    asked: int | None, max_len: int, max_num_seqs: int, bytes_per_token: int, free_bytes: int
+    asked: int | None,
+    max_len: int,
+    max_num_seqs: int,
+    bytes_per_token: int,
+    free_bytes: int,
+    may_shorten: bool = False,
 ) -> tuple[int, str]:
     """Tokens of key-value memory: enough for every sequence at full length, within a quarter of the free memory.
 
-    InputError if not even one sequence of ``max_len`` fits.
+    InputError if not even one sequence of ``max_len`` fits; with ``may_shorten``, where nobody asked for that length, only
+    if fewer than 512 tokens do: models state 131,072 positions, and that can be more than the machine.
     """
     if asked is not None:
         chosen, reason = asked, "asked for"
     else:
         wanted, fits = max_len * max_num_seqs, free_bytes // 4 // bytes_per_token
         chosen, reason = min((wanted, f"{max_num_seqs} sequences of {max_len}"), (fits, "a quarter of the free memory"))
+    if may_shorten and _LEAST_LEN <= chosen < max_len:
+        return chosen, f"{reason}; the model could read {max_len}"
     if chosen < max_len:
         raise InputError(
             T(

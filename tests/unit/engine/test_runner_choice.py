@@ -14,6 +14,7 @@ from zhilu.engine.model.config import read_config
 from zhilu.engine.options import EngineOptions
 from zhilu.engine.runner import decoder_graph, load
 from zhilu.engine.runner.load import choose_precision, choose_runner
+from zhilu.engine.testing import make_tiny_model
 from zhilu.errors import InputError, MissingComponentError, UnsupportedError
 
 
@@ -109,3 +110,25 @@ def test_every_choice_is_told(tiny: Path, runner: str) -> None:
     state = load_engine(EngineOptions(tiny, max_len=64, threads=1, runner=runner)).runner.describe()
     assert {"runner", "threads", "dtype", "kv_tokens"} <= set(state["why"])
     assert state["threads"] == 1 and state["block_size"] * state["num_blocks"] >= 64
+
+
+def test_a_context_that_nobody_asked_for_is_as_long_as_the_memory_allows(tmp_path: Path) -> None:
+    folder = make_tiny_model(tmp_path / "long", max_position_embeddings=2**28)  # 137 GB of keys and values
+    engine = load_engine(EngineOptions(folder, threads=1, kv_tokens=4096))
+    assert engine.max_len == 4096 and "could read 268435456" in engine.runner.describe()["why"]["kv_tokens"]
+    with pytest.raises(InputError, match="cannot hold one sequence"):
+        load_engine(EngineOptions(folder, threads=1, kv_tokens=4096, max_len=8192))
+    with pytest.raises(InputError, match="cannot hold one sequence"):
+        load_engine(EngineOptions(folder, threads=1, kv_tokens=100))
+
+
+def test_weights_with_nan_are_refused_by_torch_as_well(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    folder = make_tiny_model(tmp_path / "nan")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.layers.1.mlp.up_proj.weight"][3, 3] = float("nan")
+    save_file(tensors, folder / "model.safetensors")
+    pytest.importorskip("torch")
+    with pytest.raises(InputError, match=r"NaN or infinity: model\.layers\.1\.mlp\.up_proj"):
+        load_engine(EngineOptions(folder, max_len=64, threads=1, runner="torch"))

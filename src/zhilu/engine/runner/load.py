@@ -125,7 +125,12 @@ def _load_openvino(
     constants = _constants(options, tensors, precision)
     bytes_per_value = 4 if dtype == "float32" else 2
     kv_tokens, why["kv_tokens"] = choose_kv_tokens(
-        options.kv_tokens, max_len, options.max_num_seqs, config.kv_bytes_per_token(bytes_per_value), free
+        options.kv_tokens,
+        max_len,
+        options.max_num_seqs,
+        config.kv_bytes_per_token(bytes_per_value),
+        free,
+        may_shorten=options.max_len is None,
     )
     runner = OpenVINORunner(
         config,
@@ -201,15 +206,32 @@ def _load_torch(config: ModelConfig, options: EngineOptions, max_len: int, threa
     device, why["device"] = choose_device(options.device)
     dtype, why["dtype"] = choose_dtype(options.dtype, config, device)
     tensors = load_tensors(options.model, config)
+    _refuse_not_finite(tensors)
     free = psutil.virtual_memory().available if device == "cpu" else torch.cuda.mem_get_info()[0]
     block_size = 16
     kv_tokens, why["kv_tokens"] = choose_kv_tokens(
-        options.kv_tokens, max_len, options.max_num_seqs, config.kv_bytes_per_token(dtype.itemsize), free
+        options.kv_tokens,
+        max_len,
+        options.max_num_seqs,
+        config.kv_bytes_per_token(dtype.itemsize),
+        free,
+        may_shorten=options.max_len is None,
     )
     num_blocks = -(-kv_tokens // block_size)
     return TorchRunner(
         config, tensors, num_blocks=num_blocks, block_size=block_size, dtype=dtype, device=device, why=why
     )
+
+
+def _refuse_not_finite(tensors: Mapping[str, torch.Tensor]) -> None:
+    """A sum is not finite if one of its terms is not, and needs no second copy of the tensor to say so."""
+    import torch
+
+    for name, tensor in tensors.items():
+        if not math.isfinite(tensor.sum(dtype=torch.float32).item()):
+            raise InputError(
+                T(f"the weights hold NaN or infinity: {name}", f"权重中含有 NaN 或无穷大：{name}"), code="bad_weights"
+            )
 
 
 _Load = Callable[[ModelConfig, EngineOptions, int, int, dict[str, str]], Runner]

@@ -27,6 +27,8 @@ def inverse_frequencies(rope: RopeConfig, head_dim: int) -> Floats:
 def cos_and_sin(rope: RopeConfig, frequencies: Floats, positions: npt.NDArray[Any]) -> tuple[Floats, Floats]:
     """``(len(positions), head_dim / 2)`` each; exactly 1 and 0 for what is not turned."""
     angles = positions.astype(np.float32)[:, None] * frequencies
+    if rope.attention_factor == 1:
+        return np.cos(angles), np.sin(angles)
     size = np.where(frequencies > 0, np.float32(rope.attention_factor), np.float32(1))
     return np.cos(angles) * size, np.sin(angles) * size
 
