@@ -177,7 +177,10 @@ def attack(url: str, port: int, count: int) -> list[tuple[str, int, str]]:
 
 
 def allowed(answer: httpx.Response) -> bool:
-    """501: something is not installed here, said with the command that installs it: no fault of the server's."""
+    """501: something is not installed here, said with the command that installs it; 503: the page is not built here, said
+    with the command that builds it. No faults of the server's."""
+    if answer.status_code == 503:
+        return "<code>make ui</code>" in answer.text
     return answer.status_code == 501 and bool(answer.json().get("error"))
 
 

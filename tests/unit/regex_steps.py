@@ -36,6 +36,7 @@ class Steps:
         self.tree = parser.parse(pattern, flags)
         self.flags = self.tree.state.flags
         self.steps = 0
+        self._known: dict[tuple[int, int, str], bool] = {}  # by the place in the pattern and the character
 
     def count(self, text: str, anchored: bool = False) -> int:
         self.steps, at = 0, 0
@@ -118,6 +119,12 @@ class Steps:
             yield from self._run(rest, text, at)
 
     def _is(self, op: Any, arg: Any, character: str) -> bool:
+        key = (int(op), arg if isinstance(arg, int) else id(arg), character)  # the tree lives as long as this
+        if (known := self._known.get(key)) is None:
+            known = self._known[key] = self._is_one(op, arg, character)
+        return known
+
+    def _is_one(self, op: Any, arg: Any, character: str) -> bool:
         if self.flags & re.IGNORECASE:
             return any(self._is_exactly(op, arg, form) for form in {character, character.lower(), character.upper()})
         return self._is_exactly(op, arg, character)

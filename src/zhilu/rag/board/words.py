@@ -10,8 +10,8 @@ __all__ = ["own_words", "token_f1"]
 
 _ARTICLES = frozenset({"a", "an", "the"})
 _UNIT = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+(?:[.,:]\d+)*")
-_CITED = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
-_QUOTED = re.compile(r"\s*—\s*“[^”]*”")
+_CITED = re.compile(r"(?<!\s)\s*\[\d+(?:\s*,\s*\d+)*\]")
+_QUOTED = re.compile(r"(?<!\s)\s*—\s*“[^”“]*”")
 
 
 def token_f1(given: str, known: str) -> float:
