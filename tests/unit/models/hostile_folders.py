@@ -112,6 +112,21 @@ def sharded(weight_map: Any) -> Callable[[Path], None]:
     return change
 
 
+def twice(folder: Path) -> None:
+    """The second entry of one name points at another tensor's bytes; a parser keeps the last of the two."""
+    raw = (folder / WEIGHTS).read_bytes()
+    size = int.from_bytes(raw[:8], "little")
+    entries = json.loads(raw[8 : 8 + size])
+    again = json.dumps({"model.norm.weight": entries["model.layers.0.input_layernorm.weight"]})
+    written = raw[8 : 8 + size].rstrip()[:-1] + b"," + again.encode()[1:]
+    (folder / WEIGHTS).write_bytes(struct.pack("<Q", len(written)) + written + raw[8 + size :])
+
+
+def only_a_folder(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    (folder / "model.gguf").mkdir()
+
+
 def as_float8(folder: Path) -> None:
     """One matrix in 8 bits without its scale: what it means cannot be known."""
     name = "model.layers.0.mlp.up_proj.weight"
@@ -162,6 +177,12 @@ def patched(at: int, value: bytes) -> Callable[[bytearray], None]:
 def overlapping(raw: bytearray) -> None:
     at = raw.rindex(b"blk.0.ffn_up.weight") + len(b"blk.0.ffn_up.weight")
     raw[at + 24 : at + 32] = bytes(8)
+
+
+def twice_in_gguf(raw: bytearray) -> None:
+    first, second = b"blk.0.attn_norm.weight", b"blk.1.attn_norm.weight"
+    at = raw.rindex(second)
+    raw[at : at + len(second)] = first
 
 
 DEEP = "[" * 200_000 + "]" * 200_000
@@ -237,6 +258,14 @@ CASES: dict[str, tuple[Callable[[Path], Any], str, str]] = {
     "a generation's end that is a word": (text("generation_config.json", '{"eos_token_id": "x"}'), "eos_token_id", "serve"),
     "a chat template that is a number": (edit("tokenizer_config.json", chat_template=7), "chat template", "serve"),
     "a chat template that is no template": (edit("tokenizer_config.json", chat_template="{% for %}"), "chat template", "serve"),
+    "a chat template without an end": (
+        edit("tokenizer_config.json", chat_template="{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}"),
+        "too much",
+        "serve",
+    ),
+    "a tensor that is there twice": (twice, "overlap", "import"),
+    "a folder named like a GGUF file": (only_a_folder, "cannot be read", "import"),
+    "GGUF with a tensor twice": (gguf(twice_in_gguf), "twice", "serve"),
     "GGUF of zero bytes": (gguf(lambda raw: b""), "GGUF", "import"),
     "GGUF with another magic": (gguf(patched(0, b"GGML")), "GGUF", "import"),
     "GGUF cut in the middle": (gguf(lambda raw: raw[: len(raw) // 2]), "cut", "import"),

@@ -8,7 +8,7 @@ wrong answers. tests/parity compares the tokens of each family with those of tra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -97,9 +97,7 @@ _GEMMA_FAMILY = Family(
     scales="gemma",
     defaults=_GEMMA2,
 )
-_GEMMA3_FAMILY = Family(
-    **{**_GEMMA_FAMILY.__dict__, "qk_norm": True, "defaults": _GEMMA},
-)
+_GEMMA3_FAMILY = replace(_GEMMA_FAMILY, qk_norm=True, defaults=_GEMMA)
 _GLM = {
     "head_dim": 128,
     "num_key_value_heads": 2,
@@ -145,8 +143,8 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "Gemma2ForCausalLM": _GEMMA_FAMILY,
     "Gemma3ForCausalLM": _GEMMA3_FAMILY,
-    "Gemma3ForConditionalGeneration": Family(
-        **{**_GEMMA3_FAMILY.__dict__, "text_of": ("model.language_model.", "language_model.model.", "language_model.")}
+    "Gemma3ForConditionalGeneration": replace(
+        _GEMMA3_FAMILY, text_of=("model.language_model.", "language_model.model.", "language_model.")
     ),
     "Phi3ForCausalLM": Family(
         window="every",

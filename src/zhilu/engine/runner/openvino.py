@@ -267,8 +267,9 @@ class OpenVINORunner(Runner):
             "block_indices_begins": [0, *accumulate(map(len, tables))],
             "max_context_len": max(lengths),
         }
+        hidden, scale = take_rows(self._embedding, ids), self.config.scales.embedding
         return {
-            "hidden": take_rows(self._embedding, ids) * np.float32(self.config.scales.embedding),
+            "hidden": hidden if scale == 1 else hidden * np.float32(scale),
             **self._turns(positions),
             **{name: np.array(value, np.int32) for name, value in integers.items()},
         }
