@@ -10,11 +10,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu.messages import T
-from zhilu.tuning.data.preflight import Rendered
 
-__all__ = ["Chosen", "TuneConfig", "choose"]
+__all__ = ["OBJECTIVES", "Chosen", "Objective", "TuneConfig", "choose"]
 
 Method = Literal["lora", "full"]
+Objective = Literal["sft", "dpo", "kto"]
+# What is learned from which kind of rows; the first is taken where none is named.
+OBJECTIVES: dict[str, tuple[Objective, ...]] = {
+    "chat": ("sft",), "text": ("sft",), "preference": ("dpo",), "unpaired": ("kto",),
+}  # fmt: skip
 _SMALL = 100_000_000  # parameters up to which a model learns at ten times the rate of a large one
 _STEPS = 120  # optimizer steps that a small dataset is given, over as many epochs as that takes
 _LENGTH = 1024  # tokens of a packed sequence, unless a row is longer
@@ -26,6 +30,8 @@ class TuneConfig(BaseModel):
     Attributes:
         model: the base, of the store.
         data: a dataset of the home; ``held_out`` another one, or None: a share of the data is held out.
+        objective: what is learned: ``sft`` (answers and texts), ``dpo`` (pairs), ``kto`` (judged answers); None: by the data.
+        beta: of DPO and KTO: how strongly the model is held to what it was.
         rank, alpha, dropout: of LoRA (arXiv 2106.09685); ``rslora`` scales by 1 / sqrt(rank) (arXiv 2312.03732).
         batch_tokens: tokens of one optimizer step.
         max_len: tokens of a packed sequence.
@@ -36,6 +42,8 @@ class TuneConfig(BaseModel):
     model: str
     data: str
     held_out: str | None = None
+    objective: Objective | None = None
+    beta: float = Field(0.1, gt=0, le=10)
     method: Method = "lora"
     rank: int | None = Field(None, ge=1, le=512)
     alpha: float | None = Field(None, gt=0)
@@ -64,26 +72,31 @@ class Chosen:
     reasons: dict[str, T]
 
 
-def choose(config: TuneConfig, num_parameters: int, rows: Sequence[Rendered], context: int) -> Chosen:
-    """Fill in what ``config`` leaves open, from the model's size and the rows that are trained on."""
+def choose(config: TuneConfig, num_parameters: int, sizes: Sequence[int], context: int) -> Chosen:
+    """Fill in what ``config`` leaves open, from the model's size and the tokens of each row (or pair) that is trained on."""
     why: dict[str, T] = {}
     asked = T("asked for", "由你指定")
     is_small = num_parameters <= _SMALL
     size = f"{num_parameters / 1e6:,.0f} M"
-    total, longest = sum(len(row.ids) for row in rows), max(len(row.ids) for row in rows)
+    total, longest = sum(sizes), max(sizes)
 
     rank = config.rank or (32 if is_small else 16)
     why["rank"] = asked if config.rank else T(f"the base has {size} parameters", f"基座有 {size} 参数")
     alpha = config.alpha or 2.0 * rank
     why["alpha"] = asked if config.alpha else T("twice the rank", "秩的两倍")
     base = {"lora": 2e-3 if is_small else 2e-4, "full": 5e-4 if is_small else 2e-5}[config.method]
+    if config.objective in (
+        "dpo",
+        "kto",
+    ):  # which move whole answers: the usual rates are a fifth of a supervised run's
+        base /= 5
     rate = config.learning_rate or base
     why["learning_rate"] = (
         asked
         if config.learning_rate
         else T(f"{config.method} on {size} parameters", f"对 {size} 参数做 {config.method}")
     )
-    max_len = min(config.max_len or max(longest, min(_LENGTH, context)), context)
+    max_len = min(config.max_len or max(longest, min(_LENGTH, context)), max(context, longest))
     why["max_len"] = (
         asked if config.max_len else T(f"the longest row has {longest:,} tokens", f"最长的一行有 {longest:,} 个 token")
     )

@@ -20,13 +20,14 @@ from zhilu.jobs import Job, JobContext, JobKind, JobStore
 from zhilu.messages import T
 from zhilu.models import ModelStore
 from zhilu.tuning.base_model import TARGETS, load_base, require_trainer
-from zhilu.tuning.config import Chosen, TuneConfig, choose
+from zhilu.tuning.config import OBJECTIVES, Chosen, Objective, TuneConfig, choose
 from zhilu.tuning.data.checking import check_dataset
 from zhilu.tuning.data.formats import RowError
 from zhilu.tuning.data.library import DatasetLibrary
 from zhilu.tuning.data.preflight import Preflight, Rendered
 from zhilu.tuning.data.read import read_dataset
 from zhilu.tuning.data.records import Example
+from zhilu.tuning.recipes.units import Unit
 from zhilu.tuning.runs import Answer, Outcome, RunFolder, RunInfo, RunLibrary
 
 if TYPE_CHECKING:
@@ -62,12 +63,7 @@ def submit_tuning(context: Context, config: TuneConfig, name: str | None = None)
             code="data_not_ready",
             fix=f"zhilu data check {config.data}",
         )
-    if report.kind not in ("chat", "text"):
-        raise InputError(
-            T(f"{config.data} holds {report.kind} rows; supervised fine-tuning learns from chats and texts.",
-              f"{config.data} 是 {report.kind} 数据；监督微调使用对话或文本。"),
-            param="data",
-        )  # fmt: skip
+    config = config.model_copy(update={"objective": _objective(config, report.kind or "")})
     if report.usable < _LEAST_ROWS:
         raise InputError(
             T(
@@ -88,24 +84,44 @@ def submit_tuning(context: Context, config: TuneConfig, name: str | None = None)
     return info, job
 
 
+def _objective(config: TuneConfig, kind: str) -> Objective:
+    """What is learned from rows of ``kind``: as asked for, or the usual.
+
+    Raises:
+        InputError: it cannot be learned from these rows.
+    """
+    possible = OBJECTIVES.get(kind, ())
+    wanted = config.objective or (possible[0] if possible else None)
+    if wanted is None or wanted not in possible:
+        others = ", ".join(possible) or "-"
+        raise InputError(
+            T(f"{config.data} holds {kind} rows, from which {wanted or 'nothing'} cannot be learned; what can be: {others}.",
+              f"{config.data} 是 {kind} 数据，不能用于 {wanted or '训练'}；可用：{others}。"),
+            param="objective",
+            fix=f"zhilu tune run --data {config.data} --objective {possible[0]}" if possible else "zhilu data formats",
+        )  # fmt: skip
+    return wanted
+
+
 def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     # Threads that wait for each other must sleep: spinning, two of them take a machine with other work to a standstill
     # (measured here at load 12: 4 times slower). Read by the OpenMP library when PyTorch loads it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from zhilu.tuning.recipes.sft import SftRun, add_lora, mean_loss
+    from zhilu.tuning.recipes import make_run
+    from zhilu.tuning.recipes.sft import add_lora
 
     run = RunLibrary(job.context).get(params["run"])
     info = run.info()
-    config = info.config
     if info.outcome is not None:  # killed after its last write
         return _result(info)
     job.progress(0.0, T("Reading the data", "读取数据"))
-    rows, held_out, preflight = _rows(job.context, config)
+    units, held_out, preflight, config = _units(job.context, info.config)
+    info.config = config
     folder = ModelStore(job.context).path_of(config.model)
     job.progress(0.01, T("Loading the model", "加载模型"), config.model)
     model = load_base(folder)
     num_parameters = sum(p.numel() for p in model.parameters())
-    chosen = choose(config, num_parameters, rows, preflight.context)
+    chosen = choose(config, num_parameters, [unit.size for unit in units], preflight.context)
     for key, reason in chosen.reasons.items():
         job.log(f"{key} = {getattr(chosen, key)}: {reason.en}")
     info.chosen = {key: getattr(chosen, key) for key in chosen.reasons}
@@ -113,65 +129,75 @@ def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     run.write(info)
     if config.method == "lora":
         model = add_lora(model, config, chosen, TARGETS)
-    training = SftRun(model, rows, config, chosen, run.checkpoint)
+    training = make_run(model, units, held_out, config, chosen, run.checkpoint)
     if training.resume():
         job.log(f"going on from step {training.steps}")
     run.cut(training.steps)
     if training.steps == 0:
         run.cut(-1)
-        before = mean_loss(model, held_out, chosen.max_len, job.check)
-        run.measure(step=0, held_out=before)
+        run.measure(step=0, **training.measure(held_out, job.check))
         _begin(run, model, held_out, preflight)
     stopped_early = _train(job, run, training, chosen, held_out, config)
-    return _finish(job, run, training, model, folder, rows, held_out, preflight, stopped_early)
+    return _finish(job, run, training, model, folder, units, held_out, preflight, stopped_early)
 
 
 TUNE = JobKind(name="tune", run=run_tuning, resumable=True)
 
 
-def _rows(context: Context, config: TuneConfig) -> tuple[list[Rendered], list[Rendered], Preflight]:
-    """Training rows, held-out rows, and what rendered them."""
+def _units(context: Context, config: TuneConfig) -> tuple[list[Unit], list[Unit], Preflight, TuneConfig]:
+    """Training units, held-out units, what rendered them, and the configuration with its objective."""
     library, preflight = DatasetLibrary(context), Preflight.of(context, config.model)
-    groups = _rendered(preflight, library, config.data)
+    units, kind = _read(preflight, library, config.data)
+    config = config.model_copy(update={"objective": _objective(config, kind)})
     if config.held_out:
-        held = _rendered(preflight, library, config.held_out)[:_MOST_HELD_OUT]
-    else:
-        every = max(2, round(len(groups) / min(_MOST_HELD_OUT, max(2, len(groups) * _HELD_OUT))))
-        held, groups = groups[::every], [group for at, group in enumerate(groups) if at % every]
-    return [row for group in groups for row in group], [row for group in held for row in group], preflight
+        held, _ = _read(preflight, library, config.held_out)
+        return units, held[:_MOST_HELD_OUT], preflight, config
+    every = max(2, round(len(units) / min(_MOST_HELD_OUT, max(2, len(units) * _HELD_OUT))))
+    return [unit for at, unit in enumerate(units) if at % every], units[::every], preflight, config
 
 
-def _rendered(preflight: Preflight, library: DatasetLibrary, name: str) -> list[list[Rendered]]:
-    def render(example: Example) -> list[Rendered]:
+def _read(preflight: Preflight, library: DatasetLibrary, name: str) -> tuple[list[Unit], str]:
+    """The units of a dataset, and the kind of its rows."""
+
+    def refuse(example: Example, error: RowError) -> InputError:
+        en, zh = (
+            f"{name}, line {example.line}: {error.message.en}",
+            f"{name} 第 {example.line} 行：{error.message.zh}",
+        )
+        return InputError(T(en, zh), param="data", code=error.code, fix=f"zhilu data check {name}")
+
+    examples = read_dataset(library.path_of(name)).examples
+    units = []
+    for example in examples:
         try:
-            return preflight.render(example)
+            rows = preflight.render(example)
+            if example.kind == "preference" and len(rows) != 2:
+                raise RowError(
+                    "many_answers",
+                    "an answer of the pair has several parts that the template renders one by one",
+                    "偏好对中的回答包含多个部分，模板会分别渲染",
+                )
         except RowError as error:
-            en, zh = (
-                f"{name}, line {example.line}: {error.message.en}",
-                f"{name} 第 {example.line} 行：{error.message.zh}",
-            )
-            raise InputError(T(en, zh), param="data", code=error.code, fix=f"zhilu data check {name}") from None
-
-    return [render(example) for example in read_dataset(library.path_of(name)).examples]
+            raise refuse(example, error) from None
+        units.append(Unit(tuple(rows), example.label))
+    return units, examples[0].kind if examples else ""
 
 
-def _begin(run: RunFolder, model: Any, held_out: Sequence[Rendered], preflight: Preflight) -> None:
+def _begin(run: RunFolder, model: Any, held_out: Sequence[Unit], preflight: Preflight) -> None:
     """What the base answers, kept before anything is trained."""
     from zhilu.tuning.recipes.sft import greedy
 
     said = []
-    for row in held_out[:_ANSWERS]:
+    for row in (unit.rows[0] for unit in held_out[:_ANSWERS]):
         first = _prompt_length(row)
         said.append(preflight.tokenizer.decode(greedy(model, row.ids[:first], preflight.ends, _ANSWER_TOKENS)))
     (run.path / "before.json").write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
 
 
 def _train(
-    job: JobContext, run: RunFolder, training: Any, chosen: Chosen, held_out: Sequence[Rendered], config: TuneConfig
+    job: JobContext, run: RunFolder, training: Any, chosen: Chosen, held_out: Sequence[Unit], config: TuneConfig
 ) -> bool:
     """To the last step, or until the held-out loss no longer falls; True where that ended it."""
-    from zhilu.tuning.recipes.sft import mean_loss
-
     stage = T("Training", "训练")
     recipe = config.model_dump()
     while training.steps < chosen.steps and not (config.patience and training.waited >= config.patience):
@@ -190,8 +216,8 @@ def _train(
         left = (chosen.steps - training.steps) * training.seconds / training.steps
         measured = {"step": training.steps, **values, "tokens_per_second": speed}
         if training.steps % chosen.eval_every == 0 or training.steps == chosen.steps:
-            measured["held_out"] = loss = mean_loss(training.model, held_out, chosen.max_len, job.check)
-            if training.judge(loss):
+            measured |= training.measure(held_out, job.check)
+            if training.judge(measured["held_out"]):
                 _save_best(run, training)
         run.measure(**measured)
         detail = f"{training.steps}/{chosen.steps}, loss {values['loss']:.3f}, {speed:,.0f} tok/s, {left:,.0f} s"
@@ -214,8 +240,8 @@ def _save_best(run: RunFolder, training: Any) -> None:
 
 
 def _finish(
-    job: JobContext, run: RunFolder, training: Any, model: Any, folder: Path, rows: Sequence[Rendered],
-    held_out: Sequence[Rendered], preflight: Preflight, stopped_early: bool,
+    job: JobContext, run: RunFolder, training: Any, model: Any, folder: Path, units: Sequence[Unit],
+    held_out: Sequence[Unit], preflight: Preflight, stopped_early: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """Take the best weights, write them whole or not at all, and keep what the base and the tuned model say."""
     import psutil
@@ -226,10 +252,13 @@ def _finish(
     info = run.info()
     job.progress(0.96, T("Saving", "保存"))
     training.load_weights(load_file(run.path / "best.safetensors"))
-    losses = [values["held_out"] for values in run.measured() if "held_out" in values]
+    seen = {values["step"]: values for values in run.measured() if "held_out" in values}
+    first_seen, best_seen = seen[0], seen[training.best_step]
+    others = {key: (first_seen[key], best_seen[key]) for key in first_seen if key not in ("step", "held_out")}
     answers = []
     before = json.loads((run.path / "before.json").read_text(encoding="utf-8"))
-    for row, said in zip(held_out[:_ANSWERS], before, strict=True):
+    for unit, said in zip(held_out[:_ANSWERS], before, strict=True):
+        row = unit.rows[0]
         first = _prompt_length(row)
         ids = greedy(model, row.ids[:first], preflight.ends, _ANSWER_TOKENS)
         ended = ids[-1] in preflight.ends
@@ -250,8 +279,8 @@ def _finish(
         tuned = info.name
         _keep_model(job, info, model, folder)
     info.outcome = Outcome(
-        adapter=adapter, model=tuned, base_sha256=sha256, rows=len(rows), held_out_rows=len(held_out),
-        held_out_before=losses[0], held_out_after=training.best, best_step=training.best_step,
+        adapter=adapter, model=tuned, base_sha256=sha256, rows=len(units), held_out_rows=len(held_out),
+        measures=others, held_out_before=first_seen["held_out"], held_out_after=training.best, best_step=training.best_step,
         stopped_early=stopped_early, steps=training.steps, tokens=training.tokens,
         tokens_per_second=training.tokens / training.seconds,
         peak_mb=round(getattr(psutil.Process().memory_info(), "peak_wset", 0) / 1e6) or _peak_mb(),

@@ -44,7 +44,9 @@ class Outcome(BaseModel):
     """What came of a finished run.
 
     Attributes:
-        held_out_before, held_out_after: mean cross-entropy of held-out learned tokens, in nats, of base and tuned model.
+        held_out_before, held_out_after: the figure that falls, of base and tuned model: mean cross-entropy of held-out learned
+            tokens in nats (sft), or the mean loss of held-out pairs or answers (dpo, kto).
+        measures: what else was measured of held-out rows, before and after: ``margin`` and ``accuracy`` of preferences.
         base_sha256: of the base's weight files, in their order: an adapter belongs to exactly these.
         tokens_per_second: of training alone; ``peak_mb``: most memory of the process.
     """
@@ -56,6 +58,7 @@ class Outcome(BaseModel):
     held_out_rows: int
     held_out_before: float
     held_out_after: float
+    measures: dict[str, tuple[float, float]] = {}
     best_step: int
     stopped_early: bool
     steps: int

@@ -31,6 +31,18 @@ def tune() -> None:
     "--held-out",
     help=T("dataset to measure with (default: a tenth of the data)", "用于评测的数据集（默认留出十分之一）").say(),
 )
+@click.option(
+    "--objective",
+    type=click.Choice(["sft", "dpo", "kto"]),
+    help=T("what is learned (default: by the data)", "训练目标（默认由数据决定）").say(),
+)
+@click.option(
+    "--beta",
+    type=click.FloatRange(0, 10, min_open=True),
+    default=0.1,
+    show_default=True,
+    help=T("dpo, kto: how strongly the model is held to its base", "dpo、kto：与基座保持接近的强度").say(),
+)
 @click.option("--method", type=click.Choice(["lora", "full"]), default="lora", show_default=True)
 @click.option("--name", help=T("of the run and its adapter", "训练及其适配器的名称").say())
 @click.option("--rank", type=click.IntRange(1, 512))
@@ -223,6 +235,8 @@ def _print(info: RunInfo) -> None:
         f"{out.tokens:,} 个 token，每秒 {out.tokens_per_second:,.0f}；{out.peak_mb:,} MB",
     )
     click.secho(said.say(), bold=True)
+    for key, (first, last) in out.measures.items():
+        click.echo(f"{key}: {first:.3f} → {last:.3f}")
     for answer in out.answers[:3]:
         click.echo(f"\n{_plain(answer.prompt)}")
         click.echo(click.style(T("before: ", "之前：").say(), fg="yellow") + answer.before.strip())

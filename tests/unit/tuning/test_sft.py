@@ -16,6 +16,7 @@ from zhilu.jobs import JobStore
 from zhilu.tuning.config import TuneConfig, choose
 from zhilu.tuning.data.library import DatasetLibrary
 from zhilu.tuning.data.preflight import Rendered
+from zhilu.tuning.recipes.units import Unit
 
 pytestmark = pytest.mark.usefixtures("needs_torch")
 
@@ -74,9 +75,9 @@ def a_run(model: Any, path: Path, *, max_len: int = 400, **more: Any) -> Any:
     from zhilu.tuning.recipes.sft import SftRun, add_lora
 
     config = TuneConfig(model="tiny", data="x", rank=4, epochs=6, batch_tokens=120, max_len=max_len, **more)
-    chosen = choose(config, 1000, ROWS, 512)
+    chosen = choose(config, 1000, [len(r.ids) for r in ROWS], 512)
     adapted = add_lora(model, config, chosen, TARGETS) if config.method == "lora" else model
-    return SftRun(adapted, ROWS, config, chosen, path)
+    return SftRun(adapted, [Unit((r,)) for r in ROWS], config, chosen, path)
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
@@ -172,7 +173,7 @@ def test_what_cannot_be_trained_is_refused_before_a_step(context: Context, tmp_p
         (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
         library.keep(tmp_path / f"{name}.jsonl")
     refused(InputError, "3 rows", data="few")
-    refused(InputError, "preference", data="pairs")
+    refused(InputError, "preference", data="pairs", objective="sft")
     assert not list(context.home.runs.glob("*"))
 
 

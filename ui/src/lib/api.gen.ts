@@ -3831,7 +3831,9 @@ export interface components {
          * @description What came of a finished run.
          *
          *     Attributes:
-         *         held_out_before, held_out_after: mean cross-entropy of held-out learned tokens, in nats, of base and tuned model.
+         *         held_out_before, held_out_after: the figure that falls, of base and tuned model: mean cross-entropy of held-out learned
+         *             tokens in nats (sft), or the mean loss of held-out pairs or answers (dpo, kto).
+         *         measures: what else was measured of held-out rows, before and after: ``margin`` and ``accuracy`` of preferences.
          *         base_sha256: of the base's weight files, in their order: an adapter belongs to exactly these.
          *         tokens_per_second: of training alone; ``peak_mb``: most memory of the process.
          */
@@ -3850,6 +3852,16 @@ export interface components {
             held_out_before: number;
             /** Held Out After */
             held_out_after: number;
+            /**
+             * Measures
+             * @default {}
+             */
+            measures: {
+                [key: string]: [
+                    number,
+                    number
+                ];
+            };
             /** Best Step */
             best_step: number;
             /** Stopped Early */
@@ -4651,6 +4663,8 @@ export interface components {
          *     Attributes:
          *         model: the base, of the store.
          *         data: a dataset of the home; ``held_out`` another one, or None: a share of the data is held out.
+         *         objective: what is learned: ``sft`` (answers and texts), ``dpo`` (pairs), ``kto`` (judged answers); None: by the data.
+         *         beta: of DPO and KTO: how strongly the model is held to what it was.
          *         rank, alpha, dropout: of LoRA (arXiv 2106.09685); ``rslora`` scales by 1 / sqrt(rank) (arXiv 2312.03732).
          *         batch_tokens: tokens of one optimizer step.
          *         max_len: tokens of a packed sequence.
@@ -4663,6 +4677,13 @@ export interface components {
             data: string;
             /** Held Out */
             held_out?: string | null;
+            /** Objective */
+            objective?: ("sft" | "dpo" | "kto") | null;
+            /**
+             * Beta
+             * @default 0.1
+             */
+            beta: number;
             /**
              * Method
              * @default lora

@@ -1,1 +1,31 @@
 """What a run does with its rows: one file per objective, all on the loop of ``zhilu.training``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zhilu.tuning.config import Chosen, TuneConfig
+    from zhilu.tuning.recipes.base import TuneRun
+    from zhilu.tuning.recipes.units import Unit
+
+__all__ = ["make_run"]
+
+
+def make_run(
+    model: Any, units: Sequence[Unit], held_out: Sequence[Unit], config: TuneConfig, chosen: Chosen, path: Path
+) -> TuneRun:
+    """The run of ``config.objective`` on a model with its trainable parameters; needs PyTorch."""
+    if config.objective == "dpo":
+        from zhilu.tuning.recipes.preference import DpoRun
+
+        return DpoRun(model, units, held_out, config, chosen, path)
+    if config.objective == "kto":
+        from zhilu.tuning.recipes.preference import KtoRun
+
+        return KtoRun(model, units, held_out, config, chosen, path)
+    from zhilu.tuning.recipes.sft import SftRun
+
+    return SftRun(model, units, config, chosen, path)

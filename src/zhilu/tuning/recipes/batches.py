@@ -48,7 +48,8 @@ def steps_of_epoch(rows: Sequence[Rendered], tokens: int) -> int:
 
 def tensors(packed: Packed) -> dict[str, Any]:
     """One sequence for the model: ``input_ids``, ``position_ids`` (1, length), a mask that keeps rows apart
-    (1, 1, length, length; True may look), and ``places`` of the hidden states that predict a learned token, with ``labels``."""
+    (1, 1, length, length; True may look), and ``places`` of the hidden states that predict a learned token, with ``labels`` and
+    the numbers of their ``rows``."""
     import torch
 
     ids = torch.tensor([id for row in packed for id in row.ids])
@@ -62,5 +63,6 @@ def tensors(packed: Packed) -> dict[str, Any]:
         "position_ids": positions[None],
         "attention_mask": mask[None, None],
         "places": places - 1,
+        "rows": rows[places],
         "labels": ids[places],
     }

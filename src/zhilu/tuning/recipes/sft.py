@@ -7,24 +7,23 @@ whatever sequences they came in (a mean of means weights short answers more, tra
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch.nn import functional as F
 
-from zhilu.training.loop import Run, warmup_stable_decay
 from zhilu.tuning.config import Chosen, TuneConfig
 from zhilu.tuning.data.preflight import Rendered
+from zhilu.tuning.recipes.base import TuneRun
 from zhilu.tuning.recipes.batches import pack, step_batches, tensors
+from zhilu.tuning.recipes.units import Unit
 
-__all__ = ["SftRun", "add_lora", "greedy", "loss_sum", "mean_loss"]
+__all__ = ["SftRun", "add_lora", "greedy", "hidden_of", "loss_sum", "mean_loss", "token_losses"]
 
 _CHUNK = 512  # learned tokens whose logits are in memory at once
-_CLIP = 1.0
 
 
 def add_lora(model: Any, config: TuneConfig, chosen: Chosen, targets: Sequence[str]) -> Any:
@@ -52,21 +51,31 @@ def _parts(model: Any) -> tuple[Any, Any]:
     return getattr(causal, causal.base_model_prefix), causal.get_output_embeddings()
 
 
-def loss_sum(model: Any, batch: dict[str, Any]) -> torch.Tensor:
-    """Sum of the cross-entropies of the sequence's learned tokens."""
-    network, head = _parts(model)
-    hidden = network(
+def hidden_of(model: Any, batch: dict[str, Any]) -> torch.Tensor:
+    """Hidden states ``(length, hidden)`` of one packed sequence."""
+    network, _ = _parts(model)
+    hidden: torch.Tensor = network(
         input_ids=batch["input_ids"],
         position_ids=batch["position_ids"],
         attention_mask=batch["attention_mask"],
         use_cache=False,
     ).last_hidden_state[0]
-    chosen, labels = hidden[batch["places"]], batch["labels"]
+    return hidden
+
+
+def token_losses(model: Any, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of each label ``(count)`` from the hidden state that predicts it ``(count, hidden)``."""
+    head = _parts(model)[1]
     losses = [
-        F.cross_entropy(head(chosen[at : at + _CHUNK]).float(), labels[at : at + _CHUNK], reduction="sum")
+        F.cross_entropy(head(hidden[at : at + _CHUNK]).float(), labels[at : at + _CHUNK], reduction="none")
         for at in range(0, len(labels), _CHUNK)
     ]
-    return torch.stack(losses).sum()
+    return torch.cat(losses) if losses else hidden.new_zeros(0)
+
+
+def loss_sum(model: Any, batch: dict[str, Any]) -> torch.Tensor:
+    """Sum of the cross-entropies of the sequence's learned tokens."""
+    return token_losses(model, hidden_of(model, batch)[batch["places"]], batch["labels"]).sum()
 
 
 @torch.no_grad()
@@ -103,69 +112,28 @@ def greedy(model: Any, prompt: Sequence[int], ends: frozenset[int], max_tokens: 
     return answer
 
 
-class SftRun(Run):
-    """One run. Its checkpoint holds the trained tensors, the optimizer and the step: a few megabytes with LoRA."""
+class SftRun(TuneRun):
+    """Supervised: the mean cross-entropy over all learned tokens of a step."""
 
-    counters = ("steps", "best", "best_step", "waited", "tokens", "seconds")
+    def __init__(self, model: Any, units: Sequence[Unit], config: TuneConfig, chosen: Chosen, path: Path) -> None:
+        super().__init__(model, units, config, chosen, path)
+        self.rows = [row for unit in units for row in unit.rows]
 
-    def __init__(self, model: Any, rows: Sequence[Rendered], config: TuneConfig, chosen: Chosen, path: Path) -> None:
-        trained = [p for p in model.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(
-            trained, lr=chosen.learning_rate, betas=(0.9, 0.999), weight_decay=0.0 if config.method == "lora" else 0.01
-        )
-        super().__init__(model, [optimizer], path)
-        self.rows, self.config, self.chosen, self.trained = rows, config, chosen, trained
-        self.best, self.best_step, self.waited = math.inf, 0, 0
-        self.tokens, self.seconds = 0, 0.0
-
-    def weights(self) -> dict[str, torch.Tensor]:
-        return {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
-
-    def load_weights(self, state: dict[str, torch.Tensor]) -> None:
-        own = self.weights()
-        assert own.keys() == state.keys(), "a checkpoint of another run"
-        for name, tensor in own.items():
-            tensor.copy_(state[name])
-
-    def step(self) -> dict[str, float]:
-        """One optimizer step; returns its loss, gradient norm, learning rate and numbers of tokens."""
-        share = warmup_stable_decay(
-            self.steps, self.steps / self.chosen.steps, max(1, min(20, self.chosen.steps // 10)), 0.5, 0.02
-        )
-        self.set_rates(share)
-        torch.manual_seed(self.config.seed * 1_000_003 + self.steps)  # dropout, the same after a resumption
-        batches = list(self._batches())
+    def accumulate(self) -> dict[str, float]:
+        batches = [
+            tensors(packed)
+            for packed in step_batches(
+                self.rows, self.chosen.max_len, self.chosen.batch_tokens, self.steps, self.config.seed
+            )
+        ]
         count = sum(len(batch["labels"]) for batch in batches)
         total = 0.0
         for batch in batches:
             loss = loss_sum(self.model, batch) / count
             loss.backward()
             total += float(loss.detach())
-        norm = float(torch.nn.utils.clip_grad_norm_(self.trained, _CLIP))
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        self.steps += 1
-        tokens = sum(batch["input_ids"].shape[1] for batch in batches)
-        self.tokens += tokens
-        return {
-            "loss": total,
-            "grad_norm": norm,
-            "learning_rate": self.chosen.learning_rate * share,
-            "tokens": tokens,
-            "learned": count,
-        }
+        return {"loss": total, "tokens": sum(batch["input_ids"].shape[1] for batch in batches), "learned": count}
 
-    def _batches(self) -> Iterator[dict[str, Any]]:
-        for packed in step_batches(
-            self.rows, self.chosen.max_len, self.chosen.batch_tokens, self.steps, self.config.seed
-        ):
-            yield tensors(packed)
-
-    def judge(self, loss: float) -> bool:
-        """Note a held-out loss; True where it is the best so far."""
-        if loss < self.best:
-            self.best, self.best_step, self.waited = loss, self.steps, 0
-            return True
-        self.waited += 1
-        return False
+    def measure(self, held_out: Sequence[Unit], check: Callable[[], None] = lambda: None) -> dict[str, float]:
+        rows = [row for unit in held_out for row in unit.rows]
+        return {"held_out": mean_loss(self.model, rows, self.chosen.max_len, check)}

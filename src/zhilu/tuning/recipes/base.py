@@ -1,0 +1,82 @@
+"""What every recipe has: the optimizer, the schedule, the checkpoint, and the judge of held-out figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zhilu.training.loop import Run, warmup_stable_decay
+from zhilu.tuning.config import Chosen, TuneConfig
+from zhilu.tuning.recipes.units import Unit
+
+__all__ = ["TuneRun"]
+
+_CLIP = 1.0
+
+
+class TuneRun(Run):
+    """One run. Its checkpoint holds the trained tensors, the optimizer and the step: a few megabytes with LoRA.
+
+    A recipe writes ``accumulate`` (the gradients of a step) and ``measure`` (held-out figures, ``held_out`` being what falls).
+    """
+
+    counters = ("steps", "best", "best_step", "waited", "tokens", "seconds")
+
+    def __init__(self, model: Any, units: Sequence[Unit], config: TuneConfig, chosen: Chosen, path: Path) -> None:
+        trained = [p for p in model.parameters() if p.requires_grad]
+        decay = 0.01 if config.method == "full" else 0.0
+        optimizer = torch.optim.AdamW(trained, lr=chosen.learning_rate, betas=(0.9, 0.999), weight_decay=decay)
+        super().__init__(model, [optimizer], path)
+        self.units, self.config, self.chosen, self.trained = units, config, chosen, trained
+        self.best, self.best_step, self.waited = math.inf, 0, 0
+        self.tokens, self.seconds = 0, 0.0
+
+    def accumulate(self) -> dict[str, float]:
+        """Add up the gradients of step ``self.steps``; returns ``loss``, ``tokens`` and what else is worth a line."""
+        raise NotImplementedError
+
+    def measure(self, held_out: Sequence[Unit], check: Callable[[], None] = lambda: None) -> dict[str, float]:
+        """Figures of held-out units; ``held_out`` is the one by which the best weights are kept: lower is better."""
+        raise NotImplementedError
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        return {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def load_weights(self, state: dict[str, torch.Tensor]) -> None:
+        own = self.weights()
+        assert own.keys() == state.keys(), "a checkpoint of another run"
+        for name, tensor in own.items():
+            tensor.copy_(state[name])
+
+    def step(self) -> dict[str, float]:
+        """One optimizer step; returns its loss, gradient norm, learning rate and numbers of tokens."""
+        share = warmup_stable_decay(
+            self.steps, self.steps / self.chosen.steps, max(1, min(20, self.chosen.steps // 10)), 0.5, 0.02
+        )
+        self.set_rates(share)
+        torch.manual_seed(self.config.seed * 1_000_003 + self.steps)  # dropout and samples, the same after a resumption
+        values = self.accumulate()
+        norm = self.update()
+        self.steps += 1
+        self.tokens += int(values["tokens"])
+        return {**values, "grad_norm": norm, "learning_rate": self.chosen.learning_rate * share}
+
+    def update(self) -> float:
+        """Clip, take the optimizer's step, clear the gradients; returns their norm before it was clipped."""
+        norm = float(torch.nn.utils.clip_grad_norm_(self.trained, _CLIP))
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        return norm
+
+    def judge(self, loss: float) -> bool:
+        """Note a held-out figure; True where it is the best so far."""
+        if loss < self.best:
+            self.best, self.best_step, self.waited = loss, self.steps, 0
+            return True
+        self.waited += 1
+        return False

@@ -1,0 +1,146 @@
+"""Learning from judged answers: DPO on pairs (arXiv 2305.18290), KTO on single ones (arXiv 2402.01306).
+
+Both compare the model with what it was before the run. Its log-probabilities of all rows are taken once, before the first step
+and again at a resumption, since the base is then the same: no second model is kept in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from zhilu.tuning.config import Chosen, TuneConfig
+from zhilu.tuning.data.preflight import Rendered
+from zhilu.tuning.recipes.base import TuneRun
+from zhilu.tuning.recipes.batches import tensors
+from zhilu.tuning.recipes.sft import hidden_of, token_losses
+from zhilu.tuning.recipes.units import Unit, crossed, pack_units, step_units
+
+__all__ = ["DpoRun", "KtoRun", "dpo_losses", "kto_losses", "row_logps"]
+
+
+def row_logps(model: Any, rows: Sequence[Rendered]) -> Tensor:
+    """Sum of the log-probabilities of each row's learned tokens ``(num_rows)``; the rows are packed into one sequence."""
+    batch = tensors(list(rows))
+    losses = token_losses(model, hidden_of(model, batch)[batch["places"]], batch["labels"])
+    return torch.zeros(len(rows)).index_add(0, batch["rows"], -losses)
+
+
+def dpo_losses(chosen: Tensor, rejected: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+    """Equation 7 of the paper, of each pair ``(num_pairs)``, and the margin of its implicit rewards.
+
+    Args:
+        chosen, rejected: log-probability under the model less that under the reference.
+    """
+    margins = beta * (chosen - rejected)
+    return -F.logsigmoid(margins), margins.detach()
+
+
+def kto_losses(ratios: Tensor, labels: Tensor, kl: Tensor, beta: float) -> Tensor:
+    """Equations 7 and 8 of the paper, of each answer, good and bad ones weighing the same.
+
+    Args:
+        ratios: log-probability under the model less that under the reference. labels: whether the answer is good.
+        kl: how far the model is from the reference on answers to other prompts, at least 0, without gradient.
+    """
+    return 1 - torch.sigmoid(beta * torch.where(labels, ratios - kl, kl - ratios))
+
+
+class _JudgedRun(TuneRun):
+    """With the reference's log-probabilities of all rows, by unit."""
+
+    def __init__(
+        self, model: Any, units: Sequence[Unit], held_out: Sequence[Unit], config: TuneConfig, chosen: Chosen, path: Path
+    ) -> None:  # fmt: skip
+        super().__init__(model, units, config, chosen, path)
+        self.beta = config.beta
+        self.crossed: dict[int, Unit] = {}
+        for group in (units, held_out):
+            self._cross(group)
+        everything = [*units, *held_out, *self.crossed.values()]
+        self.reference = self._logps(everything)
+
+    def _cross(self, group: Sequence[Unit]) -> None:
+        pass
+
+    @torch.no_grad()
+    def _logps(self, units: Sequence[Unit], check: Callable[[], None] = lambda: None) -> dict[int, Tensor]:
+        """By unit, without gradient: ``(rows of the unit)``."""
+        was = self.model.training
+        self.model.eval()
+        found = {}
+        for members in pack_units(units, self.chosen.max_len):
+            check()
+            logps = row_logps(self.model, [row for unit in members for row in unit.rows])
+            parts = logps.split([len(unit.rows) for unit in members])
+            found.update({id(unit): part for unit, part in zip(members, parts, strict=True)})
+        self.model.train(was)
+        return found
+
+    def _ratios(self, members: Sequence[Unit]) -> Tensor:
+        reference = torch.cat([self.reference[id(unit)] for unit in members])
+        return row_logps(self.model, [row for unit in members for row in unit.rows]) - reference
+
+
+class DpoRun(_JudgedRun):
+    def accumulate(self) -> dict[str, float]:
+        chosen_units = step_units(self.units, self.chosen.batch_tokens, self.steps, self.config.seed)
+        total, margins = 0.0, []
+        for members in pack_units(chosen_units, self.chosen.max_len):
+            ratios = self._ratios(members)
+            losses, margin = dpo_losses(ratios[0::2], ratios[1::2], self.beta)
+            loss = losses.sum() / len(chosen_units)
+            loss.backward()
+            total += float(loss.detach())
+            margins.append(margin)
+        margin = torch.cat(margins)
+        return {
+            "loss": total,
+            "margin": float(margin.mean()),
+            "accuracy": float((margin > 0).float().mean()),
+            "tokens": sum(unit.size for unit in chosen_units),
+        }
+
+    def measure(self, held_out: Sequence[Unit], check: Callable[[], None] = lambda: None) -> dict[str, float]:
+        logps = self._logps(held_out, check)
+        ratios = torch.stack([logps[id(unit)] - self.reference[id(unit)] for unit in held_out])
+        losses, margins = dpo_losses(ratios[:, 0], ratios[:, 1], self.beta)
+        better = (margins > 0).float() + 0.5 * (margins == 0).float()  # the base itself prefers neither
+        return {"held_out": float(losses.mean()), "margin": float(margins.mean()), "accuracy": float(better.mean())}
+
+
+class KtoRun(_JudgedRun):
+    def _cross(self, group: Sequence[Unit]) -> None:
+        for at, unit in enumerate(group):
+            self.crossed[id(unit)] = Unit((crossed(unit.rows[0], group[(at + 1) % len(group)].rows[0]),))
+
+    def _kl(self, units: Sequence[Unit], check: Callable[[], None] = lambda: None) -> Tensor:
+        across = [self.crossed[id(unit)] for unit in units]
+        logps = self._logps(across, check)
+        return torch.cat([logps[id(unit)] - self.reference[id(unit)] for unit in across]).mean().clamp(min=0)
+
+    def accumulate(self) -> dict[str, float]:
+        chosen_units = step_units(self.units, self.chosen.batch_tokens, self.steps, self.config.seed)
+        kl = self._kl(chosen_units)
+        total = 0.0
+        for members in pack_units(chosen_units, self.chosen.max_len):
+            labels = torch.tensor([bool(unit.label) for unit in members])
+            loss = kto_losses(self._ratios(members), labels, kl, self.beta).sum() / len(chosen_units)
+            loss.backward()
+            total += float(loss.detach())
+        return {"loss": total, "kl": float(kl), "tokens": sum(unit.size for unit in chosen_units)}
+
+    def measure(self, held_out: Sequence[Unit], check: Callable[[], None] = lambda: None) -> dict[str, float]:
+        logps = self._logps(held_out, check)
+        ratios = torch.cat([logps[id(unit)] - self.reference[id(unit)] for unit in held_out])
+        labels = torch.tensor([bool(unit.label) for unit in held_out])
+        losses = kto_losses(ratios, labels, self._kl(held_out, check), self.beta)
+        rewards = self.beta * ratios
+        sides = [rewards[labels], rewards[~labels]]
+        margin = float(sides[0].mean() - sides[1].mean()) if all(len(side) for side in sides) else 0.0
+        return {"held_out": float(losses.mean()), "margin": margin}
