@@ -11,16 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu.messages import T
 
-__all__ = ["OBJECTIVES", "Chosen", "Objective", "TuneConfig", "choose"]
+__all__ = ["OBJECTIVES", "REWARDED", "Chosen", "Objective", "TuneConfig", "choose"]
 
 Method = Literal["lora", "full"]
-Objective = Literal["sft", "dpo", "kto"]
+Objective = Literal["sft", "dpo", "kto", "grpo", "ppo"]
+REWARDED = ("grpo", "ppo")  # objectives that learn from a reward
 # What is learned from which kind of rows; the first is taken where none is named.
 OBJECTIVES: dict[str, tuple[Objective, ...]] = {
-    "chat": ("sft",), "text": ("sft",), "preference": ("dpo",), "unpaired": ("kto",),
+    "chat": ("sft", "grpo", "ppo"), "text": ("sft",), "preference": ("dpo",), "unpaired": ("kto",),
 }  # fmt: skip
 _SMALL = 100_000_000  # parameters up to which a model learns at ten times the rate of a large one
 _STEPS = 120  # optimizer steps that a small dataset is given, over as many epochs as that takes
+_ROUNDS = 40  # of PPO and GRPO
 _LENGTH = 1024  # tokens of a packed sequence, unless a row is longer
 
 
@@ -30,8 +32,10 @@ class TuneConfig(BaseModel):
     Attributes:
         model: the base, of the store.
         data: a dataset of the home; ``held_out`` another one, or None: a share of the data is held out.
-        objective: what is learned: ``sft`` (answers and texts), ``dpo`` (pairs), ``kto`` (judged answers); None: by the data.
-        beta: of DPO and KTO: how strongly the model is held to what it was.
+        objective: what is learned: ``sft`` (answers and texts), ``dpo`` (pairs), ``kto`` (judged answers), ``grpo``
+            and ``ppo`` (a reward for the model's own answers to the data's prompts); None: by the data.
+        beta: how strongly the model is held to what it was; None: 0.1 for DPO and KTO, 0.04 for GRPO and PPO.
+        reward: of ``rewards.REWARDS`` by name, or ``file``: the run's own; ``max_answer``: tokens of a sampled answer.
         rank, alpha, dropout: of LoRA (arXiv 2106.09685); ``rslora`` scales by 1 / sqrt(rank) (arXiv 2312.03732).
         batch_tokens: tokens of one optimizer step.
         max_len: tokens of a packed sequence.
@@ -43,7 +47,9 @@ class TuneConfig(BaseModel):
     data: str
     held_out: str | None = None
     objective: Objective | None = None
-    beta: float = Field(0.1, gt=0, le=10)
+    beta: float | None = Field(None, gt=0, le=10)
+    reward: str | None = None
+    max_answer: int = Field(32, ge=1, le=2048)
     method: Method = "lora"
     rank: int | None = Field(None, ge=1, le=512)
     alpha: float | None = Field(None, gt=0)
@@ -56,6 +62,11 @@ class TuneConfig(BaseModel):
     eval_every: int | None = Field(None, ge=1)
     patience: int = Field(3, ge=0)
     seed: int = 7
+
+    @property
+    def strength(self) -> float:
+        """``beta``, or what is usual."""
+        return self.beta if self.beta is not None else 0.04 if self.objective in REWARDED else 0.1
 
 
 @dataclass(frozen=True)
@@ -117,6 +128,9 @@ def choose(config: TuneConfig, num_parameters: int, sizes: Sequence[int], contex
             f"{epochs:.1f} epochs: enough steps for a small dataset, and an end before it is known by heart",
             f"{epochs:.1f} 轮：小数据集有足够的步数，又在背下来之前结束",
         )
+    if config.objective in REWARDED:  # a step is a round of answers, whatever the tokens
+        steps = max(1, round(config.epochs * len(sizes) / 8)) if config.epochs else _ROUNDS
+        why["steps"] = T("rounds of 32 sampled answers", "每轮采样 32 个回答")
     every = config.eval_every or max(1, steps // 8)
     why["eval_every"] = asked if config.eval_every else T("eight times a run", "每次训练评测八次")
     return Chosen(rank, alpha, rate, steps, batch, max_len, every, why)

@@ -1,4 +1,4 @@
-"""The gates of stage 3: 3.1 training data, 3.3 what is served is what was trained, 3.4 the merged model."""
+"""The gates of stage 3: 3.1 training data, 3.3 what is served is what was trained, 3.4 the merged model, 3.5 preferences and rewards."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from zhilu.tuning.runs import RunInfo, RunLibrary
 
 __all__ = ["GATES"]
 
+_FAR = 1.0  # nats a token from the base; beyond it a reward was bought with the language
 _LEAST = 20  # rows; fewer say nothing about a behaviour
 
 
@@ -111,6 +112,46 @@ def check_merged(context: Context) -> Verdict:
     return Verdict.failed(why, *figures, fix=f"zhilu tune merge {info.name} --model OTHER", artefacts=artefacts)
 
 
+def check_judged(context: Context) -> Verdict:
+    """3.5: the newest run on preferences or rewards, its held-out figures measured anew with the adapter on the disk."""
+    from zhilu.tuning.after.again import measure_again
+
+    judged = ("dpo", "kto", "grpo", "ppo")
+    info = _newest(
+        context, lambda i: i.config.objective in judged and i.outcome is not None and i.outcome.adapter is not None
+    )
+    if info is None:
+        why = T("No run has learned from preferences or rewards yet.", "还没有用偏好或奖励训练过。")
+        return Verdict.not_yet(why, fix="zhilu tune run --data PAIRS.jsonl")
+    found = measure_again(context, RunLibrary(context).get(info.name))
+    key = "margin" if "margin" in found else "reward"
+    first, last = found[key]
+    figures = [Figure(T("run", "训练"), info.name), Figure(T("objective", "目标"), str(info.config.objective))]
+    figures += [
+        Figure(T(f"{name} before", f"{name}（之前）"), round(pair[0], 4))
+        for name, pair in found.items()
+        if name != "held_out"
+    ]
+    figures += [
+        Figure(T(f"{name} after", f"{name}（之后）"), round(pair[1], 4))
+        for name, pair in found.items()
+        if name != "held_out"
+    ]
+    artefacts = [Artefact.of(context.home.adapters / info.name / "adapter_model.safetensors", info.name)]
+    near = key == "margin" or found["kl"][1] < _FAR
+    en = f"{info.name}: held-out {key} {first:.3f} → {last:.3f}"
+    zh = f"{info.name}：留出数据的 {key} {first:.3f} → {last:.3f}"
+    if key == "reward":
+        en, zh = (
+            f"{en}, {found['kl'][1]:.3f} nats a token from the base",
+            f"{zh}，每个 token 与基座相距 {found['kl'][1]:.3f} nat",
+        )
+    if last > first and near:
+        return Verdict.passed(T(f"{en}.", f"{zh}。"), *figures, artefacts=artefacts)
+    fix = f"zhilu tune run --data {info.config.data} --objective {info.config.objective} --beta 0.2"
+    return Verdict.failed(T(f"{en}: no gain.", f"{zh}：没有提高。"), *figures, fix=fix, artefacts=artefacts)
+
+
 def _newest(context: Context, fits: Callable[[RunInfo], bool]) -> RunInfo | None:
     return next((info for info in RunLibrary(context).list() if info.error is None and fits(info)), None)
 
@@ -119,4 +160,5 @@ GATES = [
     Gate("3.1", T("your own training data", "自己的训练数据"), check_training_data),
     Gate("3.3", T("what is served is what was trained", "部署的就是训练出来的"), check_served, slow=True),
     Gate("3.4", T("the merged model is base and adapter", "合并后的模型等于基座加适配器"), check_merged, slow=True),
+    Gate("3.5", T("preferences or rewards were learned", "学会了偏好或奖励"), check_judged, slow=True),
 ]

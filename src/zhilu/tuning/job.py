@@ -20,7 +20,7 @@ from zhilu.jobs import Job, JobContext, JobKind, JobStore
 from zhilu.messages import T
 from zhilu.models import ModelStore
 from zhilu.tuning.base_model import TARGETS, load_base, require_trainer
-from zhilu.tuning.config import OBJECTIVES, Chosen, Objective, TuneConfig, choose
+from zhilu.tuning.config import OBJECTIVES, REWARDED, Chosen, Objective, TuneConfig, choose
 from zhilu.tuning.data.checking import check_dataset
 from zhilu.tuning.data.formats import RowError
 from zhilu.tuning.data.library import DatasetLibrary
@@ -28,12 +28,13 @@ from zhilu.tuning.data.preflight import Preflight, Rendered
 from zhilu.tuning.data.read import read_dataset
 from zhilu.tuning.data.records import Example
 from zhilu.tuning.recipes.units import Unit
+from zhilu.tuning.rewards import FILE, REWARDS, keep_own, load_reward
 from zhilu.tuning.runs import Answer, Outcome, RunFolder, RunInfo, RunLibrary
 
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["TUNE", "submit_tuning"]
+__all__ = ["TUNE", "read_units", "submit_tuning"]
 
 _SAVE_SECONDS = 20.0  # between checkpoints
 _HELD_OUT = 0.1  # share of the rows, where no file of them is given
@@ -42,8 +43,13 @@ _ANSWERS, _ANSWER_TOKENS = 6, 96
 _BYTES_PER_PARAMETER = {"lora": 4.6, "full": 16.5}  # float32 weights; with gradients and AdamW's two moments for full
 
 
-def submit_tuning(context: Context, config: TuneConfig, name: str | None = None) -> tuple[RunInfo, Job]:
+def submit_tuning(
+    context: Context, config: TuneConfig, name: str | None = None, reward_file: Path | None = None
+) -> tuple[RunInfo, Job]:
     """Check the data, then start the run as a job.
+
+    Args:
+        reward_file: a person's own reward function, copied into the run (``config.reward`` is ``file`` then).
 
     Raises:
         MissingComponentError: what trains is not installed.
@@ -64,6 +70,7 @@ def submit_tuning(context: Context, config: TuneConfig, name: str | None = None)
             fix=f"zhilu data check {config.data}",
         )
     config = config.model_copy(update={"objective": _objective(config, report.kind or "")})
+    _refuse_reward(config, reward_file)
     if report.usable < _LEAST_ROWS:
         raise InputError(
             T(
@@ -76,6 +83,8 @@ def submit_tuning(context: Context, config: TuneConfig, name: str | None = None)
     library = RunLibrary(context)
     name = name or _free_name(context, config)
     run = library.add(RunInfo(name=name, created_at=datetime.now(timezone.utc), config=config))
+    if reward_file is not None:
+        keep_own(reward_file, run.path)
     job = JobStore(context).submit(
         TUNE, {"run": name}, T(f"Tune {config.model} on {config.data}", f"用 {config.data} 微调 {config.model}")
     )
@@ -103,6 +112,37 @@ def _objective(config: TuneConfig, kind: str) -> Objective:
     return wanted
 
 
+def _refuse_reward(config: TuneConfig, file: Path | None) -> None:
+    """
+    Raises:
+        InputError: an objective that needs a reward has none, or cannot be had with this method; or the reward is unknown.
+    """
+    if config.objective not in REWARDED:
+        return
+    if config.method == "full":
+        raise InputError(
+            T(f"{config.objective} trains an adapter: the base without it is what the model is held to.",
+              f"{config.objective} 训练适配器：去掉适配器的基座就是需要保持接近的参照。"),
+            param="method",
+            fix=f"zhilu tune run --data {config.data} --objective {config.objective} --method lora",
+        )  # fmt: skip
+    if file is not None:
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as folder:
+            keep_own(file, Path(folder))
+            load_reward(FILE, Path(folder))
+    elif config.reward in (None, FILE):
+        raise InputError(
+            T(f"{config.objective} needs a reward: {', '.join(REWARDS)}, or a file on the command line.",
+              f"{config.objective} 需要奖励：{'、'.join(REWARDS)}，或在命令行给出文件。"),
+            param="reward",
+            fix=f"zhilu tune run --data {config.data} --objective {config.objective} --reward number",
+        )  # fmt: skip
+    else:
+        load_reward(config.reward, Path())
+
+
 def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     # Threads that wait for each other must sleep: spinning, two of them take a machine with other work to a standstill
     # (measured here at load 12: 4 times slower). Read by the OpenMP library when PyTorch loads it.
@@ -115,7 +155,7 @@ def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     if info.outcome is not None:  # killed after its last write
         return _result(info)
     job.progress(0.0, T("Reading the data", "读取数据"))
-    units, held_out, preflight, config = _units(job.context, info.config)
+    units, held_out, preflight, config = read_units(job.context, info.config)
     info.config = config
     folder = ModelStore(job.context).path_of(config.model)
     job.progress(0.01, T("Loading the model", "加载模型"), config.model)
@@ -129,7 +169,8 @@ def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     run.write(info)
     if config.method == "lora":
         model = add_lora(model, config, chosen, TARGETS)
-    training = make_run(model, units, held_out, config, chosen, run.checkpoint)
+    reward = load_reward(config.reward or "", run.path) if config.objective in REWARDED else None
+    training = make_run(model, units, held_out, config, chosen, run.checkpoint, preflight, reward)
     if training.resume():
         job.log(f"going on from step {training.steps}")
     run.cut(training.steps)
@@ -144,7 +185,7 @@ def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
 TUNE = JobKind(name="tune", run=run_tuning, resumable=True)
 
 
-def _units(context: Context, config: TuneConfig) -> tuple[list[Unit], list[Unit], Preflight, TuneConfig]:
+def read_units(context: Context, config: TuneConfig) -> tuple[list[Unit], list[Unit], Preflight, TuneConfig]:
     """Training units, held-out units, what rendered them, and the configuration with its objective."""
     library, preflight = DatasetLibrary(context), Preflight.of(context, config.model)
     units, kind = _read(preflight, library, config.data)

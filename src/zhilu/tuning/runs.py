@@ -45,8 +45,9 @@ class Outcome(BaseModel):
 
     Attributes:
         held_out_before, held_out_after: the figure that falls, of base and tuned model: mean cross-entropy of held-out learned
-            tokens in nats (sft), or the mean loss of held-out pairs or answers (dpo, kto).
-        measures: what else was measured of held-out rows, before and after: ``margin`` and ``accuracy`` of preferences.
+            tokens in nats (sft), the mean loss of held-out pairs or answers (dpo, kto), the negative reward (ppo, grpo).
+        measures: what else was measured of held-out rows, before and after: ``margin`` and ``accuracy`` of preferences,
+            ``reward`` and ``kl`` (nats a token from the base) of sampled answers.
         base_sha256: of the base's weight files, in their order: an adapter belongs to exactly these.
         tokens_per_second: of training alone; ``peak_mb``: most memory of the process.
     """

@@ -33,16 +33,22 @@ def tune() -> None:
 )
 @click.option(
     "--objective",
-    type=click.Choice(["sft", "dpo", "kto"]),
+    type=click.Choice(["sft", "dpo", "kto", "grpo", "ppo"]),
     help=T("what is learned (default: by the data)", "训练目标（默认由数据决定）").say(),
 )
 @click.option(
     "--beta",
     type=click.FloatRange(0, 10, min_open=True),
-    default=0.1,
-    show_default=True,
-    help=T("dpo, kto: how strongly the model is held to its base", "dpo、kto：与基座保持接近的强度").say(),
+    help=T("how strongly the model is held to its base (not sft)", "与基座保持接近的强度（sft 除外）").say(),
 )
+@click.option(
+    "--reward",
+    help=T(
+        "grpo, ppo: exact, contains, number, json, brief, or FILE.py with reward(prompt, answer, wanted)",
+        "grpo、ppo：exact、contains、number、json、brief，或含 reward(prompt, answer, wanted) 的 FILE.py",
+    ).say(),
+)
+@click.option("--max-answer", type=click.IntRange(1, 2048), default=32, show_default=True)
 @click.option("--method", type=click.Choice(["lora", "full"]), default="lora", show_default=True)
 @click.option("--name", help=T("of the run and its adapter", "训练及其适配器的名称").say())
 @click.option("--rank", type=click.IntRange(1, 512))
@@ -54,7 +60,9 @@ def tune() -> None:
 @click.option("--seed", type=int, default=7, show_default=True)
 @json_option
 @pass_context_obj
-def run(context: Context, data: str, model: str | None, name: str | None, as_json: bool, **rest: Any) -> None:
+def run(
+    context: Context, data: str, model: str | None, name: str | None, reward: str | None, as_json: bool, **rest: Any
+) -> None:
     """Train on --data; whatever is not given is chosen, with its reason.
     用 --data 训练；没有给出的参数会自动选择并说明原因。"""
     from zhilu.jobs import JobStore
@@ -63,12 +71,14 @@ def run(context: Context, data: str, model: str | None, name: str | None, as_jso
     from zhilu.tuning.config import TuneConfig
     from zhilu.tuning.data.library import DatasetLibrary
     from zhilu.tuning.job import submit_tuning
+    from zhilu.tuning.rewards import FILE
     from zhilu.tuning.runs import RunLibrary
 
     if Path(data).is_file():
         data = DatasetLibrary(context).keep(Path(data)).name
-    config = TuneConfig(model=named_model(context, model), data=data, **rest)
-    info, job = submit_tuning(context, config, name)
+    own = Path(reward) if reward and Path(reward).suffix == ".py" and Path(reward).is_file() else None
+    config = TuneConfig(model=named_model(context, model), data=data, reward=FILE if own else reward, **rest)
+    info, job = submit_tuning(context, config, name, own)
     done = follow(JobStore(context), job.id, quiet=as_json)
     if not done.ended:
         return

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from zhilu.context import open_context
+from zhilu.gate import Status
 from zhilu.tuning.config import TuneConfig, choose
 from zhilu.tuning.data.preflight import Rendered
+from zhilu.tuning.gates import check_judged
 from zhilu.tuning.recipes.units import Unit, crossed, pack_units, step_units
 
 pytestmark = pytest.mark.usefixtures("needs_torch")
@@ -104,4 +106,6 @@ def test_held_out_pairs_are_told_apart(own_home: Path, train: Any) -> None:
     assert out.measures["accuracy"][1] == 1
     assert out.held_out_after < out.held_out_before == pytest.approx(math.log(2), abs=1e-5)
     assert (context.home.adapters / "polite" / "adapter_model.safetensors").is_file()
+    verdict = check_judged(context)
+    assert verdict.status is Status.PASSED, verdict.why.en
     context.close()

@@ -25,6 +25,7 @@ const SHOWN: Record<string, string> = {
   "SettingOut.source": "settings.source.",
   "TaskOut.because": "roadmap.because.",
   "TaskOut.status": "roadmap.status.",
+  "TuneConfig.objective": "tune.objective.",
 };
 /** Fields that no page shows as words: sent by the page itself, or decided upon. */
 const UNSEEN = new Set([
@@ -44,6 +45,9 @@ const UNSEEN = new Set([
   "Setup.answers",
   "TuneConfig.method",
   "Turn.role",
+  "ExportIn.format", // names of formats and number types, the same in every language
+  "ExportIn.precision",
+  "MergeIn.dtype",
 ]);
 /** The same values under another schema. */
 const SAME: Record<string, string> = {

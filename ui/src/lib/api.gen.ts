@@ -3832,8 +3832,9 @@ export interface components {
          *
          *     Attributes:
          *         held_out_before, held_out_after: the figure that falls, of base and tuned model: mean cross-entropy of held-out learned
-         *             tokens in nats (sft), or the mean loss of held-out pairs or answers (dpo, kto).
-         *         measures: what else was measured of held-out rows, before and after: ``margin`` and ``accuracy`` of preferences.
+         *             tokens in nats (sft), the mean loss of held-out pairs or answers (dpo, kto), the negative reward (ppo, grpo).
+         *         measures: what else was measured of held-out rows, before and after: ``margin`` and ``accuracy`` of preferences,
+         *             ``reward`` and ``kl`` (nats a token from the base) of sampled answers.
          *         base_sha256: of the base's weight files, in their order: an adapter belongs to exactly these.
          *         tokens_per_second: of training alone; ``peak_mb``: most memory of the process.
          */
@@ -4663,8 +4664,10 @@ export interface components {
          *     Attributes:
          *         model: the base, of the store.
          *         data: a dataset of the home; ``held_out`` another one, or None: a share of the data is held out.
-         *         objective: what is learned: ``sft`` (answers and texts), ``dpo`` (pairs), ``kto`` (judged answers); None: by the data.
-         *         beta: of DPO and KTO: how strongly the model is held to what it was.
+         *         objective: what is learned: ``sft`` (answers and texts), ``dpo`` (pairs), ``kto`` (judged answers), ``grpo``
+         *             and ``ppo`` (a reward for the model's own answers to the data's prompts); None: by the data.
+         *         beta: how strongly the model is held to what it was; None: 0.1 for DPO and KTO, 0.04 for GRPO and PPO.
+         *         reward: of ``rewards.REWARDS`` by name, or ``file``: the run's own; ``max_answer``: tokens of a sampled answer.
          *         rank, alpha, dropout: of LoRA (arXiv 2106.09685); ``rslora`` scales by 1 / sqrt(rank) (arXiv 2312.03732).
          *         batch_tokens: tokens of one optimizer step.
          *         max_len: tokens of a packed sequence.
@@ -4678,12 +4681,16 @@ export interface components {
             /** Held Out */
             held_out?: string | null;
             /** Objective */
-            objective?: ("sft" | "dpo" | "kto") | null;
+            objective?: ("sft" | "dpo" | "kto" | "grpo" | "ppo") | null;
+            /** Beta */
+            beta?: number | null;
+            /** Reward */
+            reward?: string | null;
             /**
-             * Beta
-             * @default 0.1
+             * Max Answer
+             * @default 32
              */
-            beta: number;
+            max_answer: number;
             /**
              * Method
              * @default lora

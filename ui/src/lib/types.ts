@@ -47,6 +47,7 @@ export type DataFinding = Schemas["Finding"];
 export type Run = Schemas["RunInfo"];
 export type RunDetail = Schemas["RunDetail"];
 export type Parity = Schemas["Parity"];
+export type Objective = NonNullable<Schemas["TuneConfig"]["objective"]>;
 export type Exported = Omit<Schemas["Exported"], "format"> & { format: Schemas["ExportIn"]["format"] };
 
 /** Counts of a running model since it was started. */

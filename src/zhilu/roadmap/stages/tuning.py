@@ -95,10 +95,11 @@ TUNING = Stage(
                 "当没有唯一正确答案时，就用“两个回答哪个更好”来训练。",
             ),
             T(
-                "Already now: collect pairs by regenerating an answer on the Chat page and noting which one you prefer.",
-                "现在就可以：在“对话”页重新生成回答，记下你更喜欢哪一个，积累偏好对。",
+                "zhilu tune run --data PAIRS.jsonl learns from pairs (DPO) or judged answers (KTO); "
+                "--objective grpo --reward number learns from a reward, as ppo does.",
+                "zhilu tune run --data PAIRS.jsonl 用偏好对（DPO）或带标签的回答（KTO）训练；--objective grpo --reward number（或 ppo）用奖励训练。",
             ),
-            "zhilu chat",
+            "zhilu tune run --data PAIRS.jsonl",
             optional=True,
         ),
     ),

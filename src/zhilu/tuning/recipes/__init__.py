@@ -6,18 +6,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zhilu.tuning.config import REWARDED
+
 if TYPE_CHECKING:
     from zhilu.tuning.config import Chosen, TuneConfig
+    from zhilu.tuning.data.preflight import Preflight
     from zhilu.tuning.recipes.base import TuneRun
     from zhilu.tuning.recipes.units import Unit
+    from zhilu.tuning.rewards import Reward
 
 __all__ = ["make_run"]
 
 
 def make_run(
-    model: Any, units: Sequence[Unit], held_out: Sequence[Unit], config: TuneConfig, chosen: Chosen, path: Path
-) -> TuneRun:
-    """The run of ``config.objective`` on a model with its trainable parameters; needs PyTorch."""
+    model: Any, units: Sequence[Unit], held_out: Sequence[Unit], config: TuneConfig, chosen: Chosen, path: Path,
+    preflight: Preflight | None = None, reward: Reward | None = None,
+) -> TuneRun:  # fmt: skip
+    """The run of ``config.objective`` on a model with its trainable parameters; needs PyTorch.
+
+    Args:
+        preflight, reward: for the objectives that learn from a reward.
+    """
+    if config.objective in REWARDED:
+        from zhilu.tuning.recipes.policy import GrpoRun, PpoRun
+
+        assert preflight is not None and reward is not None
+        recipe = GrpoRun if config.objective == "grpo" else PpoRun
+        return recipe(model, units, config, chosen, path, preflight, reward)
     if config.objective == "dpo":
         from zhilu.tuning.recipes.preference import DpoRun
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -24,7 +24,7 @@ class TuneRun(Run):
     A recipe writes ``accumulate`` (the gradients of a step) and ``measure`` (held-out figures, ``held_out`` being what falls).
     """
 
-    counters = ("steps", "best", "best_step", "waited", "tokens", "seconds")
+    counters: ClassVar[tuple[str, ...]] = ("steps", "best", "best_step", "waited", "tokens", "seconds")
 
     def __init__(self, model: Any, units: Sequence[Unit], config: TuneConfig, chosen: Chosen, path: Path) -> None:
         trained = [p for p in model.parameters() if p.requires_grad]

@@ -58,7 +58,7 @@ class _JudgedRun(TuneRun):
         self, model: Any, units: Sequence[Unit], held_out: Sequence[Unit], config: TuneConfig, chosen: Chosen, path: Path
     ) -> None:  # fmt: skip
         super().__init__(model, units, config, chosen, path)
-        self.beta = config.beta
+        self.beta = config.strength
         self.crossed: dict[int, Unit] = {}
         for group in (units, held_out):
             self._cross(group)

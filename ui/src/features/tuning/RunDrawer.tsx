@@ -12,6 +12,8 @@ import { useRun } from "./api";
 import { LossCurve } from "./LossCurve";
 import css from "./RunDrawer.module.css";
 
+const MEASURES = { margin: 1, accuracy: 1, reward: 1, kl: 1 } as const;
+
 /** A rendered prompt for the eye: without its special tokens. */
 const plain = (prompt: string) => prompt.replace(/<\|[a-z_]{1,30}\|>/g, "").trim();
 
@@ -43,6 +45,10 @@ function Details({ detail: { run, metrics }, refetch }: { detail: RunDetail; ref
             [t("tune.base"), run.config.model],
             [t("tune.data"), run.config.data],
             [t("tune.heldOut"), `${out.held_out_before.toFixed(3)} → ${out.held_out_after.toFixed(3)}`],
+            ...Object.entries(out.measures ?? {}).map(([key, [first, last]]): [string, string] => [
+              key in MEASURES ? t(`tune.measure.${key as keyof typeof MEASURES}`) : key,
+              `${first.toFixed(3)} → ${last.toFixed(3)}`,
+            ]),
             [t("tune.best"), `${out.best_step} / ${out.steps}`],
             [t("tune.speed"), Math.round(out.tokens_per_second).toLocaleString()],
             [t("tune.memory"), `${out.peak_mb.toLocaleString()} MB`],

@@ -5,26 +5,38 @@ import { Field } from "@/components/Field";
 import { ErrorPanel } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { useModels } from "@/lib/queries";
-import type { Run } from "@/lib/types";
+import type { Objective, Run } from "@/lib/types";
 import { useStartRun } from "./api";
+import { isRewarded, OBJECTIVES, REWARDS } from "./objectives";
 
 interface TrainDialogProps {
   data: string;
+  kind: string;
   onClose: () => void;
   onStarted: (run: Run) => void;
 }
 
-export function TrainDialog({ data, onClose, onStarted }: TrainDialogProps) {
+export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps) {
   const { t } = useI18n();
   const models = (useModels().data ?? []).filter((model) => model.supported && model.kind === "chat");
   const start = useStartRun();
   const [chosen, setChosen] = useState<string | null>(null);
   const [name, setName] = useState("");
   const [epochs, setEpochs] = useState("");
+  const objectives = OBJECTIVES[kind] ?? ["sft"];
+  const [objective, setObjective] = useState<Objective>(objectives[0] ?? "sft");
+  const [reward, setReward] = useState<string>(REWARDS[0]);
   const model = chosen ?? models.find(({ embedded }) => embedded)?.name ?? models[0]?.name ?? "";
   const train = () =>
     start.mutate(
-      { name: name.trim() || null, model, data, epochs: epochs ? Number(epochs) : null },
+      {
+        name: name.trim() || null,
+        model,
+        data,
+        epochs: epochs ? Number(epochs) : null,
+        objective,
+        reward: isRewarded(objective) ? reward : null,
+      },
       { onSuccess: ({ run }) => onStarted(run) },
     );
   return (
@@ -52,6 +64,30 @@ export function TrainDialog({ data, onClose, onStarted }: TrainDialogProps) {
           </select>
         )}
       </Field>
+      <Field label={t("tune.objective")}>
+        {(props) => (
+          <select {...props} value={objective} onChange={(event) => setObjective(event.target.value as Objective)}>
+            {objectives.map((one) => (
+              <option key={one} value={one}>
+                {t(`tune.objective.${one}`)}
+              </option>
+            ))}
+          </select>
+        )}
+      </Field>
+      {isRewarded(objective) && (
+        <Field label={t("tune.reward")}>
+          {(props) => (
+            <select {...props} value={reward} onChange={(event) => setReward(event.target.value)}>
+              {REWARDS.map((one) => (
+                <option key={one} value={one}>
+                  {t(`tune.reward.${one}`)}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+      )}
       <Field label={t("tune.name")}>
         {(props) => <input {...props} maxLength={100} value={name} onChange={(event) => setName(event.target.value)} />}
       </Field>

@@ -70,6 +70,7 @@ export default function TuningPage({ name }: { name?: string }) {
       {training && (
         <TrainDialog
           data={training}
+          kind={datasets.data?.find(({ name }) => name === training)?.report?.kind ?? "chat"}
           onClose={() => setTraining(null)}
           onStarted={(run) => {
             setTraining(null);

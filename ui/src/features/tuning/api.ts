@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api } from "@/lib/api";
 import { acceptJob } from "@/lib/jobs";
-import type { Dataset, Exported, Job, Parity, Run, RunDetail } from "@/lib/types";
+import type { Dataset, Exported, Job, Objective, Parity, Run, RunDetail } from "@/lib/types";
 
 const data = (name: string) => `/datasets/${encodeURIComponent(name)}`;
 const run = (name: string) => `/runs/${encodeURIComponent(name)}`;
@@ -57,6 +57,8 @@ export interface Wish {
   model: string;
   data: string;
   epochs: number | null;
+  objective: Objective;
+  reward: string | null;
 }
 
 export function useStartRun() {

@@ -1,0 +1,13 @@
+import type { Objective } from "@/lib/types";
+
+/** What can be learned from which kind of rows; the first is the usual. As config.py's OBJECTIVES. */
+export const OBJECTIVES: Record<string, readonly Objective[]> = {
+  chat: ["sft", "grpo", "ppo"],
+  text: ["sft"],
+  preference: ["dpo"],
+  unpaired: ["kto"],
+};
+
+export const REWARDS = ["number", "exact", "contains", "json", "brief"] as const;
+
+export const isRewarded = (objective: Objective) => objective === "grpo" || objective === "ppo";
