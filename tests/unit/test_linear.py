@@ -44,6 +44,7 @@ ELSEWHERE = {
     "serving/client_gates.py": "our own log",
     "rag/load/pdf.py": "limited process", "rag/load/docx": "limited process", "rag/load/html.py": "limited process",
     "rag/load/markdown.py": "limited process", "rag/load/text.py": "limited process",
+    "rag/load/code.py": "limited process", "rag/load/parts/": "limited process", "rag/load/tables/": "limited process",
 }  # fmt: skip
 
 

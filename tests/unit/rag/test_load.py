@@ -147,7 +147,7 @@ def test_a_size_that_lies_in_the_zip_directory_is_found_out(tmp_path: Path) -> N
     assert refused(path).code in ("zip_broken", "archive_bomb")
 
 
-@pytest.mark.parametrize("part", ["ppt/presentation.xml", "xl/workbook.xml", "readme.txt"])
+@pytest.mark.parametrize("part", ["ppt/slides/slide1.xml", "readme.txt"])
 def test_other_archives_are_named(tmp_path: Path, part: str) -> None:
     path = tmp_path / "x.docx"
     with zipfile.ZipFile(path, "w") as out:
@@ -306,3 +306,25 @@ def test_bytes_that_fall_among_letters_are_no_text(data: bytes) -> None:
     with pytest.raises(InputError) as caught:
         decode(data)
     assert caught.value.code == "not_text"
+
+
+@pytest.mark.parametrize("encoding", ["iso-8859-2", "cp1250"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Zażółć gęślą jaźń. Instrukcja obsługi pompy: włącz zasilanie, sprawdź ciśnienie wody.",
+        "Příliš žluťoučký kůň úpěl ďábelské ódy. Návod k použití čerpadla: zkontrolujte tlak vody.",
+        "Árvíztűrő tükörfúrógép. A szivattyú használati utasítása: ellenőrizze a víznyomást.",
+        "Čovjek šeće kroz žutu šumu, gđa Đurđa kaže da će doći sutra.",
+    ],
+)
+def test_central_european_files_are_read_in_their_own_letters(text: str, encoding: str) -> None:
+    assert decode(text.encode(encoding))[0] == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Die Größe der Übung übertrifft alles, schöne Öfen.", "El niño comió piña; ¿cuándo volverá el señor?", "L’œuvre coûte 5 €, très déçu."],
+)
+def test_western_files_stay_western(text: str) -> None:
+    assert decode(text.encode("cp1252"))[0] == text

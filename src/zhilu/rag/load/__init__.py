@@ -22,6 +22,13 @@ for _name, _target in (
     ("html", "zhilu.rag.load.html:LOADER"),
     ("markdown", "zhilu.rag.load.markdown:LOADER"),
     ("text", "zhilu.rag.load.text:LOADER"),
+    ("pptx", "zhilu.rag.load.parts.slides:LOADER"),
+    ("sheets", "zhilu.rag.load.tables.sheets:LOADER"),
+    ("csv", "zhilu.rag.load.tables.delimited:LOADER"),
+    ("json", "zhilu.rag.load.tables.json_data:LOADER"),
+    ("epub", "zhilu.rag.load.parts.epub:LOADER"),
+    ("mail", "zhilu.rag.load.parts.mail:LOADER"),
+    ("code", "zhilu.rag.load.code:LOADER"),
 ):
     if _name not in LOADERS:
         LOADERS.add(_name, _target)

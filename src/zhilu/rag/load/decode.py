@@ -10,7 +10,9 @@ nearly all hangul between spaces, whereas half of Chinese read as Korean is rare
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
+from itertools import pairwise
 
 from zhilu.errors import InputError
 from zhilu.messages import T
@@ -24,8 +26,14 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# Letters beside a to z of languages whose files share the same bytes; what no language has all of is the wrong encoding.
+_LETTERS = (
+    "ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "ăâîșşțţ", "čćđšž", "áéëíóúñü", "äöüß", "àâæçéèêëîïôœùûüÿ",
+    "ãáàâçéêíõóôúü", "àèéìíîòóùú", "åäöæøéü", "áæðéíóöúýþ", "çğıİöşüâî",
+)  # fmt: skip
 _SEPARATORS = frozenset(" \n\r\t.,。，、")
 _SAMPLE = 200_000  # bytes looked at by the detectors; decoding itself always reads everything
+_SIGN_IN_WORD = re.compile(r"[^\W\d_][\u00a1-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u02c7\u02d8-\u02dd][^\W\d_]")
 _KEEP = frozenset("\n\t\u200d\u200c")  # control and format characters that carry meaning
 
 
@@ -44,7 +52,8 @@ def decode(data: bytes, *, is_whole: bool = True) -> tuple[str, str]:
         return _or_refuse(text, "utf-8")
     if _has_binary_bytes(data[:_SAMPLE]):
         raise _not_text()
-    name = _japanese_or_korean(data[:_SAMPLE]) or _chinese_encoding(data[:_SAMPLE]) or _detected(data[:_SAMPLE])
+    sample = data[:_SAMPLE]
+    name = _japanese_or_korean(sample) or _european(sample) or _chinese_encoding(sample) or _detected(sample)
     if name is None:
         raise _not_text()
     return _or_refuse(_try(data, name, is_whole), name)
@@ -144,12 +153,37 @@ def _detected(sample: bytes) -> str | None:
     return (western or best).encoding
 
 
+def _european(data: bytes) -> str | None:
+    """Which of the Latin code pages makes all accented letters those of one language; None if none does, or if the text is not
+    mostly in plain Latin letters. Where several do, the letters are the same in them, and Western Europe's is named."""
+    runs = re.findall(rb"[\x80-\xff]+", data)
+    # two bytes a character come in pairs, accented letters mostly alone
+    if not runs or sum(len(run) == 1 for run in runs) < 0.5 * len(runs):
+        return None
+    for encoding in ("cp1252", "iso8859_2", "cp1250", "iso8859_15"):
+        text = _try(data, encoding, False)
+        if text is None:
+            continue
+        accented = [c for c in text.lower() if c.isalpha() and not c.isascii()]
+        if not accented or 2 * len(accented) > sum(c.isalpha() for c in text):
+            continue
+        # C1 controls and signs between letters are letters of another code page
+        if any("\x80" <= c <= "\x9f" for c in text) or _SIGN_IN_WORD.search(text):
+            continue
+        if any(c.isupper() and before.islower() and not (before + c).isascii() for before, c in pairwise(text)):
+            continue  # no capital stands within a word
+        best = max(sum(c in letters for c in accented) for letters in _LETTERS)
+        if best == len(accented):
+            return encoding
+    return None
+
+
 def _not_text() -> InputError:
     return InputError(
         T(
-            en="This is not a text file: its bytes are no text in any known encoding. Zhilu reads PDF, DOCX, HTML, "
-            "Markdown and text files.",
-            zh="这不是文本文件：它的字节不符合任何已知编码。指路可读取 PDF、DOCX、HTML、Markdown 和文本文件。",
+            en="This is not a text file: its bytes are no text in any known encoding. If its letters are shown "
+            "right in an editor, save it as UTF-8 there.",
+            zh="这不是文本文件：它的字节不符合任何已知编码。如果编辑器里显示正常，请在编辑器中另存为 UTF-8。",
         ),
         code="not_text",
     )

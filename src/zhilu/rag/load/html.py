@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from zhilu.messages import T
-from zhilu.rag.load.base import Limits, Loaded, LoaderFacts, nothing_to_read
+from zhilu.rag.load.base import Heading, Limits, Loaded, LoaderFacts, nothing_to_read
 from zhilu.rag.load.decode import clean, decode
 from zhilu.rag.load.markdown import headings
 
-__all__ = ["LOADER", "HtmlLoader"]
+__all__ = ["LOADER", "HtmlLoader", "page_text"]
 
 _DECLARED = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]+)", re.IGNORECASE)
 
@@ -21,20 +21,33 @@ class HtmlLoader:
     )
 
     def load(self, path: Path, limits: Limits) -> Loaded:
-        import trafilatura
-
-        source = _decode_declared(path.read_bytes())
-        found = trafilatura.extract(
-            source, output_format="markdown", include_tables=True, include_comments=False, include_links=False,
-            include_images=False, favor_recall=True, deduplicate=False,
-        )  # fmt: skip
-        text = clean(found or "").strip("\n")
-        everything = _body_text(source)
-        if len(text) < 0.2 * len(everything) and len(everything) < 5000:
-            text = everything  # a short page without an article: a form letter, a table, a fragment
+        text, outline = page_text(path.read_bytes())
         if not text.strip():
             raise nothing_to_read(("web page", "网页"))
-        return Loaded(text, self.facts.mime, outline=headings(text))
+        return Loaded(text, self.facts.mime, outline=outline)
+
+
+def page_text(data: bytes, *, whole: bool = False) -> tuple[str, tuple[Heading, ...]]:
+    """A page as Markdown, and its headings. ``whole``: it has no menus, as a book's chapter or a mail, so that what the search for
+    an article leaves out is text, too. Empty where there is none."""
+    import trafilatura
+
+    source = _decode_declared(data)
+    if not source.strip():
+        return "", ()
+    found = trafilatura.extract(
+        source, output_format="markdown", include_tables=True, include_comments=False, include_links=False,
+        include_images=False, favor_recall=True, deduplicate=False,
+    )  # fmt: skip
+    text = clean(found or "").strip("\n")
+    everything = _body_text(source)
+    if whole:
+        is_poorer = len(text) < 0.9 * len(everything) or len(headings(text)) < len(headings(everything))
+    else:  # a short page without an article: a form letter, a table, a fragment
+        is_poorer = len(text) < 0.2 * len(everything) and len(everything) < 5000
+    if is_poorer:
+        text = everything
+    return text, headings(text)
 
 
 def _decode_declared(data: bytes) -> str:
@@ -70,6 +83,8 @@ def _body_text(source: str) -> str:
         level = int(element.tag[1]) if re.fullmatch(r"h[1-6]", element.tag) else 0
         if element.tag in _BLOCKS:
             blocks.append("\n\n" + "#" * level + (" " if level else ""))
+        if element.tag in ("td", "th"):
+            blocks.append(" | ")  # a row's cells stay apart
         if element.text and not _inside_skipped(element):
             blocks.append(element.text)
         if element.tail and not _inside_skipped(element):

@@ -14,6 +14,7 @@ from zhilu.errors import InputError
 from zhilu.messages import T
 from zhilu.rag.load.admission import check_archive
 from zhilu.rag.load.base import Limits, nothing_to_read
+from zhilu.rag.load.code import SUFFIXES as CODE
 from zhilu.rag.load.decode import decode
 
 __all__ = ["sniff"]
@@ -22,6 +23,7 @@ _HTML = re.compile(r"<(?:!doctype[ \t\n]+html|html|head|body)\b", re.IGNORECASE)
 _MARKDOWN = re.compile(
     r"^(?:#{1,6} \S|```|~~~|[ \t]*[-*+] \[[ x]\] |\|(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*$|\[[^\]\n]+\]: \S)", re.MULTILINE
 )
+_HEADER = re.compile(r"^([A-Za-z][A-Za-z-]{1,40}):", re.MULTILINE)
 _HEAD = 64 * 1024
 # Formats people do drop here, each named in the refusal with what to do instead.
 _FOREIGN: tuple[tuple[bytes, int, T], ...] = (
@@ -42,7 +44,8 @@ _FOREIGN: tuple[tuple[bytes, int, T], ...] = (
 
 
 def sniff(path: Path, name: str, limits: Limits) -> str:
-    """The loader's name for this file: ``pdf``, ``docx``, ``html``, ``markdown`` or ``text``.
+    """The loader's name for this file: ``pdf``, ``docx``, ``pptx``, ``sheets``, ``epub``, ``mail``, ``html``, ``csv``, ``json``,
+    ``code``, ``markdown`` or ``text``. Between the kinds of plain text, its name decides.
 
     Raises:
         InputError: empty, an unsupported format (named), an archive bomb, or no text in any known encoding.
@@ -63,12 +66,29 @@ def sniff(path: Path, name: str, limits: Limits) -> str:
     if not head.strip() and size <= _HEAD:
         raise nothing_to_read()
     text = decode(head, is_whole=size <= _HEAD)[0][:20_000]
-    if _is_html(text):
-        return "html"
     suffix = PurePath(name).suffix.lower()
+    if _is_mail(text, suffix):
+        return "mail"
+    if _is_html(text) and suffix not in CODE:
+        return "html"
+    if suffix in (".csv", ".tsv"):
+        return "csv"
+    if suffix in (".json", ".jsonl", ".ndjson", ".geojson") and text.lstrip()[:1] in ("{", "["):
+        return "json"
+    if suffix in CODE:
+        return "code"
     if suffix in (".md", ".markdown", ".mdx"):
         return "markdown"
     return "markdown" if suffix not in (".txt", ".csv", ".log") and len(_MARKDOWN.findall(text)) >= 2 else "text"
+
+
+def _is_mail(text: str, suffix: str) -> bool:
+    """True if it begins with the headers of a mail; where the name does not say so, with those that only mail has."""
+    head = text[:8_000].lstrip().partition("\n\n")[0]
+    names = {match.group(1).lower() for match in _HEADER.finditer(head)}
+    if not head or _HEADER.match(head) is None or "from" not in names:
+        return False
+    return suffix == ".eml" or bool(names & {"received", "message-id", "mime-version"} and "subject" in names)
 
 
 def _is_html(text: str) -> bool:
@@ -94,20 +114,31 @@ def _sniff_zip(path: Path, limits: Limits) -> str:
     check_archive(path, limits)
     with zipfile.ZipFile(path) as archive:
         names = set(archive.namelist())
+        kind = archive.read("mimetype")[:100] if "mimetype" in names else b""
     if "word/document.xml" in names:
         return "docx"
-    if any(n.startswith("ppt/") for n in names):
-        raise _unsupported(T("a PowerPoint file; save it as PDF", "PowerPoint 文件；请另存为 PDF"))
-    if any(n.startswith("xl/") for n in names):
-        raise _unsupported(T("an Excel file; save the sheet as CSV", "Excel 文件；请把工作表另存为 CSV"))
+    if "ppt/presentation.xml" in names:
+        return "pptx"
+    if names & {"xl/workbook.xml", "xl/workbook.bin"} or kind.startswith(
+        b"application/vnd.oasis.opendocument.spreadsheet"
+    ):
+        return "sheets"
+    if "META-INF/container.xml" in names and (kind.startswith(b"application/epub") or not kind):
+        return "epub"
+    if kind.startswith(b"application/vnd.oasis.opendocument"):
+        raise _unsupported(
+            T("an OpenDocument file; save it as DOCX or PPTX", "OpenDocument 文件；请另存为 DOCX 或 PPTX")
+        )
     raise _unsupported(T("a ZIP archive; unpack it and add the files", "ZIP 压缩包；请解压后添加文件"))
 
 
 def _unsupported(what: T) -> InputError:
     return InputError(
         T(
-            en=f"This file is {what.en}. Zhilu reads PDF, DOCX, HTML, Markdown and text files.",
-            zh=f"这个文件是{what.zh}。指路可读取 PDF、DOCX、HTML、Markdown 和文本文件。",
+            en=f"This file is {what.en}. Zhilu reads PDF, Word, PowerPoint, spreadsheets, "
+            "EPUB, e-mail, HTML, Markdown, CSV, JSON, source code and text files.",
+            zh=f"这个文件是{what.zh}。指路可读取 PDF、Word、PowerPoint、电子表格、EPUB、电子邮件、HTML、"
+            "Markdown、CSV、JSON、源代码和文本文件。",
         ),
         code="unsupported_format",
     )

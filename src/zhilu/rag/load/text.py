@@ -20,7 +20,7 @@ _LEVELS = {"编": 1, "卷": 1, "部": 1, "章": 2, "回": 2, "节": 3, "条": 4}
 
 
 class TextLoader:
-    facts = LoaderFacts("text", T(en="Plain text", zh="纯文本"), "text/plain", (".txt", ".text", ".log", ".csv"))
+    facts = LoaderFacts("text", T(en="Plain text", zh="纯文本"), "text/plain", (".txt", ".text", ".log"))
 
     def load(self, path: Path, limits: Limits) -> Loaded:
         text, _ = decode(path.read_bytes())

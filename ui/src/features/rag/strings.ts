@@ -15,8 +15,8 @@ export const strings = {
   "rag.willAdd": { en: "{n} {n|file|files} will be added to it.", zh: "将加入 {n} 个文件。" },
   "rag.empty": { en: "Bring your documents", zh: "带上你的文档" },
   "rag.emptyHint": {
-    en: "Drop PDF, Word, Markdown, HTML or text files anywhere on this page. They stay on this machine.",
-    zh: "把 PDF、Word、Markdown、HTML 或文本文件拖到页面任意位置。文件只保存在本机。",
+    en: "Drop PDF, Word, PowerPoint, Excel, EPUB, e-mail, HTML, Markdown or text files anywhere on this page. They stay on this machine.",
+    zh: "把 PDF、Word、PowerPoint、Excel、EPUB、邮件、HTML、Markdown 或文本文件拖到页面任意位置。文件只保存在本机。",
   },
   "rag.documents": { en: "Documents", zh: "文档" },
   "rag.numChunks": { en: "{n} {n|passage|passages}", zh: "{n} 个段落" },
@@ -24,7 +24,10 @@ export const strings = {
   "rag.addFiles": { en: "Add files", zh: "添加文件" },
   "rag.drop": { en: "Drop to add to {name}", zh: "松手，加入{name}" },
   "rag.dropNew": { en: "Drop to make a knowledge base of them", zh: "松手，用它们新建知识库" },
-  "rag.dropHint": { en: "PDF, DOCX, Markdown, HTML, TXT", zh: "支持 PDF、DOCX、Markdown、HTML、TXT" },
+  "rag.dropHint": {
+    en: "PDF, Word, PowerPoint, Excel, EPUB, e-mail, HTML, Markdown, CSV, JSON, code, text",
+    zh: "支持 PDF、Word、PowerPoint、Excel、EPUB、邮件、HTML、Markdown、CSV、JSON、代码、文本",
+  },
   "rag.uploading": { en: "Sending {n} {n|file|files}", zh: "正在上传 {n} 个文件" },
   "rag.added": { en: "{n} {n|file|files} added", zh: "已加入 {n} 个文件" },
   "rag.rejected": { en: "Not added: {name}", zh: "未加入：{name}" },

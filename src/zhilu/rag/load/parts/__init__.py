@@ -1,0 +1,1 @@
+"""Formats that are containers of parts: slides, books and mail."""
