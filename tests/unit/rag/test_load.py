@@ -324,7 +324,11 @@ def test_central_european_files_are_read_in_their_own_letters(text: str, encodin
 
 @pytest.mark.parametrize(
     "text",
-    ["Die Größe der Übung übertrifft alles, schöne Öfen.", "El niño comió piña; ¿cuándo volverá el señor?", "L’œuvre coûte 5 €, très déçu."],
+    [
+        "Die Größe der Übung übertrifft alles, schöne Öfen.",
+        "El niño comió piña; ¿cuándo volverá el señor?",
+        "L’œuvre coûte 5 €, très déçu.",
+    ],
 )
 def test_western_files_stay_western(text: str) -> None:
     assert decode(text.encode("cp1252"))[0] == text
