@@ -190,8 +190,10 @@ def load_settings(flags: Mapping[str, Any] | None = None, env: Mapping[str, str]
     values: dict[str, Any] = {"home": home}
     sources: dict[str, Source] = {"home": "flag" if "home" in flags else "env" if env.get("ZHILU_HOME") else "default"}
     problems: list[T] = []
+    wrong: set[Source] = set()
+    file = Home(home).settings_file
     layers: list[tuple[Source, Mapping[str, Any]]] = [
-        ("file", _read_file(Home(home).settings_file)),
+        ("file", _read_file(file)),
         ("env", {k[6:].lower(): v for k, v in env.items() if k.startswith("ZHILU_") and k not in _NOT_SETTINGS and v}),
         ("flag", flags),
     ]
@@ -200,7 +202,8 @@ def load_settings(flags: Mapping[str, Any] | None = None, env: Mapping[str, str]
             if key == "home":
                 continue
             if key not in Settings.model_fields:
-                problems.append(_unknown(key, source))
+                problems.append(_unknown(key, source, file))
+                wrong.add(source)
                 continue
             values[key], sources[key] = value, source
     try:
@@ -209,17 +212,17 @@ def load_settings(flags: Mapping[str, Any] | None = None, env: Mapping[str, str]
         for item in error.errors():
             key = str(item["loc"][0])
             shown = "***" if key in _SECRET else repr(values.get(key))
+            wrong.add(sources[key])
+            where = file if sources[key] == "file" else sources[key]
             problems.append(
-                T(
-                    f"{key} = {shown} ({sources[key]}): {item['msg']}",
-                    f"{key} = {shown}（来自 {sources[key]}）：{item['msg']}",
-                )
+                T(f"{key} = {shown} ({where}): {item['msg']}", f"{key} = {shown}（来自 {where}）：{item['msg']}")
             )
         settings = Settings(home=home)
     if problems:
         raise SettingsError(
             T("Settings: " + "; ".join(p.en for p in problems), "设置有误：" + "；".join(p.zh for p in problems)),
-            fix="zhilu settings list",
+            # No verb of ours starts before the file is right.
+            fix=f"edit {file}" if "file" in wrong else "zhilu settings list",
         )
     for key, source in sources.items():
         settings.mark_source(key, source)
@@ -238,11 +241,12 @@ def _read_file(path: Path) -> Mapping[str, Any]:
         ) from error
 
 
-def _unknown(key: str, source: Source) -> T:
+def _unknown(key: str, source: Source, file: Path | None = None) -> T:
     close = nearest(key, Settings.model_fields)
     shown = f"ZHILU_{key.upper()}" if source == "env" else key
     hint = (f"did you mean {close}?", f"是不是 {close}？") if close else ("no such setting", "没有这个设置")
-    return T(f"unknown setting {shown!r} ({source}): {hint[0]}", f"未知设置 {shown!r}（来自 {source}）：{hint[1]}")
+    where = file if file and source == "file" else source
+    return T(f"unknown setting {shown!r} ({where}): {hint[0]}", f"未知设置 {shown!r}（来自 {where}）：{hint[1]}")
 
 
 def store_setting(home: Home, key: str, value: Any) -> None:

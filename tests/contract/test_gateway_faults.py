@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +23,7 @@ from zhilu.serving.catalog import FixedCatalog
 from zhilu.serving.facts import ServedModel
 from zhilu.serving.proofs.conformance import connect_openai
 from zhilu.serving.served import Limits
+from zhilu.serving.supervise.engine_process import EngineProcess
 from zhilu.serving.testing import ScriptedEngine
 
 
@@ -103,3 +107,26 @@ def test_a_stream_with_a_chunk_that_is_none_ends_with_an_error_event(gateway: Ru
     lines = [json.loads(line) for line in text.splitlines()]
     assert [line["message"]["content"] for line in lines[:-1]] == ["t0 ", "t1 "]
     assert "unexpected went wrong" in lines[-1]["error"]
+
+
+def test_a_request_that_meets_a_just_killed_engine_waits_for_the_next_one(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refused connection: nothing was sent. On a busy machine the supervisor hears late that the engine has ended."""
+    wait = EngineProcess.wait
+
+    async def hear_late(self: EngineProcess) -> int:
+        code = await wait(self)
+        await asyncio.sleep(1.0)
+        return code
+
+    monkeypatch.setattr(EngineProcess, "wait", hear_late)
+    for _ in range(2):  # the watcher of the second engine is the first that hears late
+        ask(gateway, "hello")
+        (served,) = gateway.supervisor.states().values()
+        assert served.process is not None
+        killed, restarts = served.process.id.pid, served.restarts
+        os.kill(killed, signal.SIGKILL)
+        reply = ask(gateway, "hello")
+        assert reply.status_code == 200, reply.text
+        assert served.restarts == restarts + 1 and f"pid {killed}" not in reply.text

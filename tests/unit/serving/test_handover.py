@@ -16,6 +16,7 @@ from zhilu.context import Context, open_context
 from zhilu.engine.model.config import read_config
 from zhilu.engine.model.spellings import both_spellings, tokenizer_spellings
 from zhilu.engine.testing import make_tiny_model
+from zhilu.engine.testing_gguf import write_gguf
 from zhilu.engine.text.tokenizer import Tokenizer
 from zhilu.errors import UnreachableError
 from zhilu.messages import T
@@ -25,6 +26,7 @@ from zhilu.serving.catalog import FixedCatalog
 from zhilu.serving.engines import engine_registry
 from zhilu.serving.engines.handover import content_key, hand_over, release, sweep
 from zhilu.serving.engines.llamacpp import LlamaCppEngine
+from zhilu.serving.engines.ollama import OllamaEngine
 from zhilu.serving.facts import Launch, LaunchOptions, ProofFacts, ServedModel
 from zhilu.serving.proofs.handover_proof import Difference, agrees, compare
 from zhilu.serving.proofs.own_reading import OwnReading, read
@@ -272,6 +274,28 @@ def test_an_engine_that_lost_the_template_is_refused_before_it_is_ready(tmp_path
     assert "did not find the chat template" in refused.message.en and "--engine zhilu" in refused.message.en
     assert "没有找到对话模板" in refused.message.zh
     assert "did not find the chat template" in log_path(context.home.logs, "m").read_text()
+
+
+def test_a_gguf_file_is_proven_where_the_engine_makes_a_template_of_its_own(tmp_path: Path, context: Context) -> None:
+    """Ollama reads the weights of a GGUF file as they are, but its template is a translation of the model's."""
+    folder = make_tiny_model(tmp_path / "m")
+    path = write_gguf(tmp_path / "m.gguf", folder)
+    formats = frozenset({"safetensors", "gguf"})
+    facts = OllamaEngine.facts
+    assert facts.proof is not None and facts.proof.formats == formats >= facts.formats
+    lost = tmp_path / "lost"
+    shutil.copytree(folder, lost)
+    stated = json.loads((lost / "tokenizer_config.json").read_text())
+    (lost / "tokenizer_config.json").write_text(json.dumps({k: v for k, v in stated.items() if k != "chat_template"}))
+
+    def engine(reads: Path, *flags: str) -> ScriptedEngine:
+        made = _scripted("--reads", str(reads), *flags)
+        return ScriptedEngine(made.flags, replace(made.facts, proof=facts.proof, formats=facts.formats))
+
+    refused = _serve(context, engine(lost), ServedModel("m", path))
+    assert isinstance(refused, UnreachableError) and "did not find the chat template" in refused.message.en
+    otherwise = _serve(context, engine(path, "--says", "surely other words"), ServedModel("m", path))
+    assert isinstance(otherwise, UnreachableError) and "rope_theta" in otherwise.message.en
 
 
 def test_an_engine_that_answers_otherwise_is_refused(tmp_path: Path, context: Context) -> None:

@@ -51,7 +51,7 @@ class OllamaEngine:
         rank={"cpu": 30, "gpu": 30},
         start_seconds=300.0,
         handed="imported",
-        proof=ProofFacts(),
+        proof=ProofFacts(frozenset({"safetensors", "gguf"})),  # it makes a template of its own for a GGUF file, too
     )  # fmt: skip
 
     def installed(self, home: Path | None = None) -> tuple[bool, T]:

@@ -84,7 +84,10 @@ class _Answering(Response, ABC):
         except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
             if process is None and not isinstance(error, httpx.RemoteProtocolError):
                 raise  # a server of someone else's: nobody restarts it here
-            await asyncio.sleep(0.05)  # a killed engine's exit takes a moment to be known
+            if process is not None and isinstance(error, httpx.ConnectError):
+                await self.upstream.supervisor.until_replaced(served, process)  # nobody listens: nothing was sent
+            else:
+                await asyncio.sleep(0.05)  # a killed engine's exit takes a moment to be known
             await self.upstream.supervisor.until_ready(served)
         return await self._send_once(served, endpoint, raw)
 

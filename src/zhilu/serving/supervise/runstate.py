@@ -56,7 +56,14 @@ class RunState:
         with file_lock(self._lock):
             others = [r for r in self._read() if r.owner != self.owner and r.owner.is_alive()]
             records = [*others, *ours]
+            self._keep(records)
+
+    def _keep(self, records: Iterable[EngineRecord]) -> None:
+        """A full disk ends no engine, no watch over one, and no start: what is not noted is only found later."""
+        try:
             atomic_write(self.path, json.dumps([_noted(r) for r in records], indent=1))
+        except OSError as error:
+            log.warning("engines_not_recorded", error=str(error))
 
     def read(self) -> list[EngineRecord]:
         with file_lock(self._lock):
@@ -82,8 +89,7 @@ class RunState:
                     process.kill()
             psutil.wait_procs(stubborn, timeout=grace)
             if lost or self.path.exists():
-                kept = [r for r in records if r not in lost]
-                atomic_write(self.path, json.dumps([_noted(r) for r in kept], indent=1))
+                self._keep(r for r in records if r not in lost)
         for record, _ in alive:
             log.warning("orphan_engine_ended", model=record.model, process=record.process)
         return [record for record, _ in alive]

@@ -159,6 +159,13 @@ class Supervisor:
                 fix=f"zhilu engine log {name}",
             )
 
+    async def until_replaced(self, served: Served, process: EngineProcess) -> None:
+        """Wait until it is known here that ``process``, which nobody can connect to any more, has ended; on a busy machine
+        the exit of a killed engine is heard of late. At most as long as an engine may be silent before it is killed."""
+        deadline = time.monotonic() + self.limits.probe_seconds * 2
+        while served.process is process and served.state == "ready" and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
     def _start_seconds(self, served: Served) -> float:
         """An engine that is known to start slowly is given its time."""
         return max(self.limits.start_seconds, served.facts.start_seconds)
