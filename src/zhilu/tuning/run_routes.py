@@ -48,8 +48,8 @@ class StartedRun(BaseModel):
 
 
 class RunDetail(BaseModel):
-    """``metrics``: one object a step: ``step``, ``loss``, ``grad_norm``, ``learning_rate``, ``tokens_per_second``, and
-    ``held_out`` where the held-out loss was measured; step 0 is the base."""
+    """``metrics``: one object a step: ``step``, ``loss``, ``grad_norm``, ``learning_rate``, ``tokens_per_second``, figures of the
+    step's own rows as ``train_…``, and ``held_out`` with the held-out figures where they were measured; step 0 is the base."""
 
     run: RunInfo
     metrics: list[dict[str, Any]]

@@ -114,9 +114,10 @@ def test_the_mean_reward_rises_and_the_base_stays_near(own_home: Path, train: An
     )  # fmt: skip
     out = run.info().outcome
     first, last = out.measures["reward"]
-    steps = [values for values in run.measured() if "reward" in values and values["step"] > 0]
-    print(objective, first, last, out.measures["kl"], [round(values["reward"], 2) for values in steps])
+    steps = [values for values in run.measured() if "train_reward" in values]
+    print(objective, first, last, out.measures["kl"], [round(values["train_reward"], 2) for values in steps])
     assert last > first + 0.1
+    assert steps[-1]["train_reward"] > steps[0]["train_reward"]
     assert out.measures["kl"][0] < 1e-4
     assert 0 < out.measures["kl"][1] < 1
     verdict = check_judged(context)

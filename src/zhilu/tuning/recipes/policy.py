@@ -98,8 +98,8 @@ class PolicyRun(TuneRun):
         self.adapt(distance)
         return {
             "loss": losses[0],
-            "reward": sum(rewards) / len(rewards),
-            "kl": distance,
+            "train_reward": sum(rewards) / len(rewards),
+            "train_kl": distance,
             "tokens": sum(len(rollout.row.ids) for rollout in rollouts),
         }
 

@@ -101,8 +101,8 @@ class DpoRun(_JudgedRun):
         margin = torch.cat(margins)
         return {
             "loss": total,
-            "margin": float(margin.mean()),
-            "accuracy": float((margin > 0).float().mean()),
+            "train_margin": float(margin.mean()),
+            "train_accuracy": float((margin > 0).float().mean()),
             "tokens": sum(unit.size for unit in chosen_units),
         }
 
