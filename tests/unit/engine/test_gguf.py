@@ -184,3 +184,10 @@ def test_what_is_not_run_is_named_with_the_engine_that_may(tmp_path: Path) -> No
     with pytest.raises(UnsupportedError, match="mamba") as caught:
         read_config(tmp_path / "other.gguf")
     assert caught.value.fix == "--engine llamacpp"
+
+
+def test_a_token_whose_name_says_end_ends_an_answer(tmp_path: Path) -> None:
+    file = write_gguf(tmp_path / "model.gguf", make_tiny_model(tmp_path / "folder", "qwen2"))
+    tokenizer = Tokenizer(file)
+    named = {tokenizer.id_of("<|endoftext|>"), tokenizer.id_of("<|im_end|>")}
+    assert named == set(read_config(file).eos_ids) and tokenizer.id_of("<|im_start|>") not in named

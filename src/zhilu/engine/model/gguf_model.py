@@ -59,6 +59,12 @@ _INNER = {
 # Not weights: Llama 3's positions, which gguf_config reads.
 _FREQUENCIES = "rope_freqs.weight"
 
+_CONTROL = 3  # a token's type: never part of a text
+# By name, as llama.cpp knows them (src/llama-vocab.cpp, tokens that end a generation).
+_END_NAMES = frozenset(
+    {"<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|eom_id|>", "<EOT>", "<|end_of_text|>"}
+)
+
 _LAYER = re.compile(r"blk\.(\d+)\.(.+)\.(weight|bias)")
 
 
@@ -184,8 +190,15 @@ def _rope(gguf: Gguf) -> dict[str, Any]:
 
 
 def _ends(gguf: Gguf) -> list[int]:
-    """Every token that the file calls an end: of text, of a turn, of a message."""
-    found = (gguf.metadata.get(f"tokenizer.ggml.{kind}_token_id") for kind in ("eos", "eot", "eom"))
+    """Every token that the file calls an end (of text, of a turn, of a message), and those whose names say so.
+
+    A file names one where ``generation_config.json`` lists several: of Qwen2.5 ``<|im_end|>``, not ``<|endoftext|>``.
+    """
+    found = [gguf.metadata.get(f"tokenizer.ggml.{kind}_token_id") for kind in ("eos", "eot", "eom")]
+    tokens, types = (gguf.metadata.get(f"tokenizer.ggml.{key}") for key in ("tokens", "token_type"))
+    if isinstance(tokens, list) and isinstance(types, list):
+        pairs = enumerate(zip(tokens, types, strict=False))
+        found += [id for id, (token, type) in pairs if type == _CONTROL and token in _END_NAMES]
     return sorted({id for id in found if isinstance(id, int)})
 
 
