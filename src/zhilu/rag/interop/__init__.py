@@ -1,0 +1,1 @@
+"""Knowledge bases in other frameworks. Importing this package imports none of them."""
