@@ -167,7 +167,7 @@ def test_three_hundred_hostile_requests_while_eight_streams_run(tmp_path: Path, 
     assert set(during.ends) == {"done"}, during.ends
     assert (engine["state"], engine["restarts"]) == ("ready", 0), engine
     assert not [d for d in documents if d["status"] == "failed" and "internal" in str(d).lower()]
-    # A second, and as much longer as there are more processes that want a core than cores: CI's machine has other work.
-    longer = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    # A second where the cores have time; where others want them, too, an answer's many steps each wait for a turn.
+    longer = max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
     for what, wait in during.waits.items():
         assert wait < before.waits[what] + longer, figures
