@@ -21,8 +21,11 @@ const SHOWN: Record<string, string> = {
   "LiveOut.source": "models.live.source.",
   "ModelInfo.state": "model.state.",
   "ModelState.state": "model.state.",
+  "Part.kind": "lens.part.",
   "SentenceTrace.support": "rag.support.",
   "SettingOut.source": "settings.source.",
+  "StepTruth.changes": "lens.changes.",
+  "StepTruth.loss": "lens.loss.",
   "TaskOut.because": "roadmap.because.",
   "TaskOut.status": "roadmap.status.",
   "TuneConfig.objective": "tune.objective.",
@@ -38,6 +41,10 @@ const UNSEEN = new Set([
   "Message.status",
   "ModelDetail.thinking", // decides whether the switch is there
   "ModelInfo.thinking",
+  "OrderGuess.higher", // two orders, said by their places
+  "OrderGuess.without",
+  "OrderTruth.higher",
+  "OrderTruth.without",
   "PartView.status", // no page yet
   "PullIn.source",
   "QuestionChange.status",
@@ -54,6 +61,9 @@ const SAME: Record<string, string> = {
   "DocumentText.status": "Document.status",
   "ModelDetail.state": "ModelInfo.state",
   "RunningOut.state": "ModelInfo.state",
+  "StepGuess.changes": "StepTruth.changes",
+  "StepGuess.loss": "StepTruth.loss",
+  "TensorOut.kind": "Part.kind",
   "VerdictOut.because": "TaskOut.because",
   "VerdictOut.status": "TaskOut.status",
 };

@@ -498,6 +498,244 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/lens/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** See Tokens */
+        post: operations["see_tokens_zhilu_v1_lens_tokens_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/lens/tokens/predict": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Predict Tokens */
+        post: operations["predict_tokens_zhilu_v1_lens_tokens_predict_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/lens/attention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** See Attention */
+        post: operations["see_attention_zhilu_v1_lens_attention_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/lens/attention/predict": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Predict Attention */
+        post: operations["predict_attention_zhilu_v1_lens_attention_predict_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/lens/positions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** See Positions */
+        post: operations["see_positions_zhilu_v1_lens_positions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/lens/positions/predict": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Predict Positions */
+        post: operations["predict_positions_zhilu_v1_lens_positions_predict_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/lens/architecture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** See Architecture */
+        get: operations["see_architecture_zhilu_v1_lens_architecture_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/lens/weights": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** See Weights */
+        get: operations["see_weights_zhilu_v1_lens_weights_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/lens/architecture/predict": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Predict Shares */
+        post: operations["predict_shares_zhilu_v1_lens_architecture_predict_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/lens/logits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** See Logits */
+        post: operations["see_logits_zhilu_v1_lens_logits_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/lens/step": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take Step */
+        post: operations["take_step_zhilu_v1_lens_step_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/lens/step/predict": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Predict Step */
+        post: operations["predict_step_zhilu_v1_lens_step_predict_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/lens/chat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** See Chat */
+        post: operations["see_chat_zhilu_v1_lens_chat_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/lens/prompt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Score Prompt */
+        post: operations["score_prompt_zhilu_v1_lens_prompt_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/models": {
         parameters: {
             query?: never;
@@ -2266,28 +2504,6 @@ export interface components {
             same: boolean;
         };
         /**
-         * Answer
-         * @description A held-out prompt, the answer that the data gives, and the greedy answers of base and tuned model.
-         *
-         *     ``after_ids`` are the tuned model's tokens without the end; ``ended``: it ended by itself.
-         */
-        Answer: {
-            /** Prompt */
-            prompt: string;
-            /** Wanted */
-            wanted: string;
-            /** Before */
-            before: string;
-            /** After */
-            after: string;
-            /** Prompt Ids */
-            prompt_ids: number[];
-            /** After Ids */
-            after_ids: number[];
-            /** Ended */
-            ended: boolean;
-        };
-        /**
          * AnswerTrace
          * @description A question from its arrival to its answer, in the order it happened. ``raw`` is what the model wrote.
          */
@@ -2390,6 +2606,45 @@ export interface components {
             /** Added At */
             added_at: string;
         };
+        /** ArchitectureOut */
+        ArchitectureOut: {
+            /** Model */
+            model: string;
+            /** Architecture */
+            architecture: string;
+            /** Layers */
+            layers: number;
+            /** Hidden */
+            hidden: number;
+            /** Heads */
+            heads: number;
+            /** Kv Heads */
+            kv_heads: number;
+            /** Head Dim */
+            head_dim: number;
+            /** Intermediate */
+            intermediate: number;
+            /** Vocabulary */
+            vocabulary: number;
+            /** Context */
+            context: number;
+            /** Tied */
+            tied: boolean;
+            /** Parameters */
+            parameters: number;
+            /** Bytes */
+            bytes: number;
+            /** Flops */
+            flops: number;
+            /** Score Flops */
+            score_flops: number;
+            /** Kv Bytes */
+            kv_bytes: number;
+            /** Parts */
+            parts: components["schemas"]["Part"][];
+            /** Tensors */
+            tensors: components["schemas"]["TensorOut"][];
+        };
         /** ArtefactOut */
         ArtefactOut: {
             /** Name */
@@ -2412,6 +2667,50 @@ export interface components {
              * @default 4
              */
             k: number;
+        };
+        /**
+         * AttentionIn
+         * @description ``head`` None: the average over all heads of the layer.
+         */
+        AttentionIn: {
+            /** Text */
+            text: string;
+            /** Model */
+            model?: string | null;
+            /**
+             * Chat
+             * @default false
+             */
+            chat: boolean;
+            /**
+             * Layer
+             * @default 0
+             */
+            layer: number;
+            /** Head */
+            head?: number | null;
+        };
+        /**
+         * AttentionOut
+         * @description ``map``: the weights, row by row, 16 bits each (65,535 is all attention), little endian, in base64.
+         */
+        AttentionOut: {
+            /** Model */
+            model: string;
+            /** Tokens */
+            tokens: string[];
+            /** Layers */
+            layers: number;
+            /** Heads */
+            heads: number;
+            /** Layer */
+            layer: number;
+            /** Head */
+            head: number | null;
+            /** Map */
+            map: string;
+            /** Scores */
+            scores: components["schemas"]["HeadScore"][];
         };
         /**
          * BoardQuestion
@@ -2624,6 +2923,25 @@ export interface components {
             /** Zh */
             zh: string;
         };
+        /** ChatIn */
+        ChatIn: {
+            /** Messages */
+            messages: components["schemas"]["zhilu__lens__views__templates__Turn"][];
+            /** Model */
+            model?: string | null;
+        };
+        /**
+         * ChatOut
+         * @description ``bare``: the turns one below the other, as who knows no template would send them.
+         */
+        ChatOut: {
+            /** Model */
+            model: string;
+            /** Template */
+            template: string;
+            rendered: components["schemas"]["Rendered"];
+            bare: components["schemas"]["Rendered"];
+        };
         /** ChosenIn */
         ChosenIn: {
             /** Models */
@@ -2683,6 +3001,25 @@ export interface components {
             model?: string | null;
             /** Kb Id */
             kb_id?: string | null;
+        };
+        /**
+         * CutsIn
+         * @description A prediction: the places where tokens begin, and how many there are (None: as the cuts say).
+         */
+        CutsIn: {
+            /** Text */
+            text: string;
+            /** Model */
+            model?: string | null;
+            /**
+             * Chat
+             * @default false
+             */
+            chat: boolean;
+            /** Cuts */
+            cuts: number[];
+            /** Count */
+            count?: number | null;
         };
         /**
          * DataReport
@@ -3114,10 +3451,65 @@ export interface components {
             /** Free Bytes */
             free_bytes: number;
         };
+        /**
+         * Guess
+         * @description How near a prediction came. ``right``: boundaries that are where they were expected.
+         */
+        Guess: {
+            /** Count */
+            count: number;
+            /** Truth */
+            truth: number;
+            /** Cuts */
+            cuts: number[];
+            /** True Cuts */
+            true_cuts: number[];
+            /** Right */
+            right: number;
+            /** Score */
+            score: number;
+            /** Passed */
+            passed: boolean;
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
             detail?: components["schemas"]["ValidationError"][];
+        };
+        /**
+         * HeadScore
+         * @description Shares of a head's attention, 0 to 1: at the token before, at the first token, and behind an earlier copy of itself.
+         *
+         *     ``induction`` is measured on random tokens said twice: who looks at what came after the first copy can go on with it.
+         */
+        HeadScore: {
+            /** Layer */
+            layer: number;
+            /** Head */
+            head: number;
+            /** Previous */
+            previous: number;
+            /** First */
+            first: number;
+            /** Induction */
+            induction: number;
+        };
+        /** Histogram */
+        Histogram: {
+            /** Name */
+            name: string;
+            /** Low */
+            low: number;
+            /** High */
+            high: number;
+            /** Counts */
+            counts: number[];
+            /** Mean */
+            mean: number;
+            /** Deviation */
+            deviation: number;
+            /** Sampled */
+            sampled: boolean;
         };
         /**
          * Hit
@@ -3302,6 +3694,25 @@ export interface components {
             } | null;
         };
         /**
+         * LayerToken
+         * @description What the model would say if it ended after this block (0: with the embedding alone).
+         */
+        LayerToken: {
+            /** Layer */
+            layer: number;
+            /** Text */
+            text: string;
+            /** Probability */
+            probability: number;
+        };
+        /** Likely */
+        Likely: {
+            /** Text */
+            text: string;
+            /** Probability */
+            probability: number;
+        };
+        /**
          * LiveOut
          * @description Counts since the engine started; see ``LiveFigures``. A rate is the difference of two readings over that of ``at``.
          */
@@ -3330,6 +3741,102 @@ export interface components {
         LogOut: {
             /** Text */
             text: string;
+        };
+        /** LogitsIn */
+        LogitsIn: {
+            /** Text */
+            text: string;
+            /** Model */
+            model?: string | null;
+            /**
+             * Chat
+             * @default false
+             */
+            chat: boolean;
+            /**
+             * Temperature
+             * @default 1
+             */
+            temperature: number;
+            /**
+             * Top K
+             * @default 0
+             */
+            top_k: number;
+            /**
+             * Top P
+             * @default 1
+             */
+            top_p: number;
+            /**
+             * Min P
+             * @default 0
+             */
+            min_p: number;
+        };
+        /** LogitsOut */
+        LogitsOut: {
+            /** Model */
+            model: string;
+            /** Tokens */
+            tokens: string[];
+            /** Next */
+            next: components["schemas"]["NextToken"][];
+            /** Kept */
+            kept: number;
+            /** Vocabulary */
+            vocabulary: number;
+            /** Entropy */
+            entropy: number;
+            /** After Entropy */
+            after_entropy: number;
+            /** Layers */
+            layers: components["schemas"]["LayerToken"][];
+            /** Kv Bytes */
+            kv_bytes: number;
+        };
+        /**
+         * LookIn
+         * @description A prediction: in this head, token number ``token`` looks at token number ``guess`` most.
+         */
+        LookIn: {
+            /** Text */
+            text: string;
+            /** Model */
+            model?: string | null;
+            /**
+             * Chat
+             * @default false
+             */
+            chat: boolean;
+            /** Layer */
+            layer: number;
+            /** Head */
+            head: number;
+            /** Token */
+            token: number;
+            /** Guess */
+            guess: number;
+        };
+        /**
+         * LookOut
+         * @description ``ahead``: the largest weight that lies in the future, anywhere in this head's map; more than 0 is a broken mask.
+         */
+        LookOut: {
+            /** Tokens */
+            tokens: string[];
+            /** Token */
+            token: number;
+            /** Guess */
+            guess: number;
+            /** Truth */
+            truth: number;
+            /** Weights */
+            weights: number[];
+            /** Ahead */
+            ahead: number;
+            /** Passed */
+            passed: boolean;
         };
         /**
          * LoraLine
@@ -3435,6 +3942,16 @@ export interface components {
             context: number;
             /** Requests */
             requests: number;
+        };
+        /**
+         * Merge
+         * @description One piece of the text: its parts at the beginning, and after each merge.
+         */
+        Merge: {
+            /** Piece */
+            piece: string;
+            /** Steps */
+            steps: string[][];
         };
         /**
          * MergeIn
@@ -3717,6 +4234,18 @@ export interface components {
             /** Store */
             store: string;
         };
+        /**
+         * Moved
+         * @description A tensor, the length of its gradient, and by what part of its own length it moved.
+         */
+        Moved: {
+            /** Name */
+            name: string;
+            /** Gradient */
+            gradient: number;
+            /** Moved */
+            moved: number;
+        };
         /** NewConversation */
         NewConversation: {
             /**
@@ -3765,6 +4294,24 @@ export interface components {
             /** Name */
             name?: string | null;
             config: components["schemas"]["TuneConfig"];
+        };
+        /**
+         * NextToken
+         * @description ``probability``: as the model means it; ``after``: with the sampling parameters, 0 where the token cannot come.
+         */
+        NextToken: {
+            /** Id */
+            id: number;
+            /** Text */
+            text: string;
+            /** Logit */
+            logit: number;
+            /** Probability */
+            probability: number;
+            /** After */
+            after: number;
+            /** Special */
+            special: boolean;
         };
         /**
          * Offer
@@ -3826,6 +4373,132 @@ export interface components {
             /** Sources */
             sources: string[];
         };
+        /** Order */
+        Order: {
+            /** Words */
+            words: string[];
+            /** Distance */
+            distance: number;
+            /** Rope */
+            rope: number;
+            /** Without */
+            without: number;
+            /** Sinusoidal */
+            sinusoidal: number;
+        };
+        /**
+         * OrderGuess
+         * @description A prediction: which order scores higher, and whether the score would change if positions were not told at all.
+         */
+        OrderGuess: {
+            /** Text */
+            text: string;
+            /** Model */
+            model?: string | null;
+            /**
+             * Chat
+             * @default false
+             */
+            chat: boolean;
+            /**
+             * Head
+             * @default 0
+             */
+            head: number;
+            /** Query */
+            query: number;
+            /** Key */
+            key: number;
+            /** To */
+            to: number;
+            /**
+             * Factor
+             * @default 4
+             */
+            factor: number;
+            /**
+             * Higher
+             * @enum {string}
+             */
+            higher: "first" | "second";
+            /**
+             * Without
+             * @enum {string}
+             */
+            without: "same" | "changes";
+        };
+        /**
+         * OrderIn
+         * @description Token ``query`` looks at token ``key``; then ``key`` changes places with token ``to``. ``factor``: of linear scaling.
+         */
+        OrderIn: {
+            /** Text */
+            text: string;
+            /** Model */
+            model?: string | null;
+            /**
+             * Chat
+             * @default false
+             */
+            chat: boolean;
+            /**
+             * Head
+             * @default 0
+             */
+            head: number;
+            /** Query */
+            query: number;
+            /** Key */
+            key: number;
+            /** To */
+            to: number;
+            /**
+             * Factor
+             * @default 4
+             */
+            factor: number;
+        };
+        /** OrderOut */
+        OrderOut: {
+            /** Model */
+            model: string;
+            /** Tokens */
+            tokens: string[];
+            /** Heads */
+            heads: number;
+            /** Theta */
+            theta: number;
+            /** Context */
+            context: number;
+            /** Pairs */
+            pairs: components["schemas"]["Pair"][];
+            /** Orders */
+            orders: components["schemas"]["Order"][];
+            /** Distances */
+            distances: number[];
+            /** Rope */
+            rope: number[];
+            /** Scaled */
+            scaled: number[];
+            /** Sinusoidal */
+            sinusoidal: number[];
+        };
+        /** OrderTruth */
+        OrderTruth: {
+            seen: components["schemas"]["OrderOut"];
+            /**
+             * Higher
+             * @enum {string}
+             */
+            higher: "first" | "second";
+            /**
+             * Without
+             * @enum {string}
+             */
+            without: "same" | "changes";
+            /** Passed */
+            passed: boolean;
+        };
         /**
          * Outcome
          * @description What came of a finished run.
@@ -3878,7 +4551,7 @@ export interface components {
             /** Trained Parameters */
             trained_parameters: number;
             /** Answers */
-            answers: components["schemas"]["Answer"][];
+            answers: components["schemas"]["zhilu__tuning__runs__Answer"][];
         };
         /** OutlineEntry */
         OutlineEntry: {
@@ -3897,6 +4570,28 @@ export interface components {
             start: number;
             /** End */
             end: number;
+        };
+        /**
+         * Pair
+         * @description Two dimensions that turn together: radians a position, tokens of a whole turn, and q and k before the turn.
+         */
+        Pair: {
+            /** Radians */
+            radians: number;
+            /** Turn */
+            turn: number;
+            /** Q */
+            q: [
+                number,
+                number
+            ];
+            /** K */
+            k: [
+                number,
+                number
+            ];
+            /** Share */
+            share: number;
         };
         /**
          * Parity
@@ -3929,6 +4624,31 @@ export interface components {
                 en: string;
                 zh: string;
             };
+        };
+        /**
+         * Part
+         * @description One kind of part over the whole model. ``source``: the engine's own lines that compute it.
+         */
+        Part: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "embedding" | "attention" | "feedforward" | "norm" | "output";
+            /** Parameters */
+            parameters: number;
+            /** Share */
+            share: number;
+            /** Bytes */
+            bytes: number;
+            /** Flops */
+            flops: number;
+            /** File */
+            file: string;
+            /** Line */
+            line: number;
+            /** Source */
+            source: string;
         };
         /**
          * PartView
@@ -3968,13 +4688,6 @@ export interface components {
             size_bytes: number | null;
             job: components["schemas"]["Job"] | null;
         };
-        /** Piece */
-        Piece: {
-            /** Text */
-            text: string;
-            /** Learned */
-            learned: boolean;
-        };
         /**
          * PresetOut
          * @description An API that can be added by its name; ``keys``: the page where a key is made.
@@ -3993,6 +4706,31 @@ export interface components {
             keys: string | null;
             /** Needs Key */
             needs_key: boolean;
+        };
+        /**
+         * PromptGuess
+         * @description ``prompt``: with ``{question}`` and, where it is wanted, ``{passage}`` in it; both are filled in for each item.
+         */
+        PromptGuess: {
+            /** Prompt */
+            prompt: string;
+            /** Model */
+            model?: string | null;
+        };
+        /**
+         * PromptIn
+         * @description ``model`` None: the one that runs. ``chat``: render the text as a person's turn, with the template's marks.
+         */
+        PromptIn: {
+            /** Text */
+            text: string;
+            /** Model */
+            model?: string | null;
+            /**
+             * Chat
+             * @default false
+             */
+            chat: boolean;
         };
         /**
          * PromptTrace
@@ -4064,6 +4802,18 @@ export interface components {
             error: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * Rendered
+         * @description A prompt, token by token, and what the model would say first.
+         */
+        Rendered: {
+            /** Text */
+            text: string;
+            /** Pieces */
+            pieces: components["schemas"]["zhilu__lens__views__templates__Piece"][];
+            /** Next */
+            next: components["schemas"]["Likely"][];
         };
         /**
          * Repaired
@@ -4249,7 +4999,7 @@ export interface components {
             /** Line */
             line: number;
             /** Pieces */
-            pieces: components["schemas"]["Piece"][];
+            pieces: components["schemas"]["zhilu__tuning__data__check__Piece"][];
             /** Tokens */
             tokens: number;
             /** Learned */
@@ -4274,6 +5024,23 @@ export interface components {
              * @description for a model whose template knows ``enable_thinking``
              */
             think?: boolean | null;
+        };
+        /** ScoreOut */
+        ScoreOut: {
+            /** Model */
+            model: string;
+            /** Prompt */
+            prompt: string;
+            /** Items */
+            items: number;
+            /** Baseline */
+            baseline: number;
+            /** Own */
+            own: number;
+            /** Answers */
+            answers: components["schemas"]["zhilu__lens__views__scored__Answer"][];
+            /** Passed */
+            passed: boolean;
         };
         /** SearchBody */
         SearchBody: {
@@ -4401,6 +5168,33 @@ export interface components {
              */
             agreed: boolean;
         };
+        /**
+         * ShareGuess
+         * @description A prediction: the share of each kind in the parameters, of a hundred.
+         */
+        ShareGuess: {
+            /** Model */
+            model?: string | null;
+            /** Shares */
+            shares: {
+                [key: string]: number;
+            };
+        };
+        /** ShareTruth */
+        ShareTruth: {
+            /** Model */
+            model: string;
+            /** Shares */
+            shares: {
+                [key: string]: number;
+            };
+            /** Off */
+            off: {
+                [key: string]: number;
+            };
+            /** Passed */
+            passed: boolean;
+        };
         /** SourceOut */
         SourceOut: {
             /** Name */
@@ -4522,6 +5316,125 @@ export interface components {
             model: components["schemas"]["ModelState"];
         };
         /**
+         * StepGuess
+         * @description A prediction: which way the loss goes, and after which of the two the weights are others.
+         */
+        StepGuess: {
+            /** Text */
+            text: string;
+            /** Model */
+            model?: string | null;
+            /**
+             * Chat
+             * @default false
+             */
+            chat: boolean;
+            /**
+             * Rate
+             * @default 0.05
+             */
+            rate: number;
+            /**
+             * Steps
+             * @default 1
+             */
+            steps: number;
+            /**
+             * Loss
+             * @enum {string}
+             */
+            loss: "falls" | "stays" | "rises";
+            /**
+             * Changes
+             * @enum {string}
+             */
+            changes: "training" | "inference" | "both" | "neither";
+        };
+        /**
+         * StepIn
+         * @description ``rate``: how far the weights go against their gradient, which is cut to length 1 as trainers do; ``steps``: how often.
+         */
+        StepIn: {
+            /** Text */
+            text: string;
+            /** Model */
+            model?: string | null;
+            /**
+             * Chat
+             * @default false
+             */
+            chat: boolean;
+            /**
+             * Rate
+             * @default 0.05
+             */
+            rate: number;
+            /**
+             * Steps
+             * @default 1
+             */
+            steps: number;
+        };
+        /**
+         * StepOut
+         * @description ``losses``: before, and after each step. ``slope``: what the gradient says the loss falls by in a small step, over what
+         *     it did fall by; near 1 the gradient is true.
+         */
+        StepOut: {
+            /** Model */
+            model: string;
+            /** Tokens */
+            tokens: number;
+            /** Losses */
+            losses: number[];
+            /** Hash Before */
+            hash_before: string;
+            /** Hash After Inference */
+            hash_after_inference: string;
+            /** Hash After Training */
+            hash_after_training: string;
+            /** Next Before */
+            next_before: string;
+            /** Next After */
+            next_after: string;
+            /** Chance Before */
+            chance_before: number;
+            /** Chance After */
+            chance_after: number;
+            /** Gradient */
+            gradient: number;
+            /** Slope */
+            slope: number;
+            /** Parameters */
+            parameters: number;
+            /** Changed */
+            changed: number;
+            /** Tensors */
+            tensors: number;
+            /** Moved */
+            moved: components["schemas"]["Moved"][];
+            /** Inference Bytes */
+            inference_bytes: number;
+            /** Training Bytes */
+            training_bytes: number;
+        };
+        /** StepTruth */
+        StepTruth: {
+            seen: components["schemas"]["StepOut"];
+            /**
+             * Loss
+             * @enum {string}
+             */
+            loss: "falls" | "stays" | "rises";
+            /**
+             * Changes
+             * @enum {string}
+             */
+            changes: "training" | "inference" | "both" | "neither";
+            /** Passed */
+            passed: boolean;
+        };
+        /**
          * StoreOffer
          * @description A store by name. ``error``: the inside of ``errors.error_body``, why it cannot be had here; None where it can.
          */
@@ -4616,6 +5529,29 @@ export interface components {
             figures: components["schemas"]["FigureOut"][];
         };
         /**
+         * TensorOut
+         * @description ``flops``: multiplications and additions for one token.
+         */
+        TensorOut: {
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "embedding" | "attention" | "feedforward" | "norm" | "output";
+            /** Layer */
+            layer: number | null;
+            /** Shape */
+            shape: number[];
+            /** Parameters */
+            parameters: number;
+            /** Bytes */
+            bytes: number;
+            /** Flops */
+            flops: number;
+        };
+        /**
          * TestedOut
          * @description ``listed``: every model that the API lists; ``model`` answered in ``seconds``.
          */
@@ -4641,6 +5577,45 @@ export interface components {
             en: string;
             /** Zh */
             zh: string;
+        };
+        /**
+         * Token
+         * @description ``start`` to ``end``: its characters of the text; two tokens may be parts of one character. ``hex``: its bytes.
+         */
+        Token: {
+            /** Id */
+            id: number;
+            /** Text */
+            text: string;
+            /** Hex */
+            hex: string;
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /** Special */
+            special: boolean;
+        };
+        /** TokensOut */
+        TokensOut: {
+            /** Model */
+            model: string;
+            /** Text */
+            text: string;
+            /** Characters */
+            characters: number;
+            /** Bytes */
+            bytes: number;
+            /** Vocabulary */
+            vocabulary: number;
+            /** Tokens */
+            tokens: components["schemas"]["Token"][];
+            /** Merges */
+            merges: components["schemas"]["Merge"][];
+            /** Lossless */
+            lossless: boolean;
+            /** Replayed */
+            replayed: boolean;
         };
         /** TraceSummary */
         TraceSummary: {
@@ -4810,6 +5785,35 @@ export interface components {
              */
             keep: boolean;
         };
+        /** Answer */
+        zhilu__lens__views__scored__Answer: {
+            /** Question */
+            question: string;
+            /** Wanted */
+            wanted: string;
+            /** Baseline */
+            baseline: string;
+            /** Baseline Right */
+            baseline_right: boolean;
+            /** Own */
+            own: string;
+            /** Own Right */
+            own_right: boolean;
+        };
+        /** Piece */
+        zhilu__lens__views__templates__Piece: {
+            /** Text */
+            text: string;
+            /** Special */
+            special: boolean;
+        };
+        /** Turn */
+        zhilu__lens__views__templates__Turn: {
+            /** Role */
+            role: string;
+            /** Content */
+            content: string;
+        };
         /** Turn */
         zhilu__rag__routes__Turn: {
             /**
@@ -4827,6 +5831,13 @@ export interface components {
         zhilu__roadmap__routes__CheckIn: {
             /** Tasks */
             tasks?: string[];
+        };
+        /** Piece */
+        zhilu__tuning__data__check__Piece: {
+            /** Text */
+            text: string;
+            /** Learned */
+            learned: boolean;
         };
         /**
          * CheckIn
@@ -4846,6 +5857,28 @@ export interface components {
             };
             /** Max Len */
             max_len?: number | null;
+        };
+        /**
+         * Answer
+         * @description A held-out prompt, the answer that the data gives, and the greedy answers of base and tuned model.
+         *
+         *     ``after_ids`` are the tuned model's tokens without the end; ``ended``: it ended by itself.
+         */
+        zhilu__tuning__runs__Answer: {
+            /** Prompt */
+            prompt: string;
+            /** Wanted */
+            wanted: string;
+            /** Before */
+            before: string;
+            /** After */
+            after: string;
+            /** Prompt Ids */
+            prompt_ids: number[];
+            /** After Ids */
+            after_ids: number[];
+            /** Ended */
+            ended: boolean;
         };
     };
     responses: never;
@@ -5933,6 +6966,465 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    see_tokens_zhilu_v1_lens_tokens_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokensOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    predict_tokens_zhilu_v1_lens_tokens_predict_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CutsIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Guess"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    see_attention_zhilu_v1_lens_attention_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AttentionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttentionOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    predict_attention_zhilu_v1_lens_attention_predict_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LookIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LookOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    see_positions_zhilu_v1_lens_positions_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    predict_positions_zhilu_v1_lens_positions_predict_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderGuess"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderTruth"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    see_architecture_zhilu_v1_lens_architecture_get: {
+        parameters: {
+            query?: {
+                model?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArchitectureOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    see_weights_zhilu_v1_lens_weights_get: {
+        parameters: {
+            query: {
+                name: string;
+                model?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Histogram"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    predict_shares_zhilu_v1_lens_architecture_predict_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ShareGuess"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareTruth"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    see_logits_zhilu_v1_lens_logits_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LogitsIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogitsOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    take_step_zhilu_v1_lens_step_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StepIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StepOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    predict_step_zhilu_v1_lens_step_predict_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StepGuess"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StepTruth"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    see_chat_zhilu_v1_lens_chat_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    score_prompt_zhilu_v1_lens_prompt_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptGuess"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoreOut"];
                 };
             };
             /** @description Validation Error */

@@ -167,6 +167,17 @@ class Tokenizer:
         """Characters of the longest token."""
         return max(map(len, self._tokenizer.get_vocab()), default=1)
 
+    def spec(self) -> dict[str, Any]:
+        """The tokenizer as ``tokenizer.json`` writes it down: vocabulary, merges, and what is done before them."""
+        whole: dict[str, Any] = json.loads(self._tokenizer.to_str())
+        return whole
+
+    def pieces(self, text: str) -> list[str]:
+        """What the text is cut into before any merge, spelled as the vocabulary spells it; no merge crosses a cut."""
+        raw = self._tokenizer
+        text = raw.normalizer.normalize_str(text) if raw.normalizer else text
+        return [piece for piece, _ in raw.pre_tokenizer.pre_tokenize_str(text)] if raw.pre_tokenizer else [text]
+
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
         """Text of ``ids``; bytes that are no UTF-8 (yet) become U+FFFD. Ids beyond the vocabulary decode to nothing."""
         kept = [id for id in ids if not (skip_special_tokens and id in self.special_ids)]

@@ -23,9 +23,12 @@ CONCEPTS = Stage(
                 "模型读到的是 token，不是字符。费用、速度和能放下多少文本都由它决定，中文与英文也不一样。",
             ),
             T(
-                "Until the lens page is there: while `zhilu up` runs, POST /tokenize gives the tokens of any text.",
-                "在透视页面做好之前：`zhilu up` 运行时，POST /tokenize 会给出任意文本的 token。",
+                "In Lens, tab Tokens: write a text of your own, mark where you expect tokens to begin, then look. "
+                'Or: `zhilu lens tokens "YOUR|TEXT" --guess`.',
+                "在“透视”的 Token 页：写一段自己的话，标出你预测的 token 开头，再揭晓。"
+                '也可以：`zhilu lens tokens "你的|文本" --guess`。',
             ),
+            "zhilu lens tokens",
         ),
         Task(
             "1.2",
@@ -39,9 +42,10 @@ CONCEPTS = Stage(
                 "注意力让一个词从前文获得含义：每个 token 都会给之前的所有 token 加权。",
             ),
             T(
-                "You will pick a token and see the weights of every layer and head.",
-                "届时你可以点选一个 token，查看每一层、每个头的权重。",
+                "In Lens, tab Attention: choose a head and a token, and find what it looks at most in the map of your own text.",
+                "在“透视”的注意力页：选一个头和一个 token，在自己文本的图里找出它最关注的 token。",
             ),
+            "zhilu lens attention",
         ),
         Task(
             "1.3",
@@ -55,9 +59,10 @@ CONCEPTS = Stage(
                 "没有位置信息，“狗咬人”和“人咬狗”就是同一堆词。上下文长度的上限也与它有关。",
             ),
             T(
-                "You will swap words and compare the attention scores before and after.",
-                "届时你可以交换词序，对比前后的注意力得分。",
+                "In Lens, tab Positions: let two words change places, and say which order scores higher before you look.",
+                "在“透视”的位置页：让两个词交换位置，先说出哪种顺序得分更高，再揭晓。",
             ),
+            "zhilu lens positions",
         ),
         Task(
             "1.4",
@@ -72,10 +77,10 @@ CONCEPTS = Stage(
                 "嵌入、注意力、前馈、归一化、输出：知道参数都在哪里，就能理解内存、速度以及 LoRA 改了什么。",
             ),
             T(
-                "Already now: `zhilu model show zhilu-nano` prints the architecture and the parameters of a model.",
-                "现在就可以：`zhilu model show zhilu-nano` 会打印模型的架构和参数量。",
+                "In Lens, tab Architecture: give each part its share of the parameters, then see them counted.",
+                "在“透视”的架构页：给每个部分分配参数占比，再看实际数出的结果。",
             ),
-            "zhilu model show zhilu-nano",
+            "zhilu lens architecture",
         ),
         Task(
             "1.5",
@@ -89,9 +94,10 @@ CONCEPTS = Stage(
                 "和模型聊天并不会让它学到东西。训练会修改权重，所需内存是推理的好几倍。",
             ),
             T(
-                "You will take one step by hand and watch loss and weights.",
-                "届时你可以手动训练一步，观察损失和权重的变化。",
+                "In Lens, tab Next word: say what one step of training changes, then take it on a copy of the model.",
+                "在“透视”的“下一个词”页：先说出训练一步会改变什么，再在模型副本上训练一步。",
             ),
+            "zhilu lens step",
         ),
         Task(
             "1.6",
@@ -105,10 +111,10 @@ CONCEPTS = Stage(
                 "对话其实是一段带有轮次标记的长文本。模板用错了，好模型也会答得很差，而且不会报错。",
             ),
             T(
-                "Already now: in the Chat page, edit a question and compare the branches of the answer.",
-                "现在就可以：在“对话”页编辑一个问题，比较不同分支的回答。",
+                "In Lens, tab Prompts: see a chat rendered with its marks, then write a prompt that has more questions right.",
+                "在“透视”的提示页：看对话渲染后的标记，再写一个答对更多题的提示。",
             ),
-            "zhilu chat",
+            "zhilu lens prompt",
         ),
     ),
     T(

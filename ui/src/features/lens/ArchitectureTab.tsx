@@ -1,0 +1,212 @@
+import { Eye } from "lucide-react";
+import { useState } from "react";
+import { Button } from "@/components/Button";
+import { ErrorPanel, Skeleton } from "@/components/states";
+import type { components } from "@/lib/api.gen";
+import { bytes, number } from "@/lib/format";
+import { useI18n } from "@/lib/i18n";
+import { useArchitecture, usePredict, useWeights, type Architecture, type Kind } from "./api";
+import { Card, Judged, Lesson, type TabProps } from "./Lesson";
+import css from "./Lens.module.css";
+
+type Truth = components["schemas"]["ShareTruth"];
+const KINDS: readonly Kind[] = ["embedding", "attention", "feedforward", "norm", "output"];
+
+export function ArchitectureTab({ model, models }: TabProps) {
+  const { t } = useI18n();
+  const [guess, setGuess] = useState<Record<Kind, number>>({
+    embedding: 20,
+    attention: 20,
+    feedforward: 20,
+    norm: 20,
+    output: 20,
+  });
+  const [other, setOther] = useState("");
+  const predict = usePredict<Truth>("architecture");
+  const mine = useArchitecture(model);
+  const theirs = useArchitecture(other);
+  const sum = KINDS.reduce((all, kind) => all + guess[kind], 0);
+  return (
+    <>
+      <Lesson title={t("lens.architecture.title")} text={t("lens.architecture.lesson")} />
+      <Card title={t("lens.architecture.guess")} hint={t("lens.architecture.guessHint")}>
+        {KINDS.map((kind) => (
+          <label key={kind} className={css.slider}>
+            <span>
+              <i data-part={kind} /> {t(`lens.part.${kind}`)} <b>{guess[kind]} %</b>
+            </span>
+            <input
+              type="range"
+              min={0}
+              max={100}
+              value={guess[kind]}
+              onChange={(event) => setGuess({ ...guess, [kind]: Number(event.target.value) })}
+            />
+          </label>
+        ))}
+        <div className={css.row}>
+          <Button
+            tone="primary"
+            icon={Eye}
+            busy={predict.isPending}
+            onClick={() => predict.mutate({ model, shares: guess })}
+          >
+            {t("lens.see")}
+          </Button>
+          <span className={css.hint}>{t("lens.architecture.sum", { n: sum })}</span>
+        </div>
+        {predict.error && <ErrorPanel error={predict.error} />}
+        {predict.data && (
+          <Judged passed={predict.data.passed} task="1.4">
+            {t("lens.architecture.judged", { n: Math.max(...Object.values(predict.data.off)).toFixed(1) })}
+          </Judged>
+        )}
+      </Card>
+      {predict.data && (
+        <>
+          {mine.error && <ErrorPanel error={mine.error} />}
+          {mine.isPending && <Skeleton lines={4} height={32} />}
+          {mine.data && <Parts seen={mine.data} />}
+          <label className={css.model}>
+            <span>{t("lens.architecture.beside")}</span>
+            <select value={other} onChange={(event) => setOther(event.target.value)}>
+              <option value="">–</option>
+              {models
+                .filter((name) => name !== model)
+                .map((name) => (
+                  <option key={name}>{name}</option>
+                ))}
+            </select>
+          </label>
+          {theirs.error && <ErrorPanel error={theirs.error} />}
+          {other && theirs.data && <Parts seen={theirs.data} />}
+        </>
+      )}
+    </>
+  );
+}
+
+function Parts({ seen }: { seen: Architecture }) {
+  const { t, lang } = useI18n();
+  const [open, setOpen] = useState<Kind | null>(null);
+  const part = seen.parts.find(({ kind }) => kind === open);
+  return (
+    <Card
+      title={seen.model}
+      hint={t("lens.architecture.shape", {
+        layers: seen.layers,
+        hidden: seen.hidden,
+        heads: seen.heads,
+        kv: seen.kv_heads,
+        vocabulary: number(seen.vocabulary, lang),
+      })}
+    >
+      <div className={css.stack} aria-hidden>
+        {seen.parts.map(({ kind, share }) => (
+          <i key={kind} data-part={kind} style={{ width: `${share}%` }} />
+        ))}
+      </div>
+      <div className={css.scrolls}>
+        <table className={css.table}>
+          <thead>
+            <tr>
+              <th scope="col">{t("lens.architecture.part")}</th>
+              <th scope="col">{t("lens.architecture.parameters")}</th>
+              <th scope="col">{t("lens.architecture.memory")}</th>
+              <th scope="col">{t("lens.architecture.flops")}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {seen.parts.map((one) => (
+              <tr key={one.kind}>
+                <td>
+                  <button
+                    type="button"
+                    className={css.link}
+                    aria-expanded={open === one.kind}
+                    onClick={() => setOpen(open === one.kind ? null : one.kind)}
+                  >
+                    <i data-part={one.kind} /> {t(`lens.part.${one.kind}`)}
+                  </button>
+                </td>
+                <td>
+                  {number(one.parameters, lang)} · {one.share.toFixed(1)} %
+                </td>
+                <td>{bytes(one.bytes)}</td>
+                <td>{number(one.flops, lang)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p className={css.hint}>
+        {t("lens.architecture.whole", {
+          parameters: number(seen.parameters, lang),
+          memory: bytes(seen.bytes),
+          kv: bytes(seen.kv_bytes),
+        })}
+      </p>
+      {part && <Opened seen={seen} part={part} />}
+    </Card>
+  );
+}
+
+function Opened({ seen, part }: { seen: Architecture; part: Architecture["parts"][number] }) {
+  const { t } = useI18n();
+  const tensors = seen.tensors.filter(({ kind }) => kind === part.kind);
+  const [name, setName] = useState(tensors[0]?.name ?? "");
+  const chosen = tensors.some((tensor) => tensor.name === name) ? name : (tensors[0]?.name ?? "");
+  return (
+    <div className={css.opened}>
+      {chosen && (
+        <label className={css.model}>
+          <span>{t("lens.architecture.tensor")}</span>
+          <select value={chosen} onChange={(event) => setName(event.target.value)}>
+            {tensors.map((tensor) => (
+              <option key={tensor.name} value={tensor.name}>
+                {tensor.name} [{tensor.shape.join(" × ")}]
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+      {chosen && <Spread model={seen.model} name={chosen} />}
+      <details>
+        <summary>
+          {t("lens.architecture.source")} <code>{`${part.file}:${part.line}`}</code>
+        </summary>
+        <pre className={css.source}>{part.source}</pre>
+      </details>
+    </div>
+  );
+}
+
+function Spread({ model, name }: { model: string; name: string }) {
+  const { t } = useI18n();
+  const spread = useWeights(model, name).data;
+  if (!spread) return <Skeleton lines={2} height={40} />;
+  const most = Math.max(...spread.counts, 1);
+  const width = 600 / spread.counts.length;
+  return (
+    <figure>
+      <svg viewBox="0 0 600 110" className={css.plot} role="img" aria-label={t("lens.architecture.spread")}>
+        {spread.counts.map((count, index) => (
+          <rect
+            key={index}
+            x={index * width}
+            width={width - 1}
+            y={110 - (110 * count) / most}
+            height={(110 * count) / most}
+          />
+        ))}
+      </svg>
+      <figcaption className={css.axis}>
+        <span>{spread.low.toFixed(2)}</span>
+        <span>
+          {t("lens.architecture.deviation", { mean: spread.mean.toFixed(4), n: spread.deviation.toFixed(4) })}
+        </span>
+        <span>{spread.high.toFixed(2)}</span>
+      </figcaption>
+    </figure>
+  );
+}

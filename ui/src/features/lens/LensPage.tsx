@@ -1,0 +1,72 @@
+import { useLocation, useSearchParams } from "wouter";
+import { Page } from "@/components/Page";
+import { TabPanel, Tabs } from "@/components/Tabs";
+import { useI18n } from "@/lib/i18n";
+import { useModels, useStatus } from "@/lib/queries";
+import { ArchitectureTab } from "./ArchitectureTab";
+import { AttentionTab } from "./AttentionTab";
+import { NextTab } from "./NextTab";
+import { PositionsTab } from "./PositionsTab";
+import { PromptsTab } from "./PromptsTab";
+import { TokensTab } from "./TokensTab";
+import css from "./Lens.module.css";
+
+/** One tab a task of the roadmap's stage 1, in its order. */
+const TABS = {
+  tokens: TokensTab,
+  attention: AttentionTab,
+  positions: PositionsTab,
+  architecture: ArchitectureTab,
+  next: NextTab,
+  prompts: PromptsTab,
+} as const;
+type Tab = keyof typeof TABS;
+const NAMES = Object.keys(TABS) as Tab[];
+
+export default function LensPage({ tab }: { tab?: string }) {
+  const { t } = useI18n();
+  const [, go] = useLocation();
+  const [params, setParams] = useSearchParams();
+  const models = (useModels().data ?? []).filter(({ supported }) => supported);
+  const running = useStatus().data?.model.name;
+  const wanted = params.get("model") ?? running;
+  const model = models.find(({ name }) => name === wanted)?.name ?? models[0]?.name ?? "";
+  const shown = NAMES.find((name) => name === tab) ?? "tokens";
+  const choose = (name: string) =>
+    setParams((old) => {
+      old.set("model", name);
+      return old;
+    });
+  return (
+    <Page
+      title={t("lens.title")}
+      lead={t("lens.lead")}
+      actions={
+        <label className={css.model}>
+          <span>{t("lens.model")}</span>
+          <select value={model} onChange={(event) => choose(event.target.value)} data-testid="lens-model">
+            {models.map(({ name }) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        </label>
+      }
+    >
+      <Tabs
+        label={t("lens.title")}
+        value={shown}
+        onChange={(name) => go(`/lens/${name}${params.size ? `?${params}` : ""}`)}
+        tabs={NAMES.map((value, place) => ({ value, label: `1.${place + 1} ${t(`lens.tab.${value}`)}` }))}
+      >
+        {NAMES.map((name) => {
+          const View = TABS[name];
+          return (
+            <TabPanel key={name} value={name} className={css.panel}>
+              {model && <View model={model} models={models.map((one) => one.name)} />}
+            </TabPanel>
+          );
+        })}
+      </Tabs>
+    </Page>
+  );
+}

@@ -1,0 +1,51 @@
+import { ArrowRight, CircleCheck, CircleX } from "lucide-react";
+import type { ReactNode } from "react";
+import { Link } from "wouter";
+import { Prose } from "@/components/Prose";
+import { useI18n } from "@/lib/i18n";
+import css from "./Lens.module.css";
+
+export interface TabProps {
+  model: string;
+  models: readonly string[];
+}
+
+/** First the plain words, then the instrument. */
+export function Lesson({ title, text }: { title: string; text: string }) {
+  return (
+    <section className={css.lesson}>
+      <h2>{title}</h2>
+      <Prose text={text} />
+    </section>
+  );
+}
+
+export function Card({ title, hint, children }: { title: string; hint?: string; children: ReactNode }) {
+  return (
+    <section className={css.card}>
+      <h3>{title}</h3>
+      {hint && <p className={css.hint}>{hint}</p>}
+      {children}
+    </section>
+  );
+}
+
+/** What became of a prediction, and where the gate is. */
+export function Judged({ passed, task, children }: { passed: boolean; task: string; children: ReactNode }) {
+  const { t } = useI18n();
+  const Sign = passed ? CircleCheck : CircleX;
+  return (
+    <div className={css.judged} data-passed={passed} role="status">
+      <Sign size={18} aria-hidden />
+      <div>
+        <p>{children}</p>
+        <Link href={`/roadmap/${task}`}>
+          {t("lens.toGate", { task })} <ArrowRight size={13} aria-hidden />
+        </Link>
+      </div>
+    </div>
+  );
+}
+
+/** A token as one sees it: what has no ink gets a sign. */
+export const inked = (text: string): string => text.replaceAll("\n", "⏎").replaceAll("\t", "⇥").replaceAll(" ", "·");

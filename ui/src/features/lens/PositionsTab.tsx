@@ -1,0 +1,251 @@
+import { Eye } from "lucide-react";
+import { useState } from "react";
+import { Button } from "@/components/Button";
+import { Field } from "@/components/Field";
+import { Segments } from "@/components/Segments";
+import { ErrorPanel } from "@/components/states";
+import type { components } from "@/lib/api.gen";
+import { useI18n } from "@/lib/i18n";
+import { usePredict, useRested, useView, type OrderOut } from "./api";
+import { Card, inked, Judged, Lesson, type TabProps } from "./Lesson";
+import { pathOf } from "./weights";
+import css from "./Lens.module.css";
+
+type Truth = components["schemas"]["OrderTruth"];
+type Spot = "query" | "key" | "to";
+const SPOTS: readonly Spot[] = ["query", "key", "to"];
+const DIALS = 6;
+
+export function PositionsTab({ model }: TabProps) {
+  const { t } = useI18n();
+  const [text, setText] = useState<string>(t("lens.positions.example"));
+  const [spots, setSpots] = useState<Record<Spot, number>>({ query: 6, key: 2, to: 4 });
+  const [head, setHead] = useState(0);
+  const [factor, setFactor] = useState(4);
+  const [higher, setHigher] = useState<"first" | "second">("first");
+  const [without, setWithout] = useState<"same" | "changes">("changes");
+  const asked = { text: useRested(text), model, head, factor: useRested(factor), ...spots };
+  const view = useView<OrderOut>("positions", asked);
+  const predict = usePredict<Truth>("positions");
+  const seen = view.data;
+  const change = (more: Partial<Record<Spot, number>>) => {
+    setSpots((old) => ({ ...old, ...more }));
+    predict.reset();
+  };
+  return (
+    <>
+      <Lesson title={t("lens.positions.title")} text={t("lens.positions.lesson")} />
+      <Card title={t("lens.positions.words")} hint={t("lens.positions.wordsHint")}>
+        <Field label={t("lens.text")}>
+          {(props) => (
+            <textarea
+              {...props}
+              rows={2}
+              value={text}
+              onChange={(event) => {
+                setText(event.target.value);
+                predict.reset();
+              }}
+            />
+          )}
+        </Field>
+        <div className={css.row}>
+          {SPOTS.map((spot) => (
+            <label key={spot} className={css.model}>
+              <span>{t(`lens.positions.${spot}`)}</span>
+              <select value={spots[spot]} onChange={(event) => change({ [spot]: Number(event.target.value) })}>
+                {(seen?.tokens ?? []).map((token, index) => (
+                  <option key={index} value={index} disabled={spot !== "query" && index >= spots.query}>
+                    {index} {inked(token)}
+                  </option>
+                ))}
+              </select>
+            </label>
+          ))}
+          <label className={css.model}>
+            <span>{t("lens.headNumber")}</span>
+            <select
+              value={head}
+              onChange={(event) => {
+                setHead(Number(event.target.value));
+                predict.reset();
+              }}
+            >
+              {Array.from({ length: seen?.heads ?? 1 }, (_, index) => (
+                <option key={index}>{index}</option>
+              ))}
+            </select>
+          </label>
+        </div>
+        {view.error && <ErrorPanel error={view.error} />}
+        {seen?.orders.map((order, index) => (
+          <p key={index} className={css.order}>
+            <b>{t(index ? "lens.positions.second" : "lens.positions.first")}</b>
+            {order.words.map((word, place) => (
+              <span
+                key={place}
+                data-spot={place === spots.query ? "query" : place === spots.query - order.distance ? "key" : undefined}
+              >
+                {inked(word)}
+              </span>
+            ))}
+          </p>
+        ))}
+        <div className={css.row}>
+          <span>{t("lens.positions.which")}</span>
+          <Segments
+            label={t("lens.positions.which")}
+            value={higher}
+            onChange={setHigher}
+            options={[
+              { value: "first", label: t("lens.positions.first") },
+              { value: "second", label: t("lens.positions.second") },
+            ]}
+          />
+        </div>
+        <div className={css.row}>
+          <span>{t("lens.positions.without")}</span>
+          <Segments
+            label={t("lens.positions.without")}
+            value={without}
+            onChange={setWithout}
+            options={[
+              { value: "changes", label: t("lens.positions.changes") },
+              { value: "same", label: t("lens.positions.same") },
+            ]}
+          />
+        </div>
+        <Button
+          tone="primary"
+          icon={Eye}
+          busy={predict.isPending}
+          onClick={() => predict.mutate({ ...asked, higher, without })}
+        >
+          {t("lens.see")}
+        </Button>
+        {predict.error && <ErrorPanel error={predict.error} />}
+        {predict.data && (
+          <>
+            <Judged passed={predict.data.passed} task="1.3">
+              {t("lens.positions.judged", {
+                order: t(predict.data.higher === "first" ? "lens.positions.first" : "lens.positions.second"),
+              })}
+            </Judged>
+            <Scores seen={predict.data.seen} />
+          </>
+        )}
+      </Card>
+      {seen && <Curves seen={seen} factor={factor} onFactor={setFactor} />}
+      {seen && <Dials seen={seen} />}
+    </>
+  );
+}
+
+function Scores({ seen }: { seen: OrderOut }) {
+  const { t } = useI18n();
+  return (
+    <table className={css.table}>
+      <thead>
+        <tr>
+          <th scope="col">{t("lens.positions.order")}</th>
+          <th scope="col">{t("lens.positions.distance")}</th>
+          <th scope="col">RoPE</th>
+          <th scope="col">{t("lens.positions.none")}</th>
+          <th scope="col">{t("lens.positions.sinusoidal")}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {seen.orders.map((order, index) => (
+          <tr key={index}>
+            <td>{t(index ? "lens.positions.second" : "lens.positions.first")}</td>
+            <td>{order.distance}</td>
+            <td>{order.rope.toFixed(3)}</td>
+            <td>{order.without.toFixed(3)}</td>
+            <td>{order.sinusoidal.toFixed(3)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Curves({ seen, factor, onFactor }: { seen: OrderOut; factor: number; onFactor: (factor: number) => void }) {
+  const { t } = useI18n();
+  const all = [...seen.rope, ...seen.scaled];
+  const range = [Math.min(...all), Math.max(...all)] as const;
+  const size = [600, 180] as const;
+  return (
+    <Card title={t("lens.positions.curve")} hint={t("lens.positions.curveHint")}>
+      <svg viewBox="0 0 600 180" className={css.plot} role="img" aria-label={t("lens.positions.curve")}>
+        <path d={pathOf(seen.distances, seen.sinusoidal, size, [-1, 1])} data-line="old" />
+        <path d={pathOf(seen.distances, seen.scaled, size, range)} data-line="scaled" />
+        <path d={pathOf(seen.distances, seen.rope, size, range)} data-line="rope" />
+      </svg>
+      <p className={css.axis}>
+        <span>{t("lens.positions.near")}</span>
+        <span>{t("lens.positions.far", { n: seen.distances.at(-1) ?? 0 })}</span>
+      </p>
+      <ul className={css.legend}>
+        <li data-line="rope">RoPE</li>
+        <li data-line="scaled">{t("lens.positions.scaled", { n: factor })}</li>
+        <li data-line="old">{t("lens.positions.sinusoidal")}</li>
+      </ul>
+      <label className={css.slider}>
+        <span>{t("lens.positions.factor", { n: factor })}</span>
+        <input
+          type="range"
+          min={1}
+          max={16}
+          value={factor}
+          onChange={(event) => onFactor(Number(event.target.value))}
+        />
+      </label>
+    </Card>
+  );
+}
+
+/** Some of the pairs as hands of a clock: fast ones tell neighbours apart, slow ones far from near. */
+function Dials({ seen }: { seen: OrderOut }) {
+  const { t } = useI18n();
+  const [distance, setDistance] = useState(3);
+  const step = Math.max(1, Math.floor((seen.pairs.length - 1) / (DIALS - 1)));
+  const shown = seen.pairs
+    .map((pair, index) => ({ pair, index }))
+    .filter(({ index }) => index % step === 0)
+    .slice(0, DIALS);
+  return (
+    <Card title={t("lens.positions.dials")} hint={t("lens.positions.dialsHint")}>
+      <label className={css.slider}>
+        <span>{t("lens.positions.apart", { n: distance })}</span>
+        <input
+          type="range"
+          min={0}
+          max={128}
+          value={distance}
+          onChange={(event) => setDistance(Number(event.target.value))}
+        />
+      </label>
+      <div className={css.dials}>
+        {shown.map(({ pair, index }) => {
+          const angle = pair.radians * distance;
+          return (
+            <figure key={index}>
+              <svg
+                viewBox="-50 -50 100 100"
+                role="img"
+                aria-label={t("lens.positions.dial", { n: index, turn: Math.round(pair.turn) })}
+              >
+                <circle r={44} />
+                <line x2={0} y2={-40} data-hand="still" />
+                <line x2={40 * Math.sin(angle)} y2={-40 * Math.cos(angle)} data-hand="turned" />
+              </svg>
+              <figcaption>
+                {t("lens.positions.turn", { n: pair.turn < 100 ? pair.turn.toFixed(1) : Math.round(pair.turn) })}
+              </figcaption>
+            </figure>
+          );
+        })}
+      </div>
+    </Card>
+  );
+}

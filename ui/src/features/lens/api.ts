@@ -1,0 +1,62 @@
+import { keepPreviousData, useMutation, useQuery, type UseQueryResult } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import type { components } from "@/lib/api.gen";
+import { api } from "@/lib/api";
+
+type Schemas = components["schemas"];
+export type TokensOut = Schemas["TokensOut"];
+export type AttentionOut = Schemas["AttentionOut"];
+export type HeadScore = Schemas["HeadScore"];
+export type OrderOut = Schemas["OrderOut"];
+export type Architecture = Schemas["ArchitectureOut"];
+export type LogitsOut = Schemas["LogitsOut"];
+export type Kind = Architecture["parts"][number]["kind"];
+
+/** A value once it has rested: a view is computed when one stops typing, not at each letter. */
+export function useRested<V>(value: V, ms = 250): V {
+  const [rested, setRested] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setRested(value), ms);
+    return () => clearTimeout(timer);
+  }, [value, ms]);
+  return rested;
+}
+
+/** What a view shows for a question; the last picture stays until the next one comes. */
+export function useView<R>(view: string, body: Record<string, unknown>, enabled = true): UseQueryResult<R> {
+  return useQuery({
+    queryKey: ["lens", view, body],
+    queryFn: () => api.post<R>(`/lens/${view}`, body),
+    enabled,
+    placeholderData: keepPreviousData,
+    staleTime: Infinity,
+    retry: false,
+  });
+}
+
+/** A prediction, judged from the live model and kept for the gate. */
+export function usePredict<R>(view: string) {
+  return useMutation({ mutationFn: (body: Record<string, unknown>) => api.post<R>(`/lens/${view}/predict`, body) });
+}
+
+export function useArchitecture(model: string): UseQueryResult<Architecture> {
+  return useQuery({
+    queryKey: ["lens", "architecture", model],
+    queryFn: () => api.get<Architecture>(`/lens/architecture?model=${encodeURIComponent(model)}`),
+    enabled: model !== "",
+    staleTime: Infinity,
+    retry: false,
+  });
+}
+
+export function useWeights(model: string, name: string): UseQueryResult<Schemas["Histogram"]> {
+  return useQuery({
+    queryKey: ["lens", "weights", model, name],
+    queryFn: () =>
+      api.get<Schemas["Histogram"]>(
+        `/lens/weights?model=${encodeURIComponent(model)}&name=${encodeURIComponent(name)}`,
+      ),
+    staleTime: Infinity,
+    retry: false,
+  });
+}
