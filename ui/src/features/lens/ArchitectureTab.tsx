@@ -8,6 +8,7 @@ import { useI18n } from "@/lib/i18n";
 import { useArchitecture, usePredict, useWeights, type Architecture, type Kind } from "./api";
 import { Card, Judged, Lesson, type TabProps } from "./Lesson";
 import css from "./Lens.module.css";
+import pictures from "./Pictures.module.css";
 
 type Truth = components["schemas"]["ShareTruth"];
 const KINDS: readonly Kind[] = ["embedding", "attention", "feedforward", "norm", "output"];
@@ -189,7 +190,7 @@ function Spread({ model, name }: { model: string; name: string }) {
   const width = 600 / spread.counts.length;
   return (
     <figure>
-      <svg viewBox="0 0 600 110" className={css.plot} role="img" aria-label={t("lens.architecture.spread")}>
+      <svg viewBox="0 0 600 110" className={pictures.plot} role="img" aria-label={t("lens.architecture.spread")}>
         {spread.counts.map((count, index) => (
           <rect
             key={index}
@@ -200,7 +201,7 @@ function Spread({ model, name }: { model: string; name: string }) {
           />
         ))}
       </svg>
-      <figcaption className={css.axis}>
+      <figcaption className={pictures.axis}>
         <span>{spread.low.toFixed(2)}</span>
         <span>
           {t("lens.architecture.deviation", { mean: spread.mean.toFixed(4), n: spread.deviation.toFixed(4) })}

@@ -4,6 +4,7 @@ import type { AttentionOut } from "./api";
 import { inked } from "./Lesson";
 import { weightsOf } from "./weights";
 import css from "./Lens.module.css";
+import pictures from "./Pictures.module.css";
 
 const LEAST = 3;
 const MOST_ARCS = 72;
@@ -61,7 +62,7 @@ export function Matrix({ seen, at, onChoose }: { seen: AttentionOut; at: Look; o
   const told = over ?? at;
   const weight = (weights[told.from * n + told.to] ?? 0) / 65535;
   return (
-    <figure className={css.matrix}>
+    <figure className={pictures.matrix}>
       <div className={css.scrolls}>
         <canvas
           ref={canvas}
@@ -107,7 +108,7 @@ export function Arcs({ seen, at, onChoose }: { seen: AttentionOut; at: Look; onC
     }
   const y = (index: number) => index * LINE + LINE / 2;
   return (
-    <svg viewBox={`0 0 360 ${n * LINE}`} className={css.arcs} role="img" aria-label={t("lens.attention.arcs")}>
+    <svg viewBox={`0 0 360 ${n * LINE}`} className={pictures.arcs} role="img" aria-label={t("lens.attention.arcs")}>
       {lines.map(({ from, to, weight }) => (
         <path
           key={`${from}-${to}`}

@@ -10,6 +10,7 @@ import { usePredict, useRested, useView, type AttentionOut, type HeadScore } fro
 import { Arcs, Matrix, type Look } from "./AttentionMap";
 import { Card, inked, Judged, Lesson, type TabProps } from "./Lesson";
 import css from "./Lens.module.css";
+import pictures from "./Pictures.module.css";
 
 type Found = components["schemas"]["LookOut"];
 const KINDS = ["previous", "first", "induction"] as const;
@@ -119,7 +120,10 @@ function Heads({ seen, where, onChoose }: HeadsProps) {
   return (
     <div className={css.heads}>
       <h4>{t("lens.attention.heads")}</h4>
-      <div className={css.headGrid} style={{ gridTemplateColumns: `auto repeat(${seen.heads}, minmax(18px, 34px))` }}>
+      <div
+        className={pictures.headGrid}
+        style={{ gridTemplateColumns: `auto repeat(${seen.heads}, minmax(18px, 34px))` }}
+      >
         {Array.from({ length: seen.layers }, (_, layer) => [
           <button
             key={layer}

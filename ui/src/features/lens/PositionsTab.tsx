@@ -10,6 +10,7 @@ import { usePredict, useRested, useView, type OrderOut } from "./api";
 import { Card, inked, Judged, Lesson, type TabProps } from "./Lesson";
 import { pathOf } from "./weights";
 import css from "./Lens.module.css";
+import pictures from "./Pictures.module.css";
 
 type Truth = components["schemas"]["OrderTruth"];
 type Spot = "query" | "key" | "to";
@@ -79,7 +80,7 @@ export function PositionsTab({ model }: TabProps) {
         </div>
         {view.error && <ErrorPanel error={view.error} />}
         {seen?.orders.map((order, index) => (
-          <p key={index} className={css.order}>
+          <p key={index} className={pictures.order}>
             <b>{t(index ? "lens.positions.second" : "lens.positions.first")}</b>
             {order.words.map((word, place) => (
               <span
@@ -176,12 +177,12 @@ function Curves({ seen, factor, onFactor }: { seen: OrderOut; factor: number; on
   const size = [600, 180] as const;
   return (
     <Card title={t("lens.positions.curve")} hint={t("lens.positions.curveHint")}>
-      <svg viewBox="0 0 600 180" className={css.plot} role="img" aria-label={t("lens.positions.curve")}>
+      <svg viewBox="0 0 600 180" className={pictures.plot} role="img" aria-label={t("lens.positions.curve")}>
         <path d={pathOf(seen.distances, seen.sinusoidal, size, [-1, 1])} data-line="old" />
         <path d={pathOf(seen.distances, seen.scaled, size, range)} data-line="scaled" />
         <path d={pathOf(seen.distances, seen.rope, size, range)} data-line="rope" />
       </svg>
-      <p className={css.axis}>
+      <p className={pictures.axis}>
         <span>{t("lens.positions.near")}</span>
         <span>{t("lens.positions.far", { n: seen.distances.at(-1) ?? 0 })}</span>
       </p>
@@ -225,7 +226,7 @@ function Dials({ seen }: { seen: OrderOut }) {
           onChange={(event) => setDistance(Number(event.target.value))}
         />
       </label>
-      <div className={css.dials}>
+      <div className={pictures.dials}>
         {shown.map(({ pair, index }) => {
           const angle = pair.radians * distance;
           return (
