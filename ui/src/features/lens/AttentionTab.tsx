@@ -118,7 +118,7 @@ function Heads({ seen, where, onChoose }: HeadsProps) {
   const kindOf = (score: HeadScore) => KINDS.reduce((best, kind) => (score[kind] > score[best] ? kind : best));
   const chosen = seen.scores.find(({ layer, head }) => layer === where.layer && head === where.head);
   return (
-    <div className={css.heads}>
+    <div>
       <h4>{t("lens.attention.heads")}</h4>
       <div
         className={pictures.headGrid}
@@ -128,7 +128,7 @@ function Heads({ seen, where, onChoose }: HeadsProps) {
           <button
             key={layer}
             type="button"
-            className={css.layer}
+            className={pictures.layer}
             aria-pressed={where.layer === layer && where.head === null}
             title={t("lens.attention.average")}
             onClick={() => onChoose({ layer, head: null })}
