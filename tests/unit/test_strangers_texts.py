@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.examples import examples
 
@@ -88,6 +88,7 @@ NASTY = st.one_of(
 
 
 @given(NASTY)
+@example("A\u202e\u0300")
 @examples(150)
 def test_a_file_name_stays_inside_its_folder(name: str) -> None:
     for make in (safe_name, safe_path):

@@ -24,6 +24,7 @@ def safe_name(name: str) -> str:
     """
     base = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]
     base = "".join(c for c in _RESERVED.sub("_", base) if unicodedata.category(c) not in ("Cc", "Cf", "Cs")).strip()
+    base = unicodedata.normalize("NFC", base)  # what stood between a letter and its accent may be gone
     if base.strip(". ") == "":
         raise InputError(
             T(en=f"{name[:200]!r} is not a file name.", zh=f"{name[:200]!r} 不是有效的文件名。"), code="bad_name"
