@@ -307,7 +307,7 @@ def _workbook(source: Source) -> Iterator[Row]:
     except ImportError:
         raise MissingComponentError(
             T("Excel workbooks are read by python-calamine, which is not installed.", "读取 Excel 工作簿需要 python-calamine，尚未安装。"),
-            fix="pip install 'zhilu[sheets]'",
+            fix="pip install python-calamine",
         ) from None  # fmt: skip
     try:
         book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(_whole(source)))
