@@ -8,6 +8,7 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.engine import load_engine
@@ -134,6 +135,20 @@ def test_constants_are_made_once_and_mapped_afterwards(tmp_path: Path, monkeypat
     third = runner_of(file, cache=tmp_path / "cache")
     assert "made in" in third.describe()["why"]["constants"]
     np.testing.assert_array_equal(logits(third), plain)
+
+
+def test_half_precision_is_widened_once_for_all_graphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin would widen it again for each graph and keep every copy: 78 MB for a model of 19."""
+    monkeypatch.setattr(load, "_KEPT_BYTES", 0)
+    halves, floats = (make_tiny_model(tmp_path / name, "qwen3", seed=9, **WIDE) for name in ("halves", "floats"))
+    rounded = {name: tensor.astype(np.float16) for name, tensor in load_file(halves / "model.safetensors").items()}
+    save_file(rounded, halves / "model.safetensors")
+    save_file({name: tensor.astype(np.float32) for name, tensor in rounded.items()}, floats / "model.safetensors")
+    first, second = runner_of(halves, cache=tmp_path / "cache"), runner_of(halves, cache=tmp_path / "cache")
+    assert "made in" in first.describe()["why"]["constants"]
+    assert second.describe()["why"]["constants"] == "mapped from the data home's cache"
+    for runner in (second, runner_of(halves), runner_of(floats)):
+        np.testing.assert_array_equal(logits(runner), logits(first))
 
 
 def test_a_cache_that_cannot_be_written_costs_memory_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

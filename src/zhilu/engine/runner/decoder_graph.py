@@ -20,6 +20,7 @@ from openvino import opset15 as op
 # where a version lacks it or wants other inputs.
 from openvino.op import _PagedAttentionExtension as PagedAttention
 
+from zhilu.engine.model.bfloat16 import as_float32
 from zhilu.engine.model.quants import LowBit, Quantized
 from zhilu.engine.model.weights import Tensor, check_finite, drop_pages, take_rows
 from zhilu.engine.runner.constants import Constants
@@ -74,7 +75,7 @@ def build_decoder(
         half_deltas: they come in the precision of the arithmetic, or the plugin would convert them in every step.
         is_lone: for one token of one sequence only (T = B = num_wanted = 1). With fixed sizes the plugin settles every
             node's shapes and memory when it compiles, not in each step.
-        constants: where rounded weights lie.
+        constants: where weights lie that are not as they are stored.
     """
     return _Builder(config, tensors, precision, delta_kinds, half_deltas, is_lone, constants or Constants()).build()
 
@@ -263,6 +264,10 @@ class _Builder:
             made = self.constants.place(f"blocks {key}", lambda: _checked(key, _low_bit(blocks)))
             return _widened(made, low.bits, low.group)
         plain = [weight for weight in weights if not isinstance(weight, Quantized)]
+        if not self.half_deltas and any(weight.dtype != np.float32 for weight in plain):
+            # The plugin would widen them for each graph and keep that beside its own order of them; ours can be given back.
+            made = self.constants.place(f"float32 {key}", lambda: _in_float32(key, plain))
+            return _shared(made["weights"])
         joined = plain[0] if len(plain) == 1 else np.concatenate(plain)
         check_finite(key, joined)
         return _as_stored(joined, is_kept=len(plain) == 1)
@@ -302,6 +307,13 @@ def _as_stored(weight: npt.NDArray[Any], is_kept: bool) -> Any:
     tensor = openvino.Tensor(weight, list(weight.shape), getattr(openvino.Type, kind))
     node = op.constant(tensor, shared_memory=is_kept)
     return node if kind == "f32" else op.convert(node, np.float32)
+
+
+def _in_float32(key: str, weights: Sequence[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Half precisions, exactly, one below the other."""
+    joined = np.concatenate([as_float32(weight) for weight in weights])
+    check_finite(key, joined)
+    return {"weights": joined}
 
 
 def _rounded(weights: Sequence[Tensor]) -> dict[str, npt.NDArray[Any]]:

@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+
 from zhilu.engine.model.config import ModelConfig, tensor_shapes
 from zhilu.engine.model.quants import Quantized
 from zhilu.engine.model.weights import Tensor, load_tensors, map_tensors, weight_files
@@ -30,7 +32,7 @@ __all__ = ["RUNNERS", "choose_device", "choose_dtype", "choose_precision", "choo
 log = get_logger(__name__)
 
 # Less than this is made faster than a file is read.
-_KEPT_BYTES = 64 * 2**20
+_KEPT_BYTES = 16 * 2**20
 
 # Memory of a loaded model by precision, bytes a parameter: OpenVINO keeps the weights as they are and reordered for its
 # kernels, and bfloat16 widened in both (measured on 26 million parameters; stored as float32 it is 4 to 5).
@@ -122,7 +124,7 @@ def _load_openvino(
     tensors = map_tensors(options.model, config)
     has_blocks = any(isinstance(tensor, Quantized) for tensor in tensors.values())
     precision, why["precision"] = choose_precision(options.precision, config, free, has_blocks)
-    constants = _constants(options, tensors, precision)
+    constants = _constants(options, tensors, precision, dtype)
     bytes_per_value = 4 if dtype == "float32" else 2
     kv_tokens, why["kv_tokens"] = choose_kv_tokens(
         options.kv_tokens,
@@ -146,13 +148,23 @@ def _load_openvino(
     return runner
 
 
-def _constants(options: EngineOptions, tensors: Mapping[str, Tensor], precision: Precision) -> Constants:
+def _constants(options: EngineOptions, tensors: Mapping[str, Tensor], precision: Precision, dtype: str) -> Constants:
     """In a file, where a folder is given and there is much to be made."""
-    made = [t for t in tensors.values() if len(t.shape) > 1 and (precision == "int8" or isinstance(t, Quantized))]
-    num_bytes = sum(tensor.size for tensor in made)
+    matrices = [tensor for tensor in tensors.values() if len(tensor.shape) > 1]
+    rounded = [tensor for tensor in matrices if precision == "int8" or isinstance(tensor, Quantized)]
+    widened = [
+        tensor
+        for tensor in matrices
+        if precision == "full"
+        and dtype == "float32"
+        and not isinstance(tensor, Quantized)
+        and tensor.dtype != np.float32
+    ]
+    num_bytes = sum(tensor.size for tensor in rounded) + sum(4 * tensor.size for tensor in widened)
     if options.cache is None or num_bytes < _KEPT_BYTES:
         return Constants()
-    return ConstantFile(options.cache, weight_files(options.model), precision, num_bytes)
+    how = f"{precision} float32" if widened else precision
+    return ConstantFile(options.cache, weight_files(options.model), how, num_bytes)
 
 
 def choose_precision(
