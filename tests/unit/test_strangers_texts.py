@@ -206,3 +206,9 @@ def test_sentences_hold_every_character_in_order(parts: list[tuple[str, int]]) -
         assert at <= start < end and not text[at:start].strip()
         at = end
     assert not text[at:].strip()
+
+
+def test_chinese_whose_bytes_are_valid_utf_8_is_chinese() -> None:
+    assert decode(("知" * 40 + "\n").encode("gb18030")) == ("知" * 40 + "\n", "gb18030")
+    hebrew = "שָׁלוֹם עֲלֵיכֶם וּבְרָכָה\n"
+    assert decode(hebrew.encode())[1] == "utf-8"

@@ -158,7 +158,7 @@ def test_llama_cpp_says_what_it_cannot_do_with_an_adapter(file: Path, folder: Pa
             engine_registry().get(name).facts.refuse_beyond("/v1/load_lora_adapter")
         assert "--engine zhilu" in str(caught.value.fix)
     need = preflight(ZHILU, ServedModel("q", file), given)
-    assert need is not None and need.weights == file.stat().st_size
+    assert need is not None and 0 < need.weights < file.stat().st_size  # the blocks as they are held, without the head
 
 
 def test_without_llama_cpp_the_embedded_engine_reads_the_file(

@@ -163,9 +163,25 @@ def evaluate(
         shown = [
             {**r.model_dump(), "rows": [x.model_dump() for x in these]} for r, these in zip(made, rows, strict=True)
         ]
-        echo_json({"runs": shown, "differences": [d.model_dump() for d in differences]})
+        differ = [d.model_dump() for d in differences]
+        echo_json({**_first_figures(made[0], rows[0], retrieval_only), "runs": shown, "differences": differ})
         return
     _print_runs(made, rows, differences)
+
+
+def _first_figures(run: Any, rows: Any, retrieval_only: bool) -> dict[str, Any]:
+    """The first run's figures under the names that this verb has always given them."""
+    from zhilu.rag.evaluate import answer_scores
+
+    names = ("hit@1", "hit@3", "hit@5", "mrr@10", "ndcg@10")
+    report = {
+        "questions": run.num_questions,
+        "retrieval": {name: run.summary["figures"][name] for name in names if name in run.summary["figures"]},
+    }
+    if not retrieval_only:
+        plain = [{**row.model_dump(), "cited_right": bool(row.citation_recall)} for row in rows]
+        report["answers"] = answer_scores(plain)
+    return report
 
 
 @click.command("runs")

@@ -48,7 +48,8 @@ def decode(data: bytes, *, is_whole: bool = True) -> tuple[str, str]:
             return _or_refuse(_try(data, encoding, is_whole), encoding)
     if (unmarked := _unmarked_utf16(data[:_SAMPLE])) is not None:
         return _or_refuse(_try(data, unmarked, is_whole), unmarked)
-    if (text := _try(data, "utf-8", is_whole)) is not None:
+    text = _try(data, "utf-8", is_whole)
+    if text is not None and not (_is_marks_alone(text[:_SAMPLE]) and _chinese_encoding(data[:_SAMPLE])):
         return _or_refuse(text, "utf-8")
     if _has_binary_bytes(data[:_SAMPLE]):
         raise _not_text()
@@ -83,6 +84,12 @@ def _or_refuse(text: str | None, encoding: str) -> tuple[str, str]:
 def _looks_binary(text: str) -> bool:
     odd = sum(1 for c in text if (c < " " and c not in "\t\n\r\x0c\x1b") or c == "\ufffd")
     return odd > 0.01 * len(text)
+
+
+def _is_marks_alone(text: str) -> bool:
+    """Accents and points with hardly a letter to stand on: Chinese whose bytes are also valid UTF-8 (知 and U+05AA are D6 AA)."""
+    kinds = [unicodedata.category(c)[0] for c in text if c >= "\u0080"]
+    return kinds.count("M") > kinds.count("L")
 
 
 def _has_binary_bytes(sample: bytes) -> bool:
