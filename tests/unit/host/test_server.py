@@ -21,6 +21,16 @@ def test_a_taken_port_says_what_to_do() -> None:
     assert caught.value.fix == f"zhilu up --port {port + 1}"
 
 
+def test_the_advice_is_the_verb_that_was_asked_for() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConflictError) as caught:
+            listen("127.0.0.1", port, "zhilu serve qwen")
+    assert caught.value.fix == f"zhilu serve qwen --port {port + 1}"
+
+
 def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(InputError, match="Cannot listen"):
         listen("192.0.2.1", 0)
