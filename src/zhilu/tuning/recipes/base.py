@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ __all__ = ["TuneRun"]
 _CLIP = 1.0
 
 
-class TuneRun(Run):
+class TuneRun(Run, ABC):
     """One run. Its checkpoint holds the trained tensors, the optimizer and the step: a few megabytes with LoRA.
 
     A recipe writes ``accumulate`` (the gradients of a step) and ``measure`` (held-out figures, ``held_out`` being what falls).
@@ -35,13 +36,13 @@ class TuneRun(Run):
         self.best, self.best_step, self.waited = math.inf, 0, 0
         self.tokens, self.seconds = 0, 0.0
 
+    @abstractmethod
     def accumulate(self) -> dict[str, float]:
         """Add up the gradients of step ``self.steps``; returns ``loss``, ``tokens`` and what else is worth a line."""
-        raise NotImplementedError
 
+    @abstractmethod
     def measure(self, held_out: Sequence[Unit], check: Callable[[], None] = lambda: None) -> dict[str, float]:
         """Figures of held-out units; ``held_out`` is the one by which the best weights are kept: lower is better."""
-        raise NotImplementedError
 
     def weights(self) -> dict[str, torch.Tensor]:
         return {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}

@@ -7,6 +7,7 @@ distance that is aimed at; GRPO by a term in the loss. The base is the model wit
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,13 +73,13 @@ class PolicyRun(TuneRun):
         super().__init__(model, units, config, chosen, path)
         self.preflight, self.reward = preflight, reward
 
+    @abstractmethod
     def learn(self, rollouts: Sequence[Rollout]) -> tuple[Tensor, Tensor]:
         """The loss of some rollouts, and the distance from the base of each of their tokens."""
-        raise NotImplementedError
 
+    @abstractmethod
     def credit(self, rollouts: Sequence[Rollout]) -> None:
         """Fill in advantages (and returns) of a step's rollouts."""
-        raise NotImplementedError
 
     def accumulate(self) -> dict[str, float]:
         count = max(1, ROLLOUTS // self.group)

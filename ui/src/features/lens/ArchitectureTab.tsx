@@ -6,7 +6,7 @@ import type { components } from "@/lib/api.gen";
 import { bytes, number } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
 import { useArchitecture, usePredict, useWeights, type Architecture, type Kind } from "./api";
-import { Card, Judged, Lesson, type TabProps } from "./Lesson";
+import { Card, Judged, Lesson, OtherModel, type TabProps } from "./Lesson";
 import css from "./Lens.module.css";
 import pictures from "./Pictures.module.css";
 
@@ -68,17 +68,13 @@ export function ArchitectureTab({ model, models }: TabProps) {
           {mine.error && <ErrorPanel error={mine.error} />}
           {mine.isPending && <Skeleton lines={4} height={32} />}
           {mine.data && <Parts seen={mine.data} />}
-          <label className={css.model}>
-            <span>{t("lens.architecture.beside")}</span>
-            <select value={other} onChange={(event) => setOther(event.target.value)}>
-              <option value="">–</option>
-              {models
-                .filter((name) => name !== model)
-                .map((name) => (
-                  <option key={name}>{name}</option>
-                ))}
-            </select>
-          </label>
+          <OtherModel
+            label={t("lens.architecture.beside")}
+            model={model}
+            models={models}
+            value={other}
+            onChange={setOther}
+          />
           {theirs.error && <ErrorPanel error={theirs.error} />}
           {other && theirs.data && <Parts seen={theirs.data} />}
         </>

@@ -49,3 +49,26 @@ export function Judged({ passed, task, children }: { passed: boolean; task: stri
 
 /** A token as one sees it: what has no ink gets a sign. */
 export const inked = (text: string): string => text.replaceAll("\n", "⏎").replaceAll("\t", "⇥").replaceAll(" ", "·");
+
+interface OtherModelProps extends TabProps {
+  label: string;
+  value: string;
+  onChange: (name: string) => void;
+}
+
+/** A second model to look at beside the first; the empty name is none. */
+export function OtherModel({ label, model, models, value, onChange }: OtherModelProps) {
+  return (
+    <label className={css.model}>
+      <span>{label}</span>
+      <select value={value} onChange={(event) => onChange(event.target.value)}>
+        <option value="">–</option>
+        {models
+          .filter((name) => name !== model)
+          .map((name) => (
+            <option key={name}>{name}</option>
+          ))}
+      </select>
+    </label>
+  );
+}

@@ -7,7 +7,7 @@ import { number } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
 import type { components } from "@/lib/api.gen";
 import { usePredict, useView, type TokensOut } from "./api";
-import { Card, inked, Judged, Lesson, type TabProps } from "./Lesson";
+import { Card, inked, Judged, Lesson, OtherModel, type TabProps } from "./Lesson";
 import css from "./Lens.module.css";
 
 type Guess = components["schemas"]["Guess"];
@@ -85,17 +85,7 @@ function Revealed({ text, model, models }: { text: string } & TabProps) {
       <Card title={t("lens.tokens.real")} hint={t("lens.tokens.realHint")}>
         {mine.error && <ErrorPanel error={mine.error} />}
         {mine.data && <TokenRow seen={mine.data} />}
-        <label className={css.model}>
-          <span>{t("lens.tokens.beside")}</span>
-          <select value={other} onChange={(event) => setOther(event.target.value)}>
-            <option value="">–</option>
-            {models
-              .filter((name) => name !== model)
-              .map((name) => (
-                <option key={name}>{name}</option>
-              ))}
-          </select>
-        </label>
+        <OtherModel label={t("lens.tokens.beside")} model={model} models={models} value={other} onChange={setOther} />
         {theirs.error && <ErrorPanel error={theirs.error} />}
         {other && theirs.data && <TokenRow seen={theirs.data} />}
       </Card>
