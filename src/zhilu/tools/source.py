@@ -1,0 +1,77 @@
+"""Where tools come from: a source a kind (``files``, ``sql``, ``kb``, …), registered under the entry points ``zhilu.tools``.
+
+A person names tools as ``kind:argument`` (``files:./notes``, ``kb:handbook``); a kind that needs no argument is its name alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from zhilu.errors import InputError
+from zhilu.messages import T
+from zhilu.registry import Registry
+from zhilu.tools.base import Tool
+from zhilu.tools.wrappers import Prefixed
+
+if TYPE_CHECKING:
+    from zhilu.context import Context
+
+__all__ = ["ToolSource", "open_tools", "tool_sources"]
+
+
+class ToolSource(Protocol):
+    """One kind of tools.
+
+    Attributes:
+        title: what they are, for a person.
+        usage: how a person names them, such as ``files:FOLDER``.
+        example: one that could be typed.
+    """
+
+    title: T
+    usage: str
+    example: str
+
+    def open(self, context: Context, argument: str) -> AbstractAsyncContextManager[list[Tool]]:
+        """The tools of ``argument`` while the block lasts: connections and processes end with it.
+
+        Raises:
+            ZhiluError: there is nothing of that name, or it cannot be used; before anything is offered to a model.
+        """
+
+
+def tool_sources() -> Registry[ToolSource]:
+    return Registry.from_entry_points("zhilu.tools", T("kind of tools", "工具类型"))
+
+
+@asynccontextmanager
+async def open_tools(context: Context, names: Sequence[str]) -> AsyncIterator[list[Tool]]:
+    """The tools of all ``names`` (``kind:argument``), in their order.
+
+    A name that a tool before has already gets the kind in front (``sql_query``, then ``sql2_query``).
+
+    Raises:
+        NotFoundError: no such kind. InputError: an argument is missing. Others: as the source says.
+    """
+    registry = tool_sources()
+    async with AsyncExitStack() as stack:
+        offered: dict[str, Tool] = {}
+        for name in names:
+            kind, _, argument = name.strip().partition(":")
+            source = registry.get(kind.strip())
+            if ":" in source.usage and not argument.strip():
+                raise InputError(
+                    T(f"{kind!r} needs an argument: {source.usage}.", f"{kind!r} 需要参数：{source.usage}。"),
+                    param="tools",
+                    fix=f'zhilu agent run "…" --tools {source.example}',
+                )
+            for tool in await stack.enter_async_context(source.open(context, argument.strip())):
+                named = tool
+                number = 2
+                while named.facts.name in offered:
+                    named = Prefixed(tool, f"{kind.strip()}{number}_")
+                    number += 1
+                offered[named.facts.name] = named
+        yield list(offered.values())
