@@ -122,7 +122,7 @@ def make_venv() -> None:
     with _making_venv:
         if PYTHON.exists():
             return
-        say(T("Making a virtual environment in .venv", "正在创建虚拟环境 .venv"))
+        say(T(f"Making a virtual environment in {VENV.name}", f"正在创建虚拟环境 {VENV.name}"))
         made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)
         if made.returncode != 0:
             shutil.rmtree(VENV, ignore_errors=True)

@@ -12,6 +12,7 @@ from typing import Any
 import hypothesis
 import pytest
 from tests.examples import EXAMPLES, SEED
+from tests.unclosed import watch_connections
 
 from zhilu.context import Context
 
@@ -71,6 +72,13 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 def needs_torch() -> None:
     """Asked for by what compares with PyTorch; a Python for which none is installed skips it and passes all the rest."""
     pytest.importorskip("torch", reason="PyTorch is not installed here")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def connections_are_closed() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        watch_connections(patch)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -98,7 +98,8 @@ def configure_logs(level: str = "info", style: str = "text") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("httpx", "httpcore", "alembic", "uvicorn.access"):
+    # httpx2 is what the official OpenAI client speaks through
+    for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "alembic", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from tests.contract.gateway_server import RunningGateway, run_gateway, run_tiny_gateway
 
+from zhilu.cli import cli
 from zhilu.context import Context, open_context
 from zhilu.engine.testing import make_tiny_model
 from zhilu.gate import Status
@@ -54,6 +56,25 @@ def test_the_protocol_gate_passes_with_its_figures(context: Context) -> None:
     assert passed == total
     assert 0 < float(figures["time to first token, median"]) < 10_000
     assert verdict.artefacts[0].name == "conformance.json"
+
+
+@pytest.mark.parametrize("flags", [(), ("--log-level", "info")])
+def test_check_shows_verdicts_and_no_log_of_requests(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
+) -> None:
+    """The gate's 26 checks make over a hundred requests, by the official client and by httpx: none is a line here."""
+    words = ["--lang", "en", "--home", str(gateway.context.home.path), *flags, "check", "2.2"]
+    monkeypatch.setenv("ZHILU_MODEL", "tiny")
+    with monkeypatch.context() as kept:  # the verb tells it to the processes that gates start
+        kept.setenv("ZHILU_LOG_LEVEL", "info")
+        if not flags:
+            kept.delenv("ZHILU_LOG_LEVEL")
+        done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    assert "2.2 ✓ passed" in done.stdout and "checks passed" in done.stdout
+    assert [line for line in done.stderr.splitlines() if "HTTP" in line or "httpx" in line] == []
+    if not flags:
+        assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("[1/1] 2.2 ")
 
 
 def test_the_protocol_gate_fails_where_it_does_not_hold(context: Context, tmp_path: Path) -> None:

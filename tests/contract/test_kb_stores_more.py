@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -229,8 +230,8 @@ def test_a_store_whose_library_is_missing_says_how_to_get_it(
     kind = KINDS[name][0]
     for module in kind.needs:
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingComponentError) as caught:
-        kind.open(StorePlace(KbDatabase(tmp_path / "kb.db"), tmp_path, 4, "k", "http://127.0.0.1:1"))
+    with closing(KbDatabase(tmp_path / "kb.db")) as database, pytest.raises(MissingComponentError) as caught:
+        kind.open(StorePlace(database, tmp_path, 4, "k", "http://127.0.0.1:1"))
     assert caught.value.fix is not None and caught.value.fix.startswith("pip install ")
 
 

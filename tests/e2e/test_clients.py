@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from tests.contract.gateway_server import RunningGateway, run_gateway
@@ -204,6 +205,18 @@ def test_both_java_files_hold_the_same_json_reader() -> None:
 # ---------------------------------------------------------------- Maven
 
 
+def test_the_maven_project_says_where_its_libraries_log() -> None:
+    """Without exactly one binding SLF4J prints three warnings before the first answer."""
+    maven = "{http://maven.apache.org/POM/4.0.0}"
+    listed = ElementTree.parse(CLIENTS / "java/maven/pom.xml").getroot().iter(f"{maven}dependency")
+    slf4j = [d for d in listed if d.findtext(f"{maven}groupId") == "org.slf4j"]
+    assert [(d.findtext(f"{maven}artifactId"), d.findtext(f"{maven}scope")) for d in slf4j] == [
+        ("slf4j-nop", "runtime")
+    ]
+    version = str(slf4j[0].findtext(f"{maven}version"))
+    assert version.startswith("2.")  # one for SLF4J 1 is not found by the API of 2, which the libraries bring
+
+
 def test_the_maven_project_compiles(java: list[str], tmp_path: Path) -> None:
     """As far as this machine lets it: the project and every file's syntax; all of it where Maven's registry answers."""
     sources = sorted((CLIENTS / "java/maven").rglob("*.java"))
@@ -226,6 +239,11 @@ def test_the_maven_project_compiles(java: list[str], tmp_path: Path) -> None:
     if re.search(r"Unknown host|Could not transfer|transfer failed|Network is unreachable", built.stdout):
         pytest.skip("Maven's registry cannot be reached here; the project and the syntax were checked")
     assert built.returncode == 0, built.stdout
+    ran = subprocess.run(  # against nobody: what is looked at is what it says on the way
+        [mvn, "-B", "-q", "exec:java", "-Dexec.mainClass=zhilu.OfficialSdk"], cwd=project, capture_output=True, text=True,
+        env={**os.environ, "ZHILU_URL": "http://127.0.0.1:1/v1"}, check=False,
+    )  # fmt: skip
+    assert "SLF4J" not in ran.stdout + ran.stderr
 
 
 # ---------------------------------------------------------------- React

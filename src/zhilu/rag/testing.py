@@ -46,7 +46,11 @@ class Opener:
 
     def __call__(self) -> VectorStore:
         database = KbDatabase(self.folder / "kb.db")
-        store = self.kind.open(StorePlace(database, self.folder, self.dim, store_key(self.folder), self.url))
+        try:
+            store = self.kind.open(StorePlace(database, self.folder, self.dim, store_key(self.folder), self.url))
+        except BaseException:
+            database.close()
+            raise
         self._opened.append((store, database))
         return store
 

@@ -43,6 +43,16 @@ def trial_of(context: Context, kb: KnowledgeBase, setup: Setup, report: Report) 
     if not (folder / "kb.db").exists():
         _begin(context, kb, setup, folder)
     trial = KnowledgeBase(KbDatabase(folder / "kb.db"), folder)
+    try:
+        _index(context, kb, trial, setup, report)
+    except BaseException:  # a cancelled job, an embedder that is missing: nobody else has it to close it
+        trial.close()
+        raise
+    return trial
+
+
+def _index(context: Context, kb: KnowledgeBase, trial: KnowledgeBase, setup: Setup, report: Report) -> None:
+    """Split, embed and publish the documents that still wait, as the setup wants it."""
     waiting = trial.waiting()
     embedder = embedder_of(context, trial.embedder)
     for number, document in enumerate(waiting):
@@ -60,7 +70,6 @@ def trial_of(context: Context, kb: KnowledgeBase, setup: Setup, report: Report) 
         if embedder is not None:
             embed_missing(trial, [document.id], embedder, lambda _share: None)
         publish(trial, document.id)
-    return trial
 
 
 def drop_trial(kb: KnowledgeBase, setup: Setup) -> None:

@@ -12,7 +12,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +63,11 @@ async def answer_from_web(
     name, dim = await asyncio.to_thread(choose_embedder, context)
     embedder = await asyncio.to_thread(embedder_of, context, name)
     folder = Path(tempfile.mkdtemp(prefix="web-", dir=context.home.cache))
+    at_end = ExitStack()
+    at_end.callback(shutil.rmtree, folder, ignore_errors=True)
     try:
         kb, urls = await asyncio.to_thread(knowledge_of, folder, pages, question, embedder, name, dim)
+        at_end.callback(kb.close)
         traces: list[AnswerTrace] = []
         events = pipeline.answer(
             kb, question, client=client, model=model, embedder=embedder, manner=manner,
@@ -73,9 +76,8 @@ async def answer_from_web(
         async with aclosing(events):
             async for event in events:
                 yield _with_urls(event, urls, listed)
-        await asyncio.to_thread(kb.close)
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, True)
+    finally:  # also of an answer that nobody waits for any more
+        await asyncio.to_thread(at_end.close)
 
 
 def _with_urls(event: Event, urls: dict[str, str], pages: list[dict[str, Any]]) -> Event:
@@ -93,6 +95,23 @@ def knowledge_of(
 ) -> tuple[KnowledgeBase, dict[str, str]]:
     """A knowledge base of what could be read, and the address of each of its documents."""
     kb = KnowledgeBase(KbDatabase(folder / "kb.db"), folder)
+    try:
+        return kb, _fill(kb, folder, pages, question, embedder, name, dim)
+    except BaseException:
+        kb.close()
+        raise
+
+
+def _fill(
+    kb: KnowledgeBase,
+    folder: Path,
+    pages: Sequence[WebPage],
+    question: str,
+    embedder: TextEmbedder | None,
+    name: str,
+    dim: int,
+) -> dict[str, str]:
+    """Write the pages into the new knowledge base: the address of each document."""
     STORES.get(DEFAULT).open(StorePlace(kb.database, folder, dim)).close()
     now, urls = utc_now(), dict[str, str]()
     kb.database.set_meta(
@@ -121,4 +140,4 @@ def knowledge_of(
             keep_vectors(kb, texts, embedder.embed([t.text for t in texts], kind="passage"))
     for doc_id in urls:
         publish(kb, doc_id)
-    return kb, urls
+    return urls

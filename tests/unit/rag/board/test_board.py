@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +15,9 @@ import pytest
 from zhilu.client import ModelClient
 from zhilu.context import Context
 from zhilu.errors import CancelledByUser, InputError, NotFoundError
+from zhilu.messages import T
 from zhilu.rag.board import job as board_job
+from zhilu.rag.board import trial as trials
 from zhilu.rag.board.evaluate import Examinee, run_questions
 from zhilu.rag.board.make import Maker, Passage, why_not
 from zhilu.rag.board.measure import BoardRow, compare, holds_evidence, summary
@@ -22,6 +26,7 @@ from zhilu.rag.board.runs import BoardRun, Runs
 from zhilu.rag.board.setup import Setup, read_setup
 from zhilu.rag.board.trial import drop_trial, trial_of
 from zhilu.rag.board.words import own_words, token_f1
+from zhilu.rag.database import KbDatabase
 from zhilu.rag.evaluate import Question
 from zhilu.rag.index.embedding import embedder_of
 from zhilu.rag.kb import KnowledgeBase
@@ -269,6 +274,26 @@ def test_another_splitting_is_tried_beside_the_index(context: Context, fill: Cal
     again.close()
     drop_trial(kb, setup)
     assert list(kb.folder.glob("trial-*")) == []
+
+
+def test_a_trial_that_is_given_up_is_closed(
+    context: Context, fill: Callable[..., KnowledgeBase], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[KbDatabase] = []
+
+    def note(path: Path) -> KbDatabase:
+        opened.append(KbDatabase(path))
+        return opened[-1]
+
+    def give_up(_share: float, _name: str) -> None:
+        raise CancelledByUser(T("Stopped.", "已停止。"))
+
+    monkeypatch.setattr(trials, "KbDatabase", note)
+    with pytest.raises(CancelledByUser):
+        trial_of(context, fill({"pool.md": POOL}), Setup(chunk_tokens=40), give_up)
+    for database in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+            database.meta("name")
 
 
 def test_the_job_measures_each_configuration_once(context: Context, fill: Callable[..., KnowledgeBase]) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import http.server
 import json
+import sqlite3
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from zhilu.client import ModelClient
 from zhilu.context import Context, open_context
 from zhilu.errors import AuthError, InputError, MissingComponentError, TooLargeError, UnreachableError, UpstreamError
 from zhilu.gate import Because, Status
+from zhilu.rag.database import KbDatabase
 from zhilu.rag.testing import HASH
+from zhilu.rag.web import ask as asking
 from zhilu.rag.web import fetch as fetching
 from zhilu.rag.web.ask import answer_from_web
 from zhilu.rag.web.fetch import Guard, fetch
@@ -266,6 +269,35 @@ def test_a_folder_works_without_any_server(tmp_path: Path, scripted: Callable[..
     with opened(web_search="site", web_folder=str(folder(tmp_path))) as context:
         _, done = ask(context, scripted("It has 143 steps."), "How many steps may visitors of the lighthouse climb?")
         assert "143" in done["answer"] and done["citations"][0]["url"].startswith("file:")
+
+
+def test_an_answer_that_nobody_waits_for_leaves_nothing_open(
+    tmp_path: Path, scripted: Callable[..., ModelClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened_here: list[KbDatabase] = []
+
+    def note(path: Path) -> KbDatabase:
+        opened_here.append(KbDatabase(path))
+        return opened_here[-1]
+
+    async def go_away_after(name: str) -> None:
+        events = answer_from_web(context, scripted("It has 143 steps."), "How many steps?", model="m")
+        async with aclosing(events):
+            async for event in events:
+                if event.name == name:
+                    return
+
+    monkeypatch.setattr(asking, "KbDatabase", note)
+    with opened(web_search="site", web_folder=str(folder(tmp_path))) as context:
+        asyncio.run(go_away_after("retrieved"))
+        monkeypatch.setattr(asking, "publish", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            asyncio.run(go_away_after("retrieved"))
+        assert list(context.home.cache.glob("web-*")) == []
+    assert len(opened_here) == 2
+    for database in opened_here:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+            database.meta("name")
 
 
 def test_what_no_page_holds_is_refused(tmp_path: Path, scripted: Callable[..., ModelClient]) -> None:
