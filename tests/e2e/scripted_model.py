@@ -3,7 +3,8 @@
 Speaks the OpenAI protocol: streams a word every ``--pause`` seconds. Asked with numbered passages it copies the sentence
 that shares most with the question and cites it, or refuses. Asked to "count", it counts for long enough to be stopped;
 "fail" breaks off in the middle. Given tools it calls the first one with ``{"city": "Wien"}``. ``GET /last`` is the body of
-the last request, for tests of what was really sent.
+the last request, for tests of what was really sent. ``--replies FILE`` is a JSON list of [words, reply]: the first one whose
+words all stand in the request is its reply.
 
     python tests/e2e/scripted_model.py --port 8000 --pause 0.03
 """
@@ -17,6 +18,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from zhilu.prompts import REFUSAL, language_of
@@ -51,6 +53,10 @@ def grounded(prompt: str) -> str:
 
 def reply(messages: list[dict[str, Any]]) -> str:
     question = str(messages[-1]["content"])
+    asked = "\n".join(str(message["content"]) for message in messages)
+    for words, said in Handler.replies:
+        if all(word in asked for word in words):
+            return said
     if _PASSAGE.search(question):
         return grounded(question)
     if "count" in question.lower():
@@ -61,6 +67,7 @@ def reply(messages: list[dict[str, Any]]) -> str:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     pause = 0.02
+    replies: list[tuple[list[str], str]] = []
     last: dict[str, Any] = {}
 
     def do_GET(self) -> None:
@@ -164,8 +171,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--pause", type=float, default=0.02)
+    parser.add_argument("--replies", type=Path)
     args = parser.parse_args()
     Handler.pause = args.pause
+    if args.replies:
+        Handler.replies = json.loads(args.replies.read_text(encoding="utf-8"))
     ThreadingHTTPServer(("127.0.0.1", args.port), Handler).serve_forever()
 
 

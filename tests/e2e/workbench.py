@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -65,11 +66,16 @@ def served_by(argv: list[str], url: str, env: dict[str, str], log: Path, cwd: Pa
 
 
 @contextmanager
-def run_scripted_model(folder: Path, pause: float = 0.02) -> Iterator[str]:
+def run_scripted_model(
+    folder: Path, pause: float = 0.02, replies: list[tuple[list[str], str]] | None = None
+) -> Iterator[str]:
     """``scripted_model.py`` in a process of its own; yields the address to give as ``ZHILU_BASE_URL``."""
     port = free_port()
     script = Path(__file__).with_name("scripted_model.py")
     argv = [sys.executable, str(script), "--port", str(port), "--pause", str(pause)]
+    if replies is not None:
+        (folder / "replies.json").write_text(json.dumps(replies, ensure_ascii=False), encoding="utf-8")
+        argv += ["--replies", str(folder / "replies.json")]
     with served_by(argv, f"http://127.0.0.1:{port}/v1/models", {**os.environ}, folder / "model.log"):
         yield f"http://127.0.0.1:{port}/v1"
 

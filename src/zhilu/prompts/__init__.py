@@ -15,7 +15,7 @@ from zhilu.prompts.grounded import (
     rewrite_messages,
 )
 from zhilu.prompts.message import Message, language_of
-from zhilu.prompts.questions import is_answered_messages, open_question_messages, question_messages
+from zhilu.prompts.questions import open_question_messages, question_messages
 from zhilu.prompts.summary import summary_messages
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "direct_messages",
     "draft_messages",
     "grounded_messages",
-    "is_answered_messages",
     "is_refusal",
     "language_of",
     "open_question_messages",

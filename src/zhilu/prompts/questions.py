@@ -1,11 +1,17 @@
-"""Questions that a person would ask of a document, for measuring: one with its answer, and one that the text leaves open."""
+"""Questions that a person would ask of a document, for measuring: one with its answer, and one that the text leaves open.
+
+What a text leaves open is not for a small model to find: asked for "something that the text does not answer", one of 1.5 B
+parameters asks what it answers, or what nobody would ask. So it is told what to ask for, and only words the question.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from zhilu.messages import T
 from zhilu.prompts.message import Lang, Message, language_of
 
-__all__ = ["is_answered_messages", "open_question_messages", "question_messages"]
+__all__ = ["open_question_messages", "question_messages"]
 
 _ASK = T(
     en="Write one question that a person who has never seen this text might type into a search box, and that the text "
@@ -15,10 +21,10 @@ _ASK = T(
     "尽量换一种说法。然后从资料中抄出尽可能短的答案。",
 )
 _OPEN = T(
-    en="Write one question that a person interested in this text might ask next, and that the text does not answer. Name what "
-    "it is about; never say “the text”. Reply with the question only.",
-    zh="写一个对这段资料感兴趣的人接下来可能会问、但资料里没有答案的问题。问题要说清楚问的是什么，不要出现“资料”“文中”这样的词。"
-    "只回复问题。",
+    en="Write one short question that a person interested in this might ask next. It asks for one of these: {aspects}; for the "
+    "one that suits best. Name what it is about; never say “the text”. Reply with the question only.",
+    zh="写一个对此感兴趣的人接下来可能会问的简短问题，问的是以下内容之一：{aspects}；选最合适的一个。问题要说清楚问的是什么，"
+    "不要出现“资料”“文中”这样的词。只回复问题。",
 )
 # One example each: without it a model of 1.5 B parameters asks about the wording, or asks two things at once.
 _TEXT = T(
@@ -33,11 +39,7 @@ _ASKED = T(
 _LEFT_OPEN = T(
     en="How much does it cost to get something back from the tram depot?", zh="到磨坊巷车库领回失物要付多少钱？"
 )
-
-_IS_ANSWERED = T(
-    en="Does the text above state the answer to this question: “{question}” Reply with yes or no only.",
-    zh="上面的资料里有没有这个问题的答案：“{question}”只回答“有”或“没有”。",
-)
+_EXAMPLE_ASPECTS = T(en="the price or fee, a phone number", zh="价格或费用、电话号码")
 
 
 def question_messages(title: str, text: str, lang: Lang | None = None) -> list[Message]:
@@ -45,9 +47,21 @@ def question_messages(title: str, text: str, lang: Lang | None = None) -> list[M
     return _with_example(_ASK, _ASKED, title, text, lang)
 
 
-def open_question_messages(title: str, text: str, lang: Lang | None = None) -> list[Message]:
-    """Ask for a question near the passage that it does not answer."""
-    return _with_example(_OPEN, _LEFT_OPEN, title, text, lang)
+def open_question_messages(title: str, text: str, aspects: Sequence[T], lang: Lang | None = None) -> list[Message]:
+    """Ask for a question about the passage that asks for one of ``aspects``, which the passage says nothing of."""
+    lang = lang or language_of(text)
+    named = ("、" if lang == "zh" else ", ").join(aspect.say(lang) for aspect in aspects)
+    return [
+        {
+            "role": "user",
+            "content": f"{_TEXT.say(lang)}\n\n{_OPEN.say(lang).format(aspects=_EXAMPLE_ASPECTS.say(lang))}",
+        },
+        {"role": "assistant", "content": _LEFT_OPEN.say(lang)},
+        {
+            "role": "user",
+            "content": f"{title.strip()}\n{text.strip()}\n\n{_OPEN.say(lang).format(aspects=named)}".strip(),
+        },
+    ]
 
 
 def _with_example(task: T, example: T, title: str, text: str, lang: Lang | None) -> list[Message]:
@@ -58,10 +72,3 @@ def _with_example(task: T, example: T, title: str, text: str, lang: Lang | None)
         {"role": "assistant", "content": example.say(lang)},
         {"role": "user", "content": f"{title.strip()}\n{text.strip()}".strip()},
     ]
-
-
-def is_answered_messages(question: str, text: str, lang: Lang | None = None) -> list[Message]:
-    """Ask whether ``text`` answers ``question``: yes or no (有, 没有)."""
-    lang = lang or language_of(question)
-    asked = _IS_ANSWERED.say(lang).format(question=question.strip())
-    return [{"role": "user", "content": f"{text.strip()}\n\n{asked}"}]

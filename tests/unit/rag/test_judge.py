@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zhilu.rag.answer.claims import identifiers, missing_names, stands_in
+from zhilu.rag.answer.claims import identifiers, missing_kind, missing_names, stands_in
 from zhilu.rag.answer.evidence import PassageEvidence
 from zhilu.rag.answer.judge import judge
 
@@ -98,3 +98,30 @@ def test_identifiers_are_whole() -> None:
 def test_names_of_a_question_must_be_known() -> None:
     assert missing_names("How much is the Platinum plan a month?", GYM) == ["platinum"]
     assert missing_names("Does the Summit plan cost more on Mondays?", GYM) == []
+    assert missing_names("How much is the Sumit plan in Euros?", GYM) == []  # misspelt, and another form of the word
+    assert missing_names("What did Frédéric pay?", "frederic paid 61 euros") == []
+
+
+LEAVE = "女员工生育享受产假 158 天，男员工可以申请陪产假 15 天。年休假为 7 天。婚假 10 天，须一次休完。病假超过两天的须提交证明。"
+
+
+@pytest.mark.parametrize("question", ["育儿假有几天？", "那丧假呢？", "公司的探亲假怎么算？"])
+def test_another_kind_than_those_that_stand_there_is_seen(question: str) -> None:
+    assert missing_kind(question, LEAVE) is not None
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["婚假有几天？", "年假有几天？", "结婚能休几天假？", "病假要交什么？", "什么假最长？", "女员工有几天产假？"],
+)
+def test_what_stands_there_is_no_other_kind_even_shortened(question: str) -> None:
+    assert missing_kind(question, LEAVE) is None
+
+
+def test_articles_options_and_names_in_programs_are_identifiers() -> None:
+    assert identifiers("办法第二十三条规定了什么？") == {"第23条"}
+    assert stands_in("第23条", "第二十三条 本办法自公布之日起施行。") and not stands_in("第3条", "第二十三条")
+    assert identifiers("What does --no-fail-fast do to add_two?") == {"--no-fail-fast", "add_two"}
+    assert stands_in("--test-threads", "$ cargo test -- --test-threads=1")
+    assert not stands_in("--test", "$ cargo test -- --test-threads=1")
+    assert identifiers("a well-known, up-to-date -- and long -- sentence") == frozenset()

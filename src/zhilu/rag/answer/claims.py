@@ -10,10 +10,21 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 from zhilu.rag.index.lexical import content_terms, stem
 
-__all__ = ["Claims", "claims_of", "identifiers", "is_negated", "is_number", "missing", "missing_names", "stands_in"]
+__all__ = [
+    "Claims",
+    "claims_of",
+    "identifiers",
+    "is_negated",
+    "is_number",
+    "missing",
+    "missing_kind",
+    "missing_names",
+    "stands_in",
+]
 
 # letters and digits in one word, or digits in three groups and more ("1.10.0"), or two after "version"
 _CODE = re.compile(
@@ -21,6 +32,12 @@ _CODE = re.compile(
     r"|(?<![\w.])\d+(?:\.\d+){2,}(?!\w)",
     re.ASCII,
 )
+# an option of a program, a name in a program, an article of a law: in these one letter more or less is another thing, too
+_WRITTEN = re.compile(
+    r"(?<![\w-])--[A-Za-z][A-Za-z0-9-]*|(?<![\w.])[A-Za-z]\w*_\w+|\b(?:article|clause|annex) \d+\b", re.ASCII | re.I
+)
+_ARTICLE = re.compile(r"第([零〇一二三四五六七八九十百千两\d]+)(条|款|章)")
+_ACCENT = re.compile(r"([A-Za-z])[\u0300-\u036f]+")
 _VERSION = re.compile(
     r"(?:version|release|版本|版)\s*[vV]?(\d+(?:\.\d+)+)|(?<![\w.])[vV](\d+(?:\.\d+)*)", re.IGNORECASE
 )
@@ -64,6 +81,13 @@ _NEGATION = re.compile(
     r"\b(?:not?|never|cannot|without|neither|nor|none)\b|n['’]t\b|不(?!仅|但|过|论|管|同|断)|没有?|[未无勿非](?!常)|禁止|切勿",
     re.IGNORECASE,
 )
+# What a Chinese question speaks of, where it begins with that: 育儿假 of "育儿假有几天".
+_OPENS = re.compile(r"^(?:请问|那么|那|关于|我们|你们|公司)?的?")
+_SUBJECT = re.compile(r"([\u4e00-\u9fff]{2,4}?)(?=有|是|能|可|怎|多|几|要|需|什么|如何|呢|吗|会|应|算|一共|一般|最)")
+_NO_KIND = frozenset(
+    "零〇一二三四五六七八九十百千万两半的了和与或在是有个这那其及为被把对从到以将要能会可不没哪何几谁什么多除由于此该每各"
+)
+_KINDS = 3  # 婚假, 产假, 病假: then another one is another thing, and not the same in other words
 
 
 @dataclass(frozen=True)
@@ -93,20 +117,56 @@ def identifiers(text: str) -> frozenset[str]:
     plain = _plain(text)
     found = {m.group().casefold() for m in _CODE.finditer(plain) if not _NO_CODE.fullmatch(m.group())}
     found |= {(m.group(1) or m.group(2)).casefold() for m in _VERSION.finditer(plain)}
+    found |= {m.group().casefold() for m in _WRITTEN.finditer(plain)} | {_article(m) for m in _ARTICLE.finditer(plain)}
     return frozenset(code.removeprefix("v") if re.fullmatch(r"v[\d.]+", code) else code for code in found)
 
 
 def missing_names(question: str, text: str) -> list[str]:
-    """Proper names of a question that do not stand in ``text``; days and months apart, which are told in other words."""
-    words = {stem(w.casefold()) for w in _WORD.findall(_plain(text))}
+    """Proper names of a question that do not stand in ``text``, not even misspelt or as another form of the word (Istanbul and
+    Instanbul, Ctenophora and ctenophores); days and months apart, which are told in other words."""
+    words = {w.casefold() for w in _WORD.findall(_plain(text))}
+    stems = {stem(w) for w in words}
     asked = (n for n in _names(_plain(question)) if n.rstrip("s") not in _DAYS)
-    return [n for n in sorted(asked) if stem(n) not in words]
+    return [n for n in sorted(asked) if stem(n) not in stems and not any(_is_form_of(n, w) for w in words)]
+
+
+def _is_form_of(name: str, word: str) -> bool:
+    """Of XQuAD's questions 8 % have a name that their paragraph writes in no way, without this; with it, 5 %."""
+    if min(len(name), len(word)) < 5:
+        return False
+    share = int(0.6 * max(len(name), len(word)) + 0.99)
+    if name[:share] == word[:share]:
+        return True
+    return SequenceMatcher(None, name, word).ratio() >= (0.85 if min(len(name), len(word)) > 5 else 0.9)
+
+
+def missing_kind(question: str, text: str) -> str | None:
+    """What a Chinese question begins with, if ``text`` has other kinds of that thing and nothing of this one.
+
+    Chinese names a thing by its kind and what is before it: 育儿假 is leave, and so are 婚假, 产假 and 病假. A passage that lists
+    three of them, and no two neighbouring characters of the one asked for, does not speak of it, however near it is in meaning.
+    Of 9,204 questions of XQuAD, CMRC and DRCD about the paragraph that answers them three are taken for such.
+    """
+    found = _SUBJECT.match(_OPENS.sub("", question.strip()))
+    if found is None:
+        return None
+    thing = found.group(1)
+    if set(thing) & _NO_KIND or any(thing[i : i + 2] in text for i in range(len(thing) - 1)):
+        return None
+    kinds = set(re.findall(rf"(?=([\u4e00-\u9fff]){thing[-1]})", text)) - _NO_KIND
+    is_shortened = re.search(".{0,3}".join(thing), text)  # 年假 of 年休假
+    return thing if len(kinds) >= _KINDS and not is_shortened else None
 
 
 def stands_in(code: str, text: str) -> bool:
     """True if ``code`` stands in ``text`` as a whole, not as a part of a longer one."""
     pattern = rf"(?<![a-z0-9])(?<![a-z0-9][./_-])v?{re.escape(code)}(?![a-z0-9]|[./_-][a-z0-9])"
-    return re.search(pattern, _plain(text).casefold()) is not None
+    return re.search(pattern, _ARTICLE.sub(_article, _plain(text)).casefold()) is not None
+
+
+def _article(match: re.Match[str]) -> str:
+    """第二十三条 as 第23条."""
+    return f"第{match.group(1) if match.group(1).isdecimal() else _value(match.group(1))}{match.group(2)}"
 
 
 def missing(claims: Claims, text: str) -> list[str]:
@@ -129,8 +189,10 @@ def is_negated(text: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """One width, and thousands without separators."""
+    """One width, Latin letters without accents, and thousands without separators."""
     text = unicodedata.normalize("NFKC", text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", _ACCENT.sub(r"\1", unicodedata.normalize("NFD", text)))
     return re.sub(r"(?<=\d)[,，](?=\d{3}(?!\d))", "", text)
 
 

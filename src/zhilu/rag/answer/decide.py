@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from zhilu.messages import T
-from zhilu.rag.answer.claims import identifiers, missing_names, stands_in
+from zhilu.rag.answer.claims import identifiers, missing_kind, missing_names, stands_in
 from zhilu.rag.answer.layout import statements, title_set
 from zhilu.rag.answer.meaning import CAUTION, Caution, Meaning
 from zhilu.rag.records import Hit
@@ -44,17 +44,20 @@ def holds_answer(
 ) -> tuple[bool, T]:
     """Whether the first ``passages`` passages are worth reading, and why.
 
-    Codes and versions must stand in one of them as a whole, names of an English question too where the best passage is
-    English. Then the nearness of a sentence in meaning decides, where the embedder knows meanings across languages; else the
-    share of the question's words, or the nearness of a passage or of a sentence. ``opening`` is the question that a follow-up
-    goes on from.
+    Codes and versions must stand in one of them as a whole. Unless the answer is to be ``bold``, so must names of an English
+    question, where the best passage is English, and a passage that lists other kinds of what a Chinese question begins with
+    says nothing of it (``missing_kind``). Then the nearness of a sentence in meaning decides, where the embedder knows meanings
+    across languages; else the share of the question's words, or the nearness of a passage or of a sentence. ``opening`` is the
+    question that a follow-up goes on from.
     """
     hits = found.hits[:passages]
     text = "\n".join(_text(h) for h in hits)
     codes = sorted(identifiers(question))
     lost = [c for c in codes if not stands_in(c, text)]
-    if found.lang == "en" and hits and hits[0].lang == "en":
+    if found.lang == "en" and hits and hits[0].lang == "en" and caution != "bold":
         lost += missing_names(question, text)
+    if found.lang == "zh" and caution != "bold" and (kind := missing_kind(question, text)) is not None:
+        lost.append(kind)
     if lost:
         return False, T(f"no passage has {', '.join(lost)}", f"没有段落含有 {'、'.join(lost)}")
     if codes and any(all(stands_in(c, _text(h)) for c in codes) for h in hits):

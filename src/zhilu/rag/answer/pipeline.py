@@ -2,8 +2,9 @@
 
 ``answer`` yields events as they are sent to the client: ``retrieved`` {passages, likely: the sentence in which an answer most
 likely stands, before any model is asked}, ``delta`` {text}, ``done`` {answer, refused, citations, trace_id, usage, verdict,
-thought, thought_seconds}. No word leaves before it was found in the passages (``ground``). An answer that they do not support
-is replaced by the sentence that fits best, labelled as a quotation, or by the refusal.
+thought, thought_seconds, why: of a refusal before the model was asked, en and zh}. No word leaves before it was found in the
+passages (``ground``). An answer that they do not support is replaced by the sentence that fits best, labelled as a quotation, or
+by the refusal.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ async def answer(
     yield Event(
         "done",
         trace.model_dump(include={"answer", "refused", "citations", "usage", "verdict", "thought", "thought_seconds"})
-        | {"trace_id": trace.id},
+        | {"trace_id": trace.id, "why": sought.why.data() if evidence is None and sought.why is not None else None},
     )
 
 

@@ -16,10 +16,10 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from zhilu.client import ModelClient
+from zhilu.messages import T
 from zhilu.prompts import (
     Message,
     direct_messages,
-    is_answered_messages,
     language_of,
     open_question_messages,
     question_messages,
@@ -56,6 +56,55 @@ _ASKS = {
         r"谁|什么|啥|哪|几|多少|多久|多长|多大|多远|多高|怎|如何|为何|何时|何地|吗|是否|能不能|可不可以|呢"
     ),
 }
+
+
+@dataclass(frozen=True)
+class Aspect:
+    """Something that can be asked about many things: how it is asked for, and how a text gives away that it says it."""
+
+    name: T
+    asked: re.Pattern[str]
+    said: re.Pattern[str]
+
+
+def _aspect(en: str, zh: str, asked: str, said: str) -> Aspect:
+    return Aspect(T(en, zh), re.compile(asked, re.IGNORECASE), re.compile(f"{asked}|{said}", re.IGNORECASE))
+
+
+_ASPECTS = (
+    _aspect(
+        "the price or fee", "价格或费用",
+        r"\b(?:how much (?:is|are|does|do|will|must|should)|costs?|prices?|fees?|charges?|pay)\b|多少钱|费用|价格|收费|价钱",
+        r"[$€£¥]|\b(?:free of|eur|euros?|pounds?|dollars?|cents?|yuan)\b|\d\s*元|免费|押金|票价|学费|罚款",
+    ),
+    _aspect(
+        "a phone number", "电话号码", r"\b(?:phone|telephone|(?:call|ring)(?! the))\b|电话|热线|号码", r"\d{3,}[- ]\d{3,}|拨打"
+    ),
+    _aspect(
+        "an e-mail or web address", "邮箱或网址", r"\b(?:e-?mail|web ?site|web address|url|online)\b|邮箱|网址|网站|官网|邮件",
+        r"\w@\w|https?:|\bwww\.|小程序",
+    ),
+    _aspect(
+        "the year it began", "是从哪一年开始的",
+        r"\b(?:what|which) year\b|\bwhen (?:was|were|did|has)\b|\bsince when\b|哪一?年|什么时候(?:开始|成立|建)|何时",
+        r"\b(?:1[5-9]|20)\d\d\b|[12]\d{3}\s*年",
+    ),
+    _aspect(
+        "a discount for students or old people", "学生或老人的优惠",
+        r"\b(?:discounts?|students?|seniors?|reductions?)\b|优惠|折扣|学生|老人", r"\d\s*折|% off",
+    ),
+    _aspect(
+        "the age limit", "年龄限制", r"\b(?:ages?|old|young|minors?|child(?:ren)?)\b|年龄|多大|岁|未成年|儿童|孩子", "周岁"
+    ),
+    _aspect("parking", "停车", r"\b(?:park(?:ing|ed)?|cars?|garages?)\b|停车|车位|车库|开车", "驾车"),
+    _aspect("the weight", "重量", r"\b(?:weigh(?:s|t)?|heavy|kilos?)\b|多重|重量|公斤", r"\d\s*(?:kg|g|lb)\b|千克|[\d两半]\s*斤"),
+    _aspect(
+        "the languages it is offered in", "提供哪些语言",
+        r"\b(?:languages?|english|spanish|chinese|translations?)\b|语言|英语|英文|中文|外语", "双语",
+    ),
+    _aspect("insurance", "保险", r"\b(?:insur(?:ed|ance)|liab(?:le|ility))\b|保险|理赔", "投保"),
+)  # fmt: skip
+_OFFERED = 4  # aspects that a model may choose from
 
 
 @dataclass(frozen=True)
@@ -145,30 +194,38 @@ class Maker:
     async def unanswerable(
         self, passage: Passage, known: Sequence[str], neighbours: Callable[[str], Sequence[str]]
     ) -> BoardQuestion | None:
-        """A question near the passage that the documents leave open: some word of it stands in none of
-        ``neighbours(question)``, the passages nearest to it, and the model finds no answer in them. A person decides."""
-        question = tidy((await self.ask(open_question_messages(passage.title, passage.text), 60)).split("\n")[0])
+        """A question near the passage that the documents leave open.
+
+        It asks for something (``_ASPECTS``) that neither the passage nor ``neighbours(question)``, the passages nearest to it,
+        say anything of. A model is not asked for that: it finds an answer anywhere. A person decides.
+        """
+        open_here = [a for a in _ASPECTS if not a.said.search(f"{passage.title}\n{passage.text}")]
+        offered = random.Random(passage.text).sample(open_here, min(_OFFERED, len(open_here)))
+        if not offered:
+            self._drop("nothing_open")
+            return None
+        messages = open_question_messages(passage.title, passage.text, [a.name for a in offered])
+        question = tidy((await self.ask(messages, 60)).split("\n")[0])
         question = tidy(found.group(1)) if (found := _LINE.search(question)) else question
         if reason := why_not(question, passage, known):
             self._drop(reason)
             return None
-        near = [passage.text, *neighbours(question)]
-        there = {t for text in (*near, passage.title) for t in terms(text)}
+        asked = [a for a in _ASPECTS if a.asked.search(question)]
+        if not asked:
+            self._drop("asks_for_something_else")
+            return None
+        near = "\n".join([passage.title, passage.text, *neighbours(question)])
         # Chinese: by characters, for a pair of them is new wherever two words meet
         about = {t for t in content_terms(question) if t.isascii() or len(t) == 1}
-        if not about & there:
+        if not about & set(terms(near)):
             self._drop("elsewhere")
             return None
-        if not about - there or await self._is_answered(question, near):
+        if any(a.said.search(near) for a in asked):
             self._drop("answered")
             return None
         return BoardQuestion(
             id="", question=question, status="proposed", source="model", model=self.model, doc_id=passage.doc_id
         )
-
-    async def _is_answered(self, question: str, texts: Sequence[str]) -> bool:
-        said = await self.ask(is_answered_messages(question, "\n\n".join(dict.fromkeys(texts))), 5)
-        return not re.match(r"\W*(?:no\b|否|没有|不)", said, re.IGNORECASE)
 
     def _drop(self, reason: str) -> None:
         self.dropped[reason] += 1

@@ -106,17 +106,43 @@ def test_an_exercise_of_the_document_is_no_evidence() -> None:
     assert found is None and maker.dropped == {"evidence_asks": 1}
 
 
-def test_an_open_question_asks_for_something_that_no_neighbour_has() -> None:
-    async def ask(messages: Any, max_tokens: int) -> str:
-        return said.pop(0)
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ("Where can visitors of the library park their car?", None),
+        ("What does a late book cost at the library?", "answered"),  # the passage names a price
+        ("Who painted the walls of the library?", "asks_for_something_else"),  # it may stand in any words
+        ("What does the passage say about parking?", "speaks_of_the_text"),
+        ("In which year did Napoleon die?", "elsewhere"),
+    ],
+)
+def test_an_open_question_asks_for_what_no_neighbour_speaks_of(asked: str, reason: str | None) -> None:
+    told: list[str] = []
 
-    asked = "Which library has the largest collection of dinosaurs?"
-    said = [asked, "No.", asked, "Yes.", asked]
-    found = asyncio.run(Maker(ask, "m").unanswerable(EN, [], lambda q: [LIBRARY]))
-    assert found is not None and not found.answerable
-    assert asyncio.run(Maker(ask, "m").unanswerable(EN, [], lambda q: [LIBRARY])) is None  # the model found an answer
-    everything = LIBRARY + "Which library has the largest collection of dinosaurs?"
-    assert asyncio.run(Maker(ask, "m").unanswerable(EN, [], lambda q: [everything])) is None
+    async def ask(messages: Any, max_tokens: int) -> str:
+        told.append(messages[-1]["content"])
+        return asked
+
+    maker = Maker(ask, "m")
+    found = asyncio.run(maker.unanswerable(EN, [], lambda q: [LIBRARY]))
+    assert "the price" not in told[0]  # the model is offered only what the passage leaves open
+    if reason is None:
+        assert found is not None and not found.answerable
+    else:
+        assert found is None and maker.dropped == {reason: 1}
+
+
+def test_an_open_question_that_a_neighbour_answers_is_dropped() -> None:
+    async def ask(messages: Any, max_tokens: int) -> str:
+        return "图书馆有停车的地方吗？"
+
+    passage = Passage(
+        1, "d", "图书馆.md", 0, "图书馆", "图书可以借四周，逾期每天罚款两角。十二岁以下的孩子办证要家长签字。"
+    )
+    assert asyncio.run(Maker(ask, "m").unanswerable(passage, [], lambda q: ["图书馆周一闭馆。"])) is not None
+    maker = Maker(ask, "m")
+    assert asyncio.run(maker.unanswerable(passage, [], lambda q: ["图书馆的地下车库有 40 个车位。"])) is None
+    assert maker.dropped == {"answered": 1}
 
 
 def test_f1_by_hand() -> None:

@@ -168,7 +168,7 @@ function LikelyPassage({ one, likely }: { one: Asked; likely: Likely }) {
 
 /** Not an error: the documents were read and do not hold it. Says so, and what to try. */
 function Refusal({ one }: { one: Asked }) {
-  const { t } = useI18n();
+  const { t, lang } = useI18n();
   const read = one.citations.length;
   return (
     <div className={css.refusal}>
@@ -176,6 +176,7 @@ function Refusal({ one }: { one: Asked }) {
       <div>
         <strong>{t("rag.refused")}</strong>
         <p>{read ? t("answer.refusedWhy", { n: read }) : t("rag.refusedWhyNone")}</p>
+        {one.why && <p>{t("rag.refusedBefore", { why: one.why[lang] })}</p>}
         <p>{t("rag.refusedTry")}</p>
       </div>
     </div>

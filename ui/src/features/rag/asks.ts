@@ -20,6 +20,8 @@ export interface Asked {
   citations: Citation[];
   likely?: Likely | null;
   refused: boolean;
+  /** Of a refusal before the model was asked. */
+  why?: { en: string; zh: string } | null;
   verdict: Verdict | null;
   trace_id: string | null;
   /** Of a model that cannot be kept from thinking; no part of the answer. */
@@ -34,7 +36,10 @@ type AskEvent =
   | { event: "delta"; data: { text: string } }
   | {
       event: "done";
-      data: Pick<Asked, "answer" | "refused" | "verdict" | "citations" | "trace_id" | "thought" | "thought_seconds">;
+      data: Pick<
+        Asked,
+        "answer" | "refused" | "why" | "verdict" | "citations" | "trace_id" | "thought" | "thought_seconds"
+      >;
     }
   | { event: "error"; data: { error: ErrorDetail } };
 

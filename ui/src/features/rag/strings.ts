@@ -98,6 +98,10 @@ export const strings = {
   "rag.found": { en: "Found {n} {n|passage|passages}, writing", zh: "找到 {n} 个段落，正在回答" },
   "rag.searching": { en: "Searching", zh: "检索中" },
   "rag.refused": { en: "The documents do not say", zh: "文档中没有提到" },
+  "rag.refusedBefore": {
+    en: "Decided before the model was asked: {why}. The setting “answers” moves this limit.",
+    zh: "在询问模型之前判断：{why}。设置“answers”可以放宽或收紧。",
+  },
   "rag.refusedWhyNone": {
     en: "No passage comes near the question, so no answer was made up.",
     zh: "没有与问题相近的段落，因此没有编造答案。",
