@@ -370,6 +370,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/internals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Lessons */
+        get: operations["list_lessons_zhilu_v1_internals_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/internals/{task}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show Lesson */
+        get: operations["show_lesson_zhilu_v1_internals__task__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/internals/{task}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Run */
+        post: operations["run_zhilu_v1_internals__task__run_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/jobs": {
         parameters: {
             query?: never;
@@ -2713,6 +2764,25 @@ export interface components {
             scores: components["schemas"]["HeadScore"][];
         };
         /**
+         * Bar
+         * @description ``kind`` chooses the colour.
+         */
+        Bar: {
+            /** Lane */
+            lane: number;
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /** Kind */
+            kind: number;
+            /**
+             * Label
+             * @default
+             */
+            label: string;
+        };
+        /**
          * BoardQuestion
          * @description A question whose answer is known; without ``answers`` and ``doc_name``, one that the documents do not answer.
          *
@@ -2923,6 +2993,34 @@ export interface components {
             /** Zh */
             zh: string;
         };
+        /**
+         * Chart
+         * @description Lines over one axis; ``log``: both axes are logarithmic, so that a power is a straight line.
+         */
+        Chart: {
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** X */
+            x: {
+                en: string;
+                zh: string;
+            };
+            /** Y */
+            y: {
+                en: string;
+                zh: string;
+            };
+            /** Series */
+            series: components["schemas"]["Series"][];
+            /**
+             * Log
+             * @default false
+             */
+            log: boolean;
+        };
         /** ChatIn */
         ChatIn: {
             /** Messages */
@@ -2941,6 +3039,23 @@ export interface components {
             template: string;
             rendered: components["schemas"]["Rendered"];
             bare: components["schemas"]["Rendered"];
+        };
+        /**
+         * Check
+         * @description One number against its bar; a run passes where all of its checks do.
+         */
+        Check: {
+            /** Name */
+            name: {
+                en: string;
+                zh: string;
+            };
+            /** Value */
+            value: number | string;
+            /** Bar */
+            bar: string;
+            /** Passed */
+            passed: boolean;
         };
         /** ChosenIn */
         ChosenIn: {
@@ -3452,6 +3567,37 @@ export interface components {
             free_bytes: number;
         };
         /**
+         * Grid
+         * @description Cells in rows: None is empty, other values are 0 to 1 (how dark) or, with ``kinds``, the number of a kind.
+         */
+        Grid: {
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Rows */
+            rows: {
+                en: string;
+                zh: string;
+            };
+            /** Columns */
+            columns: {
+                en: string;
+                zh: string;
+            };
+            /** Cells */
+            cells: (number | null)[][];
+            /**
+             * Kinds
+             * @default []
+             */
+            kinds: {
+                en: string;
+                zh: string;
+            }[];
+        };
+        /**
          * Guess
          * @description How near a prediction came. ``right``: boundaries that are where they were expected.
          */
@@ -3704,6 +3850,58 @@ export interface components {
             text: string;
             /** Probability */
             probability: number;
+        };
+        /**
+         * LessonOut
+         * @description ``missing``: the command that installs what the lesson needs and this machine has not; None where all is here.
+         */
+        LessonOut: {
+            /** Task */
+            task: string;
+            /** Name */
+            name: {
+                en: string;
+                zh: string;
+            };
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Lesson */
+            lesson: {
+                en: string;
+                zh: string;
+            };
+            /** Question */
+            question: {
+                en: string;
+                zh: string;
+            };
+            /** Options */
+            options: {
+                en: string;
+                zh: string;
+            }[];
+            /** Part */
+            part: string;
+            /** Source */
+            source: string;
+            /** Real */
+            real: string[];
+            /** Papers */
+            papers: string[];
+            /** Missing */
+            missing: string | null;
+            result: components["schemas"]["Result"] | null;
+            /** Passed */
+            passed: boolean;
+            /** Guess */
+            guess: number | null;
+            /** Mine */
+            mine: string | null;
+            /** At */
+            at: string | null;
         };
         /** Likely */
         Likely: {
@@ -4839,6 +5037,39 @@ export interface components {
             damaged_file: string | null;
             job: components["schemas"]["Job"] | null;
         };
+        /**
+         * Result
+         * @description Attributes:
+         *         answer: the number of the option that this run found true, of the lesson's question.
+         */
+        Result: {
+            /** Task */
+            task: string;
+            /** Answer */
+            answer: number;
+            /** Checks */
+            checks: components["schemas"]["Check"][];
+            /**
+             * Charts
+             * @default []
+             */
+            charts: components["schemas"]["Chart"][];
+            /**
+             * Tables
+             * @default []
+             */
+            tables: components["schemas"]["Table"][];
+            /**
+             * Grids
+             * @default []
+             */
+            grids: components["schemas"]["Grid"][];
+            /**
+             * Timelines
+             * @default []
+             */
+            timelines: components["schemas"]["Timeline"][];
+        };
         /** RetrievalTrace */
         RetrievalTrace: {
             /** Lang */
@@ -4918,6 +5149,14 @@ export interface components {
             metrics: {
                 [key: string]: unknown;
             }[];
+        };
+        /**
+         * RunIn
+         * @description ``guess``: number of the option that is expected, from 0.
+         */
+        RunIn: {
+            /** Guess */
+            guess?: number | null;
         };
         /** RunInfo */
         RunInfo: {
@@ -5081,6 +5320,18 @@ export interface components {
             shown: boolean;
         } & {
             [key: string]: unknown;
+        };
+        /** Series */
+        Series: {
+            /** Name */
+            name: {
+                en: string;
+                zh: string;
+            };
+            /** Xs */
+            xs: number[];
+            /** Ys */
+            ys: number[];
         };
         /** SetInfo */
         SetInfo: {
@@ -5478,6 +5729,21 @@ export interface components {
              */
             updated_at: string;
         };
+        /** Table */
+        Table: {
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Columns */
+            columns: {
+                en: string;
+                zh: string;
+            }[];
+            /** Rows */
+            rows: string[][];
+        };
         /** TaskOut */
         TaskOut: {
             /** Id */
@@ -5577,6 +5843,28 @@ export interface components {
             en: string;
             /** Zh */
             zh: string;
+        };
+        /** Timeline */
+        Timeline: {
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Unit */
+            unit: {
+                en: string;
+                zh: string;
+            };
+            /** Lanes */
+            lanes: string[];
+            /** Kinds */
+            kinds: {
+                en: string;
+                zh: string;
+            }[];
+            /** Bars */
+            bars: components["schemas"]["Bar"][];
         };
         /**
          * Token
@@ -6756,6 +7044,92 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DoctorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_lessons_zhilu_v1_internals_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonOut"][];
+                };
+            };
+        };
+    };
+    show_lesson_zhilu_v1_internals__task__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    run_zhilu_v1_internals__task__run_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description Validation Error */

@@ -17,6 +17,7 @@ const TOUCHES: Record<string, readonly string[]> = {
   questions: ["board-questions"],
   evaluation: ["board-runs"],
   tune: ["runs", "adapters"],
+  lesson: ["internals"],
 };
 
 export function acceptJob(queries: QueryClient, job: Job): void {

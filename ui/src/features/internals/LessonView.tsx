@@ -1,0 +1,158 @@
+import { ArrowRight, CircleCheck, CircleX, Gauge, Info } from "lucide-react";
+import { useState, type ReactNode } from "react";
+import { Link } from "wouter";
+import { Button } from "@/components/Button";
+import { Choice, Option } from "@/components/Choice";
+import { JobLine } from "@/components/JobLine";
+import { Prose } from "@/components/Prose";
+import { ErrorPanel, FixLine } from "@/components/states";
+import { figure } from "@/lib/format";
+import { useI18n } from "@/lib/i18n";
+import { isActive } from "@/lib/jobs";
+import { useJobs } from "@/lib/queries";
+import { useRun, type Lesson, type Result } from "./api";
+import { ChartView } from "./ChartView";
+import { CodeView } from "./CodeView";
+import { GridView } from "./GridView";
+import { TableView } from "./TableView";
+import { TimelineView } from "./TimelineView";
+import css from "./Internals.module.css";
+
+/** A lesson from top to bottom: the words, the guess, the run, its pictures, the code. */
+export function LessonView({ lesson }: { lesson: Lesson }) {
+  const { say } = useI18n();
+  return (
+    <>
+      <section className={css.lesson}>
+        <h2>{say(lesson.title)}</h2>
+        <Prose text={say(lesson.lesson)} />
+      </section>
+      <Guess lesson={lesson} />
+      {lesson.result && <Found result={lesson.result} />}
+      <CodeView lesson={lesson} />
+    </>
+  );
+}
+
+export function Card({ title, hint, children }: { title: string; hint?: string; children: ReactNode }) {
+  return (
+    <section className={css.card}>
+      <h3>{title}</h3>
+      {hint && <p className={css.hint}>{hint}</p>}
+      {children}
+    </section>
+  );
+}
+
+/** The question, the options, and the run that answers it. */
+function Guess({ lesson }: { lesson: Lesson }) {
+  const { t, say } = useI18n();
+  const { task, result } = lesson;
+  const [guess, setGuess] = useState<number | null>(lesson.guess);
+  const run = useRun(task);
+  const jobs = useJobs().data ?? [];
+  const job = jobs.find(({ kind, params }) => kind === "lesson" && params["task"] === task);
+  const running = job !== undefined && isActive(job);
+  return (
+    <Card title={t("internals.guess")} hint={say(lesson.question)}>
+      <Choice
+        label={say(lesson.question)}
+        value={guess === null ? "" : String(guess)}
+        onChange={(value) => setGuess(Number(value))}
+      >
+        {lesson.options.map((option, index) => (
+          <Option key={index} value={String(index)} title={say(option)} disabled={running} />
+        ))}
+      </Choice>
+      {lesson.missing ? (
+        <div>
+          <p>{t("internals.needs")}</p>
+          <FixLine fix={lesson.missing} />
+        </div>
+      ) : (
+        <Button
+          tone="primary"
+          icon={Gauge}
+          busy={run.isPending || running}
+          disabled={guess === null}
+          onClick={() => run.mutate(guess)}
+        >
+          {t(result ? "internals.again" : "internals.measure")}
+        </Button>
+      )}
+      {run.error && <ErrorPanel error={run.error} />}
+      {job && (running || job.status === "failed") && <JobLine job={job} />}
+      {result && !running && <Answer lesson={lesson} result={result} />}
+    </Card>
+  );
+}
+
+function Answer({ lesson, result }: { lesson: Lesson; result: Result }) {
+  const { t, say } = useI18n();
+  const answer = say(lesson.options[result.answer]);
+  const guessed = lesson.guess === null ? "none" : lesson.guess === result.answer ? "right" : "wrong";
+  const Sign = { none: Info, right: CircleCheck, wrong: CircleX }[guessed];
+  const words = {
+    none: () => t("internals.measured", { answer }),
+    right: () => t("internals.expected", { answer }),
+    wrong: () => t("internals.unexpected", { answer, guess: say(lesson.options[lesson.guess ?? 0]) }),
+  }[guessed];
+  return (
+    <div className={css.judged} data-guess={guessed} role="status">
+      <Sign size={18} aria-hidden />
+      <div>
+        <p>{words()}</p>
+        <Link href={`/roadmap/${lesson.task}`}>
+          {t("internals.toGate", { task: lesson.task })} <ArrowRight size={13} aria-hidden />
+        </Link>
+      </div>
+    </div>
+  );
+}
+
+/** Everything a run found: what it was held against, and its pictures. */
+function Found({ result }: { result: Result }) {
+  const { t } = useI18n();
+  return (
+    <>
+      <Card title={t("internals.checks")} hint={t("internals.checksHint")}>
+        <Checks result={result} />
+      </Card>
+      <Card title={t("internals.pictures")} hint={t("internals.picturesHint")}>
+        <div className={css.pictures}>
+          {result.charts.map((chart, index) => (
+            <ChartView key={index} chart={chart} />
+          ))}
+          {result.timelines.map((timeline, index) => (
+            <TimelineView key={index} timeline={timeline} />
+          ))}
+          {result.grids.map((grid, index) => (
+            <GridView key={index} grid={grid} />
+          ))}
+          {result.tables.map((table, index) => (
+            <TableView key={index} table={table} />
+          ))}
+        </div>
+      </Card>
+    </>
+  );
+}
+
+function Checks({ result }: { result: Result }) {
+  const { t, say, lang } = useI18n();
+  return (
+    <ul className={css.checks}>
+      {result.checks.map((check, index) => {
+        const Sign = check.passed ? CircleCheck : CircleX;
+        return (
+          <li key={index} data-passed={check.passed}>
+            <Sign size={16} aria-label={t(check.passed ? "internals.met" : "internals.missed")} />
+            <span>{say(check.name)}</span>
+            <b>{figure(check.value, lang)}</b>
+            <small>{check.bar}</small>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}

@@ -1,0 +1,14 @@
+import { Microscope } from "lucide-react";
+import { route, type WorkbenchPage } from "@/lib/page";
+import { strings } from "./strings";
+
+type Words = typeof strings;
+declare module "@/lib/i18n" {
+  interface Strings extends Words {}
+}
+
+export const page: WorkbenchPage = {
+  routes: [route("/internals/:task?", () => import("./InternalsPage"))],
+  nav: { href: "/internals", label: "internals.title", icon: Microscope, group: "learn", order: 30 },
+  strings,
+};
