@@ -32,7 +32,7 @@ test-slow: dev  ## the slow ones: browser, kill -9, real models, the front end's
 	$(PYTEST) -m "(slow or browser or real_model) and not install and not gpu and not network"
 	$(PYTHON) scripts/install.py --ui-check
 
-test-pythons:  ## the default tests on the oldest and the newest other Python here, without PyTorch
+test-pythons:  ## the default tests on the newest other Python here and (unit, contract) the oldest, without PyTorch
 	$(PYTHON) scripts/pythons.py
 
 test-install: dev  ## the README, command by command, in a fresh clone (needs the package index)
