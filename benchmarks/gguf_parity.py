@@ -7,8 +7,10 @@
 ``--corpus``: .txt, .md, .py files), whose token ids must equal llama.cpp's. ``greedy``: prompts in the three kinds, whose first
 tokens are compared with llama.cpp's server (the package xllamacpp) on the same file. Where two answers part, the gap tells
 whether they had to: the difference of the two tokens' log-probabilities, in our engine and in llama.cpp. llama.cpp rounds
-activations to 8 bits before it multiplies, our engine does not, so they part where two tokens are nearly equally likely.
-``logits``: the file dequantised by transformers and the ``gguf`` package, in float32, against our engine. Needs about four times
+activations to 8 bits before it multiplies, our engine does not, so they part where two tokens are nearly equally likely. How
+often they must is the ceiling, measured in the same run: transformers on the same weights in float32, where nothing is rounded,
+against llama.cpp on the same prompts; an engine that multiplies as exactly cannot agree with llama.cpp more often than by luck.
+``logits``: the file dequantised by transformers and the ``gguf`` package, in float32, against our engine. Needs about eight times
 the file's size in memory.
 """
 
@@ -18,7 +20,7 @@ import argparse
 import json
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -100,20 +102,28 @@ def compare_greedy(args: argparse.Namespace) -> dict[str, Any]:
     engine = load_engine(EngineOptions(args.file, args.threads, max_len=MAX_LEN, kv_tokens=MAX_LEN * 24))
     prompts = [_prompt(engine, text) for text in PROMPTS[: args.prompts]]
     ours = answers(engine, prompts, args.tokens)
-    apart = []
+    exact = exact_answers(args, prompts, engine.eos_ids)
+    theirs, apart = [], []
     with llama(args.file, args.threads, requests=1) as ask:
         for number, (prompt, answer) in enumerate(zip(prompts, ours, strict=True)):
             body = {"prompt": prompt, "n_predict": args.tokens, "temperature": 0, "return_tokens": True}
-            theirs = [id for id in ask("/completion", body)["tokens"] if id not in engine.eos_ids]
-            print(f"{number + 1}: {'equal' if theirs == answer else 'apart'}", file=sys.stderr, flush=True)
-            if theirs != answer:
-                apart.append({"prompt": PROMPTS[number], **_parting(engine, ask, prompt, answer, theirs)})
-    return {"prompts": len(prompts), "tokens": args.tokens, "equal": len(prompts) - len(apart), "apart": apart}
+            other = [id for id in ask("/completion", body)["tokens"] if id not in engine.eos_ids]
+            theirs.append(other)
+            _say(f"{number + 1}: {'equal' if other == answer else 'apart'}")
+            if other != answer:
+                parting = _parting(engine, ask, prompt, answer, other)
+                exactly = None if exact is None else exact[number] == answer
+                apart.append({"prompt": PROMPTS[number], **parting, "ours_is_the_exact_answer": exactly})
+    told: dict[str, Any] = {"prompts": len(prompts), "tokens": args.tokens, "equal": _num_equal(ours, theirs)}
+    if exact is None:
+        told["ceiling"] = "not measured: transformers and PyTorch are not installed"
+    else:
+        told |= {"ceiling": _num_equal(exact, theirs), "equal_to_the_exact_answer": _num_equal(ours, exact)}
+    return told | {"apart": apart}
 
 
 def compare_logits(args: argparse.Namespace) -> dict[str, Any]:
     import torch
-    from transformers import AutoModelForCausalLM
 
     engine = load_engine(EngineOptions(args.file, args.threads, max_len=MAX_LEN, kv_tokens=MAX_LEN))
     prompts = [_prompt(engine, text) for text in PROMPTS[: args.prompts]]
@@ -121,9 +131,7 @@ def compare_logits(args: argparse.Namespace) -> dict[str, Any]:
     tokens_differ = 0
     largest = spread = 0.0
     del engine
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        args.file.parent, gguf_file=args.file.name, dtype=torch.float32, local_files_only=True
-    ).eval()
+    model = exact_model(args)
     for prompt, found in zip(prompts, ours, strict=True):
         with torch.inference_mode():
             exact = model(torch.tensor([prompt])).logits[0].numpy()
@@ -132,6 +140,42 @@ def compare_logits(args: argparse.Namespace) -> dict[str, Any]:
         tokens_differ += int((found.argmax(-1) != exact.argmax(-1)).sum())
     positions = sum(map(len, prompts))
     return {"positions": positions, "largest": largest, "spread": spread, "likeliest_differs": tokens_differ}
+
+
+def exact_model(args: argparse.Namespace) -> Any:
+    """transformers' model on the file's weights, each block dequantised to float32."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    torch.set_num_threads(args.threads)
+    return AutoModelForCausalLM.from_pretrained(
+        args.file.parent, gguf_file=args.file.name, dtype=torch.float32, local_files_only=True
+    ).eval()
+
+
+def exact_answers(args: argparse.Namespace, prompts: list[list[int]], ends: Collection[int]) -> list[list[int]] | None:
+    """The greedy tokens of the exact model, without the token that ends an answer; None where PyTorch is not installed."""
+    try:
+        import torch
+
+        model = exact_model(args)
+    except ImportError:
+        return None
+    found = []
+    for number, prompt in enumerate(prompts):
+        answer: list[int] = []
+        read, seen = torch.tensor([prompt]), None
+        while len(answer) < args.tokens:
+            with torch.inference_mode():
+                out = model(read, past_key_values=seen, use_cache=True)
+            token = int(out.logits[0, -1].argmax())
+            if token in ends:
+                break
+            answer.append(token)
+            read, seen = torch.tensor([[token]]), out.past_key_values
+        found.append(answer)
+        _say(f"exact answer {number + 1} of {len(prompts)}")
+    return found
 
 
 PARTS = {"tokens": compare_tokens, "greedy": compare_greedy, "logits": compare_logits}
@@ -189,6 +233,14 @@ def llama(file: Path, threads: int, requests: int) -> Iterator[Any]:
                 return json.load(reply)
 
         yield ask
+
+
+def _num_equal(some: list[list[int]], others: list[list[int]]) -> int:
+    return sum(one == other for one, other in zip(some, others, strict=True))
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
 
 
 def _prompt(engine: Engine, text: str) -> list[int]:

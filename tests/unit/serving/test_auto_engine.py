@@ -26,6 +26,7 @@ from zhilu.serving.supervise.preflight import preflight
 
 PLAIN = Processor("an AMD", frozenset({"avx", "avx2", "fma"}))
 WIDE = Processor("an Intel", PLAIN.flags | {"avx512f", "avx512_vnni", "amx_int8"})
+SERVER = Processor("another AMD", PLAIN.flags | {"avx512f", "avx512_vnni", "avx512_bf16"})
 CLIENT = Processor("a laptop", PLAIN.flags | {"avx_vnni"})
 
 
@@ -63,16 +64,27 @@ def chosen(path: Path, home: Path, **options: object) -> tuple[str, str]:
 def test_a_gguf_file_goes_by_processor_and_streams(on, file: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     on(PLAIN)
     name, reason = chosen(file, tmp_path)
-    assert name == "llamacpp" and "without AVX-512, VNNI or AMX" in reason
+    assert name == "llamacpp" and "without AVX-512, VNNI or AMX" in reason and "(here: an AMD with AVX2)" in reason
     assert chosen(file, tmp_path, concurrency=4)[0] == "llamacpp"
     name, reason = chosen(file, tmp_path, concurrency=8)
     assert name == "zhilu" and "many requests" in reason
-    for one in (WIDE, CLIENT):
+    has = {
+        WIDE: "AVX2, AVX-512, AVX-512 VNNI, AMX",
+        CLIENT: "AVX2, AVX-VNNI",
+        SERVER: "AVX2, AVX-512, AVX-512 VNNI, AVX-512 BF16",
+    }
+    for one, sets in has.items():
         on(one)
-        name, reason = chosen(file, tmp_path)
-        assert name == "zhilu" and "with AVX-512, VNNI or AMX" in reason
+        for streams in (None, 1, 8):
+            name, reason = chosen(file, tmp_path, concurrency=streams)
+            assert name == "zhilu" and ("many requests" in reason or "with AVX-512, VNNI or AMX" in reason)
+        assert f"(here: {one.name} with {sets})" in chosen(file, tmp_path)[1]
+    on(Processor("an ARM", frozenset({"asimd", "i8mm"})))
+    name, reason = chosen(file, tmp_path)
+    assert name == "llamacpp" and "(here: an ARM with NEON, I8MM)" in reason
     on(Processor("unknown", frozenset()))
-    assert chosen(file, tmp_path)[0] == "llamacpp"
+    name, reason = chosen(file, tmp_path)
+    assert name == "llamacpp" and "does not tell its processor's instruction sets" in reason
 
 
 def test_folders_and_adapters_go_to_the_embedded_engine(on, file: Path, folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 
 from zhilu.context import Context
@@ -102,8 +103,21 @@ def rank_of(facts: EngineFacts, model: ServedModel, place: Place, many: bool = F
     wide = processor().is_wide
     for preference in facts.preferences:
         if preference.fits(place, model.format, many, wide):
-            return preference.rank, preference.reason
+            by_processor = preference.wide is not None
+            return preference.rank, _with_processor(preference.reason) if by_processor else preference.reason
     return (facts.rank.get(place, 0) if facts.rank else 0.5), None
+
+
+def _with_processor(reason: T) -> T:
+    """The reason, and what this machine has, so that a person can check it."""
+    here = processor()
+    if not here.flags:
+        return T(
+            f"{reason.en} (this system does not tell its processor's instruction sets)",
+            f"{reason.zh}（这个系统不说明处理器的指令集）",
+        )
+    name = here.name or platform.machine()
+    return T(f"{reason.en} (here: {name} with {here.sets})", f"{reason.zh}（本机：{name}，{here.sets}）")
 
 
 def _measured(model: ServedModel, options: LaunchOptions, engines: list[str], many: bool) -> tuple[str, T] | None:
