@@ -23,6 +23,7 @@ VERBS: dict[str, T] = {
     "kb": T("Knowledge bases: create, add documents, ask", "知识库：创建、添加文档、提问"),
     "web": T("Answer from the web, with sources", "联网回答，附来源"),
     "mcp": T("Offer knowledge bases as MCP tools to other programs", "以 MCP 工具的形式向其他程序提供知识库"),
+    "agent": T("Let a model use tools until a task is done", "让模型使用工具完成任务"),
     "model": T("Models: list, show, pull, import, remove", "模型：列出、查看、拉取、导入、删除"),
     "serve": T("Serve one model as an OpenAI-compatible API", "把一个模型作为 OpenAI 兼容 API 提供"),
     "bench": T("Measure a served model: latency, throughput, errors", "测量模型服务：延迟、吞吐与错误"),

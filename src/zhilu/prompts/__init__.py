@@ -4,6 +4,7 @@ Every function returns chat messages (``[{"role", "content"}]``) in OpenAI's sha
 model sees it thousands of times, and a large one needs no more. Nothing here calls a model.
 """
 
+from zhilu.prompts.agent import agent_messages, opening_messages
 from zhilu.prompts.chat import chat_messages, title_messages
 from zhilu.prompts.draft import draft_messages
 from zhilu.prompts.grounded import (
@@ -22,6 +23,7 @@ __all__ = [
     "REFUSAL",
     "Message",
     "Passage",
+    "agent_messages",
     "chat_messages",
     "direct_messages",
     "draft_messages",
@@ -29,6 +31,7 @@ __all__ = [
     "is_refusal",
     "language_of",
     "open_question_messages",
+    "opening_messages",
     "question_messages",
     "rewrite_messages",
     "summary_messages",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from zhilu.messages import T
+from zhilu.tools.schema import inlined
 
 __all__ = ["EFFECTS", "NAME", "Effect", "Tool", "ToolCall", "ToolFacts", "ToolResult", "as_openai"]
 
@@ -118,7 +119,7 @@ def as_openai(tools: Iterable[Tool]) -> list[dict[str, Any]]:
     return [
         {
             "type": "function",
-            "function": {"name": f.name, "description": f.description, "parameters": f.parameters},
+            "function": {"name": f.name, "description": f.description, "parameters": inlined(f.parameters)},
         }
         for f in (tool.facts for tool in tools)
     ]

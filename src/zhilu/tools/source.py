@@ -18,7 +18,7 @@ from zhilu.tools.wrappers import Prefixed
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["ToolSource", "open_tools", "tool_sources"]
+__all__ = ["ToolSource", "open_tools", "read_name", "tool_sources"]
 
 
 class ToolSource(Protocol):
@@ -46,6 +46,23 @@ def tool_sources() -> Registry[ToolSource]:
     return Registry.from_entry_points("zhilu.tools", T("kind of tools", "工具类型"))
 
 
+def read_name(name: str) -> tuple[str, str, ToolSource]:
+    """``kind:argument`` in its parts, with the source.
+
+    Raises:
+        NotFoundError: no such kind. InputError: its argument is missing.
+    """
+    kind, _, argument = name.strip().partition(":")
+    source = tool_sources().get(kind.strip())
+    if ":" in source.usage and not argument.strip():
+        raise InputError(
+            T(f"{kind!r} needs an argument: {source.usage}.", f"{kind!r} 需要参数：{source.usage}。"),
+            param="tools",
+            fix=f'zhilu agent run "…" --tools {source.example}',
+        )
+    return kind.strip(), argument.strip(), source
+
+
 @asynccontextmanager
 async def open_tools(context: Context, names: Sequence[str]) -> AsyncIterator[list[Tool]]:
     """The tools of all ``names`` (``kind:argument``), in their order.
@@ -55,23 +72,15 @@ async def open_tools(context: Context, names: Sequence[str]) -> AsyncIterator[li
     Raises:
         NotFoundError: no such kind. InputError: an argument is missing. Others: as the source says.
     """
-    registry = tool_sources()
     async with AsyncExitStack() as stack:
         offered: dict[str, Tool] = {}
         for name in names:
-            kind, _, argument = name.strip().partition(":")
-            source = registry.get(kind.strip())
-            if ":" in source.usage and not argument.strip():
-                raise InputError(
-                    T(f"{kind!r} needs an argument: {source.usage}.", f"{kind!r} 需要参数：{source.usage}。"),
-                    param="tools",
-                    fix=f'zhilu agent run "…" --tools {source.example}',
-                )
-            for tool in await stack.enter_async_context(source.open(context, argument.strip())):
+            kind, argument, source = read_name(name)
+            for tool in await stack.enter_async_context(source.open(context, argument)):
                 named = tool
                 number = 2
                 while named.facts.name in offered:
-                    named = Prefixed(tool, f"{kind.strip()}{number}_")
+                    named = Prefixed(tool, f"{kind}{number}_")
                     number += 1
                 offered[named.facts.name] = named
         yield list(offered.values())

@@ -8,7 +8,7 @@ from typing import Any
 
 from zhilu.errors import ZhiluError
 from zhilu.tools.base import EFFECTS, Effect, Tool, ToolCall, ToolFacts, ToolResult
-from zhilu.tools.wrappers import Decision
+from zhilu.tools.wrappers import Decision, MemoryJournal
 
 __all__ = ["Counter", "FakeTool", "MemoryJournal", "allow", "check_tool", "deny"]
 
@@ -49,26 +49,6 @@ class Counter(FakeTool):
 
     def __init__(self) -> None:
         super().__init__("count", "write", parameters={"type": "object", "properties": {}})
-
-
-class MemoryJournal:
-    """A ``Journal`` without a disk."""
-
-    def __init__(self) -> None:
-        self.begun: list[str] = []
-        self.ended: dict[str, ToolResult] = {}
-
-    def outcome(self, call_id: str) -> ToolResult | None:
-        return self.ended.get(call_id)
-
-    def was_begun(self, call_id: str) -> bool:
-        return call_id in self.begun
-
-    def begin(self, call: ToolCall) -> None:
-        self.begun.append(call.id)
-
-    def end(self, call_id: str, result: ToolResult) -> None:
-        self.ended[call_id] = result
 
 
 async def allow(_facts: ToolFacts, _call: ToolCall) -> Decision:

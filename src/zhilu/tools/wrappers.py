@@ -23,6 +23,7 @@ __all__ = [
     "Decision",
     "Journal",
     "Limited",
+    "MemoryJournal",
     "Once",
     "Prefixed",
     "Record",
@@ -175,6 +176,26 @@ class Journal(Protocol):
     def begin(self, call: ToolCall) -> None: ...
 
     def end(self, call_id: str, result: ToolResult) -> None: ...
+
+
+class MemoryJournal:
+    """For a run that need not survive a kill."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.ended: dict[str, ToolResult] = {}
+
+    def outcome(self, call_id: str) -> ToolResult | None:
+        return self.ended.get(call_id)
+
+    def was_begun(self, call_id: str) -> bool:
+        return call_id in self.begun
+
+    def begin(self, call: ToolCall) -> None:
+        self.begun.append(call.id)
+
+    def end(self, call_id: str, result: ToolResult) -> None:
+        self.ended[call_id] = result
 
 
 class Once(Wrapped):

@@ -1,0 +1,138 @@
+"""Drives the loop: does what it asks for, writes down what came of it, and sends again what is written down already."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from zhilu.agents.ask import Asker
+from zhilu.agents.journal import Entry
+from zhilu.agents.loop import AskModel, Budget, Effects, Ending, Outcome, Said, UseTool, agent_loop
+from zhilu.client import ModelClient
+from zhilu.errors import CancelledByUser, ZhiluError
+from zhilu.logs import as_error
+from zhilu.tools.base import Tool, Toolbox, ToolResult
+from zhilu.tools.wrappers import Ask, Decision, Journal, MemoryJournal, guarded
+
+__all__ = ["Trace", "drive", "refuse_all", "run_agent"]
+
+OnEntry = Callable[[Entry], Awaitable[None]]
+
+
+class Trace(Protocol):
+    """Where the entries of a run are kept."""
+
+    def entries(self) -> list[Entry]: ...
+
+    def add(self, seq: int, kind: str, asked: dict[str, Any], came: dict[str, Any]) -> None: ...
+
+
+class MemoryTrace:
+    """For a run that need not survive a kill."""
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+
+    def entries(self) -> list[Entry]:
+        return list(self._entries)
+
+    def add(self, seq: int, kind: str, asked: dict[str, Any], came: dict[str, Any]) -> None:
+        self._entries.append(Entry(seq, kind, asked, came, time.time()))  # type: ignore[arg-type]
+
+
+async def refuse_all(*_: Any) -> Decision:
+    """Nobody is there to ask."""
+    return Decision(False)
+
+
+async def run_agent(
+    task: str,
+    tools: Iterable[Tool],
+    *,
+    client: ModelClient,
+    model: str,
+    ask: Ask = refuse_all,
+    budget: Budget = Budget(),
+    history: Sequence[Mapping[str, Any]] = (),
+    help: bool = True,
+    trace: Trace | None = None,
+    journal: Journal | None = None,
+    on_entry: OnEntry | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> Ending:
+    """Let a model work on ``task`` with ``tools``: what an application calls.
+
+    Args:
+        ask: a person's yes or no before a call that does more than read; by default no.
+        trace, journal: where the run is kept, so that it goes on after a kill (``journal.RunJournal`` is both); else in memory.
+        on_entry: told of each model turn and each tool call as it ends.
+
+    Raises:
+        ZhiluError: from the model's server. What a tool raises is told to the model instead.
+    """
+    box = Toolbox(list(tools))
+    safe = {t.facts.name: guarded(t, ask, journal or MemoryJournal()) for t in box.tools}
+    asker = Asker(client, model, safe, help=help, params=params)
+    return await drive(agent_loop(task, safe, budget, history), asker.take_turn, safe, trace or MemoryTrace(), on_entry)
+
+
+async def drive(
+    loop: Effects,
+    take_turn: Callable[[AskModel], Awaitable[Said]],
+    tools: Mapping[str, Tool],
+    trace: Trace,
+    on_entry: OnEntry | None = None,
+) -> Ending:
+    """Run a loop to its end. ``tools`` are guarded already."""
+    known = {entry.seq: entry for entry in trace.entries()}
+    came: Said | Outcome | None = None
+    seq = 0
+    while True:
+        try:
+            effect = loop.send(came)  # type: ignore[arg-type]  # None begins it
+        except StopIteration as stop:
+            return stop.value
+        seq += 1
+        if seq in known:
+            came = _came(known[seq])
+            continue
+        came = await take_turn(effect) if isinstance(effect, AskModel) else await _use(effect, tools)
+        kind = "model" if isinstance(effect, AskModel) else "tool"
+        entry = Entry(seq, kind, _asked(effect), _kept(came), time.time())  # type: ignore[arg-type]
+        trace.add(seq, kind, entry.asked, entry.came)
+        if on_entry is not None:
+            await on_entry(entry)
+
+
+async def _use(effect: UseTool, tools: Mapping[str, Tool]) -> Outcome:
+    started = time.monotonic()
+    try:
+        result = await tools[effect.call.name].call(effect.call)
+    except CancelledByUser:
+        raise
+    except ZhiluError as error:
+        result = ToolResult(error.message.en, is_error=True)
+    except Exception as error:  # a tool is anybody's code: the run goes on, and the log has the trace
+        result = ToolResult(
+            f"{effect.call.name} failed: {as_error(error, tool=effect.call.name).message.en}", is_error=True
+        )
+    return Outcome(result, round(time.monotonic() - started, 3))
+
+
+def _asked(effect: AskModel | UseTool) -> dict[str, Any]:
+    if isinstance(effect, AskModel):
+        return {"step": effect.step}
+    return {"id": effect.call.id, "name": effect.call.name, "arguments": effect.call.arguments}
+
+
+def _kept(came: Said | Outcome) -> dict[str, Any]:
+    return asdict(came) if isinstance(came, Said) else {"result": came.result.as_json(), "seconds": came.seconds}
+
+
+def _came(entry: Entry) -> Said | Outcome:
+    if entry.kind == "model":
+        calls = [(str(name), arguments) for name, arguments in entry.came["calls"]]
+        return Said(**{**entry.came, "calls": calls})
+    return Outcome(ToolResult.of(entry.came["result"]), float(entry.came["seconds"]))

@@ -1,0 +1,134 @@
+"""``/zhilu/v1/agents``: runs, their traces, and a person's answers. Following and cancelling are the job's."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from zhilu.agents.runs import Run, RunStore, RunWish, start_run
+from zhilu.context import Context, context_of
+from zhilu.errors import ConflictError, NotFoundError
+from zhilu.jobs import ENDED, Job, JobStore
+from zhilu.jobs.base import Text
+from zhilu.messages import T
+from zhilu.tools.source import tool_sources
+from zhilu.tools.wrappers import Decision
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/zhilu/v1/agents", tags=["agents"])
+
+
+class SourceOut(BaseModel):
+    kind: str
+    title: Text
+    usage: str
+    example: str
+
+
+class EntryOut(BaseModel):
+    """A step of the trace. ``asked`` by kind: ``model`` {step}, ``tool`` {id, name, arguments}; ``came``: a ``Said`` with the exact
+    prompt and the raw words, or {result, seconds}."""
+
+    seq: int
+    kind: Literal["model", "tool"]
+    asked: dict[str, Any]
+    came: dict[str, Any]
+    at: float
+
+
+class PendingOut(BaseModel):
+    id: str
+    name: str
+    arguments: dict[str, Any]
+    effect: Literal["read", "write", "run", "send"]
+    asked_at: float
+
+
+class RunOut(Run):
+    job: Job | None = None
+    entries: list[EntryOut] = Field(default_factory=list)
+    pending: list[PendingOut] = Field(default_factory=list)
+    decided: dict[str, bool] = Field(default_factory=dict)
+
+
+class AnswerIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    allowed: bool
+    reason: str = Field("", max_length=1000)
+    always: bool = False
+
+
+class ReplayIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    before: int = Field(ge=1, description="the first step that is done anew")
+
+
+@router.get("/sources")
+def list_sources() -> list[SourceOut]:
+    return [SourceOut(kind=k, title=s.title, usage=s.usage, example=s.example) for k, s in tool_sources().items()]
+
+
+@router.get("/runs")
+def list_agent_runs(request: Request) -> list[Run]:
+    return RunStore(context_of(request)).list()
+
+
+@router.post("/runs", status_code=201)
+def start_agent_run(body: RunWish, request: Request) -> Run:
+    return start_run(context_of(request), body)
+
+
+@router.get("/runs/{run_id}")
+def get_agent_run(run_id: str, request: Request) -> RunOut:
+    return _whole(context_of(request), run_id)
+
+
+@router.delete("/runs/{run_id}", status_code=204)
+def remove_agent_run(run_id: str, request: Request) -> None:
+    context = context_of(request)
+    job = _job(context, RunStore(context).get(run_id))
+    if job is not None and job.status not in ENDED:
+        raise ConflictError(
+            T(f"Run {run_id} is still at work.", f"运行 {run_id} 还在进行。"), fix=f"zhilu jobs cancel {job.id}"
+        )
+    RunStore(context).remove(run_id)
+
+
+@router.post("/runs/{run_id}/calls/{call_id}")
+def answer_call(run_id: str, call_id: str, body: AnswerIn, request: Request) -> RunOut:
+    """A person's answer to a call that waits."""
+    context = context_of(request)
+    store = RunStore(context)
+    journal = store.journal(store.get(run_id).id)
+    if not journal.decide(call_id, Decision(body.allowed, body.reason), always=body.always):
+        raise NotFoundError(T(f"No call {call_id!r} waits.", f"没有等待中的调用 {call_id!r}。"))
+    return _whole(context, run_id)
+
+
+@router.post("/runs/{run_id}/replay", status_code=201)
+def replay_agent_run(run_id: str, body: ReplayIn, request: Request) -> Run:
+    """A new run that takes over what was before, and goes on from there."""
+    context = context_of(request)
+    return start_run(context, RunStore(context).get(run_id).wish, replay_of=run_id, before=body.before)
+
+
+def _whole(context: Context, run_id: str) -> RunOut:
+    store = RunStore(context)
+    run, journal = store.get(run_id), store.journal(run_id)
+    return RunOut(
+        **run.model_dump(),
+        job=_job(context, run),
+        entries=[EntryOut(**entry._asdict()) for entry in journal.entries()],
+        pending=[PendingOut(**pending._asdict()) for pending in journal.pending()],
+        decided=journal.decided(),
+    )
+
+
+def _job(context: Context, run: Run) -> Job | None:
+    try:
+        return JobStore(context).get(run.job_id) if run.job_id else None
+    except NotFoundError:
+        return None

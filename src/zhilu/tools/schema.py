@@ -1,0 +1,63 @@
+"""A tool's schema as a grammar can hold it: references resolved, and only what says the shape.
+
+A grammar narrows what a model can write; ``check.checked`` then holds the whole schema. So what a grammar does not know
+(``format``, ``pattern``, ``minimum``) may be left out here, and nothing is lost but a chance to be right at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["inlined", "shape_of"]
+
+_DEEPEST = 6  # of references within references: a tree of trees has to end somewhere
+_KEPT = ("type", "description", "enum", "const", "minItems", "maxItems", "minLength", "maxLength")
+
+
+def inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The same schema without ``$ref`` into its own ``$defs``, so that it can stand anywhere in another one."""
+    read = _follow(schema, schema, 0)
+    return read if isinstance(read, dict) else {}
+
+
+def _follow(node: Any, root: Mapping[str, Any], depth: int) -> Any:
+    if isinstance(node, list):
+        return [_follow(value, root, depth) for value in node]
+    if not isinstance(node, Mapping):
+        return node
+    ref = node.get("$ref")
+    if isinstance(ref, str):
+        target = _at(root, ref) if depth < _DEEPEST else None
+        beside = {key: value for key, value in node.items() if key != "$ref"}
+        return {**(_follow(target, root, depth + 1) if isinstance(target, Mapping) else {}), **beside}
+    return {k: _follow(v, root, depth) for k, v in node.items() if k not in ("$defs", "definitions")}
+
+
+def _at(root: Mapping[str, Any], ref: str) -> Any:
+    node: Any = root
+    for step in ref.removeprefix("#").strip("/").split("/"):
+        node = node.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(node, Mapping) else None
+    return node if ref.startswith("#") else None
+
+
+def shape_of(schema: Any) -> dict[str, Any]:
+    """Types, properties, choices and lists of ``schema``, its references resolved."""
+    return _shape(inlined(schema) if isinstance(schema, Mapping) else {})
+
+
+def _shape(node: Any) -> dict[str, Any]:
+    if not isinstance(node, Mapping):
+        return {}
+    kept = {key: node[key] for key in _KEPT if key in node}
+    several = node.get("anyOf") or node.get("oneOf")
+    if several:
+        return {**kept, "anyOf": [_shape(one) for one in several]}
+    if "properties" in node:
+        kept["type"] = "object"
+        kept["properties"] = {name: _shape(one) for name, one in node["properties"].items()}
+        kept["required"] = [name for name in node.get("required") or () if name in node["properties"]]
+        kept["additionalProperties"] = False
+    if "items" in node:
+        kept["items"] = _shape(node["items"])
+    return kept
