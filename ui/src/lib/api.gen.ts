@@ -107,6 +107,99 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/agents/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Sources */
+        get: operations["list_sources_zhilu_v1_agents_sources_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/agents/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Agent Runs */
+        get: operations["list_agent_runs_zhilu_v1_agents_runs_get"];
+        put?: never;
+        /** Start Agent Run */
+        post: operations["start_agent_run_zhilu_v1_agents_runs_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/agents/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Agent Run */
+        get: operations["get_agent_run_zhilu_v1_agents_runs__run_id__get"];
+        put?: never;
+        post?: never;
+        /** Remove Agent Run */
+        delete: operations["remove_agent_run_zhilu_v1_agents_runs__run_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/agents/runs/{run_id}/calls/{call_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer Call
+         * @description A person's answer to a call that waits.
+         */
+        post: operations["answer_call_zhilu_v1_agents_runs__run_id__calls__call_id__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/agents/runs/{run_id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay Agent Run
+         * @description A new run that takes over what was before, and goes on from there.
+         */
+        post: operations["replay_agent_run_zhilu_v1_agents_runs__run_id__replay_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/kbs/{kb_id}/questions": {
         parameters: {
             query?: never;
@@ -364,57 +457,6 @@ export interface paths {
         get: operations["doctor_zhilu_v1_doctor_get"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/internals": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** List Lessons */
-        get: operations["list_lessons_zhilu_v1_internals_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/internals/{task}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Show Lesson */
-        get: operations["show_lesson_zhilu_v1_internals__task__get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/internals/{task}/run": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Run */
-        post: operations["run_zhilu_v1_internals__task__run_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2554,6 +2596,21 @@ export interface components {
             /** Same */
             same: boolean;
         };
+        /** AnswerIn */
+        AnswerIn: {
+            /** Allowed */
+            allowed: boolean;
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+            /**
+             * Always
+             * @default false
+             */
+            always: boolean;
+        };
         /**
          * AnswerTrace
          * @description A question from its arrival to its answer, in the order it happened. ``raw`` is what the model wrote.
@@ -2762,25 +2819,6 @@ export interface components {
             map: string;
             /** Scores */
             scores: components["schemas"]["HeadScore"][];
-        };
-        /**
-         * Bar
-         * @description ``kind`` chooses the colour.
-         */
-        Bar: {
-            /** Lane */
-            lane: number;
-            /** Start */
-            start: number;
-            /** End */
-            end: number;
-            /** Kind */
-            kind: number;
-            /**
-             * Label
-             * @default
-             */
-            label: string;
         };
         /**
          * BoardQuestion
@@ -2993,34 +3031,6 @@ export interface components {
             /** Zh */
             zh: string;
         };
-        /**
-         * Chart
-         * @description Lines over one axis; ``log``: both axes are logarithmic, so that a power is a straight line.
-         */
-        Chart: {
-            /** Title */
-            title: {
-                en: string;
-                zh: string;
-            };
-            /** X */
-            x: {
-                en: string;
-                zh: string;
-            };
-            /** Y */
-            y: {
-                en: string;
-                zh: string;
-            };
-            /** Series */
-            series: components["schemas"]["Series"][];
-            /**
-             * Log
-             * @default false
-             */
-            log: boolean;
-        };
         /** ChatIn */
         ChatIn: {
             /** Messages */
@@ -3039,23 +3049,6 @@ export interface components {
             template: string;
             rendered: components["schemas"]["Rendered"];
             bare: components["schemas"]["Rendered"];
-        };
-        /**
-         * Check
-         * @description One number against its bar; a run passes where all of its checks do.
-         */
-        Check: {
-            /** Name */
-            name: {
-                en: string;
-                zh: string;
-            };
-            /** Value */
-            value: number | string;
-            /** Bar */
-            bar: string;
-            /** Passed */
-            passed: boolean;
         };
         /** ChosenIn */
         ChosenIn: {
@@ -3410,6 +3403,30 @@ export interface components {
             can_install: boolean;
         };
         /**
+         * EntryOut
+         * @description A step of the trace. ``asked`` by kind: ``model`` {step}, ``tool`` {id, name, arguments}; ``came``: a ``Said`` with the exact
+         *     prompt and the raw words, or {result, seconds}.
+         */
+        EntryOut: {
+            /** Seq */
+            seq: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "model" | "tool";
+            /** Asked */
+            asked: {
+                [key: string]: unknown;
+            };
+            /** Came */
+            came: {
+                [key: string]: unknown;
+            };
+            /** At */
+            at: number;
+        };
+        /**
          * EvaluateBody
          * @description Each of ``setups`` is measured on the same questions; one empty configuration is how things are.
          */
@@ -3565,37 +3582,6 @@ export interface components {
             memory_bytes: number;
             /** Free Bytes */
             free_bytes: number;
-        };
-        /**
-         * Grid
-         * @description Cells in rows: None is empty, other values are 0 to 1 (how dark) or, with ``kinds``, the number of a kind.
-         */
-        Grid: {
-            /** Title */
-            title: {
-                en: string;
-                zh: string;
-            };
-            /** Rows */
-            rows: {
-                en: string;
-                zh: string;
-            };
-            /** Columns */
-            columns: {
-                en: string;
-                zh: string;
-            };
-            /** Cells */
-            cells: (number | null)[][];
-            /**
-             * Kinds
-             * @default []
-             */
-            kinds: {
-                en: string;
-                zh: string;
-            }[];
         };
         /**
          * Guess
@@ -3850,58 +3836,6 @@ export interface components {
             text: string;
             /** Probability */
             probability: number;
-        };
-        /**
-         * LessonOut
-         * @description ``missing``: the command that installs what the lesson needs and this machine has not; None where all is here.
-         */
-        LessonOut: {
-            /** Task */
-            task: string;
-            /** Name */
-            name: {
-                en: string;
-                zh: string;
-            };
-            /** Title */
-            title: {
-                en: string;
-                zh: string;
-            };
-            /** Lesson */
-            lesson: {
-                en: string;
-                zh: string;
-            };
-            /** Question */
-            question: {
-                en: string;
-                zh: string;
-            };
-            /** Options */
-            options: {
-                en: string;
-                zh: string;
-            }[];
-            /** Part */
-            part: string;
-            /** Source */
-            source: string;
-            /** Real */
-            real: string[];
-            /** Papers */
-            papers: string[];
-            /** Missing */
-            missing: string | null;
-            result: components["schemas"]["Result"] | null;
-            /** Passed */
-            passed: boolean;
-            /** Guess */
-            guess: number | null;
-            /** Mine */
-            mine: string | null;
-            /** At */
-            at: string | null;
         };
         /** Likely */
         Likely: {
@@ -4886,6 +4820,24 @@ export interface components {
             size_bytes: number | null;
             job: components["schemas"]["Job"] | null;
         };
+        /** PendingOut */
+        PendingOut: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Arguments */
+            arguments: {
+                [key: string]: unknown;
+            };
+            /**
+             * Effect
+             * @enum {string}
+             */
+            effect: "read" | "write" | "run" | "send";
+            /** Asked At */
+            asked_at: number;
+        };
         /**
          * PresetOut
          * @description An API that can be added by its name; ``keys``: the page where a key is made.
@@ -5037,38 +4989,13 @@ export interface components {
             damaged_file: string | null;
             job: components["schemas"]["Job"] | null;
         };
-        /**
-         * Result
-         * @description Attributes:
-         *         answer: the number of the option that this run found true, of the lesson's question.
-         */
-        Result: {
-            /** Task */
-            task: string;
-            /** Answer */
-            answer: number;
-            /** Checks */
-            checks: components["schemas"]["Check"][];
+        /** ReplayIn */
+        ReplayIn: {
             /**
-             * Charts
-             * @default []
+             * Before
+             * @description the first step that is done anew
              */
-            charts: components["schemas"]["Chart"][];
-            /**
-             * Tables
-             * @default []
-             */
-            tables: components["schemas"]["Table"][];
-            /**
-             * Grids
-             * @default []
-             */
-            grids: components["schemas"]["Grid"][];
-            /**
-             * Timelines
-             * @default []
-             */
-            timelines: components["schemas"]["Timeline"][];
+            before: number;
         };
         /** RetrievalTrace */
         RetrievalTrace: {
@@ -5139,6 +5066,29 @@ export interface components {
             total: number;
         };
         /**
+         * Run
+         * @description A run. ``ending`` is None until it has ended: ``stop``, ``answer``, ``steps``, ``tokens``.
+         */
+        Run: {
+            /** Id */
+            id: string;
+            /** Created At */
+            created_at: string;
+            wish: components["schemas"]["RunWish"];
+            /** Model */
+            model: string;
+            /** Job Id */
+            job_id?: string | null;
+            /** Replay Of */
+            replay_of?: string | null;
+            /** Replay From */
+            replay_from?: number | null;
+            /** Ending */
+            ending?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /**
          * RunDetail
          * @description ``metrics``: one object a step: ``step``, ``loss``, ``grad_norm``, ``learning_rate``, ``tokens_per_second``, figures of the
          *     step's own rows as ``train_…``, and ``held_out`` with the held-out figures where they were measured; step 0 is the base.
@@ -5149,14 +5099,6 @@ export interface components {
             metrics: {
                 [key: string]: unknown;
             }[];
-        };
-        /**
-         * RunIn
-         * @description ``guess``: number of the option that is expected, from 0.
-         */
-        RunIn: {
-            /** Guess */
-            guess?: number | null;
         };
         /** RunInfo */
         RunInfo: {
@@ -5199,6 +5141,77 @@ export interface components {
                 en: string;
                 zh: string;
             } | null;
+        };
+        /** RunOut */
+        RunOut: {
+            /** Id */
+            id: string;
+            /** Created At */
+            created_at: string;
+            wish: components["schemas"]["RunWish"];
+            /** Model */
+            model: string;
+            /** Job Id */
+            job_id?: string | null;
+            /** Replay Of */
+            replay_of?: string | null;
+            /** Replay From */
+            replay_from?: number | null;
+            /** Ending */
+            ending?: {
+                [key: string]: unknown;
+            } | null;
+            job?: components["schemas"]["Job"] | null;
+            /** Entries */
+            entries?: components["schemas"]["EntryOut"][];
+            /** Pending */
+            pending?: components["schemas"]["PendingOut"][];
+            /** Decided */
+            decided?: {
+                [key: string]: boolean;
+            };
+        };
+        /**
+         * RunWish
+         * @description What a person asks for.
+         *
+         *     Attributes:
+         *         tools: sources, as ``kind:argument``.
+         *         allow: names of tools that may be used in this run without asking; what they do was told when they were named.
+         *         help: hold the model to what is offered (see ``ask``).
+         *         after: a run whose conversation this one goes on with.
+         */
+        RunWish: {
+            /** Task */
+            task: string;
+            /** Tools */
+            tools?: string[];
+            /** Model */
+            model?: string | null;
+            /** Allow */
+            allow?: string[];
+            /**
+             * Help
+             * @default true
+             */
+            help: boolean;
+            /**
+             * Max Steps
+             * @default 12
+             */
+            max_steps: number;
+            /**
+             * Max Tokens
+             * @default 60000
+             */
+            max_tokens: number;
+            /**
+             * Max Seconds
+             * @default 1800
+             */
+            max_seconds: number;
+            /** After */
+            after?: string | null;
         };
         /** RunningOut */
         RunningOut: {
@@ -5321,18 +5334,6 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
-        /** Series */
-        Series: {
-            /** Name */
-            name: {
-                en: string;
-                zh: string;
-            };
-            /** Xs */
-            xs: number[];
-            /** Ys */
-            ys: number[];
-        };
         /** SetInfo */
         SetInfo: {
             /** Name */
@@ -5445,22 +5446,6 @@ export interface components {
             };
             /** Passed */
             passed: boolean;
-        };
-        /** SourceOut */
-        SourceOut: {
-            /** Name */
-            name: string;
-            /** Title */
-            title: {
-                en: string;
-                zh: string;
-            };
-            /** Endpoint */
-            endpoint: string;
-            /** Any Model */
-            any_model: boolean;
-            /** Searches */
-            searches: boolean;
         };
         /**
          * Spread
@@ -5729,21 +5714,6 @@ export interface components {
              */
             updated_at: string;
         };
-        /** Table */
-        Table: {
-            /** Title */
-            title: {
-                en: string;
-                zh: string;
-            };
-            /** Columns */
-            columns: {
-                en: string;
-                zh: string;
-            }[];
-            /** Rows */
-            rows: string[][];
-        };
         /** TaskOut */
         TaskOut: {
             /** Id */
@@ -5843,28 +5813,6 @@ export interface components {
             en: string;
             /** Zh */
             zh: string;
-        };
-        /** Timeline */
-        Timeline: {
-            /** Title */
-            title: {
-                en: string;
-                zh: string;
-            };
-            /** Unit */
-            unit: {
-                en: string;
-                zh: string;
-            };
-            /** Lanes */
-            lanes: string[];
-            /** Kinds */
-            kinds: {
-                en: string;
-                zh: string;
-            }[];
-            /** Bars */
-            bars: components["schemas"]["Bar"][];
         };
         /**
          * Token
@@ -6055,6 +6003,20 @@ export interface components {
             /** Provider */
             provider: string | null;
         };
+        /** SourceOut */
+        zhilu__agents__routes__SourceOut: {
+            /** Kind */
+            kind: string;
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Usage */
+            usage: string;
+            /** Example */
+            example: string;
+        };
         /**
          * Turn
          * @description ``content`` null answers the user message ``parent_id`` again. ``keep`` lets the answer go on without its reader:
@@ -6101,6 +6063,22 @@ export interface components {
             role: string;
             /** Content */
             content: string;
+        };
+        /** SourceOut */
+        zhilu__models__routes__SourceOut: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Endpoint */
+            endpoint: string;
+            /** Any Model */
+            any_model: boolean;
+            /** Searches */
+            searches: boolean;
         };
         /** Turn */
         zhilu__rag__routes__Turn: {
@@ -6340,6 +6318,210 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SettingOut"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_sources_zhilu_v1_agents_sources_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["zhilu__agents__routes__SourceOut"][];
+                };
+            };
+        };
+    };
+    list_agent_runs_zhilu_v1_agents_runs_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"][];
+                };
+            };
+        };
+    };
+    start_agent_run_zhilu_v1_agents_runs_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_agent_run_zhilu_v1_agents_runs__run_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_agent_run_zhilu_v1_agents_runs__run_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    answer_call_zhilu_v1_agents_runs__run_id__calls__call_id__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+                call_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnswerIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    replay_agent_run_zhilu_v1_agents_runs__run_id__replay_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
                 };
             };
             /** @description Validation Error */
@@ -7044,92 +7226,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DoctorOut"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    list_lessons_zhilu_v1_internals_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["LessonOut"][];
-                };
-            };
-        };
-    };
-    show_lesson_zhilu_v1_internals__task__get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                task: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["LessonOut"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    run_zhilu_v1_internals__task__run_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                task: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RunIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description Validation Error */
@@ -7940,7 +8036,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SourceOut"][];
+                    "application/json": components["schemas"]["zhilu__models__routes__SourceOut"][];
                 };
             };
         };
