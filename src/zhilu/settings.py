@@ -78,6 +78,7 @@ class Settings(BaseModel):
     web_url: str | None = Field(None, pattern=r"^https?://")
     web_folder: str | None = Field(None, min_length=1)
     web_private: bool = False
+    code_unwalled: bool = False
 
     _sources: dict[str, Source] = PrivateAttr(default_factory=dict)
 
@@ -154,6 +155,10 @@ DESCRIPTIONS: dict[str, T] = {
         "Pages on private addresses (this machine, the local network) may be read too",
         "也允许读取内网地址（本机、局域网）上的页面",
     ),
+    "code_unwalled": T(
+        "Code of agents may run where there is no sandbox (bubblewrap), with all that you can do",
+        "没有沙箱（bubblewrap）时也允许运行智能体的代码，其权限与你相同",
+    ),
 }
 # Read once at start: a change to any other setting holds from the next request on.
 _LIVE = {
@@ -175,6 +180,7 @@ _LIVE = {
     "web_url",
     "web_folder",
     "web_private",
+    "code_unwalled",
 }
 
 
