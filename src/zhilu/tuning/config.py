@@ -13,7 +13,7 @@ from zhilu.messages import T
 
 __all__ = ["OBJECTIVES", "REWARDED", "Chosen", "Objective", "TuneConfig", "choose"]
 
-Method = Literal["lora", "full"]
+Method = Literal["lora", "qlora", "full"]
 Objective = Literal["sft", "dpo", "kto", "grpo", "ppo"]
 REWARDED = ("grpo", "ppo")  # objectives that learn from a reward
 # What is learned from which kind of rows; the first is taken where none is named.
@@ -35,6 +35,7 @@ class TuneConfig(BaseModel):
         objective: what is learned: ``sft`` (answers and texts), ``dpo`` (pairs), ``kto`` (judged answers), ``grpo``
             and ``ppo`` (a reward for the model's own answers to the data's prompts); None: by the data.
         beta: how strongly the model is held to what it was; None: 0.1 for DPO and KTO, 0.04 for GRPO and PPO.
+        method: ``lora`` (adapters on the base in float32), ``qlora`` (on a base in 4 bits), or ``full``: all weights.
         reward: of ``rewards.REWARDS`` by name, or ``file``: the run's own; ``max_answer``: tokens of a sampled answer.
         rank, alpha, dropout: of LoRA (arXiv 2106.09685); ``rslora`` scales by 1 / sqrt(rank) (arXiv 2312.03732).
         batch_tokens: tokens of one optimizer step.
@@ -95,7 +96,8 @@ def choose(config: TuneConfig, num_parameters: int, sizes: Sequence[int], contex
     why["rank"] = asked if config.rank else T(f"the base has {size} parameters", f"基座有 {size} 参数")
     alpha = config.alpha or 2.0 * rank
     why["alpha"] = asked if config.alpha else T("twice the rank", "秩的两倍")
-    base = {"lora": 2e-3 if is_small else 2e-4, "full": 5e-4 if is_small else 2e-5}[config.method]
+    whole = config.method == "full"
+    base = (5e-4 if whole else 2e-3) if is_small else (2e-5 if whole else 2e-4)
     if config.objective in (
         "dpo",
         "kto",

@@ -1,4 +1,5 @@
-"""The gates of stage 3: 3.1 training data, 3.3 what is served is what was trained, 3.4 the merged model, 3.5 preferences and rewards."""
+"""The gates of stage 3: 3.1 training data, 3.2 a base in 4 bits, 3.3 what is served is what was trained, 3.4 the merged model,
+3.5 preferences and rewards."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ import asyncio
 from collections.abc import Callable
 
 from zhilu.context import Context
-from zhilu.gate import Artefact, Figure, Gate, Verdict
+from zhilu.errors import MissingComponentError
+from zhilu.gate import Artefact, Because, Figure, Gate, Verdict
 from zhilu.messages import T
 from zhilu.models.chosen import default_model
 from zhilu.tuning.after.parity import check_parity
@@ -59,6 +61,53 @@ def check_training_data(context: Context) -> Verdict:
         f"{name}：每一行都能按 {model} 渲染、计入损失、学到结束、装得进上下文，且没有错误。",
     )
     return Verdict.passed(why, *figures, artefacts=artefacts)
+
+
+def check_four_bits(context: Context) -> Verdict:
+    """3.2: the newest run on a base in 4 bits: finished, and its held-out loss, measured anew on the base as it is served with
+    the adapter on the disk, is below the base's."""
+    from zhilu.tuning.after.again import measure_again
+    from zhilu.tuning.four_bit import require_4_bits
+
+    info = _newest(
+        context, lambda i: i.config.method == "qlora" and i.outcome is not None and i.outcome.adapter is not None
+    )
+    if info is None or info.outcome is None:
+        try:
+            require_4_bits()
+        except MissingComponentError as error:
+            because = Because.COMPONENT if error.fix else Because.MACHINE
+            return Verdict.cannot_run_here(error.message, fix=error.fix, because=because)
+        why = T("No run on a base in 4 bits has finished yet.", "还没有完成过 4 位基座的训练。")
+        return Verdict.not_yet(why, fix="zhilu tune run --data FILE --method qlora")
+    run, out, weights = RunLibrary(context).get(info.name), info.outcome, info.outcome.weights
+    assert weights is not None
+    first, last = measure_again(context, run)["held_out"]
+    curve = [f"{values['step']}: {values['held_out']:.3f}" for values in run.measured() if "held_out" in values]
+    bits = 8 * weights.quantized_bytes / weights.quantized_parameters
+    figures = [
+        Figure(T("run", "训练"), info.name),
+        Figure(T("held-out loss of the base", "基座的留出损失"), round(first, 4)),
+        Figure(T("held-out loss with the adapter", "加上适配器的留出损失"), round(last, 4)),
+        Figure(T("on the base in 4 bits", "在 4 位基座上"), f"{out.held_out_before:.4f} → {out.held_out_after:.4f}"),
+        Figure(T("loss curve (held-out, by step)", "损失曲线（留出数据，按步）"), ", ".join(curve)),
+        Figure(T("training speed", "训练速度"), round(out.tokens_per_second, 1), "tokens/s"),
+        Figure(T("peak memory", "峰值内存"), out.peak_mb, "MB"),
+        Figure(T("weights in 4 bits", "4 位权重"), weights.quantized_bytes, "bytes"),
+        Figure(T("bits a weight", "每个权重的位数"), round(bits, 3)),
+        Figure(T("weights in float32", "float32 权重"), weights.other_bytes, "bytes"),
+        Figure(T("steps", "步数"), out.steps),
+    ]
+    artefacts = [
+        Artefact.of(context.home.adapters / info.name / "adapter_model.safetensors", info.name),
+        Artefact.of(run.metrics),
+    ]
+    said = T(f"{info.name}: held-out loss {first:.3f} → {last:.3f}", f"{info.name}：留出损失 {first:.3f} → {last:.3f}")
+    if last < first:
+        return Verdict.passed(T(f"{said.en}.", f"{said.zh}。"), *figures, artefacts=artefacts)
+    fix = f"zhilu tune run --data {info.config.data} --model {info.config.model} --method qlora --epochs 5"
+    why = T(f"{said.en}: not below the base's.", f"{said.zh}：没有低于基座。")
+    return Verdict.failed(why, *figures, fix=fix, artefacts=artefacts)
 
 
 def check_served(context: Context) -> Verdict:
@@ -158,6 +207,7 @@ def _newest(context: Context, fits: Callable[[RunInfo], bool]) -> RunInfo | None
 
 GATES = [
     Gate("3.1", T("your own training data", "自己的训练数据"), check_training_data),
+    Gate("3.2", T("one run on a base in 4 bits", "一次 4 位基座的训练"), check_four_bits, needs=("3.1",), slow=True),
     Gate("3.3", T("what is served is what was trained", "部署的就是训练出来的"), check_served, slow=True),
     Gate("3.4", T("the merged model is base and adapter", "合并后的模型等于基座加适配器"), check_merged, slow=True),
     Gate("3.5", T("preferences or rewards were learned", "学会了偏好或奖励"), check_judged, slow=True),

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import shutil
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zhilu.engine.model.adapters import BASE_NOTE
-from zhilu.engine.model.weights import weights_sha256
 from zhilu.errors import InputError
-from zhilu.home import file_lock
 from zhilu.jobs import Job, JobContext, JobKind, JobStore
 from zhilu.messages import T
 from zhilu.models import ModelStore
-from zhilu.tuning.base_model import TARGETS, load_base, require_trainer
+from zhilu.tuning.base_model import TARGETS, count_parameters, load_base, require_trainer
 from zhilu.tuning.config import OBJECTIVES, REWARDED, Chosen, Objective, TuneConfig, choose
 from zhilu.tuning.data.checking import check_dataset
 from zhilu.tuning.data.formats import RowError
 from zhilu.tuning.data.library import DatasetLibrary
-from zhilu.tuning.data.preflight import Preflight, Rendered
+from zhilu.tuning.data.preflight import Preflight
 from zhilu.tuning.data.read import read_dataset
 from zhilu.tuning.data.records import Example
+from zhilu.tuning.finish import keep_first_answers, keep_outcome, result_of
+from zhilu.tuning.four_bit import load_base_in_4_bits, require_4_bits
 from zhilu.tuning.recipes.units import Unit
 from zhilu.tuning.rewards import FILE, REWARDS, keep_own, load_reward
-from zhilu.tuning.runs import Answer, Outcome, RunFolder, RunInfo, RunLibrary
+from zhilu.tuning.runs import RunFolder, RunInfo, RunLibrary
 
 if TYPE_CHECKING:
     from zhilu.context import Context
@@ -39,8 +36,11 @@ __all__ = ["TUNE", "read_units", "submit_tuning"]
 _SAVE_SECONDS = 20.0  # between checkpoints
 _HELD_OUT = 0.1  # share of the rows, where no file of them is given
 _MOST_HELD_OUT, _LEAST_ROWS = 200, 8
-_ANSWERS, _ANSWER_TOKENS = 6, 96
-_BYTES_PER_PARAMETER = {"lora": 4.6, "full": 16.5}  # float32 weights; with gradients and AdamW's two moments for full
+_BYTES_PER_PARAMETER = {
+    "lora": 4.6,
+    "qlora": 2.4,
+    "full": 16.5,
+}  # float32 weights; with gradients and AdamW's two moments for full
 
 
 def submit_tuning(
@@ -52,11 +52,13 @@ def submit_tuning(
         reward_file: a person's own reward function, copied into the run (``config.reward`` is ``file`` then).
 
     Raises:
-        MissingComponentError: what trains is not installed.
+        MissingComponentError: what trains, or what holds a base in 4 bits, is not installed.
         NotFoundError, ConflictError: no such model or dataset; the name is taken.
         InputError: the data has errors, is too little, or the run does not fit into memory.
     """
     require_trainer()
+    if config.method == "qlora":
+        require_4_bits()
     report = check_dataset(context, config.data, model=config.model, held_out=config.held_out, max_len=config.max_len)
     if not report.ok:
         worst = next(finding for finding in report.findings if finding.severity == "error")
@@ -153,21 +155,21 @@ def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     run = RunLibrary(job.context).get(params["run"])
     info = run.info()
     if info.outcome is not None:  # killed after its last write
-        return _result(info)
+        return result_of(info)
     job.progress(0.0, T("Reading the data", "读取数据"))
     units, held_out, preflight, config = read_units(job.context, info.config)
     info.config = config
     folder = ModelStore(job.context).path_of(config.model)
     job.progress(0.01, T("Loading the model", "加载模型"), config.model)
-    model = load_base(folder)
-    num_parameters = sum(p.numel() for p in model.parameters())
+    model = load_base_in_4_bits(folder) if config.method == "qlora" else load_base(folder)
+    num_parameters = count_parameters(folder)
     chosen = choose(config, num_parameters, [unit.size for unit in units], preflight.context)
     for key, reason in chosen.reasons.items():
         job.log(f"{key} = {getattr(chosen, key)}: {reason.en}")
     info.chosen = {key: getattr(chosen, key) for key in chosen.reasons}
     info.reasons = chosen.reasons
     run.write(info)
-    if config.method == "lora":
+    if config.method != "full":
         model = add_lora(model, config, chosen, TARGETS)
     reward = load_reward(config.reward or "", run.path) if config.objective in REWARDED else None
     training = make_run(model, units, held_out, config, chosen, run.checkpoint, preflight, reward)
@@ -177,9 +179,10 @@ def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     if training.steps == 0:
         run.cut(-1)
         run.measure(step=0, **training.measure(held_out, job.check))
-        _begin(run, model, held_out, preflight)
+        if config.method != "qlora":  # which is asked as it is served, when the run has ended
+            keep_first_answers(run, model, held_out, preflight)
     stopped_early = _train(job, run, training, chosen, held_out, config)
-    return _finish(job, run, training, model, folder, units, held_out, preflight, stopped_early)
+    return keep_outcome(job, run, training, folder, len(units), held_out, preflight, chosen, stopped_early)
 
 
 TUNE = JobKind(name="tune", run=run_tuning, resumable=True)
@@ -222,17 +225,6 @@ def _read(preflight: Preflight, library: DatasetLibrary, name: str) -> tuple[lis
             raise refuse(example, error) from None
         units.append(Unit(tuple(rows), example.label))
     return units, examples[0].kind if examples else ""
-
-
-def _begin(run: RunFolder, model: Any, held_out: Sequence[Unit], preflight: Preflight) -> None:
-    """What the base answers, kept before anything is trained."""
-    from zhilu.tuning.recipes.sft import greedy
-
-    said = []
-    for row in (unit.rows[0] for unit in held_out[:_ANSWERS]):
-        first = _prompt_length(row)
-        said.append(preflight.tokenizer.decode(greedy(model, row.ids[:first], preflight.ends, _ANSWER_TOKENS)))
-    (run.path / "before.json").write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
 
 
 def _train(
@@ -278,104 +270,6 @@ def _save_best(run: RunFolder, training: Any) -> None:
     temporary = run.path / ".best.safetensors"
     save_file({name: tensor.contiguous().clone() for name, tensor in training.weights().items()}, temporary)
     temporary.replace(run.path / "best.safetensors")
-
-
-def _finish(
-    job: JobContext, run: RunFolder, training: Any, model: Any, folder: Path, units: Sequence[Unit],
-    held_out: Sequence[Unit], preflight: Preflight, stopped_early: bool,
-) -> dict[str, Any]:  # fmt: skip
-    """Take the best weights, write them whole or not at all, and keep what the base and the tuned model say."""
-    import psutil
-    from safetensors.torch import load_file
-
-    from zhilu.tuning.recipes.sft import greedy
-
-    info = run.info()
-    job.progress(0.96, T("Saving", "保存"))
-    training.load_weights(load_file(run.path / "best.safetensors"))
-    seen = {values["step"]: values for values in run.measured() if "held_out" in values}
-    first_seen, best_seen = seen[0], seen[training.best_step]
-    others = {key: (first_seen[key], best_seen[key]) for key in first_seen if key not in ("step", "held_out")}
-    answers = []
-    before = json.loads((run.path / "before.json").read_text(encoding="utf-8"))
-    for unit, said in zip(held_out[:_ANSWERS], before, strict=True):
-        row = unit.rows[0]
-        first = _prompt_length(row)
-        ids = greedy(model, row.ids[:first], preflight.ends, _ANSWER_TOKENS)
-        ended = ids[-1] in preflight.ends
-        ids = ids[:-1] if ended else ids
-        wanted = preflight.tokenizer.decode([id for id, carries in zip(row.ids, row.learned, strict=True) if carries])
-        answers.append(
-            Answer(
-                prompt=preflight.tokenizer.decode(row.ids[:first], skip_special_tokens=False), wanted=wanted, before=said,
-                after=preflight.tokenizer.decode(ids), prompt_ids=list(row.ids[:first]), after_ids=ids, ended=ended,
-            )
-        )  # fmt: skip
-    sha256 = weights_sha256(folder)
-    adapter = tuned = None
-    if info.config.method == "lora":
-        adapter = info.name
-        _keep_adapter(job.context, info, model, sha256)
-    else:
-        tuned = info.name
-        _keep_model(job, info, model, folder)
-    info.outcome = Outcome(
-        adapter=adapter, model=tuned, base_sha256=sha256, rows=len(units), held_out_rows=len(held_out),
-        measures=others, held_out_before=first_seen["held_out"], held_out_after=training.best, best_step=training.best_step,
-        stopped_early=stopped_early, steps=training.steps, tokens=training.tokens,
-        tokens_per_second=training.tokens / training.seconds,
-        peak_mb=round(getattr(psutil.Process().memory_info(), "peak_wset", 0) / 1e6) or _peak_mb(),
-        trained_parameters=sum(p.numel() for p in training.trained), answers=answers,
-    )  # fmt: skip
-    run.write(info)
-    for name in ("checkpoint.pt", "best.safetensors", "before.json"):
-        (run.path / name).unlink(missing_ok=True)
-    return _result(info)
-
-
-def _result(info: RunInfo) -> dict[str, Any]:
-    out = info.outcome
-    assert out is not None
-    held_out = [out.held_out_before, out.held_out_after]
-    return {"run": info.name, "adapter": out.adapter, "model": out.model, "held_out": held_out}
-
-
-def _prompt_length(row: Rendered) -> int:
-    """Tokens of a row before what is learned; of plain text, which is learned from its first token on, a third."""
-    return row.learned.index(True) or max(1, len(row.ids) // 3)
-
-
-def _keep_adapter(context: Context, info: RunInfo, model: Any, sha256: str) -> None:
-    place = context.home.adapters / info.name
-    with file_lock(context.home.run / f"adapter-{info.name}.lock"):
-        incoming = context.home.adapters / f".incoming-{info.name}"
-        shutil.rmtree(incoming, ignore_errors=True)
-        # Asked whether embeddings were trained, PEFT would look the base up on a hub by its name in the store.
-        model.save_pretrained(incoming, safe_serialization=True, save_embedding_layers=False)
-        (incoming / "README.md").unlink(missing_ok=True)
-        note = {"run": info.name, "base": info.config.model, "base_sha256": sha256, "data": info.config.data}
-        (incoming / BASE_NOTE).write_text(json.dumps(note, ensure_ascii=False, indent=1), encoding="utf-8")
-        shutil.rmtree(place, ignore_errors=True)  # of an attempt that was killed after this and before its note
-        incoming.rename(place)
-
-
-def _keep_model(job: JobContext, info: RunInfo, model: Any, folder: Path) -> None:
-    """A fully tuned model joins the store, with the base's tokenizer and template."""
-    import tempfile
-
-    from zhilu.tuning.after.folder import save_model
-
-    with tempfile.TemporaryDirectory(dir=job.context.home.run) as work:
-        save_model(model, folder, Path(work) / info.name)
-        ModelStore(job.context).import_folder(Path(work) / info.name, info.name)
-
-
-def _peak_mb() -> int:
-    import resource
-    import sys
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3))
 
 
 def _refuse_memory(context: Context, config: TuneConfig) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
@@ -22,7 +22,7 @@ from zhilu.tuning.config import TuneConfig
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["Answer", "Exported", "Merged", "Outcome", "RunFolder", "RunInfo", "RunLibrary"]
+__all__ = ["Answer", "BaseWeights", "Exported", "Merged", "Outcome", "RunFolder", "RunInfo", "RunLibrary"]
 
 
 class Answer(BaseModel):
@@ -40,6 +40,14 @@ class Answer(BaseModel):
     ended: bool
 
 
+class BaseWeights(BaseModel):
+    """What the base's weights took while an adapter was trained: bytes of the tensors in memory."""
+
+    quantized_parameters: int
+    quantized_bytes: int
+    other_bytes: int
+
+
 class Outcome(BaseModel):
     """What came of a finished run.
 
@@ -49,7 +57,10 @@ class Outcome(BaseModel):
         measures: what else was measured of held-out rows, before and after: ``margin`` and ``accuracy`` of preferences,
             ``reward`` and ``kl`` (nats a token from the base) of sampled answers.
         base_sha256: of the base's weight files, in their order: an adapter belongs to exactly these.
-        tokens_per_second: of training alone; ``peak_mb``: most memory of the process.
+        tokens_per_second: of training alone; ``peak_mb``: most memory of the process until training ended.
+        weights: of a base in 4 bits, None otherwise. Its figures above are of the rounded base; ``served`` holds the held-out
+            figure of the base as it is served, without and with the adapter.
+        answered_on: which base the answers are of: ``served``, or ``rounded`` where the whole one did not fit into memory.
     """
 
     adapter: str | None
@@ -68,6 +79,9 @@ class Outcome(BaseModel):
     peak_mb: int
     trained_parameters: int
     answers: list[Answer]
+    weights: BaseWeights | None = None
+    served: tuple[float, float] | None = None
+    answered_on: Literal["served", "rounded"] = "served"
 
 
 class Merged(BaseModel):

@@ -26,7 +26,12 @@ def tune() -> None:
 
 @tune.command()
 @click.option("--data", required=True, help=T("a dataset's name, or a file", "数据集名称或文件").say())
-@click.option("--model", help=T("the base (default: the model that runs)", "基座模型（默认当前模型）").say())
+@click.option(
+    "--model",
+    help=T(
+        "the base: of the store, or a GGUF file (default: what runs)", "基座：库中的模型或 GGUF 文件（默认当前模型）"
+    ).say(),
+)
 @click.option(
     "--held-out",
     help=T("dataset to measure with (default: a tenth of the data)", "用于评测的数据集（默认留出十分之一）").say(),
@@ -49,7 +54,13 @@ def tune() -> None:
     ).say(),
 )
 @click.option("--max-answer", type=click.IntRange(1, 2048), default=32, show_default=True)
-@click.option("--method", type=click.Choice(["lora", "full"]), default="lora", show_default=True)
+@click.option(
+    "--method",
+    type=click.Choice(["lora", "qlora", "full"]),
+    default="lora",
+    show_default=True,
+    help=T("an adapter; one on a base in 4 bits; or all weights", "适配器；4 位基座上的适配器；或全部权重").say(),
+)
 @click.option("--name", help=T("of the run and its adapter", "训练及其适配器的名称").say())
 @click.option("--rank", type=click.IntRange(1, 512))
 @click.option("--alpha", type=click.FloatRange(min=0, min_open=True))
@@ -67,7 +78,7 @@ def run(
     用 --data 训练；没有给出的参数会自动选择并说明原因。"""
     from zhilu.jobs import JobStore
     from zhilu.jobs.follow import follow, raise_unless_done
-    from zhilu.models.chosen import named_model
+    from zhilu.tuning.base_model import name_of_base
     from zhilu.tuning.config import TuneConfig
     from zhilu.tuning.data.library import DatasetLibrary
     from zhilu.tuning.job import submit_tuning
@@ -77,7 +88,7 @@ def run(
     if Path(data).is_file():
         data = DatasetLibrary(context).keep(Path(data)).name
     own = Path(reward) if reward and Path(reward).suffix == ".py" and Path(reward).is_file() else None
-    config = TuneConfig(model=named_model(context, model), data=data, reward=FILE if own else reward, **rest)
+    config = TuneConfig(model=name_of_base(context, model), data=data, reward=FILE if own else reward, **rest)
     info, job = submit_tuning(context, config, name, own)
     done = follow(JobStore(context), job.id, quiet=as_json)
     if not done.ended:
@@ -245,6 +256,20 @@ def _print(info: RunInfo) -> None:
         f"{out.tokens:,} 个 token，每秒 {out.tokens_per_second:,.0f}；{out.peak_mb:,} MB",
     )
     click.secho(said.say(), bold=True)
+    if (weights := out.weights) is not None:
+        size, rest, count = weights.quantized_bytes / 1e6, weights.other_bytes / 1e6, weights.quantized_parameters / 1e6
+        bits = 8 * size / count
+        said = T(
+            f"Base in 4 bits: {count:,.1f} M weights in {size:,.1f} MB ({bits:.2f} bits each), {rest:,.1f} MB in float32",
+            f"4 位基座：{count:,.1f} M 权重占 {size:,.1f} MB（每个 {bits:.2f} 位），另有 float32 {rest:,.1f} MB",
+        )
+        click.echo(said.say())
+    if out.served is not None:
+        first, last = out.served
+        said = T(
+            f"on the base as it is served: {first:.3f} → {last:.3f}", f"在部署时的基座上：{first:.3f} → {last:.3f}"
+        )
+        click.echo(said.say())
     for key, (first, last) in out.measures.items():
         click.echo(f"{key}: {first:.3f} → {last:.3f}")
     for answer in out.answers[:3]:

@@ -28,6 +28,8 @@ const SHOWN: Record<string, string> = {
   "StepTruth.loss": "lens.loss.",
   "TaskOut.because": "roadmap.because.",
   "TaskOut.status": "roadmap.status.",
+  "Outcome.answered_on": "tune.answeredOn.",
+  "TuneConfig.method": "tune.method.",
   "TuneConfig.objective": "tune.objective.",
 };
 /** Fields that no page shows as words: sent by the page itself, or decided upon. */
@@ -50,7 +52,6 @@ const UNSEEN = new Set([
   "QuestionChange.status",
   "Repaired.how",
   "Setup.answers",
-  "TuneConfig.method",
   "Turn.role",
   "ExportIn.format", // names of formats and number types, the same in every language
   "ExportIn.precision",

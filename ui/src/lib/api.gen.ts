@@ -2821,6 +2821,18 @@ export interface components {
             scores: components["schemas"]["HeadScore"][];
         };
         /**
+         * BaseWeights
+         * @description What the base's weights took while an adapter was trained: bytes of the tensors in memory.
+         */
+        BaseWeights: {
+            /** Quantized Parameters */
+            quantized_parameters: number;
+            /** Quantized Bytes */
+            quantized_bytes: number;
+            /** Other Bytes */
+            other_bytes: number;
+        };
+        /**
          * BoardQuestion
          * @description A question whose answer is known; without ``answers`` and ``doc_name``, one that the documents do not answer.
          *
@@ -4641,7 +4653,10 @@ export interface components {
          *         measures: what else was measured of held-out rows, before and after: ``margin`` and ``accuracy`` of preferences,
          *             ``reward`` and ``kl`` (nats a token from the base) of sampled answers.
          *         base_sha256: of the base's weight files, in their order: an adapter belongs to exactly these.
-         *         tokens_per_second: of training alone; ``peak_mb``: most memory of the process.
+         *         tokens_per_second: of training alone; ``peak_mb``: most memory of the process until training ended.
+         *         weights: of a base in 4 bits, None otherwise. Its figures above are of the rounded base; ``served`` holds the held-out
+         *             figure of the base as it is served, without and with the adapter.
+         *         answered_on: which base the answers are of: ``served``, or ``rounded`` where the whole one did not fit into memory.
          */
         Outcome: {
             /** Adapter */
@@ -4684,6 +4699,18 @@ export interface components {
             trained_parameters: number;
             /** Answers */
             answers: components["schemas"]["zhilu__tuning__runs__Answer"][];
+            weights?: components["schemas"]["BaseWeights"] | null;
+            /** Served */
+            served?: [
+                number,
+                number
+            ] | null;
+            /**
+             * Answered On
+             * @default served
+             * @enum {string}
+             */
+            answered_on: "served" | "rounded";
         };
         /** OutlineEntry */
         OutlineEntry: {
@@ -5878,6 +5905,7 @@ export interface components {
          *         objective: what is learned: ``sft`` (answers and texts), ``dpo`` (pairs), ``kto`` (judged answers), ``grpo``
          *             and ``ppo`` (a reward for the model's own answers to the data's prompts); None: by the data.
          *         beta: how strongly the model is held to what it was; None: 0.1 for DPO and KTO, 0.04 for GRPO and PPO.
+         *         method: ``lora`` (adapters on the base in float32), ``qlora`` (on a base in 4 bits), or ``full``: all weights.
          *         reward: of ``rewards.REWARDS`` by name, or ``file``: the run's own; ``max_answer``: tokens of a sampled answer.
          *         rank, alpha, dropout: of LoRA (arXiv 2106.09685); ``rslora`` scales by 1 / sqrt(rank) (arXiv 2312.03732).
          *         batch_tokens: tokens of one optimizer step.
@@ -5907,7 +5935,7 @@ export interface components {
              * @default lora
              * @enum {string}
              */
-            method: "lora" | "full";
+            method: "lora" | "qlora" | "full";
             /** Rank */
             rank?: number | null;
             /** Alpha */

@@ -48,6 +48,8 @@ export type Run = Schemas["RunInfo"];
 export type RunDetail = Schemas["RunDetail"];
 export type Parity = Schemas["Parity"];
 export type Objective = NonNullable<Schemas["TuneConfig"]["objective"]>;
+export type Method = NonNullable<Schemas["TuneConfig"]["method"]>;
+export type Outcome = Schemas["Outcome"];
 export type Exported = Omit<Schemas["Exported"], "format"> & { format: Schemas["ExportIn"]["format"] };
 
 /** Counts of a running model since it was started. */

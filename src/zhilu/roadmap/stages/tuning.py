@@ -43,9 +43,10 @@ TUNING = Stage(
                 "4 位基座加一个小适配器：用一块消费级显卡就能微调数十亿参数的模型。",
             ),
             T(
-                "LoRA runs today, on the page Fine-tuning or by zhilu tune run --data FILE. The 4-bit base comes later.",
-                "现在就可以做 LoRA：在“微调”页面，或运行 zhilu tune run --data FILE。4 位基座以后提供。",
+                "On the page Fine-tuning, or: zhilu tune run --data FILE --method qlora. It needs pip install 'zhilu[qlora]'.",
+                "在“微调”页面，或运行 zhilu tune run --data FILE --method qlora。需要 pip install 'zhilu[qlora]'。",
             ),
+            "zhilu tune run --data FILE --method qlora",
         ),
         Task(
             "3.3",

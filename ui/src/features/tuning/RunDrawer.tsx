@@ -6,7 +6,7 @@ import { ErrorPanel, Skeleton } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { isActive } from "@/lib/jobs";
 import { useJobs } from "@/lib/queries";
-import type { RunDetail } from "@/lib/types";
+import type { Outcome, RunDetail } from "@/lib/types";
 import { AfterRun } from "./AfterRun";
 import { useRun } from "./api";
 import { LossCurve } from "./LossCurve";
@@ -29,6 +29,29 @@ export function RunDrawer({ name, onClose }: { name: string; onClose: () => void
   );
 }
 
+/** Of a base in 4 bits: what its weights took, and the figure of the base that the adapter is served on. */
+function servedFacts(
+  { weights, served, answered_on }: Outcome,
+  t: ReturnType<typeof useI18n>["t"],
+): [string, string][] {
+  if (!weights) return [];
+  const mb = (bytes: number) => (bytes / 1e6).toFixed(1);
+  const facts: [string, string][] = [
+    [
+      t("tune.weights"),
+      t("tune.weightsAre", {
+        count: mb(weights.quantized_parameters),
+        size: mb(weights.quantized_bytes),
+        bits: ((8 * weights.quantized_bytes) / weights.quantized_parameters).toFixed(2),
+        rest: mb(weights.other_bytes),
+      }),
+    ],
+  ];
+  if (served) facts.push([t("tune.served"), `${served[0].toFixed(3)} → ${served[1].toFixed(3)}`]);
+  else facts.push([t("tune.answers"), t(`tune.answeredOn.${answered_on ?? "served"}`)]);
+  return facts;
+}
+
 function Details({ detail: { run, metrics }, refetch }: { detail: RunDetail; refetch: () => void }) {
   const { t, say } = useI18n();
   const job = (useJobs().data ?? []).find(({ id }) => id === run.job_id);
@@ -49,7 +72,9 @@ function Details({ detail: { run, metrics }, refetch }: { detail: RunDetail; ref
               key in MEASURES ? t(`tune.measure.${key as keyof typeof MEASURES}`) : key,
               `${first.toFixed(3)} → ${last.toFixed(3)}`,
             ]),
+            ...servedFacts(out, t),
             [t("tune.best"), `${out.best_step} / ${out.steps}`],
+            [t("tune.method"), t(`tune.method.${run.config.method ?? "lora"}`)],
             [t("tune.speed"), Math.round(out.tokens_per_second).toLocaleString()],
             [t("tune.memory"), `${out.peak_mb.toLocaleString()} MB`],
             [t("tune.adapter"), out.adapter],

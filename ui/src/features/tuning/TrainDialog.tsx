@@ -5,9 +5,9 @@ import { Field } from "@/components/Field";
 import { ErrorPanel } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { useModels } from "@/lib/queries";
-import type { Objective, Run } from "@/lib/types";
+import type { Method, Objective, Run } from "@/lib/types";
 import { useStartRun } from "./api";
-import { isRewarded, OBJECTIVES, REWARDS } from "./objectives";
+import { isRewarded, METHODS, OBJECTIVES, REWARDS } from "./objectives";
 
 interface TrainDialogProps {
   data: string;
@@ -26,6 +26,8 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
   const objectives = OBJECTIVES[kind] ?? ["sft"];
   const [objective, setObjective] = useState<Objective>(objectives[0] ?? "sft");
   const [reward, setReward] = useState<string>(REWARDS[0]);
+  const [method, setMethod] = useState<Method>("lora");
+  const methods = METHODS(objective);
   const model = chosen ?? models.find(({ embedded }) => embedded)?.name ?? models[0]?.name ?? "";
   const train = () =>
     start.mutate(
@@ -35,6 +37,7 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
         data,
         epochs: epochs ? Number(epochs) : null,
         objective,
+        method: methods.includes(method) ? method : "lora",
         reward: isRewarded(objective) ? reward : null,
       },
       { onSuccess: ({ run }) => onStarted(run) },
@@ -60,6 +63,17 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
           <select {...props} value={model} onChange={(event) => setChosen(event.target.value)}>
             {models.map(({ name }) => (
               <option key={name}>{name}</option>
+            ))}
+          </select>
+        )}
+      </Field>
+      <Field label={t("tune.method")}>
+        {(props) => (
+          <select {...props} value={method} onChange={(event) => setMethod(event.target.value as Method)}>
+            {methods.map((one) => (
+              <option key={one} value={one}>
+                {t(`tune.method.${one}`)}
+              </option>
             ))}
           </select>
         )}

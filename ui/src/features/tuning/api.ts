@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api } from "@/lib/api";
 import { acceptJob } from "@/lib/jobs";
-import type { Dataset, Exported, Job, Objective, Parity, Run, RunDetail } from "@/lib/types";
+import type { Dataset, Exported, Job, Method, Objective, Parity, Run, RunDetail } from "@/lib/types";
 
 const data = (name: string) => `/datasets/${encodeURIComponent(name)}`;
 const run = (name: string) => `/runs/${encodeURIComponent(name)}`;
@@ -58,6 +58,7 @@ export interface Wish {
   data: string;
   epochs: number | null;
   objective: Objective;
+  method: Method;
   reward: string | null;
 }
 

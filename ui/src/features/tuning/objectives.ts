@@ -1,4 +1,4 @@
-import type { Objective } from "@/lib/types";
+import type { Method, Objective } from "@/lib/types";
 
 /** What can be learned from which kind of rows; the first is the usual. As config.py's OBJECTIVES. */
 export const OBJECTIVES: Record<string, readonly Objective[]> = {
@@ -7,6 +7,10 @@ export const OBJECTIVES: Record<string, readonly Objective[]> = {
   preference: ["dpo"],
   unpaired: ["kto"],
 };
+
+/** GRPO and PPO hold the policy to the base without its adapter, so they train one. */
+export const METHODS = (objective: Objective): readonly Method[] =>
+  isRewarded(objective) ? ["lora", "qlora"] : ["lora", "qlora", "full"];
 
 export const REWARDS = ["number", "exact", "contains", "json", "brief"] as const;
 
