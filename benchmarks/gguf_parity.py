@@ -161,20 +161,31 @@ def exact_answers(args: argparse.Namespace, prompts: list[list[int]], ends: Coll
         model = exact_model(args)
     except ImportError:
         return None
-    found = []
-    for number, prompt in enumerate(prompts):
-        answer: list[int] = []
-        read, seen = torch.tensor([prompt]), None
-        while len(answer) < args.tokens:
-            with torch.inference_mode():
-                out = model(read, past_key_values=seen, use_cache=True)
-            token = int(out.logits[0, -1].argmax())
-            if token in ends:
-                break
-            answer.append(token)
-            read, seen = torch.tensor([[token]]), out.past_key_values
-        found.append(answer)
-        _say(f"exact answer {number + 1} of {len(prompts)}")
+    longest = max(map(len, prompts))
+    read = torch.tensor([[0] * (longest - len(prompt)) + prompt for prompt in prompts])  # (prompts, longest)
+    seen, mask = None, torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    found: list[list[int]] = [[] for _ in prompts]
+    going = set(range(len(prompts)))
+    for number in range(args.tokens):
+        with torch.inference_mode():
+            out = model(
+                read,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=seen,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        read, seen = out.logits[:, -1:].argmax(-1), out.past_key_values  # (prompts, 1)
+        going -= {row for row in going if int(read[row]) in ends}
+        for row in going:
+            found[row].append(int(read[row]))
+        if not going:
+            break
+        mask = torch.cat([mask, torch.ones_like(read)], -1)
+        positions = positions[:, -1:] + 1
+        _say(f"exact answers: token {number + 1} of {args.tokens}")
     return found
 
 

@@ -6,9 +6,9 @@ import asyncio
 import json
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,11 @@ def ask(gateway: RunningGateway, words: str, **params: Any) -> httpx.Response:
     return httpx.post(f"{gateway.url}/v1/chat/completions", json=body, timeout=30.0, trust_env=False)
 
 
+def streaming(gateway: RunningGateway, words: str) -> AbstractContextManager[httpx.Response]:
+    body = {"model": "echo", "messages": [{"role": "user", "content": words}], "stream": True}
+    return httpx.stream("POST", f"{gateway.url}/v1/chat/completions", json=body, timeout=30.0, trust_env=False)
+
+
 def test_a_stream_whose_engine_dies_ends_with_a_valid_error(gateway: RunningGateway) -> None:
     text = ask(gateway, "die 3", stream=True).text
     parts = [part for part in text.split("\n\n") if part]
@@ -73,21 +78,21 @@ def test_an_error_of_the_engine_is_passed_on_as_it_is(gateway: RunningGateway) -
 
 
 def test_a_full_queue_says_when_to_come_back(gateway: RunningGateway) -> None:
-    replies: list[httpx.Response] = []
-    threads = [threading.Thread(target=lambda: replies.append(ask(gateway, "slow 150"))) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(reply.status_code for reply in replies) == [200] * 3 + [429] * 3
-    refused = [reply for reply in replies if reply.status_code == 429]
+    with ExitStack() as readers:
+        read = [readers.enter_context(streaming(gateway, "slow 5000")).iter_lines() for _ in range(3)]
+        assert all(next(lines) for lines in read)  # all three are being answered, however slow this machine is
+        refused = [ask(gateway, "hello") for _ in range(3)]
+        assert [reply.status_code for reply in refused] == [429] * 3
     assert all(int(reply.headers["retry-after"]) >= 1 for reply in refused)
     assert refused[0].json()["error"]["code"] == "rate_limit_exceeded"
+    deadline = time.monotonic() + 30
+    while (reply := ask(gateway, "hello")).status_code != 200:  # the readers left: their places are free
+        assert reply.status_code == 429 and time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_pieces_are_passed_on_as_they_come(gateway: RunningGateway) -> None:
-    body = {"model": "echo", "messages": [{"role": "user", "content": "slow 50"}], "stream": True}
-    with httpx.stream("POST", f"{gateway.url}/v1/chat/completions", json=body, trust_env=False) as stream:
+    with streaming(gateway, "slow 50") as stream:
         times = [time.monotonic() for line in stream.iter_lines() if line.startswith("data: {")]
     assert len(times) == 8
     assert max(times) - min(times) > 0.25  # not collected and sent at once

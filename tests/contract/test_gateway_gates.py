@@ -72,9 +72,11 @@ def test_check_shows_verdicts_and_no_log_of_requests(
         done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output
     assert "2.2 ✓ passed" in done.stdout and "checks passed" in done.stdout
-    assert [line for line in done.stderr.splitlines() if "HTTP" in line or "httpx" in line] == []
-    if not flags:
-        assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("[1/1] 2.2 ")
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("[1/1] 2.2 ")
+    assert [line for line in lines if "HTTP" in line or "httpx" in line] == []
+    if not flags:  # the gateway of this test runs in this process, and may warn
+        assert [line for line in lines[1:] if "[warning" not in line] == []
 
 
 def test_the_protocol_gate_fails_where_it_does_not_hold(context: Context, tmp_path: Path) -> None:
