@@ -23,11 +23,12 @@ import zhilu
 from zhilu.errors import mask_passwords
 from zhilu.models.embedders.units import units
 from zhilu.rag.answer.ground import split_answer
-from zhilu.rag.index.lexical import content_terms, segment
-from zhilu.rag.index.split import sentences, split, token_ends
+from zhilu.rag.index.split import split
 from zhilu.rag.load.decode import clean
 from zhilu.rag.load.markdown import headings
 from zhilu.rag.load.sniff import _is_html
+from zhilu.text.sentences import sentences, token_ends
+from zhilu.text.terms import content_terms, segment
 
 SOURCE = Path(zhilu.__file__).parent
 # Where an expression meets no stranger's text, or meets it in a process with limits of time and memory.

@@ -20,11 +20,11 @@ from tests.examples import examples
 from zhilu import wire
 from zhilu.errors import InputError
 from zhilu.rag.answer.claims import claims_of, identifiers, stands_in
-from zhilu.rag.index.lexical import content_terms
-from zhilu.rag.index.split import sentences
 from zhilu.rag.load import Limits, safe_name, safe_path
 from zhilu.rag.load.decode import clean, decode
 from zhilu.rag.load.sniff import sniff
+from zhilu.text.sentences import sentences
+from zhilu.text.terms import content_terms
 
 WORDS = {
     "zh": "知识库检索的质量取决于分词切分与排序每一个答案都要注明出处文档没有提到的内容应当拒绝回答，。我们在这里工作",

@@ -15,6 +15,7 @@ from zhilu.prompts.grounded import (
     is_refusal,
     rewrite_messages,
 )
+from zhilu.prompts.judge import judge_messages, read_judgement
 from zhilu.prompts.message import Message, language_of
 from zhilu.prompts.questions import open_question_messages, question_messages
 from zhilu.prompts.summary import summary_messages
@@ -29,10 +30,12 @@ __all__ = [
     "draft_messages",
     "grounded_messages",
     "is_refusal",
+    "judge_messages",
     "language_of",
     "open_question_messages",
     "opening_messages",
     "question_messages",
+    "read_judgement",
     "rewrite_messages",
     "summary_messages",
     "title_messages",

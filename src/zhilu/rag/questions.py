@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from zhilu.prompts import language_of
-from zhilu.rag.index.lexical import content_terms
-from zhilu.rag.index.split import sentences
 from zhilu.rag.kb import KnowledgeBase
+from zhilu.text.sentences import sentences
+from zhilu.text.terms import content_terms
 
 __all__ = ["MadeQuestion", "questions_of"]
 

@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhilu.rag.database import KbDatabase
-from zhilu.rag.index.lexical import terms
 from zhilu.rag.stores import Filter, StoreKind, StorePlace, VectorRow, VectorStore
+from zhilu.text.terms import terms
 
 __all__ = ["HASH", "HashEmbedder", "Opener", "VectorStoreContract", "check_store", "store_key", "write_until_killed"]
 

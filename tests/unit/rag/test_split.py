@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.examples import examples
 
-from zhilu.rag.index.split import heading_path, sentences, split, token_ends
+from zhilu.rag.index.split import heading_path, split
 from zhilu.rag.load.base import Page
 from zhilu.rag.load.markdown import headings
+from zhilu.text.sentences import sentences, token_ends
 
 PIECES = st.sampled_from(
     ["# One\n", "## Two 二\n", "### Three\n", "Hello world. ", "你好，世界。", "第二句！", "a b c\n", "\n\n", "```py\nx = 1\n",

@@ -10,11 +10,11 @@ import pytest
 from zhilu.context import Context
 from zhilu.rag.answer.claims import identifiers, stands_in
 from zhilu.rag.index.ingest import ingest_document
-from zhilu.rag.index.split import sentences
 from zhilu.rag.library import Library
 from zhilu.rag.load import Limits, load_limited
 from zhilu.rag.load.sniff import sniff
 from zhilu.rag.retrieve.search import retrieve
+from zhilu.text.sentences import sentences
 
 CASES = Path(__file__).with_name("cases")
 HIDDEN = (

@@ -22,6 +22,8 @@ const SHOWN: Record<string, string> = {
   "ModelInfo.state": "model.state.",
   "ModelState.state": "model.state.",
   "Part.kind": "lens.part.",
+  "PromptComparison.verdict": "prompts.verdict.",
+  "ScoredItem.grader": "prompts.grader.",
   "SentenceTrace.support": "rag.support.",
   "SettingOut.source": "settings.source.",
   "StepTruth.changes": "lens.changes.",
@@ -48,9 +50,11 @@ const UNSEEN = new Set([
   "OrderTruth.higher",
   "OrderTruth.without",
   "PartView.status", // no page yet
+  "PromptCode.language", // names of languages and formats
   "PullIn.source",
   "QuestionChange.status",
   "Repaired.how",
+  "SetFileIn.form",
   "Setup.answers",
   "Turn.role",
   "ExportIn.format", // names of formats and number types, the same in every language
@@ -62,6 +66,8 @@ const SAME: Record<string, string> = {
   "DocumentText.status": "Document.status",
   "ModelDetail.state": "ModelInfo.state",
   "RunningOut.state": "ModelInfo.state",
+  "ScoredSet.graders": "ScoredItem.grader",
+  "SetSummary.graders": "ScoredItem.grader",
   "StepGuess.changes": "StepTruth.changes",
   "StepGuess.loss": "StepTruth.loss",
   "TensorOut.kind": "Part.kind",

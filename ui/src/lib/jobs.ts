@@ -18,6 +18,7 @@ const TOUCHES: Record<string, readonly string[]> = {
   evaluation: ["board-runs"],
   tune: ["runs", "adapters"],
   lesson: ["internals"],
+  "prompt-run": ["promptlab"],
 };
 
 export function acceptJob(queries: QueryClient, job: Job): void {

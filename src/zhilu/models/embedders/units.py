@@ -1,7 +1,7 @@
 """Text to the units that zhilu-embed has vectors for: stemmed words, Chinese characters and pairs of them.
 
 The weights in the package were trained on exactly these units, so this file changes only together with them
-(``tests/unit/models/test_embed.py`` holds a digest). ``zhilu.rag.index.lexical`` cuts much alike, and may change freely.
+(``tests/unit/models/test_embed.py`` holds a digest). ``zhilu.text.terms`` cuts much alike, and may change freely.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from zhilu.rag.index.lexical import content_terms, stem
+from zhilu.text.terms import content_terms, stem
 
 __all__ = [
     "Claims",

@@ -19,7 +19,7 @@ from zhilu.messages import Lang, T
 from zhilu.rag.answer.ground import Located, locate
 from zhilu.rag.answer.layout import Statement, plain, statements
 from zhilu.rag.answer.meaning import Meaning
-from zhilu.rag.index.lexical import content_terms, terms
+from zhilu.text.terms import content_terms, terms
 
 __all__ = ["NEAR", "PassageEvidence", "quotation"]
 

@@ -12,9 +12,9 @@ from zhilu.messages import T
 from zhilu.prompts import Message, Passage, direct_messages, grounded_messages
 from zhilu.rag.answer.layout import readable
 from zhilu.rag.answer.manner import COPIES, Manner
-from zhilu.rag.index.split import token_ends
 from zhilu.rag.records import Hit
 from zhilu.rag.retrieve.followup import about
+from zhilu.text.sentences import token_ends
 
 __all__ = ["Prompt", "fit"]
 

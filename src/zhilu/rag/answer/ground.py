@@ -12,8 +12,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zhilu.rag.index.lexical import content_terms, terms
-from zhilu.rag.index.split import sentences
+from zhilu.text.sentences import sentences
+from zhilu.text.terms import content_terms, terms
 from zhilu.trace import Support
 
 __all__ = ["Grounded", "Located", "ground", "locate", "split_answer"]

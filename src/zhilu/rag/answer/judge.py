@@ -18,7 +18,7 @@ from zhilu.rag.answer.claims import Claims, claims_of, identifiers, is_negated, 
 from zhilu.rag.answer.ground import OVERLAP, Grounded, Located, locate
 from zhilu.rag.answer.layout import Statement, statements
 from zhilu.rag.answer.meaning import Meaning
-from zhilu.rag.index.lexical import content_terms, terms
+from zhilu.text.terms import content_terms, terms
 
 __all__ = ["judge"]
 

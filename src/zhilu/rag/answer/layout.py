@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from zhilu.prompts import language_of
-from zhilu.rag.index.split import sentences
+from zhilu.text.sentences import sentences
 
 __all__ = ["Cell", "Statement", "plain", "readable", "statements", "title_set"]
 

@@ -16,6 +16,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from zhilu.client import ModelClient
+from zhilu.measure.words import token_f1
 from zhilu.messages import T
 from zhilu.prompts import (
     Message,
@@ -28,9 +29,8 @@ from zhilu.prompts.message import Lang
 from zhilu.rag.answer.ground import locate
 from zhilu.rag.answer.layout import statements, title_set
 from zhilu.rag.board.questions import BoardQuestion
-from zhilu.rag.board.words import token_f1
-from zhilu.rag.index.lexical import content_terms, terms
 from zhilu.rag.kb import KnowledgeBase
+from zhilu.text.terms import content_terms, terms
 
 __all__ = ["Maker", "Passage", "passages_of", "why_not"]
 

@@ -19,12 +19,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import BaseModel
 
+from zhilu.measure.paired import bootstrap
+from zhilu.measure.words import own_words, token_f1
 from zhilu.rag.answer.ground import locate
 from zhilu.rag.board.questions import BoardQuestion
-from zhilu.rag.board.words import own_words, token_f1
 from zhilu.rag.evaluate import is_named, ndcg
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import Hit
@@ -209,18 +209,14 @@ def compare(a: Sequence[BoardRow], b: Sequence[BoardRow], *, resamples: int = 20
     """Paired differences b - a over the questions of both, each with its bootstrap interval (percentile, 95 %)."""
     before = {r.question_id: r for r in a}
     pairs = [(before[r.question_id], r) for r in b if r.question_id in before]
-    chance = np.random.default_rng(seed)
     found = []
     for figure, of in _PAIRED.items():
         values = [(of(x), of(y)) for x, y in pairs]
-        apart = np.array([y - x for x, y in values if x is not None and y is not None])
-        if not len(apart):
+        apart = [y - x for x, y in values if x is not None and y is not None]
+        if not apart:
             continue
-        means = apart[chance.integers(0, len(apart), (resamples, len(apart)))].mean(axis=1)
-        low, high = np.percentile(means, [2.5, 97.5])
-        found.append(
-            Difference(figure=figure, mean=_round(apart.mean()), low=_round(low), high=_round(high), num_questions=len(apart))
-        )  # fmt: skip
+        mean, low, high = map(_round, bootstrap(apart, resamples=resamples, seed=seed))
+        found.append(Difference(figure=figure, mean=mean, low=low, high=high, num_questions=len(apart)))
     return found
 
 

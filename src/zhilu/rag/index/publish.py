@@ -27,9 +27,9 @@ from zhilu.errors import NotFoundError, UpstreamError
 from zhilu.home import file_lock
 from zhilu.messages import T
 from zhilu.rag.database import KbDatabase
-from zhilu.rag.index.lexical import segment
 from zhilu.rag.records import utc_now
 from zhilu.rag.stores import Filter, StoreFacts, Vector, VectorRow, VectorStore
+from zhilu.text.terms import segment
 
 __all__ = ["Indexes", "clear_leftovers", "nearest", "publish", "withdraw"]
 

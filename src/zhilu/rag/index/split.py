@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from zhilu.rag.load.base import Heading, Page
+from zhilu.text.sentences import TABLE_ROW, sentences, strip_span, token_ends
 
-__all__ = ["Chunk", "TokenOffsets", "heading_path", "sentences", "split", "token_ends"]
+__all__ = ["Chunk", "TokenOffsets", "heading_path", "split"]
 
 # Token ends as sorted character offsets: ``[e1, e2, …]``; a real tokenizer's offsets fit as well.
 TokenOffsets = Callable[[str], Sequence[int]]
@@ -22,24 +23,9 @@ TokenOffsets = Callable[[str], Sequence[int]]
 CHUNK_TOKENS = 220
 OVERLAP_TOKENS = 30
 
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af"
-# White space counts where it is so long that it is no layout any more: else a chunk could hold megabytes of it.
-_TOKEN = re.compile(rf"[{_HAN}]|[^\W_{_HAN}]{{1,6}}|[^\w\s]|_|\s{{64}}")
-_SENTENCE_END = re.compile(
-    r"[。！？；…]+[”’」』）)\"']*"  # Chinese marks end a sentence wherever they stand
-    r"|(?<![.!?])[.!?]+[\"')\]”’]*(?=\s|$)"  # Latin ones only before a space; looked at once, where their run begins
-    r"|\n+"
-)
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|Sr|Jr|St|vs|etc|e\.g|i\.e|cf|No|Fig|Eq|al|approx|Inc|Ltd|Co|Corp|U\.S|a\.m|p\.m)"
-    r"|\b[A-Z]|(?:^|\n)\s*\d+)\.$"
-)
 _CLAUSE = re.compile(r"[，、,:：;]\s*|\s+")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _TITLE = 200  # characters of a heading that go into a path: each chunk below it carries them
-_WRAP_COLUMNS = 60  # a line at least this wide is taken for a full one
-_NEW_BLOCK = re.compile(r"[ \t]*(?:[-*+>|#•]|\d{1,3}[.)、]|```|~~~|$)", re.MULTILINE)
-_TABLE_ROW = re.compile(r"^\s*\|.*\|\s*$")
 
 
 @dataclass(frozen=True)
@@ -60,39 +46,6 @@ class _Unit:
     start: int
     end: int
     whole: bool = False
-
-
-def token_ends(text: str) -> list[int]:
-    """The default measure: a Chinese character, up to six letters of a word, or a mark is one token.
-
-    Against the MiniLM WordPiece vocabulary and the embedded model's it counts slightly high, never far low, so that a
-    chunk that fits here fits there; and the same document splits the same way whatever model is installed.
-    """
-    return [m.end() for m in _TOKEN.finditer(text)]
-
-
-def sentences(text: str, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
-    """``(start, end)`` of the sentences of ``text[start:end]``, without the white space around them."""
-    end = len(text) if end is None else end
-    begin = start
-    for match in _SENTENCE_END.finditer(text, start, end):
-        if match.group() == "\n" and _is_wrapped(text, match.start()):
-            continue
-        if match.group()[0] == "." and _ABBREVIATION.search(text, max(begin, match.start() - 8), match.start() + 1):
-            continue
-        span = _strip(text, begin, match.end())
-        if span:
-            yield span
-        begin = match.end()
-    if span := _strip(text, begin, end):
-        yield span
-
-
-def _is_wrapped(text: str, newline: int) -> bool:
-    """True if the line before ``newline`` was broken only because it was full: a hard-wrapped paragraph goes on."""
-    line = text[text.rfind("\n", 0, newline) + 1 : newline]
-    width = sum(2 if c >= "\u2e80" else 1 for c in line)
-    return width >= _WRAP_COLUMNS and not _TABLE_ROW.match(line) and not _NEW_BLOCK.match(text, newline + 1)
 
 
 def heading_path(outline: Sequence[Heading], offset: int) -> str:
@@ -218,7 +171,7 @@ def _blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
         elif fence:
             yield from _block(text, begin, at, kind == "table")
             begin, kind = at, fence.group(1)
-        elif bool(_TABLE_ROW.match(bare)) != (kind == "table"):
+        elif bool(TABLE_ROW.match(bare)) != (kind == "table"):
             yield from _block(text, begin, at, kind == "table")
             begin, kind = at, "" if kind else "table"
         at = stop
@@ -226,14 +179,14 @@ def _blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
 
 
 def _block(text: str, start: int, end: int, whole: bool) -> Iterator[tuple[int, int, bool]]:
-    if span := _strip(text, start, end):
+    if span := strip_span(text, start, end):
         yield (*span, whole)
 
 
 def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     at = start
     for line in text[start:end].splitlines(keepends=True):
-        if span := _strip(text, at, at + len(line)):
+        if span := strip_span(text, at, at + len(line)):
             yield span
         at += len(line)
 
@@ -246,10 +199,10 @@ def _cut_long(
         limit = ends[bisect_right(ends, start) + size - 1]
         marks = [m.end() for m in _CLAUSE.finditer(text, start + (limit - start) * 2 // 3, limit)]
         cut = marks[-1] if marks else limit
-        if span := _strip(text, start, cut):
+        if span := strip_span(text, start, cut):
             yield span
         start = cut
-    if span := _strip(text, start, end):
+    if span := strip_span(text, start, end):
         yield span
 
 
@@ -272,11 +225,3 @@ def _pack(units: Sequence[_Unit], num: Callable[[int, int], int], size: int, ove
         ):
             following -= 1
         first = following
-
-
-def _strip(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """The span without white space at its ends, or None if nothing is left."""
-    piece = text[start:end]
-    left = len(piece) - len(piece.lstrip())
-    right = len(piece.rstrip())
-    return (start + left, start + right) if left < right else None

@@ -12,7 +12,7 @@ from typing import Any
 from zhilu.client import ModelClient
 from zhilu.errors import ZhiluError
 from zhilu.prompts import language_of, rewrite_messages
-from zhilu.rag.index.lexical import content_terms, query_terms
+from zhilu.text.terms import content_terms, query_terms
 
 __all__ = ["about", "depends_on_history", "is_elliptic", "is_faithful", "opening_question", "stand_alone"]
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from zhilu.rag.index.embedding import TextEmbedder
-from zhilu.rag.index.lexical import content_terms
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.retrieve.followup import is_elliptic, opening_question
 from zhilu.rag.retrieve.search import Retrieved, retrieve
+from zhilu.text.terms import content_terms
 
 __all__ = ["STANDS_ALONE", "retrieve_in_turn"]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from zhilu.prompts import language_of
 from zhilu.rag.index.embedding import TextEmbedder
-from zhilu.rag.index.lexical import match_query, query_terms
 from zhilu.rag.index.publish import nearest
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import Hit
 from zhilu.rag.retrieve.fusion import dense_weight, fuse, lexical_trust, worth_of
 from zhilu.rag.stores import Filter
+from zhilu.text.terms import match_query, query_terms
 
 __all__ = ["Retrieved", "coverage", "retrieve"]
 

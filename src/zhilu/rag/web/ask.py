@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from zhilu.events import Event
 from zhilu.rag.database import KbDatabase
 from zhilu.rag.index.embedding import TextEmbedder, choose_embedder, embedder_of
-from zhilu.rag.index.lexical import query_terms, terms
 from zhilu.rag.index.publish import publish
 from zhilu.rag.index.split import split
 from zhilu.rag.index.staging import keep_vectors, stage_chunks, without_vector
@@ -29,6 +28,7 @@ from zhilu.rag.stores import DEFAULT, STORES, StorePlace
 from zhilu.rag.web.fetch import Guard
 from zhilu.rag.web.pages import WebPage, read_pages
 from zhilu.rag.web.providers import search_web
+from zhilu.text.terms import query_terms, terms
 from zhilu.trace import AnswerTrace
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ import httpx
 
 from zhilu.errors import AuthError, MissingComponentError, UnreachableError, UpstreamError
 from zhilu.messages import T
-from zhilu.rag.index.lexical import query_terms, terms
 from zhilu.rag.web.keys import WebKeys
 from zhilu.registry import Registry
+from zhilu.text.terms import query_terms, terms
 
 if TYPE_CHECKING:
     from zhilu.context import Context

@@ -23,10 +23,10 @@ APPLICATIONS = Stage(
                 "提示词是程序的一部分：应当像代码一样有版本、有测试。",
             ),
             T(
-                "Already now: try two wordings as branches of one conversation on the Chat page.",
-                "现在就可以：在“对话”页把两种写法作为同一会话的两个分支来比较。",
+                "Compare the two versions of a prompt that came with Zhilu, then write two of your own and compare those.",
+                "先对比随程序附带的两个版本，再自己写两个版本来对比。",
             ),
-            "zhilu chat",
+            "zhilu prompt compare support-en 1 2",
         ),
         Task(
             "5.2",

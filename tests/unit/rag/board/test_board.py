@@ -15,6 +15,7 @@ import pytest
 from zhilu.client import ModelClient
 from zhilu.context import Context
 from zhilu.errors import CancelledByUser, InputError, NotFoundError
+from zhilu.measure.words import own_words, token_f1
 from zhilu.messages import T
 from zhilu.rag.board import job as board_job
 from zhilu.rag.board import trial as trials
@@ -25,7 +26,6 @@ from zhilu.rag.board.questions import BoardQuestion, QuestionChange, QuestionSet
 from zhilu.rag.board.runs import BoardRun, Runs
 from zhilu.rag.board.setup import Setup, read_setup
 from zhilu.rag.board.trial import drop_trial, trial_of
-from zhilu.rag.board.words import own_words, token_f1
 from zhilu.rag.database import KbDatabase
 from zhilu.rag.evaluate import Question
 from zhilu.rag.index.embedding import embedder_of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from zhilu.rag.index.lexical import match_query, query_terms, segment, stem, terms
 from zhilu.rag.retrieve.fusion import dense_weight, fuse
 from zhilu.rag.testing import HASH
+from zhilu.text.terms import match_query, query_terms, segment, stem, terms
 
 
 def test_chinese_becomes_characters_and_pairs() -> None:
