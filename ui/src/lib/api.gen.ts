@@ -463,6 +463,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/internals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Lessons */
+        get: operations["list_lessons_zhilu_v1_internals_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/internals/{task}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show Lesson */
+        get: operations["show_lesson_zhilu_v1_internals__task__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/internals/{task}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Run */
+        post: operations["run_zhilu_v1_internals__task__run_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/jobs": {
         parameters: {
             query?: never;
@@ -1082,6 +1133,249 @@ export interface paths {
         post?: never;
         /** Remove */
         delete: operations["remove_zhilu_v1_apis__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Templates */
+        get: operations["list_templates_zhilu_v1_promptlab_templates_get"];
+        put?: never;
+        /**
+         * Save Version
+         * @description A new version of a prompt; the newest one where nothing is new.
+         */
+        post: operations["save_version_zhilu_v1_promptlab_templates_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/templates/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Versions
+         * @description The oldest first.
+         */
+        get: operations["get_versions_zhilu_v1_promptlab_templates__name__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Template
+         * @description Your versions; what came with Zhilu stays.
+         */
+        delete: operations["delete_template_zhilu_v1_promptlab_templates__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/templates/{name}/{number}/code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Code
+         * @description The version as a program that asks this gateway.
+         */
+        get: operations["get_code_zhilu_v1_promptlab_templates__name___number__code_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/render": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Render Messages
+         * @description The messages that would go to the model.
+         */
+        post: operations["render_messages_zhilu_v1_promptlab_render_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/sets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Sets */
+        get: operations["list_sets_zhilu_v1_promptlab_sets_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/sets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Set */
+        get: operations["get_set_zhilu_v1_promptlab_sets__name__get"];
+        /** Save Set */
+        put: operations["save_set_zhilu_v1_promptlab_sets__name__put"];
+        post?: never;
+        /** Delete Set */
+        delete: operations["delete_set_zhilu_v1_promptlab_sets__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/sets/{name}/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Set
+         * @description The questions of a JSONL or CSV file, in place of those that were there.
+         */
+        post: operations["import_set_zhilu_v1_promptlab_sets__name__import_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/sets/{name}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Set
+         * @description The set as JSON lines, in the form that the import reads.
+         */
+        get: operations["export_set_zhilu_v1_promptlab_sets__name__export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Runs
+         * @description The history, the newest first.
+         */
+        get: operations["list_runs_zhilu_v1_promptlab_runs_get"];
+        put?: never;
+        /**
+         * Run Versions
+         * @description Ask a set with one or more versions, in a job; its result names the runs.
+         */
+        post: operations["run_versions_zhilu_v1_promptlab_runs_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Run */
+        get: operations["get_run_zhilu_v1_promptlab_runs__run_id__get"];
+        put?: never;
+        post?: never;
+        /** Delete Run */
+        delete: operations["delete_run_zhilu_v1_promptlab_runs__run_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/runs/{run_id}/marks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Mark Answer
+         * @description A person's own mark, beside the grader's: how far the two agree is part of the run.
+         */
+        post: operations["mark_answer_zhilu_v1_promptlab_runs__run_id__marks_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare
+         * @description Two runs side by side: lead, interval, significance, and both answers to each question.
+         */
+        get: operations["compare_zhilu_v1_promptlab_compare_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2583,6 +2877,21 @@ export interface components {
             size_bytes: number;
         };
         /**
+         * Agreement
+         * @description ``share`` of the answers marked by a person on which the grader says the same; ``kappa`` takes away what chance would
+         *     give (Cohen 1960), and is None where one of the two said the same of all.
+         */
+        Agreement: {
+            /** Marked */
+            marked: number;
+            /** Agreed */
+            agreed: number;
+            /** Share */
+            share: number;
+            /** Kappa */
+            kappa: number | null;
+        };
+        /**
          * Also
          * @description Another form of the tuned model: ``equal`` of ``compared`` answers or tokens are the trainer's.
          */
@@ -2610,6 +2919,32 @@ export interface components {
              * @default false
              */
             always: boolean;
+        };
+        /**
+         * AnswerMarkIn
+         * @description How a person sees an answer; null takes the mark away.
+         */
+        AnswerMarkIn: {
+            /** Item */
+            item: string;
+            /** Right */
+            right: boolean | null;
+        };
+        /**
+         * AnswerPair
+         * @description One question and both answers.
+         */
+        AnswerPair: {
+            /** Id */
+            id: string;
+            /** Vars */
+            vars: {
+                [key: string]: string;
+            };
+            /** Expected */
+            expected: unknown;
+            a: components["schemas"]["GradedAnswer"];
+            b: components["schemas"]["GradedAnswer"];
         };
         /**
          * AnswerTrace
@@ -2819,6 +3154,25 @@ export interface components {
             map: string;
             /** Scores */
             scores: components["schemas"]["HeadScore"][];
+        };
+        /**
+         * Bar
+         * @description ``kind`` chooses the colour.
+         */
+        Bar: {
+            /** Lane */
+            lane: number;
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /** Kind */
+            kind: number;
+            /**
+             * Label
+             * @default
+             */
+            label: string;
         };
         /**
          * BaseWeights
@@ -3043,6 +3397,34 @@ export interface components {
             /** Zh */
             zh: string;
         };
+        /**
+         * Chart
+         * @description Lines over one axis; ``log``: both axes are logarithmic, so that a power is a straight line.
+         */
+        Chart: {
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** X */
+            x: {
+                en: string;
+                zh: string;
+            };
+            /** Y */
+            y: {
+                en: string;
+                zh: string;
+            };
+            /** Series */
+            series: components["schemas"]["Series"][];
+            /**
+             * Log
+             * @default false
+             */
+            log: boolean;
+        };
         /** ChatIn */
         ChatIn: {
             /** Messages */
@@ -3061,6 +3443,23 @@ export interface components {
             template: string;
             rendered: components["schemas"]["Rendered"];
             bare: components["schemas"]["Rendered"];
+        };
+        /**
+         * Check
+         * @description One number against its bar; a run passes where all of its checks do.
+         */
+        Check: {
+            /** Name */
+            name: {
+                en: string;
+                zh: string;
+            };
+            /** Value */
+            value: number | string;
+            /** Bar */
+            bar: string;
+            /** Passed */
+            passed: boolean;
         };
         /** ChosenIn */
         ChosenIn: {
@@ -3596,6 +3995,78 @@ export interface components {
             free_bytes: number;
         };
         /**
+         * GradedAnswer
+         * @description ``person``: how a person marked it, if one did.
+         */
+        GradedAnswer: {
+            /** Id */
+            id: string;
+            /** Answer */
+            answer: string;
+            /** Finish Reason */
+            finish_reason?: string | null;
+            /**
+             * Prompt Tokens
+             * @default 0
+             */
+            prompt_tokens: number;
+            /**
+             * Completion Tokens
+             * @default 0
+             */
+            completion_tokens: number;
+            /** Judged */
+            judged?: string | null;
+            /**
+             * Judge Tokens
+             * @default 0
+             */
+            judge_tokens: number;
+            /** Vars */
+            vars: {
+                [key: string]: string;
+            };
+            /** Expected */
+            expected: unknown;
+            /** Grader */
+            grader: string;
+            /** Right */
+            right: boolean | null;
+            /** Person */
+            person?: boolean | null;
+        };
+        /**
+         * Grid
+         * @description Cells in rows: None is empty, other values are 0 to 1 (how dark) or, with ``kinds``, the number of a kind.
+         */
+        Grid: {
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Rows */
+            rows: {
+                en: string;
+                zh: string;
+            };
+            /** Columns */
+            columns: {
+                en: string;
+                zh: string;
+            };
+            /** Cells */
+            cells: (number | null)[][];
+            /**
+             * Kinds
+             * @default []
+             */
+            kinds: {
+                en: string;
+                zh: string;
+            }[];
+        };
+        /**
          * Guess
          * @description How near a prediction came. ``right``: boundaries that are where they were expected.
          */
@@ -3728,6 +4199,11 @@ export interface components {
             /** Name */
             name?: string | null;
         };
+        /** ItemsIn */
+        ItemsIn: {
+            /** Items */
+            items: components["schemas"]["ScoredItem"][];
+        };
         /**
          * Job
          * @description A job as it was when it was read.
@@ -3848,6 +4324,58 @@ export interface components {
             text: string;
             /** Probability */
             probability: number;
+        };
+        /**
+         * LessonOut
+         * @description ``missing``: the command that installs what the lesson needs and this machine has not; None where all is here.
+         */
+        LessonOut: {
+            /** Task */
+            task: string;
+            /** Name */
+            name: {
+                en: string;
+                zh: string;
+            };
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Lesson */
+            lesson: {
+                en: string;
+                zh: string;
+            };
+            /** Question */
+            question: {
+                en: string;
+                zh: string;
+            };
+            /** Options */
+            options: {
+                en: string;
+                zh: string;
+            }[];
+            /** Part */
+            part: string;
+            /** Source */
+            source: string;
+            /** Real */
+            real: string[];
+            /** Papers */
+            papers: string[];
+            /** Missing */
+            missing: string | null;
+            result: components["schemas"]["Result"] | null;
+            /** Passed */
+            passed: boolean;
+            /** Guess */
+            guess: number | null;
+            /** Mine */
+            mine: string | null;
+            /** At */
+            at: string | null;
         };
         /** Likely */
         Likely: {
@@ -4884,6 +5412,51 @@ export interface components {
             /** Needs Key */
             needs_key: boolean;
         };
+        /** PromptCode */
+        PromptCode: {
+            /**
+             * Language
+             * @enum {string}
+             */
+            language: "python" | "javascript" | "curl";
+            /** Code */
+            code: string;
+        };
+        /**
+         * PromptComparison
+         * @description ``lead``: b's share of right answers less a's; ``low`` and ``high`` hold it in 95 of 100 resamples (paired bootstrap).
+         *
+         *     ``p``: McNemar's exact test, two-sided, on the questions that one of them alone had right (``only_a``, ``only_b``).
+         */
+        PromptComparison: {
+            a: components["schemas"]["PromptRun"];
+            b: components["schemas"]["PromptRun"];
+            /** Questions */
+            questions: number;
+            /** Both */
+            both: number;
+            /** Neither */
+            neither: number;
+            /** Only A */
+            only_a: number;
+            /** Only B */
+            only_b: number;
+            /** Lead */
+            lead: number;
+            /** Low */
+            low: number;
+            /** High */
+            high: number;
+            /** P */
+            p: number;
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "b_better" | "a_better" | "b_ahead" | "a_ahead" | "equal";
+            /** Pairs */
+            pairs: components["schemas"]["AnswerPair"][];
+        };
         /**
          * PromptGuess
          * @description ``prompt``: with ``{question}`` and, where it is wanted, ``{passage}`` in it; both are filled in for each item.
@@ -4910,6 +5483,107 @@ export interface components {
             chat: boolean;
         };
         /**
+         * PromptRun
+         * @description A run in the history.
+         */
+        PromptRun: {
+            /** Id */
+            id: string;
+            /** Job Id */
+            job_id: string;
+            /** Created At */
+            created_at: string;
+            /** Template */
+            template: string;
+            /** Version */
+            version: number;
+            /** Note */
+            note: string;
+            /** Shipped */
+            shipped: boolean;
+            /** Sha256 */
+            sha256: string;
+            /** Set Name */
+            set_name: string;
+            /** Set Sha256 */
+            set_sha256: string;
+            /** Model */
+            model: string;
+            /** Judge */
+            judge: string | null;
+            score: components["schemas"]["RunScore"];
+        };
+        /** PromptRunDetail */
+        PromptRunDetail: {
+            run: components["schemas"]["PromptRun"];
+            /** Rows */
+            rows: components["schemas"]["GradedAnswer"][];
+        };
+        /**
+         * PromptRunIn
+         * @description ``versions`` empty: the newest. ``model`` None: the one that runs; ``judge`` None: the same.
+         */
+        PromptRunIn: {
+            /** Template */
+            template: string;
+            /** Versions */
+            versions?: number[];
+            /** Set */
+            set: string;
+            /** Model */
+            model?: string | null;
+            /** Judge */
+            judge?: string | null;
+            /**
+             * Again
+             * @default false
+             */
+            again: boolean;
+        };
+        /** PromptSummary */
+        PromptSummary: {
+            /** Name */
+            name: string;
+            /** Versions */
+            versions: number;
+            /** Newest */
+            newest: number;
+            /** Note */
+            note: string;
+            /** Shipped */
+            shipped: boolean;
+        };
+        /**
+         * PromptTemplate
+         * @description ``user`` is filled for the question and for each of ``examples``; ``note`` says what one wanted to try.
+         */
+        PromptTemplate: {
+            /** User */
+            user: string;
+            /**
+             * System
+             * @default
+             */
+            system: string;
+            /** Examples */
+            examples?: components["schemas"]["Shot"][];
+            /**
+             * Temperature
+             * @default 0
+             */
+            temperature: number;
+            /**
+             * Max Tokens
+             * @default 128
+             */
+            max_tokens: number;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+        };
+        /**
          * PromptTrace
          * @description The exact prompt. ``counted_by`` says who counted its tokens; ``dropped_passages`` did not fit ``context`` tokens.
          */
@@ -4931,6 +5605,34 @@ export interface components {
             dropped_passages: number;
         } & {
             [key: string]: unknown;
+        };
+        /**
+         * PromptVersion
+         * @description ``shipped``: it came with Zhilu. ``sha256`` changes with what the model is told.
+         */
+        PromptVersion: {
+            /** Name */
+            name: string;
+            /** Number */
+            number: number;
+            template: components["schemas"]["PromptTemplate"];
+            /** Variables */
+            variables: string[];
+            /** Sha256 */
+            sha256: string;
+            /** Created At */
+            created_at?: string | null;
+            /**
+             * Shipped
+             * @default false
+             */
+            shipped: boolean;
+        };
+        /** PromptVersionIn */
+        PromptVersionIn: {
+            /** Name */
+            name: string;
+            template: components["schemas"]["PromptTemplate"];
         };
         /** PullIn */
         PullIn: {
@@ -4980,6 +5682,14 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** RenderIn */
+        RenderIn: {
+            template: components["schemas"]["PromptTemplate"];
+            /** Vars */
+            vars?: {
+                [key: string]: string;
+            };
+        };
         /**
          * Rendered
          * @description A prompt, token by token, and what the model would say first.
@@ -4991,6 +5701,13 @@ export interface components {
             pieces: components["schemas"]["zhilu__lens__views__templates__Piece"][];
             /** Next */
             next: components["schemas"]["Likely"][];
+        };
+        /** RenderedMessage */
+        RenderedMessage: {
+            /** Role */
+            role: string;
+            /** Content */
+            content: string;
         };
         /**
          * Repaired
@@ -5023,6 +5740,39 @@ export interface components {
              * @description the first step that is done anew
              */
             before: number;
+        };
+        /**
+         * Result
+         * @description Attributes:
+         *         answer: the number of the option that this run found true, of the lesson's question.
+         */
+        Result: {
+            /** Task */
+            task: string;
+            /** Answer */
+            answer: number;
+            /** Checks */
+            checks: components["schemas"]["Check"][];
+            /**
+             * Charts
+             * @default []
+             */
+            charts: components["schemas"]["Chart"][];
+            /**
+             * Tables
+             * @default []
+             */
+            tables: components["schemas"]["Table"][];
+            /**
+             * Grids
+             * @default []
+             */
+            grids: components["schemas"]["Grid"][];
+            /**
+             * Timelines
+             * @default []
+             */
+            timelines: components["schemas"]["Timeline"][];
         };
         /** RetrievalTrace */
         RetrievalTrace: {
@@ -5127,6 +5877,14 @@ export interface components {
                 [key: string]: unknown;
             }[];
         };
+        /**
+         * RunIn
+         * @description ``guess``: number of the option that is expected, from 0.
+         */
+        RunIn: {
+            /** Guess */
+            guess?: number | null;
+        };
         /** RunInfo */
         RunInfo: {
             /** Name */
@@ -5197,6 +5955,27 @@ export interface components {
             decided?: {
                 [key: string]: boolean;
             };
+        };
+        /**
+         * RunScore
+         * @description ``right`` of ``done``; ``cut``: answers that ended because they were too long; tokens in sum.
+         */
+        RunScore: {
+            /** Right */
+            right: number;
+            /** Done */
+            done: number;
+            /** All */
+            all: number;
+            /** Cut */
+            cut: number;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /** Judge Tokens */
+            judge_tokens: number;
+            agreement?: components["schemas"]["Agreement"] | null;
         };
         /**
          * RunWish
@@ -5321,6 +6100,40 @@ export interface components {
             /** Passed */
             passed: boolean;
         };
+        /** ScoredItem */
+        ScoredItem: {
+            /** Id */
+            id: string;
+            /** Vars */
+            vars: {
+                [key: string]: string;
+            };
+            /** Expected */
+            expected: unknown;
+            /**
+             * Grader
+             * @default exact
+             * @enum {string}
+             */
+            grader: "exact" | "contains" | "regex" | "json" | "schema" | "judge";
+        };
+        /** ScoredSet */
+        ScoredSet: {
+            /** Name */
+            name: string;
+            /** Items */
+            items: number;
+            /** Variables */
+            variables: string[];
+            /** Graders */
+            graders: ("exact" | "contains" | "regex" | "json" | "schema" | "judge")[];
+            /** Shipped */
+            shipped: boolean;
+            /** Questions */
+            questions: components["schemas"]["ScoredItem"][];
+            /** Sha256 */
+            sha256: string;
+        };
         /** SearchBody */
         SearchBody: {
             /** Query */
@@ -5361,6 +6174,32 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /** Series */
+        Series: {
+            /** Name */
+            name: {
+                en: string;
+                zh: string;
+            };
+            /** Xs */
+            xs: number[];
+            /** Ys */
+            ys: number[];
+        };
+        /**
+         * SetFileIn
+         * @description A file's text; ``form`` says how it is read.
+         */
+        SetFileIn: {
+            /** Text */
+            text: string;
+            /**
+             * Form
+             * @default jsonl
+             * @enum {string}
+             */
+            form: "jsonl" | "csv";
+        };
         /** SetInfo */
         SetInfo: {
             /** Name */
@@ -5371,6 +6210,19 @@ export interface components {
             proposed: number;
             /** Unanswerable */
             unanswerable: number;
+        };
+        /** SetSummary */
+        SetSummary: {
+            /** Name */
+            name: string;
+            /** Items */
+            items: number;
+            /** Variables */
+            variables: string[];
+            /** Graders */
+            graders: ("exact" | "contains" | "regex" | "json" | "schema" | "judge")[];
+            /** Shipped */
+            shipped: boolean;
         };
         /** SettingIn */
         SettingIn: {
@@ -5473,6 +6325,18 @@ export interface components {
             };
             /** Passed */
             passed: boolean;
+        };
+        /**
+         * Shot
+         * @description One shot: the values of the variables, and the answer that one wants to see.
+         */
+        Shot: {
+            /** Vars */
+            vars: {
+                [key: string]: string;
+            };
+            /** Answer */
+            answer: string;
         };
         /**
          * Spread
@@ -5741,6 +6605,21 @@ export interface components {
              */
             updated_at: string;
         };
+        /** Table */
+        Table: {
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Columns */
+            columns: {
+                en: string;
+                zh: string;
+            }[];
+            /** Rows */
+            rows: string[][];
+        };
         /** TaskOut */
         TaskOut: {
             /** Id */
@@ -5840,6 +6719,28 @@ export interface components {
             en: string;
             /** Zh */
             zh: string;
+        };
+        /** Timeline */
+        Timeline: {
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Unit */
+            unit: {
+                en: string;
+                zh: string;
+            };
+            /** Lanes */
+            lanes: string[];
+            /** Kinds */
+            kinds: {
+                en: string;
+                zh: string;
+            }[];
+            /** Bars */
+            bars: components["schemas"]["Bar"][];
         };
         /**
          * Token
@@ -7267,6 +8168,92 @@ export interface operations {
             };
         };
     };
+    list_lessons_zhilu_v1_internals_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonOut"][];
+                };
+            };
+        };
+    };
+    show_lesson_zhilu_v1_internals__task__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    run_zhilu_v1_internals__task__run_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     list_jobs_zhilu_v1_jobs_get: {
         parameters: {
             query?: {
@@ -8352,6 +9339,556 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_templates_zhilu_v1_promptlab_templates_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptSummary"][];
+                };
+            };
+        };
+    };
+    save_version_zhilu_v1_promptlab_templates_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptVersionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersion"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_versions_zhilu_v1_promptlab_templates__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersion"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_template_zhilu_v1_promptlab_templates__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_code_zhilu_v1_promptlab_templates__name___number__code_get: {
+        parameters: {
+            query?: {
+                language?: "python" | "javascript" | "curl";
+            };
+            header?: never;
+            path: {
+                name: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptCode"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    render_messages_zhilu_v1_promptlab_render_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenderIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RenderedMessage"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_sets_zhilu_v1_promptlab_sets_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetSummary"][];
+                };
+            };
+        };
+    };
+    get_set_zhilu_v1_promptlab_sets__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoredSet"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    save_set_zhilu_v1_promptlab_sets__name__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ItemsIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoredSet"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_set_zhilu_v1_promptlab_sets__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    import_set_zhilu_v1_promptlab_sets__name__import_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetFileIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoredSet"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    export_set_zhilu_v1_promptlab_sets__name__export_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_runs_zhilu_v1_promptlab_runs_get: {
+        parameters: {
+            query?: {
+                template?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptRun"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    run_versions_zhilu_v1_promptlab_runs_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptRunIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_run_zhilu_v1_promptlab_runs__run_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptRunDetail"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_run_zhilu_v1_promptlab_runs__run_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    mark_answer_zhilu_v1_promptlab_runs__run_id__marks_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnswerMarkIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    compare_zhilu_v1_promptlab_compare_get: {
+        parameters: {
+            query: {
+                a: string;
+                b: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptComparison"];
+                };
             };
             /** @description Validation Error */
             422: {
