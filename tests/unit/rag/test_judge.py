@@ -6,6 +6,7 @@ import pytest
 
 from zhilu.rag.answer.claims import identifiers, missing_kind, missing_names, stands_in
 from zhilu.rag.answer.evidence import PassageEvidence
+from zhilu.rag.answer.ground import Located
 from zhilu.rag.answer.judge import judge
 
 HOUSE = (
@@ -125,3 +126,37 @@ def test_articles_options_and_names_in_programs_are_identifiers() -> None:
     assert stands_in("--test-threads", "$ cargo test -- --test-threads=1")
     assert not stands_in("--test", "$ cargo test -- --test-threads=1")
     assert identifiers("a well-known, up-to-date -- and long -- sentence") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("passage", "question", "said"),
+    [
+        ("一次做 4 个饼皮，需要:\n\n- 面粉 500g，\n- 橄榄油 35g，\n- 盐 3g，\n", "四个饼皮要多少橄榄油？", "35g"),
+        ("The library lends a book for 30 days.", "图书馆的书可以借多久？", "30 天"),
+        (
+            "Orders from 150 EUR are delivered free of charge.",
+            "From what amount are orders delivered free?",
+            "150 euros",
+        ),
+        ("A wash costs 2.50 pounds, the dryer 1.80.", "How much is the dryer?", "The dryer costs 1.80 pounds."),
+        (
+            "门锁容量：AJ-520 存 50 枚指纹，AJ-520Pro 存 100 枚。",
+            "AJ-520Pro 能存多少指纹？",
+            "AJ-520Pro 能存 100 枚指纹。",
+        ),
+    ],
+)
+def test_numbers_are_supported_whatever_their_unit_is_called(passage: str, question: str, said: str) -> None:
+    assert judge(said, question, [passage], Located(0, 0, len(passage))).support in ("exact", "overlap")
+
+
+@pytest.mark.parametrize(
+    ("passage", "question", "said"),
+    [
+        ("A wash costs 2.50 pounds, the dryer 1.80.", "How much is the dryer?", "The dryer costs 2.50 pounds."),
+        ("一次做 4 个饼皮，需要:\n\n- 面粉 500g，\n- 橄榄油 35g，\n- 盐 3g，\n", "四个饼皮要多少橄榄油？", "500g"),
+        ("The library lends a book for 30 days.", "图书馆的书可以借多久？", "30 周"),
+    ],
+)
+def test_another_entry_or_unit_is_not_supported(passage: str, question: str, said: str) -> None:
+    assert judge(said, question, [passage], Located(0, 0, len(passage))).support not in ("exact", "overlap")

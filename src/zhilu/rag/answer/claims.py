@@ -24,6 +24,8 @@ __all__ = [
     "missing_kind",
     "missing_names",
     "stands_in",
+    "units_of",
+    "without_units",
 ]
 
 # letters and digits in one word, or digits in three groups and more ("1.10.0"), or two after "version"
@@ -88,6 +90,16 @@ _NO_KIND = frozenset(
     "零〇一二三四五六七八九十百千万两半的了和与或在是有个这那其及为被把对从到以将要能会可不没哪何几谁什么多除由于此该每各"
 )
 _KINDS = 3  # 婚假, 产假, 病假: then another one is another thing, and not the same in other words
+_COUNTED = re.compile(r"\d\s*([A-Za-z%€£$]+|[\u4e00-\u9fff]{1,2}?(?=[^\u4e00-\u9fff]|$)|[\u4e00-\u9fff])")
+_UNITS = tuple(
+    re.compile(unit, re.IGNORECASE)
+    for unit in (
+        r"€|\b(?:eur|euros?)\b|欧元", r"£|\b(?:gbp|pounds?)\b|英镑", r"\$|\b(?:usd|dollars?)\b|美[元金]",
+        r"¥|\b(?:rmb|cny|yuan)\b|(?<![美欧日])元|块钱?", r"%|\bper ?cent\b|百分之", r"\bdays?\b|天|(?<![\d月一二三四五六七八九十])日",
+        r"\bhours?\b|小时|钟头", r"\bminutes?\b|\bmin\b|分钟", r"\bweeks?\b|周|星期", r"\bmonths?\b|个?月", r"\byears?\b|年",
+        r"\b(?:kg|kilo(?:gram(?:me)?)?s?)\b|公斤|千克", r"(?<![a-z])g\b|\bgrams?\b|(?<!千)克", r"(?<![a-z])km\b|\bkilomet(?:er|re)s?\b|公里",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -181,6 +193,23 @@ def missing(claims: Claims, text: str) -> list[str]:
 def is_number(term: str) -> bool:
     """True if a term only says a number, a month or half of a day: what ``missing`` compares in its own way."""
     return bool(re.match(r"\d", term)) or term in _WORDS or term in _STEMMED or not _HAN_NUMERAL.sub("", term)
+
+
+def without_units(sentence: str, passage: str) -> str:
+    """``sentence`` without the units that ``passage`` writes too, in whatever form: euros and EUR, days and 天."""
+    for unit in _UNITS:
+        if unit.search(passage):
+            sentence = unit.sub(" ", sentence)
+    return sentence
+
+
+def units_of(text: str) -> frozenset[str]:
+    """What stands behind the numbers of a text: its units, in one form where several are known."""
+    found = set()
+    for word in _COUNTED.findall(_plain(text)):
+        known = next((str(i) for i, unit in enumerate(_UNITS) if unit.fullmatch(word)), None)
+        found.add(known or word.casefold())
+    return frozenset(found)
 
 
 def is_negated(text: str) -> bool:

@@ -14,7 +14,17 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from zhilu.prompts import language_of
-from zhilu.rag.answer.claims import Claims, claims_of, identifiers, is_negated, is_number, missing, stands_in
+from zhilu.rag.answer.claims import (
+    Claims,
+    claims_of,
+    identifiers,
+    is_negated,
+    is_number,
+    missing,
+    stands_in,
+    units_of,
+    without_units,
+)
 from zhilu.rag.answer.ground import OVERLAP, Grounded, Located, locate
 from zhilu.rag.answer.layout import Statement, statements
 from zhilu.rag.answer.meaning import Meaning
@@ -90,7 +100,11 @@ def judge(
             return _at(sentence, "unsupported", None)
     if claims and _is_torn(rest, claims, question):
         return _at(sentence, "unjudged", rest.place)
-    words = frozenset(t for t in own if not is_number(t))  # its numbers were found above, in whatever form
+    if claims.numbers and not rest.in_table and (nearer := _nearer(rest, claims, question, units)) is not None:
+        return _at(sentence, "unjudged", nearer.place)
+    # its numbers were found above, in whatever form; so may its units be told
+    told = own if not claims else frozenset(content_terms(without_units(bare, rest.text)))
+    words = frozenset(t for t in told if not is_number(t))
     shared = len(words & rest.bag) / max(len(words), 1)
     is_whole = len(words & rest.bag) >= _SAME * max(len(_content(rest)), 1) or not claims
     if words and shared >= _SAME and is_whole and is_negated(bare) != is_negated(rest.text):
@@ -99,8 +113,11 @@ def judge(
     fits = bool(_content(rest) & asked_terms) or (likely is not None and _covers(likely, rest.place))
     if span is not None and fits:
         return Grounded(sentence, "exact", (), (rest.place.passage,), Located(rest.place.passage, *span))
-    new = words - asked_terms
-    says = len(new & rest.bag) >= OVERLAP * len(new) and len(words & (rest.bag | asked_terms)) >= OVERLAP * len(words)
+    sentence_bag = rest.bag.union(*(u.bag for u in units if claims and _covers(u.place, rest.place)))
+    known = frozenset(t for t in words if claims and _is_crossing(t, f"{rest.text}{question}"))
+    new = words - asked_terms - known
+    heard = sentence_bag | asked_terms | known
+    says = len(new & sentence_bag) >= OVERLAP * len(new) and len(words & heard) >= OVERLAP * len(words)
     if fits and says and (new or claims) and not _unheard(bare, f"{everything}\n{question}"):
         return Grounded(sentence, "overlap", (), (rest.place.passage,), rest.place)
     return _at(sentence, "unjudged", rest.place if claims or shared >= 0.3 else likely or rest.place)
@@ -124,7 +141,7 @@ def _units(passage: str, p: int, titles: Collection[str]) -> Iterator[_Unit]:
         start, end = each.start, each.end
         cuts = [start, *(m.end() for m in _CLAUSE.finditer(passage, start, end)), end]
         spans = list(itertools.pairwise(cuts)) if len(cuts) > 2 else []
-        for a, b in [*spans, (start, end)]:
+        for a, b in dict.fromkeys([*spans, (start, end)]):  # an entry that ends with a comma is one clause
             text = passage[a:b]
             if text.strip():
                 yield _Unit(Located(p, a, b), text, frozenset(terms(text)))
@@ -261,9 +278,36 @@ def _is_torn(rest: _Unit, claims: Claims, question: str) -> bool:
     return any(_spoken(h, asked) > mine and claims_of(h.text) for h in halves if h is not holding[0])
 
 
+def _nearer(rest: _Unit, claims: Claims, question: str, units: Sequence[_Unit]) -> _Unit | None:
+    """Another number of the same unit, if all that ``rest`` shares with the question stands beside it, and more.
+
+    Clauses of one sentence are compared with each other ("A wash costs 2.50 pounds, the dryer 1.80"), others with their sentences.
+    """
+    asked = _whole_words(frozenset(content_terms(_last_question(question))))
+    wholes = {u.place: max((v for v in units if _covers(v.place, u.place)), key=lambda v: len(v.text)) for u in units}
+    mine = wholes[rest.place]
+    for other in units:
+        if other.in_table or other.place.passage != rest.place.passage or not missing(claims, other.text):
+            continue
+        if _covers(other.place, rest.place) or _covers(rest.place, other.place) or not claims_of(other.text).numbers:
+            continue
+        if (here := units_of(rest.text)) and (there := units_of(other.text)) and not here & there:
+            continue
+        theirs = wholes[other.place]
+        a, b = (rest, other) if theirs.place == mine.place else (mine, theirs)
+        if _spoken(a, asked) < _spoken(b, asked):
+            return other
+    return None
+
+
 def _unheard(sentence: str, heard: str) -> bool:
     """True if two Chinese characters in a row stand nowhere: a name, perhaps, that nobody said."""
     return any(not set(pair) & set(heard) for pair in _HAN_PAIR.findall(sentence))
+
+
+def _is_crossing(term: str, heard: str) -> bool:
+    """True for two Chinese characters that were both heard: where other words meet, other pairs come about."""
+    return not term.isascii() and len(term) <= 2 and set(term) <= set(heard)
 
 
 def _spoken(unit: _Unit, asked: frozenset[str]) -> frozenset[str]:
