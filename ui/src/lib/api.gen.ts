@@ -1667,6 +1667,189 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/report/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Sources */
+        get: operations["list_sources_zhilu_v1_report_sources_get"];
+        put?: never;
+        /**
+         * Add Source
+         * @description One table file or SQLite database.
+         */
+        post: operations["add_source_zhilu_v1_report_sources_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/samples/{sample}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Add Sample */
+        post: operations["add_sample_zhilu_v1_report_samples__sample__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/sources/{source}/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Schema */
+        get: operations["get_schema_zhilu_v1_report_sources__source__schema_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/sources/{source}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove Source */
+        delete: operations["remove_source_zhilu_v1_report_sources__source__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/sources/{source}/ask": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask
+         * @description Server-sent events ``query | result | done | error``; disconnecting stops the model.
+         */
+        post: operations["ask_zhilu_v1_report_sources__source__ask_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Reports */
+        get: operations["list_reports_zhilu_v1_report_reports_get"];
+        put?: never;
+        /** Create Report */
+        post: operations["create_report_zhilu_v1_report_reports_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/reports/{report_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Report */
+        get: operations["get_report_zhilu_v1_report_reports__report_id__get"];
+        put?: never;
+        post?: never;
+        /** Delete Report */
+        delete: operations["delete_report_zhilu_v1_report_reports__report_id__delete"];
+        options?: never;
+        head?: never;
+        /** Change Report */
+        patch: operations["change_report_zhilu_v1_report_reports__report_id__patch"];
+        trace?: never;
+    };
+    "/zhilu/v1/report/reports/{report_id}/make": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make Again */
+        post: operations["make_again_zhilu_v1_report_reports__report_id__make_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/reports/{report_id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Report File */
+        get: operations["report_file_zhilu_v1_report_reports__report_id__file_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/chart": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Draw Chart
+         * @description The chart of a result as SVG; 204 where a chart says less than the table.
+         */
+        post: operations["draw_chart_zhilu_v1_report_chart_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/roadmap": {
         parameters: {
             query?: never;
@@ -3364,6 +3547,11 @@ export interface components {
             /** Files */
             files: string[];
         };
+        /** Body_add_source_zhilu_v1_report_sources_post */
+        Body_add_source_zhilu_v1_report_sources_post: {
+            /** File */
+            file: string;
+        };
         /**
          * CandidateTrace
          * @description A passage that was considered; scores as in a ``Hit``; ``coverage``: share of the question's terms, rare ones weigh more.
@@ -3424,6 +3612,12 @@ export interface components {
              * @default false
              */
             log: boolean;
+        };
+        /** ChartIn */
+        ChartIn: {
+            /** Title */
+            title: string;
+            result: components["schemas"]["QueryResult"];
         };
         /** ChatIn */
         ChatIn: {
@@ -3587,6 +3781,43 @@ export interface components {
              * @default []
              */
             samples: components["schemas"]["Sample"][];
+        };
+        /**
+         * DatabaseColumn
+         * @description ``values``: all of them where there are at most ``MAX_LISTED``, else a few; ``is_closed`` tells which.
+         */
+        DatabaseColumn: {
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "number" | "text" | "date";
+            /**
+             * Values
+             * @default []
+             */
+            values: string[];
+            /**
+             * Is Closed
+             * @default false
+             */
+            is_closed: boolean;
+        };
+        /** DatabaseSchema */
+        DatabaseSchema: {
+            /** Tables */
+            tables: components["schemas"]["DatabaseTable"][];
+        };
+        /** DatabaseTable */
+        DatabaseTable: {
+            /** Name */
+            name: string;
+            /** Num Rows */
+            num_rows: number;
+            /** Columns */
+            columns: components["schemas"]["DatabaseColumn"][];
         };
         /**
          * DatasetInfo
@@ -4961,6 +5192,19 @@ export interface components {
              */
             set: string;
         };
+        /** NewReport */
+        NewReport: {
+            /** Title */
+            title: string;
+            /** Source */
+            source: string;
+            /** Questions */
+            questions: string[];
+            /** Every Hours */
+            every_hours?: number | null;
+            /** Model */
+            model?: string | null;
+        };
         /** NewRun */
         NewRun: {
             /** Name */
@@ -5652,6 +5896,36 @@ export interface components {
             file?: string | null;
         };
         /**
+         * QueryAttempt
+         * @description One query that the model wrote; ``problem``: why it does not count.
+         */
+        QueryAttempt: {
+            /** Sql */
+            sql: string;
+            /** Problem */
+            problem?: {
+                en: string;
+                zh: string;
+            } | null;
+            /** Num Rows */
+            num_rows?: number | null;
+        };
+        /**
+         * QueryResult
+         * @description ``is_cut``: there were more than ``MAX_ROWS`` rows.
+         */
+        QueryResult: {
+            /** Columns */
+            columns: string[];
+            /** Rows */
+            rows: unknown[][];
+            /**
+             * Is Cut
+             * @default false
+             */
+            is_cut: boolean;
+        };
+        /**
          * QuestionChange
          * @description What a reviewer may change; a field that is None stays as it is.
          */
@@ -5662,6 +5936,13 @@ export interface components {
             answers?: string[] | null;
             /** Status */
             status?: ("proposed" | "accepted") | null;
+        };
+        /** QuestionIn */
+        QuestionIn: {
+            /** Question */
+            question: string;
+            /** Model */
+            model?: string | null;
         };
         /** QuestionList */
         QuestionList: {
@@ -5740,6 +6021,137 @@ export interface components {
              * @description the first step that is done anew
              */
             before: number;
+        };
+        /**
+         * Report
+         * @description ``sections`` follow ``questions``; a job fills them in one after the other. ``every_hours``: made again by itself.
+         */
+        Report: {
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+            /** Source Id */
+            source_id: string;
+            /** Questions */
+            questions: string[];
+            /**
+             * Sections
+             * @default []
+             */
+            sections: components["schemas"]["ReportSection"][];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Made At */
+            made_at?: string | null;
+            /** Every Hours */
+            every_hours?: number | null;
+        };
+        /** ReportChanges */
+        ReportChanges: {
+            /** Every Hours */
+            every_hours?: number | null;
+        };
+        /**
+         * ReportChart
+         * @description ``spec`` null: the table says it better; ``reason`` tells why this one.
+         */
+        ReportChart: {
+            /** Spec */
+            spec: {
+                [key: string]: unknown;
+            } | null;
+            /** Reason */
+            reason: {
+                en: string;
+                zh: string;
+            };
+        };
+        /** ReportJob */
+        ReportJob: {
+            report: components["schemas"]["Report"];
+            job: components["schemas"]["Job"];
+        };
+        /**
+         * ReportSection
+         * @description A question and what came of it.
+         *
+         *     ``status``: ``answered``; ``unsure``, the queries disagree; ``failed``, none could run. The result and the chart of an unsure
+         *     section are those of the first query, for a person to look at, and nothing is told about it.
+         */
+        ReportSection: {
+            /** Question */
+            question: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "answered" | "unsure" | "failed";
+            /**
+             * Sql
+             * @default
+             */
+            sql: string;
+            /** Said */
+            said?: {
+                en: string;
+                zh: string;
+            } | null;
+            /**
+             * Agreed
+             * @default 0
+             */
+            agreed: number;
+            /**
+             * Attempts
+             * @default []
+             */
+            attempts: components["schemas"]["QueryAttempt"][];
+            result?: components["schemas"]["QueryResult"] | null;
+            chart?: components["schemas"]["ReportChart"] | null;
+            /**
+             * Sentences
+             * @default []
+             */
+            sentences: components["schemas"]["ToldSentence"][];
+            /**
+             * Model
+             * @default
+             */
+            model: string;
+            /**
+             * Tokens
+             * @default 0
+             */
+            tokens: number;
+        };
+        /**
+         * ReportSource
+         * @description ``origin``: the file's name, or ``sample:NAME``. ``notes``: what reading it changed.
+         */
+        ReportSource: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Origin */
+            origin: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Notes
+             * @default []
+             */
+            notes: {
+                en: string;
+                zh: string;
+            }[];
         };
         /**
          * Result
@@ -6780,6 +7192,21 @@ export interface components {
             lossless: boolean;
             /** Replayed */
             replayed: boolean;
+        };
+        /**
+         * ToldSentence
+         * @description ``is_kept`` false: it was left out; ``why`` then says what could not be proven.
+         */
+        ToldSentence: {
+            /** Text */
+            text: string;
+            /** Is Kept */
+            is_kept: boolean;
+            /** Why */
+            why?: {
+                en: string;
+                zh: string;
+            } | null;
         };
         /** TraceSummary */
         TraceSummary: {
@@ -10478,6 +10905,428 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["AnswerTrace"];
                 };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_sources_zhilu_v1_report_sources_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportSource"][];
+                };
+            };
+        };
+    };
+    add_source_zhilu_v1_report_sources_post: {
+        parameters: {
+            query?: {
+                name?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_add_source_zhilu_v1_report_sources_post"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportSource"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    add_sample_zhilu_v1_report_samples__sample__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sample: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportSource"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_schema_zhilu_v1_report_sources__source__schema_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatabaseSchema"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_source_zhilu_v1_report_sources__source__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    ask_zhilu_v1_report_sources__source__ask_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QuestionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_reports_zhilu_v1_report_reports_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"][];
+                };
+            };
+        };
+    };
+    create_report_zhilu_v1_report_reports_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewReport"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportJob"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_report_zhilu_v1_report_reports__report_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_report_zhilu_v1_report_reports__report_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_report_zhilu_v1_report_reports__report_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportChanges"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    make_again_zhilu_v1_report_reports__report_id__make_post: {
+        parameters: {
+            query?: {
+                model?: string | null;
+            };
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    report_file_zhilu_v1_report_reports__report_id__file_get: {
+        parameters: {
+            query?: {
+                format?: "html" | "docx" | "pdf";
+            };
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    draw_chart_zhilu_v1_report_chart_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChartIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Validation Error */
             422: {

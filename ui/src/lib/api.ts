@@ -115,7 +115,18 @@ async function call<R>(method: string, path: string, body?: unknown, signal?: Ab
   return (text ? JSON.parse(text) : undefined) as R;
 }
 
+/** An answer that is a picture, as the address of an image; null where there is none (204). */
+async function picture(path: string, body: unknown): Promise<string | null> {
+  const response = await send(path, {
+    method: "POST",
+    headers: headers({ Accept: "image/*", "Content-Type": "application/json" }),
+    body: JSON.stringify(body),
+  });
+  return response.status === 204 ? null : URL.createObjectURL(await response.blob());
+}
+
 export const api = {
+  picture,
   get: <R>(path: string, signal?: AbortSignal) => call<R>("GET", path, undefined, signal),
   post: <R>(path: string, body?: unknown) => call<R>("POST", path, body),
   put: <R>(path: string, body: unknown) => call<R>("PUT", path, body),

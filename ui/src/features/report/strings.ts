@@ -1,0 +1,73 @@
+export const strings = {
+  "report.title": { en: "Reports", zh: "报告" },
+  "report.lead": {
+    en: "Ask a table or a database in plain words. The query is checked and only reads; every number in a sentence stands in the result.",
+    zh: "用日常语言向表格或数据库提问。查询经过检查、只读不写；句子里的每个数字都来自查询结果。",
+  },
+  "report.add": { en: "Add a table", zh: "添加表格" },
+  "report.none": { en: "No table yet", zh: "还没有表格" },
+  "report.noneHint": {
+    en: "A CSV file, a spreadsheet or an SQLite database. It is copied into the data home and only ever read. Or try a sample:",
+    zh: "可以是 CSV、电子表格或 SQLite 数据库。文件会复制到数据目录，之后只读。也可以先用示例：",
+  },
+  "report.sample.shop": { en: "A shop (English)", zh: "商店（英文数据）" },
+  "report.sample.school": { en: "A school (Chinese)", zh: "学校（中文数据）" },
+  "report.sample.power": { en: "Sites and their power", zh: "站点用电" },
+  "report.sources": { en: "Tables", zh: "数据源" },
+  "report.rows": { en: "{n} rows", zh: "{n} 行" },
+  "report.ask": { en: "Ask about {name}", zh: "向 {name} 提问" },
+  "report.askButton": { en: "Ask", zh: "提问" },
+  "report.stop": { en: "Stop", zh: "停止" },
+  "report.writing": { en: "Writing queries…", zh: "正在编写查询…" },
+  "report.telling": { en: "Telling what it says…", zh: "正在组织语言…" },
+  "report.agreed": { en: "{n} of {of} queries agree", zh: "{of} 条查询中有 {n} 条结果一致" },
+  "report.unsure": {
+    en: "The queries disagree, so no answer is given. Look at them, or ask in other words.",
+    zh: "几条查询的结果不一致，因此不给出回答。请查看查询，或换个说法再问。",
+  },
+  "report.failed": {
+    en: "No query could run. The tables may not hold what was asked.",
+    zh: "没有能够运行的查询。表里可能没有所问的内容。",
+  },
+  "report.leftOut": {
+    en: "{n|sentence|sentences} left out: {n}. Not provable from the result",
+    zh: "略去了 {n} 句：无法由结果证明",
+  },
+  "report.query": { en: "The query and how it was found", zh: "查询语句及其由来" },
+  "report.attempt": { en: "Query {n}", zh: "第 {n} 条查询" },
+  "report.cut": { en: "Only the first {n} rows are shown.", zh: "只显示前 {n} 行。" },
+  "report.noChart": { en: "No chart: {why}.", zh: "没有图：{why}。" },
+  "report.chart": { en: "Chart: {title}", zh: "图表：{title}" },
+  "report.keep": { en: "Put into the report", zh: "放入报告" },
+  "report.kept": { en: "In the report", zh: "已放入报告" },
+  "report.make": { en: "Make a report of {n}", zh: "用 {n} 个问题生成报告" },
+  "report.makeTitle": { en: "Title of the report", zh: "报告标题" },
+  "report.every": { en: "Make it again every … hours (optional)", zh: "每隔几小时自动重新生成（可选）" },
+  "report.made": { en: "Reports made", zh: "已生成的报告" },
+  "report.sections": { en: "{n} of {of} sections", zh: "{n}/{of} 节" },
+  "report.again": { en: "Make it again", zh: "重新生成" },
+  "report.schedule": { en: "every {n} hours", zh: "每 {n} 小时" },
+  "report.remove": { en: "Remove {name}", zh: "移除 {name}" },
+  "report.status.answered": { en: "answered", zh: "已回答" },
+  "report.status.unsure": { en: "unsure", zh: "不确定" },
+  "report.status.failed": { en: "no query", zh: "无查询" },
+  "report.kind.number": { en: "number", zh: "数字" },
+  "report.kind.text": { en: "text", zh: "文本" },
+  "report.kind.date": { en: "date", zh: "日期" },
+  "report.tryThese": { en: "For example", zh: "例如" },
+} as const;
+
+/** Questions to begin with, for the samples. */
+export const SAMPLE_QUESTIONS: Record<string, readonly string[]> = {
+  "sample:shop": [
+    "Show the revenue of delivered orders for each product category.",
+    "How many orders were placed in each month of 2025?",
+    "被退货的订单有多少个？",
+  ],
+  "sample:school": ["列出各门课程的平均分，从高到低排列。", "每个班各有多少人？", "2024秋学期每个班的平均分是多少？"],
+  "sample:power": [
+    "Which site used the most electricity in 2025?",
+    "What was the total cost of electricity for each region?",
+    "哪个站点的停电时间总和最长？",
+  ],
+};
