@@ -38,7 +38,8 @@ class KbInfo(BaseModel):
 
 
 class Document(BaseModel):
-    """A version of a file of a knowledge base; ``error`` is the inside of ``errors.error_body`` where ``status`` is failed.
+    """A version of a file of a knowledge base; ``error`` is the inside of ``errors.error_body`` where ``status`` is failed, or
+    where it is ready and pages of it were not read.
 
     ``name`` keeps the folders it came with (``guide/install.md``). ``version`` counts from 1 up to ``num_versions``;
     ``answering`` is the version that is searched now, None before the first is ready: while a new one is read, the old

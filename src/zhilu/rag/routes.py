@@ -254,10 +254,10 @@ def delete_document(kb_id: str, doc_id: str, request: Request) -> None:
 
 @router.post("/{kb_id}/documents/{doc_id}/retry")
 def retry_document(kb_id: str, doc_id: str, request: Request) -> Uploaded:
-    """Read a failed document again."""
+    """Read a document again that failed, or of which pages were not read."""
     context, kb = context_of(request), _open(request, kb_id)
     document = kb.document(doc_id)
-    if document.status != "failed":
+    if document.error is None:
         raise ConflictError(
             T(en=f"{document.name!r} did not fail.", zh=f"{document.name!r} 没有失败，不需要重试。"), code="not_failed"
         )

@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +21,16 @@ from zhilu.jobs import Job, JobContext, JobKind, JobStore
 from zhilu.jobs.command import run_command
 from zhilu.messages import T
 from zhilu.setup.base import PartState, newest_job
+from zhilu.setup.pip import is_our_environment, refuse_old_pip, what_is_there, why_not_here
 from zhilu.setup.require import INSTALL_TORCH, has_torch, unfinished_mark
 from zhilu.setup.torch_build import CUDA_BYTES, TORCH, TorchBuild, choose_build
 
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["PYTORCH", "TORCH_INSTALL", "Pytorch", "is_our_environment", "run_install"]
+__all__ = ["PYTORCH", "TORCH_INSTALL", "Pytorch", "run_install"]
 
 CPU_BYTES = 800_000_000  # on disk, measured: torch 2.13.0+cpu with what it needs, x86-64 Linux
-_OLDEST_PIP = (24, 1)  # older ones download all of a build only to look at it, and have no progress that can be read
 _LEFT_BEHIND = ("torch", "torchgen", "functorch", "torch-*.dist-info")
 _RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 
@@ -50,7 +49,7 @@ class Pytorch:
             return PartState("here", T("It is installed.", "已安装。"))
         if wanted == "none":
             return PartState("declined", T("The setting torch is none.", "设置 torch 为 none。"))
-        blocked = _why_not_here()
+        blocked = why_not_here()
         if blocked is not None:
             return PartState("impossible", blocked)
         outcome = (job.result or {}) if job is not None and job.status == "done" else {}
@@ -68,7 +67,7 @@ class Pytorch:
         return newest_job(context, TORCH_INSTALL.name)
 
     def submit(self, context: Context, *, agreed: bool) -> Job:
-        blocked = _why_not_here()
+        blocked = why_not_here()
         if blocked is not None:
             raise MissingComponentError(
                 blocked, code="torch_impossible", fix=f"{sys.executable} -m pip install {TORCH}"
@@ -76,28 +75,6 @@ class Pytorch:
         wanted = context.settings.torch
         params = {"wanted": "cuda" if agreed else "auto" if wanted == "none" else wanted}  # asked for by hand: wanted
         return JobStore(context).submit(TORCH_INSTALL, params, T("Install PyTorch", "安装 PyTorch"))
-
-
-def is_our_environment() -> bool:
-    """True in an environment that ``scripts/install.py`` made, where installing more needs nobody's permission."""
-    return (Path(sys.prefix) / "zhilu-stamps").is_dir()
-
-
-def _why_not_here() -> T | None:
-    """Why nothing can be installed into the running environment; None if it can."""
-    packages = Path(sysconfig.get_path("purelib"))
-    if (Path(sysconfig.get_path("stdlib")) / "EXTERNALLY-MANAGED").exists() and sys.prefix == sys.base_prefix:
-        return T(
-            "This Python belongs to the system, which installs its packages.",
-            "当前 Python 由系统管理，软件包由系统安装。",
-        )
-    if not _can_write(packages):
-        return T(f"{str(packages)!r} cannot be written.", f"{str(packages)!r} 不可写。")
-    return None
-
-
-def _can_write(folder: Path) -> bool:
-    return os.access(folder, os.W_OK)
 
 
 def run_install(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +93,7 @@ def run_install(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
         mark = unfinished_mark(packages)
         if mark.exists():
             _sweep(packages, mark)
-        _refuse_old_pip(python)
+        refuse_old_pip(python)
         job.progress(0.02, T("Looking for a build that fits", "寻找合适的版本"))
         build = choose_build(python, wanted)
         job.log(f"{TORCH}: {build.kind} ({build.reason.en})")
@@ -156,7 +133,7 @@ def _ask(build: TorchBuild) -> dict[str, Any]:
 def _install(job: JobContext, python: str, build: TorchBuild, log: Path, mark: Path) -> None:
     """Download first, where a cancel costs nothing; then write, under the mark."""
     kept = job.context.home.run / "setup-torch-constraints.txt"
-    atomic_write(kept, _what_is_there(python))
+    atomic_write(kept, what_is_there(python))
     wheels = job.context.home.cache / "torch"
     pip = [python, "-m", "pip", "--disable-pip-version-check"]
     raw = ("--progress-bar", "raw")
@@ -186,36 +163,6 @@ class _Files:
             self.begun += 1
         self.last = now
         return min((self.begun - 1 + now) / self.count, 1.0)
-
-
-def _what_is_there(python: str) -> str:
-    """The environment's packages as pip's constraints, so that none is replaced under a running program."""
-    lines = _asked(python, "list", "--format", "freeze", "--exclude-editable").splitlines()
-    return "\n".join(line for line in lines if "==" in line and not line.startswith("torch=")) + "\n"
-
-
-def _refuse_old_pip(python: str) -> None:
-    try:
-        said = _asked(python, "--version")
-    except subprocess.CalledProcessError as error:
-        raise MissingComponentError(
-            T("There is no pip in this environment.", "当前环境里没有 pip。"), fix=f"{python} -m ensurepip"
-        ) from error
-    version = said.split()[1]
-    if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST_PIP:
-        oldest = ".".join(map(str, _OLDEST_PIP))
-        raise MissingComponentError(
-            T(
-                f"pip {oldest} or newer is needed, this environment has {version}.",
-                f"需要 pip {oldest} 或更新，当前环境是 {version}。",
-            ),
-            fix=f"{python} -m pip install --upgrade pip",
-        )
-
-
-def _asked(python: str, *words: str) -> str:
-    command = [python, "-m", "pip", *words, "--disable-pip-version-check"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout
 
 
 def _packages_of(python: str) -> Path:

@@ -133,7 +133,7 @@ def test_cancel_and_retry(context: Context, stop_after: int) -> None:
 def test_uploads_that_are_refused_leave_nothing(context: Context) -> None:
     kb = Library(context).create("k", embedder="none")
     for data, name, kind in (
-        (b"", "a.txt", InputError), (b"\x89PNG\r\n", "a.md", InputError), (b"x" * (2 << 20), "a.txt", TooLargeError),
+        (b"", "a.txt", InputError), (b"{\\rtf1 x", "a.md", InputError), (b"x" * (2 << 20), "a.txt", TooLargeError),
         (b"text", "../..", InputError),
     ):  # fmt: skip
         with pytest.raises(kind):

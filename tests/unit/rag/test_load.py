@@ -180,7 +180,7 @@ def test_binary_empty_and_media_are_refused(tmp_path: Path) -> None:
         ("empty.txt", b"", "empty_file"),
         ("space.md", b" \n\t\n", "no_text"),
         ("noise.txt", noise, "not_text"),
-        ("image.md", b"\x89PNG\r\n\x1a\n" + noise, "unsupported_format"),
+        ("image.md", b"\x89PNG\r\n\x1a\n" + noise, "image_broken"),
         ("old.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + noise, "unsupported_format"),
         ("program.txt", b"MZ\x90\0" + noise, "unsupported_format"),
     ):

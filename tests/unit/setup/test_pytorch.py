@@ -13,7 +13,7 @@ from zhilu.context import Context
 from zhilu.errors import CancelledByUser, MissingComponentError, UpstreamError
 from zhilu.jobs import JobStore
 from zhilu.messages import T
-from zhilu.setup import pytorch, require
+from zhilu.setup import pip, pytorch, require
 from zhilu.setup.pytorch import PYTORCH, TORCH_INSTALL, run_install
 
 
@@ -126,7 +126,7 @@ def test_a_killed_installation_is_not_taken_for_whole_and_goes_on(
 def test_an_old_pip_is_refused_with_the_command_that_renews_it(
     context: Context, environment: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pytorch, "_OLDEST_PIP", (99, 0))
+    monkeypatch.setattr(pip, "_OLDEST_PIP", (99, 0))
     with pytest.raises(MissingComponentError, match=r"pip 99\.0 or newer") as caught:
         run_install(Recorder(context), {"python": str(environment)})
     assert caught.value.fix == f"{environment} -m pip install --upgrade pip"
@@ -180,7 +180,7 @@ def test_an_environment_that_cannot_be_written_is_said_to_be_impossible(
     context: Context, absent: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings(context, torch="auto")
-    monkeypatch.setattr(pytorch, "_can_write", lambda folder: False)
+    monkeypatch.setattr(pip, "_can_write", lambda folder: False)
     assert PYTORCH.state(context).status == "impossible"
     with pytest.raises(MissingComponentError, match="cannot be written"):
         PYTORCH.submit(context, agreed=False)

@@ -60,7 +60,6 @@ class PageReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-        self._complaints.close()
 
     def count(self, path: Path) -> int:
         """How many pages the image or PDF has.
@@ -82,6 +81,10 @@ class PageReader:
         return OcrPage.of(self._ask({"do": "read", "path": str(path), "page": page}, check)["page"])
 
     def close(self) -> None:
+        self._end()
+        self._complaints.close()
+
+    def _end(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
@@ -96,7 +99,7 @@ class PageReader:
         try:
             answer = self._exchange(asked, check)
         except BaseException:
-            self.close()  # what it is still doing nobody waits for
+            self._end()  # what it is still doing nobody waits for
             raise
         if "error" not in answer:
             return answer

@@ -20,7 +20,7 @@ from zhilu.rag.index.publish import clear_leftovers, publish, withdraw
 from zhilu.rag.index.split import split
 from zhilu.rag.index.staging import has_chunks, keep_vectors, stage_chunks, without_vector
 from zhilu.rag.kb import KnowledgeBase
-from zhilu.rag.load import Reader
+from zhilu.rag.load import Reader, ScanReader
 
 __all__ = ["Ingestion", "cancelled", "embed_missing"]
 
@@ -52,12 +52,14 @@ class Ingestion:
     """One run of the job: ``doc_ids`` first, then what was uploaded and given to this job while it ran."""
 
     def __init__(
-        self, job: JobContext, kb: KnowledgeBase, embedder: TextEmbedder | None, reader: Reader, doc_ids: Sequence[str]
-    ) -> None:
+        self, job: JobContext, kb: KnowledgeBase, embedder: TextEmbedder | None, reader: Reader, doc_ids: Sequence[str],
+        scans: ScanReader,
+    ) -> None:  # fmt: skip
         self.job = job
         self.kb = kb
         self.embedder = embedder
         self.reader = reader
+        self.scans = scans
         self.num_ready = self.num_failed = 0
         self._todo = list(doc_ids)
         self._seen: list[str] = []
@@ -116,13 +118,22 @@ class Ingestion:
 
     def _read(self, doc_id: str, place: int) -> None:
         kb, name = self.kb, self.kb.document(doc_id).name
-        kb.mark([doc_id], "ingesting")
-        if has_chunks(kb, doc_id):
+        if has_chunks(kb, doc_id):  # as a run left it that was killed
             return
+        kb.mark([doc_id], "ingesting")
         self._report(place + 0.1 * _READ, T(en="Reading", zh="读取"), name)
-        loaded = self.reader.load(kb.original(doc_id), name)
+        original = kb.original(doc_id)
+
+        def report(done: int, total: int) -> None:
+            self.job.check()
+            stage = T(f"OCR, page {done + 1} of {total}", f"OCR：第 {done + 1} / {total} 页")
+            self._report(place + (0.1 + 0.5 * done / total) * _READ, stage, name)
+
+        loaded, unread = self.scans.complete(
+            self.reader.load(original, name), original, report, original.with_name("ocr.jsonl")
+        )
         self._report(place + 0.6 * _READ, T(en="Splitting", zh="切分"), name)
-        stage_chunks(kb, doc_id, loaded, split(loaded.text, loaded.outline, loaded.pages))
+        stage_chunks(kb, doc_id, loaded, split(loaded.text, loaded.outline, loaded.pages), unread)
 
     def _embed(self, group: Sequence[str]) -> None:
         assert self.embedder is not None

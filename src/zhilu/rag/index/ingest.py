@@ -26,7 +26,7 @@ from zhilu.rag.index.split import split
 from zhilu.rag.index.staging import has_chunks, stage_chunks
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
-from zhilu.rag.load import Loaded, Reader, load_limited
+from zhilu.rag.load import Loaded, Reader, ScanReader, load_limited, refuse_scans
 from zhilu.rag.records import Document
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def run_ingest(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     """Ingest the documents ``params["documents"]`` of knowledge base ``params["kb"]``, and those that were uploaded to it
     meanwhile; one that fails stops no other."""
     kb = Library(job.context).open(params["kb"])
-    with Reader() as reader:
-        ingestion = Ingestion(job, kb, embedder_of(job.context, kb.embedder), reader, params["documents"])
+    with Reader() as reader, ScanReader() as scans:
+        ingestion = Ingestion(job, kb, embedder_of(job.context, kb.embedder), reader, params["documents"], scans)
         try:
             ingestion.run()
         except CancelledByUser as error:
@@ -116,7 +116,7 @@ def ingest_document(
     kb.mark([doc_id], "ingesting")
     if not has_chunks(kb, doc_id):
         report(0.0, T(en="Reading", zh="读取"))
-        loaded = loaded or load_limited(kb.original(doc_id), kb.document(doc_id).name)
+        loaded = loaded or refuse_scans(load_limited(kb.original(doc_id), kb.document(doc_id).name))
         report(0.1, T(en="Splitting", zh="切分"))
         stage_chunks(kb, doc_id, loaded, split(loaded.text, loaded.outline, loaded.pages))
     if embedder is not None:

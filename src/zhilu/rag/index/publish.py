@@ -201,6 +201,4 @@ def _flip(connection: sqlite3.Connection, doc_id: str, title: str, chunks: Seque
         "INSERT INTO lexical (rowid, title, body) VALUES (?, ?, ?)",
         [(c["id"], segment(f"{title} {c['heading']}"), segment(c["text"])) for c in chunks],
     )
-    connection.execute(
-        "UPDATE documents SET status = 'ready', error = NULL, updated_at = ? WHERE id = ?", (utc_now(), doc_id)
-    )
+    connection.execute("UPDATE documents SET status = 'ready', updated_at = ? WHERE id = ?", (utc_now(), doc_id))

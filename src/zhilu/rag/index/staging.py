@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zhilu.errors import ZhiluError, error_body
 from zhilu.prompts import language_of
 from zhilu.rag.index.split import Chunk
 from zhilu.rag.load import Loaded
@@ -36,8 +37,10 @@ def has_chunks(kb: KnowledgeBase, doc_id: str) -> bool:
     return kb.database.value("SELECT 1 FROM chunks WHERE doc_id = ? LIMIT 1", (doc_id,)) is not None
 
 
-def stage_chunks(kb: KnowledgeBase, doc_id: str, loaded: Loaded, chunks: Sequence[Chunk]) -> None:
-    """Write a document's text and chunks; no index knows them yet."""
+def stage_chunks(
+    kb: KnowledgeBase, doc_id: str, loaded: Loaded, chunks: Sequence[Chunk], unread: ZhiluError | None = None
+) -> None:
+    """Write a document's text and chunks; no index knows them yet. ``unread``: what is to be said of pages that were not read."""
     rows = []
     for ordinal, chunk in enumerate(chunks):
         text = loaded.text[chunk.start : chunk.end]
@@ -55,10 +58,10 @@ def stage_chunks(kb: KnowledgeBase, doc_id: str, loaded: Loaded, chunks: Sequenc
             rows,
         )
         connection.execute(
-            "UPDATE documents SET mime = ?, lang = ?, num_chars = ?, num_pages = ?, num_chunks = ? WHERE id = ?",
+            "UPDATE documents SET mime = ?, lang = ?, num_chars = ?, num_pages = ?, num_chunks = ?, error = ? WHERE id = ?",
             (
                 loaded.mime, language_of(loaded.text[:50_000]), len(loaded.text), len(loaded.pages) or None,
-                len(rows), doc_id,
+                len(rows), json.dumps(error_body(unread)["error"], ensure_ascii=False) if unread is not None else None, doc_id,
             ),
         )  # fmt: skip
 

@@ -9,10 +9,12 @@ from zhilu.messages import T
 from zhilu.rag.load.admission import check_size, safe_name, safe_path
 from zhilu.rag.load.base import Heading, Limits, Loaded, Loader, Page
 from zhilu.rag.load.limited import Reader, load_limited
+from zhilu.rag.load.scans import ScanReader, refuse_scans
 from zhilu.registry import Registry
 
 __all__ = [
-    "LOADERS", "Heading", "Limits", "Loaded", "Loader", "Page", "Reader", "check_size", "load_limited", "safe_name", "safe_path",
+    "LOADERS", "Heading", "Limits", "Loaded", "Loader", "Page", "Reader", "ScanReader", "check_size", "load_limited",
+    "refuse_scans", "safe_name", "safe_path",
 ]  # fmt: skip
 
 LOADERS: Registry[Loader] = Registry.from_entry_points("zhilu.loaders", T("document loader", "文档加载器"))
@@ -29,6 +31,7 @@ for _name, _target in (
     ("epub", "zhilu.rag.load.parts.epub:LOADER"),
     ("mail", "zhilu.rag.load.parts.mail:LOADER"),
     ("code", "zhilu.rag.load.code:LOADER"),
+    ("image", "zhilu.rag.load.parts.image:LOADER"),
 ):
     if _name not in LOADERS:
         LOADERS.add(_name, _target)

@@ -37,12 +37,16 @@ class Heading:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A document as text, with its printed pages (if the format has them) and its headings in order."""
+    """A document as text, with its printed pages (if the format has them) and its headings in order.
+
+    ``scanned``: pages whose text is not in ``text``, because they are pictures or their characters cannot be mapped.
+    """
 
     text: str
     mime: str
     pages: tuple[Page, ...] = ()
     outline: tuple[Heading, ...] = ()
+    scanned: tuple[int, ...] = ()
 
     def data(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,6 +58,7 @@ class Loaded:
             mime=data["mime"],
             pages=tuple(Page(**p) for p in data["pages"]),
             outline=tuple(Heading(**h) for h in data["outline"]),
+            scanned=tuple(data["scanned"]),
         )
 
 

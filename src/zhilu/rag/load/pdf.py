@@ -1,7 +1,7 @@
 """PDF: text per page by PDFium (pypdfium2). If PDFium cannot open a file, QPDF (pikepdf) repairs it first.
 
 PDFium returns lines as printed; ``reflow`` joins them into paragraphs, so that sentences, Chinese bigrams and quotations do not
-break at line ends. Scanned pages contain no text and are refused with that reason: there is no OCR here.
+break at line ends. A page that is a picture, or whose characters its fonts do not map to letters, is named for OCR (see ``scans``).
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ from __future__ import annotations
 import io
 import re
 import statistics
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from zhilu.errors import InputError
 from zhilu.messages import T
-from zhilu.rag.load.base import Heading, Limits, Loaded, LoaderFacts, TextBuilder
+from zhilu.rag.load.base import Heading, Limits, Loaded, LoaderFacts, TextBuilder, nothing_to_read
 from zhilu.rag.load.decode import clean
 
 __all__ = ["LOADER", "PdfLoader", "reflow"]
 
+_DRAWN_LETTERS = 40  # shapes of a page without text; fewer are lines and frames
 _TERMINAL = "。！？；：.!?;:”\"'）)"
 _ITEM = re.compile(r"^\s*(?:[-•·●○▪◆*]|\(?\d{1,3}[.)、]|[（(][一二三四五六七八九十]+[)）]|[一二三四五六七八九十]+、)")
 
@@ -30,15 +33,19 @@ class PdfLoader:
         document = _open(path)
         try:
             out = TextBuilder()
+            scanned = []
             for index in range(len(document)):
                 start = out.length + 2 if out.length else 0
-                for paragraph in reflow(_page_text(document, index)):
+                text, is_picture = _page_text(document, index)
+                for paragraph in reflow(text):
                     out.add(paragraph)
+                if is_picture:
+                    scanned.append(index + 1)
                 out.end_page(index + 1, min(start, out.length))
-            if not out.length:
-                raise _scanned(len(document))
+            if not out.length and not scanned:
+                raise nothing_to_read(("PDF", " PDF "))
             out.outline = _bookmarks(document, "".join(out.parts), out)
-            return out.loaded(self.facts.mime)
+            return replace(out.loaded(self.facts.mime), scanned=tuple(scanned))
         finally:
             document.close()
 
@@ -70,20 +77,49 @@ def _repaired(path: Path) -> bytes:
         raise _broken(str(error).splitlines()[0][:120] if str(error) else type(error).__name__) from error
 
 
-def _page_text(document: Any, index: int) -> str:
-    """The page's text; a page that cannot be parsed counts as empty, the others stay readable."""
+def _page_text(document: Any, index: int) -> tuple[str, bool]:
+    """The page's text, and whether OCR must read it instead: then the text is empty. A page that cannot be parsed counts as
+    empty, the others stay readable."""
     import pypdfium2
 
     try:
         page = document[index]
         try:
-            text = page.get_textpage().get_text_range()
+            letters = page.get_textpage()
+            text = letters.get_text_range()
+            if not text.strip():
+                return "", _is_drawn(page)
+            if _is_unmapped(letters):
+                return "", True
         finally:
             page.close()
     except pypdfium2.PdfiumError:
-        return ""
+        return "", False
     # PDFium writes U+FFFE where a word was hyphenated at a line end
-    return clean(re.sub(r"[\ufffe\u00ad](?:\r?\n)?", "", text))
+    return clean(re.sub(r"[\ufffe\u00ad](?:\r?\n)?", "", text)), False
+
+
+def _is_drawn(page: Any) -> bool:
+    """Whether there is something on a page without text that could show some: a picture, or letters that are drawn."""
+    from pypdfium2 import raw
+
+    kinds = [item.type for item in islice(page.get_objects(max_depth=4), 200)]
+    return raw.FPDF_PAGEOBJ_IMAGE in kinds or kinds.count(raw.FPDF_PAGEOBJ_PATH) >= _DRAWN_LETTERS
+
+
+def _is_unmapped(letters: Any) -> bool:
+    """Whether the fonts do not say which letters most characters are: then what PDFium gives are other letters, or none."""
+    from pypdfium2 import raw
+
+    count = letters.count_chars()
+    places = range(0, count, max(count // 400, 1))
+    kinds = [raw.FPDFText_GetUnicode(letters, n) for n in places]
+    printed = [(n, code) for n, code in zip(places, kinds, strict=True) if code > 32]
+    wrong = sum(
+        raw.FPDFText_HasUnicodeMapError(letters, n) == 1 or code == 0xFFFD or 0xE000 <= code <= 0xF8FF
+        for n, code in printed
+    )
+    return wrong > 0.3 * max(len(printed), 1)
 
 
 def reflow(page: str) -> list[str]:
@@ -158,17 +194,6 @@ def _broken(detail: str) -> InputError:
             zh=f"这个 PDF 已损坏，且无法修复（{detail}）。",
         ),
         code="pdf_broken",
-    )
-
-
-def _scanned(num_pages: int) -> InputError:
-    return InputError(
-        T(
-            en=f"This PDF has {num_pages} page(s) but no text: it is probably a scan. Run OCR on it first "
-            "(for example `ocrmypdf in.pdf out.pdf`) and add the result.",
-            zh=f"这个 PDF 有 {num_pages} 页但没有文字，可能是扫描件。请先做 OCR（例如 `ocrmypdf in.pdf out.pdf`）再添加。",
-        ),
-        code="no_text",
     )
 
 

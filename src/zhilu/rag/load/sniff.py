@@ -25,13 +25,11 @@ _MARKDOWN = re.compile(
 )
 _HEADER = re.compile(r"^([A-Za-z][A-Za-z-]{1,40}):", re.MULTILINE)
 _HEAD = 64 * 1024
+_IMAGE = re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|II\*\0|MM\0\*|RIFF....WEBP|BM....\0\0\0\0", re.DOTALL)
 # Formats people do drop here, each named in the refusal with what to do instead.
 _FOREIGN: tuple[tuple[bytes, int, T], ...] = (
     (b"\xd0\xcf\x11\xe0", 0, T("an old or password-protected Office file; save it as DOCX without a password",
                                "旧版或加密的 Office 文件；请另存为不带密码的 DOCX")),
-    (b"\x89PNG", 0, T("a PNG image; run OCR on it first", "PNG 图片；请先做 OCR")),
-    (b"\xff\xd8\xff", 0, T("a JPEG image; run OCR on it first", "JPEG 图片；请先做 OCR")),
-    (b"GIF8", 0, T("a GIF image", "GIF 图片")),
     (b"{\\rtf", 0, T("an RTF file; save it as DOCX", "RTF 文件；请另存为 DOCX")),
     (b"\x1f\x8b", 0, T("a gzip archive; unpack it and add the files", "gzip 压缩包；请解压后添加文件")),
     (b"7z\xbc\xaf", 0, T("a 7z archive; unpack it and add the files", "7z 压缩包；请解压后添加文件")),
@@ -45,7 +43,7 @@ _FOREIGN: tuple[tuple[bytes, int, T], ...] = (
 
 def sniff(path: Path, name: str, limits: Limits) -> str:
     """The loader's name for this file: ``pdf``, ``docx``, ``pptx``, ``sheets``, ``epub``, ``mail``, ``html``, ``csv``, ``json``,
-    ``code``, ``markdown`` or ``text``. Between the kinds of plain text, its name decides.
+    ``image``, ``code``, ``markdown`` or ``text``. Between the kinds of plain text, its name decides.
 
     Raises:
         InputError: empty, an unsupported format (named), an archive bomb, or no text in any known encoding.
@@ -59,6 +57,8 @@ def sniff(path: Path, name: str, limits: Limits) -> str:
         return "pdf"
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _sniff_zip(path, limits)
+    if _IMAGE.match(head):
+        return "image"
     for magic, offset, what in _FOREIGN:
         # "MZ" also begins English words, so a program must hold a NUL as well
         if head[offset:].startswith(magic) and (magic != b"MZ" or b"\0" in head[:512]):
@@ -136,9 +136,9 @@ def _unsupported(what: T) -> InputError:
     return InputError(
         T(
             en=f"This file is {what.en}. Zhilu reads PDF, Word, PowerPoint, spreadsheets, "
-            "EPUB, e-mail, HTML, Markdown, CSV, JSON, source code and text files.",
+            "EPUB, e-mail, HTML, Markdown, CSV, JSON, source code, text files and pictures.",
             zh=f"这个文件是{what.zh}。指路可读取 PDF、Word、PowerPoint、电子表格、EPUB、电子邮件、HTML、"
-            "Markdown、CSV、JSON、源代码和文本文件。",
+            "Markdown、CSV、JSON、源代码、文本文件和图片。",
         ),
         code="unsupported_format",
     )

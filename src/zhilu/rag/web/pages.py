@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zhilu.errors import ZhiluError, error_body
 from zhilu.home import Home, atomic_write
-from zhilu.rag.load import Loaded, Reader
+from zhilu.rag.load import Loaded, Reader, refuse_scans
 from zhilu.rag.web.fetch import Guard, fetch
 from zhilu.rag.web.providers import Found
 
@@ -81,7 +81,7 @@ def _read_all(got: list[_Content]) -> list[WebPage]:
                 pages.append(WebPage(one.url, title, error=one.error))
                 continue
             try:
-                loaded = reader.load(one.path, one.name)
+                loaded = refuse_scans(reader.load(one.path, one.name))
             except ZhiluError as error:
                 pages.append(WebPage(one.url, title, error=error_body(error)["error"], from_cache=one.from_cache))
                 continue

@@ -81,7 +81,9 @@ function Row({ kb, doc, job, onRemove }: RowProps) {
     doc.num_chunks ? t("rag.numChunks", { n: number(doc.num_chunks, lang) }) : null,
     ago(doc.added_at, lang),
   ];
-  const failure = doc.status === "failed" ? errorText(doc.error) : null;
+  // Of a document that is ready, the error says which pages were not read.
+  const failure = doc.error && doc.status !== "ingesting" ? errorText(doc.error) : null;
+  const needsOcr = (doc.error as { code?: string } | null)?.code === "needs_ocr";
   return (
     <li className={css.row} data-status={doc.status}>
       <FileText size={20} aria-hidden className={css.icon} />
@@ -106,11 +108,11 @@ function Row({ kb, doc, job, onRemove }: RowProps) {
           </div>
         )}
       </div>
-      <Badge tone={TONES[doc.status]} dot live={reading}>
-        {t(`rag.status.${doc.status}`)}
+      <Badge tone={needsOcr ? "warn" : TONES[doc.status]} dot live={reading}>
+        {needsOcr && doc.status === "failed" ? t("rag.needsOcr") : t(`rag.status.${doc.status}`)}
       </Badge>
       <span className={css.tools}>
-        {doc.status === "failed" && (
+        {failure && (
           <IconButton
             small
             icon={RotateCw}

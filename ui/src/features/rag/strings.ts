@@ -69,6 +69,7 @@ export const strings = {
   "rag.status.ingesting": { en: "Being read", zh: "读取中" },
   "rag.status.ready": { en: "Ready", zh: "就绪" },
   "rag.status.failed": { en: "Failed", zh: "失败" },
+  "rag.needsOcr": { en: "Needs OCR", zh: "需要 OCR" },
   "rag.status.replaced": { en: "Replaced by a newer version", zh: "已被新版本取代" },
   "rag.pages": { en: "{n} {n|page|pages}", zh: "{n} 页" },
   "rag.chars": { en: "{n} {n|character|characters}", zh: "{n} 字符" },
