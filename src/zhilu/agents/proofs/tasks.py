@@ -117,7 +117,8 @@ TASKS: tuple[AgentTask, ...] = (
     ),
     AgentTask(
         "find and copy", "en", "One of the files mentions a password for the printer. Find it and write only that password into answer.txt.",
-        _files(a="Nothing to see.\n", b="The printer password is tulip-77.\n", c="Lunch at noon.\n"), ("files:{w}",), _holds("answer.txt", "tulip-77"),
+        _files(a="Nothing to see.\n", b="The printer password is tulip-77.\n", c="Lunch at noon.\n"), ("files:{w}",),
+        _holds("answer.txt", "tulip-77"),
     ),
     AgentTask(
         "找出电话", "zh", "这些文件里有一个写着门卫的电话号码。找到它，并把号码写入 phone.txt。",

@@ -1,0 +1,97 @@
+import { BotMessageSquare, RotateCcw, Wrench } from "lucide-react";
+import { Badge } from "@/components/Badge";
+import { IconButton } from "@/components/Button";
+import { number, seconds } from "@/lib/format";
+import { useI18n } from "@/lib/i18n";
+import css from "./Agents.module.css";
+import type { Entry, Said } from "./api";
+import { Values } from "./Values";
+
+interface Steps {
+  entries: Entry[];
+  decided: Record<string, boolean>;
+  /** Runs again from an entry on; not while the run works. */
+  onReplay: ((seq: number) => void) | undefined;
+}
+
+/** Every model turn and every tool call, in the order it happened. */
+export function TraceSteps({ entries, decided, onReplay }: Steps) {
+  return (
+    <ol className={css.steps}>
+      {entries.map((entry) => (
+        <li key={entry.seq} data-kind={entry.kind}>
+          {entry.kind === "model" ? (
+            <ModelTurn entry={entry} onReplay={onReplay} />
+          ) : (
+            <ToolCall entry={entry} allowed={decided[String(entry.asked.id)]} />
+          )}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function ModelTurn({ entry, onReplay }: { entry: Entry; onReplay: Steps["onReplay"] }) {
+  const { t, lang } = useI18n();
+  const said = entry.came as unknown as Said;
+  return (
+    <>
+      <header>
+        <BotMessageSquare size={16} aria-hidden />
+        <b>{t("agents.turn", { n: Number(entry.asked.step) })}</b>
+        <small>
+          {t("agents.tokens", { n: number(said.tokens, lang) })} · {seconds(said.seconds)}
+        </small>
+        {onReplay && (
+          <IconButton small icon={RotateCcw} label={t("agents.replay")} onClick={() => onReplay(entry.seq)} />
+        )}
+      </header>
+      {said.thought && (
+        <p className={css.thought}>
+          <span>{t("agents.thought")}</span> {said.thought}
+        </p>
+      )}
+      {said.calls.map(([name], index) => (
+        <p key={index} className={css.called}>
+          → <code>{name}</code>
+        </p>
+      ))}
+      {!said.calls.length && <pre className={css.text}>{said.text}</pre>}
+      <details>
+        <summary>{t("agents.prompt", { n: said.prompt.length })}</summary>
+        {said.prompt.map(({ role, content }, index) => (
+          <div key={index} className={css.message}>
+            <small>{role}</small>
+            <pre className={css.text}>{content}</pre>
+          </div>
+        ))}
+      </details>
+      <details>
+        <summary>{t("agents.raw")}</summary>
+        <pre className={css.text}>{said.raw}</pre>
+      </details>
+    </>
+  );
+}
+
+function ToolCall({ entry, allowed }: { entry: Entry; allowed: boolean | undefined }) {
+  const { t } = useI18n();
+  const result = entry.came.result as { text: string; is_error: boolean };
+  return (
+    <>
+      <header>
+        <Wrench size={16} aria-hidden />
+        <code>{String(entry.asked.name)}</code>
+        {allowed !== undefined && (
+          <Badge tone={allowed ? "info" : "warn"}>{t(allowed ? "agents.allowed" : "agents.refused")}</Badge>
+        )}
+        {result.is_error && <Badge tone="bad">{t("agents.failed")}</Badge>}
+        <small>{seconds(Number(entry.came.seconds))}</small>
+      </header>
+      <h4>{t("agents.input")}</h4>
+      <Values values={entry.asked.arguments} />
+      <h4>{t("agents.output")}</h4>
+      <pre className={css.text}>{result.text}</pre>
+    </>
+  );
+}

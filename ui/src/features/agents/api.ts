@@ -1,0 +1,77 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { api } from "@/lib/api";
+import type { components } from "@/lib/api.gen";
+import { isActive } from "@/lib/jobs";
+
+type Schemas = components["schemas"];
+export type AgentRun = Schemas["Run"];
+export type RunOut = Schemas["RunOut"];
+export type Entry = Schemas["EntryOut"];
+export type Pending = Schemas["PendingOut"];
+export type Source = Schemas["SourceOut"];
+export type Wish = Partial<Schemas["RunWish"]> & { task: string };
+
+/** A model's turn, as the trace keeps it. */
+export interface Said {
+  text: string;
+  calls: [string, unknown][];
+  thought: string;
+  tokens: number;
+  seconds: number;
+  prompt: { role: string; content: string | null }[];
+  raw: string;
+}
+
+const LOOK_MS = 800;
+
+export const useSources = () =>
+  useQuery({ queryKey: ["agents", "sources"], queryFn: () => api.get<Source[]>("/agents/sources"), staleTime: Infinity });
+
+export const useRuns = () => useQuery({ queryKey: ["agents", "runs"], queryFn: () => api.get<AgentRun[]>("/agents/runs") });
+
+/** A run, looked at again and again while it works. */
+export const useRun = (id: string) =>
+  useQuery({
+    queryKey: ["agents", "run", id],
+    queryFn: () => api.get<RunOut>(`/agents/runs/${id}`),
+    refetchInterval: ({ state }) => (state.data?.job && isActive(state.data.job) ? LOOK_MS : false),
+  });
+
+export function useStart() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (wish: Wish) => api.post<AgentRun>("/agents/runs", wish),
+    onSuccess: () => void queries.invalidateQueries({ queryKey: ["agents", "runs"] }),
+  });
+}
+
+export function useReplay(id: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (before: number) => api.post<AgentRun>(`/agents/runs/${id}/replay`, { before }),
+    onSuccess: () => void queries.invalidateQueries({ queryKey: ["agents", "runs"] }),
+  });
+}
+
+interface Answer {
+  call: string;
+  allowed: boolean;
+  always?: boolean;
+  reason?: string;
+}
+
+export function useAnswer(id: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ call, ...answer }: Answer) => api.post<RunOut>(`/agents/runs/${id}/calls/${call}`, answer),
+    onSuccess: (run) => queries.setQueryData(["agents", "run", id], run),
+  });
+}
+
+export function useRemove() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) => api.delete(`/agents/runs/${id}`),
+    onSuccess: () => void queries.invalidateQueries({ queryKey: ["agents", "runs"] }),
+  });
+}
