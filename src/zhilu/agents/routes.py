@@ -21,14 +21,14 @@ __all__ = ["router"]
 router = APIRouter(prefix="/zhilu/v1/agents", tags=["agents"])
 
 
-class SourceOut(BaseModel):
+class AgentSourceOut(BaseModel):
     kind: str
     title: Text
     usage: str
     example: str
 
 
-class EntryOut(BaseModel):
+class AgentEntryOut(BaseModel):
     """A step of the trace. ``asked`` by kind: ``model`` {step}, ``tool`` {id, name, arguments}; ``came``: a ``Said`` with the exact
     prompt and the raw words, or {result, seconds}."""
 
@@ -39,7 +39,7 @@ class EntryOut(BaseModel):
     at: float
 
 
-class PendingOut(BaseModel):
+class AgentPendingOut(BaseModel):
     id: str
     name: str
     arguments: dict[str, Any]
@@ -47,28 +47,28 @@ class PendingOut(BaseModel):
     asked_at: float
 
 
-class RunOut(Run):
-    job: Job | None = None
-    entries: list[EntryOut] = Field(default_factory=list)
-    pending: list[PendingOut] = Field(default_factory=list)
-    decided: dict[str, bool] = Field(default_factory=dict)
+class AgentRunOut(Run):
+    job: Job | None
+    entries: list[AgentEntryOut]
+    pending: list[AgentPendingOut]
+    decided: dict[str, bool]
 
 
-class AnswerIn(BaseModel):
+class AgentAnswerIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
     allowed: bool
     reason: str = Field("", max_length=1000)
     always: bool = False
 
 
-class ReplayIn(BaseModel):
+class AgentReplayIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
     before: int = Field(ge=1, description="the first step that is done anew")
 
 
 @router.get("/sources")
-def list_sources() -> list[SourceOut]:
-    return [SourceOut(kind=k, title=s.title, usage=s.usage, example=s.example) for k, s in tool_sources().items()]
+def list_sources() -> list[AgentSourceOut]:
+    return [AgentSourceOut(kind=k, title=s.title, usage=s.usage, example=s.example) for k, s in tool_sources().items()]
 
 
 @router.get("/runs")
@@ -82,7 +82,7 @@ def start_agent_run(body: RunWish, request: Request) -> Run:
 
 
 @router.get("/runs/{run_id}")
-def get_agent_run(run_id: str, request: Request) -> RunOut:
+def get_agent_run(run_id: str, request: Request) -> AgentRunOut:
     return _whole(context_of(request), run_id)
 
 
@@ -98,7 +98,7 @@ def remove_agent_run(run_id: str, request: Request) -> None:
 
 
 @router.post("/runs/{run_id}/calls/{call_id}")
-def answer_call(run_id: str, call_id: str, body: AnswerIn, request: Request) -> RunOut:
+def answer_call(run_id: str, call_id: str, body: AgentAnswerIn, request: Request) -> AgentRunOut:
     """A person's answer to a call that waits."""
     context = context_of(request)
     store = RunStore(context)
@@ -109,20 +109,20 @@ def answer_call(run_id: str, call_id: str, body: AnswerIn, request: Request) -> 
 
 
 @router.post("/runs/{run_id}/replay", status_code=201)
-def replay_agent_run(run_id: str, body: ReplayIn, request: Request) -> Run:
+def replay_agent_run(run_id: str, body: AgentReplayIn, request: Request) -> Run:
     """A new run that takes over what was before, and goes on from there."""
     context = context_of(request)
     return start_run(context, RunStore(context).get(run_id).wish, replay_of=run_id, before=body.before)
 
 
-def _whole(context: Context, run_id: str) -> RunOut:
+def _whole(context: Context, run_id: str) -> AgentRunOut:
     store = RunStore(context)
     run, journal = store.get(run_id), store.journal(run_id)
-    return RunOut(
+    return AgentRunOut(
         **run.model_dump(),
         job=_job(context, run),
-        entries=[EntryOut(**entry._asdict()) for entry in journal.entries()],
-        pending=[PendingOut(**pending._asdict()) for pending in journal.pending()],
+        entries=[AgentEntryOut(**entry._asdict()) for entry in journal.entries()],
+        pending=[AgentPendingOut(**pending._asdict()) for pending in journal.pending()],
         decided=journal.decided(),
     )
 

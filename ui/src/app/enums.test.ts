@@ -10,6 +10,7 @@ import type { Text } from "@/lib/types";
 
 /** Schema and field, to the beginning of its keys. */
 const SHOWN: Record<string, string> = {
+  "AgentPendingOut.effect": "agents.effect.",
   "AnswerTrace.verdict": "rag.verdict.",
   "BoardQuestion.status": "rag.board.status.",
   "BoardRow.label": "rag.board.label.",
@@ -40,6 +41,7 @@ const SHOWN: Record<string, string> = {
 const UNSEEN = new Set([
   "BoardQuestion.source",
   "Elsewhere.app",
+  "AgentEntryOut.kind", // decides how a step is shown
   "ExportIn.format",
   "ExportIn.precision",
   "MergeIn.dtype",

@@ -1138,249 +1138,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/zhilu/v1/promptlab/templates": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** List Templates */
-        get: operations["list_templates_zhilu_v1_promptlab_templates_get"];
-        put?: never;
-        /**
-         * Save Version
-         * @description A new version of a prompt; the newest one where nothing is new.
-         */
-        post: operations["save_version_zhilu_v1_promptlab_templates_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/promptlab/templates/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Versions
-         * @description The oldest first.
-         */
-        get: operations["get_versions_zhilu_v1_promptlab_templates__name__get"];
-        put?: never;
-        post?: never;
-        /**
-         * Delete Template
-         * @description Your versions; what came with Zhilu stays.
-         */
-        delete: operations["delete_template_zhilu_v1_promptlab_templates__name__delete"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/promptlab/templates/{name}/{number}/code": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Code
-         * @description The version as a program that asks this gateway.
-         */
-        get: operations["get_code_zhilu_v1_promptlab_templates__name___number__code_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/promptlab/render": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Render Messages
-         * @description The messages that would go to the model.
-         */
-        post: operations["render_messages_zhilu_v1_promptlab_render_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/promptlab/sets": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** List Sets */
-        get: operations["list_sets_zhilu_v1_promptlab_sets_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/promptlab/sets/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Get Set */
-        get: operations["get_set_zhilu_v1_promptlab_sets__name__get"];
-        /** Save Set */
-        put: operations["save_set_zhilu_v1_promptlab_sets__name__put"];
-        post?: never;
-        /** Delete Set */
-        delete: operations["delete_set_zhilu_v1_promptlab_sets__name__delete"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/promptlab/sets/{name}/import": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Import Set
-         * @description The questions of a JSONL or CSV file, in place of those that were there.
-         */
-        post: operations["import_set_zhilu_v1_promptlab_sets__name__import_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/promptlab/sets/{name}/export": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Export Set
-         * @description The set as JSON lines, in the form that the import reads.
-         */
-        get: operations["export_set_zhilu_v1_promptlab_sets__name__export_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/promptlab/runs": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List Runs
-         * @description The history, the newest first.
-         */
-        get: operations["list_runs_zhilu_v1_promptlab_runs_get"];
-        put?: never;
-        /**
-         * Run Versions
-         * @description Ask a set with one or more versions, in a job; its result names the runs.
-         */
-        post: operations["run_versions_zhilu_v1_promptlab_runs_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/promptlab/runs/{run_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Get Run */
-        get: operations["get_run_zhilu_v1_promptlab_runs__run_id__get"];
-        put?: never;
-        post?: never;
-        /** Delete Run */
-        delete: operations["delete_run_zhilu_v1_promptlab_runs__run_id__delete"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/promptlab/runs/{run_id}/marks": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Mark Answer
-         * @description A person's own mark, beside the grader's: how far the two agree is part of the run.
-         */
-        post: operations["mark_answer_zhilu_v1_promptlab_runs__run_id__marks_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/promptlab/compare": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Compare
-         * @description Two runs side by side: lead, interval, significance, and both answers to each question.
-         */
-        get: operations["compare_zhilu_v1_promptlab_compare_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/zhilu/v1/kbs": {
         parameters: {
             query?: never;
@@ -1661,189 +1418,6 @@ export interface paths {
         get: operations["get_trace_zhilu_v1_kbs__kb_id__traces__trace_id__get"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/report/sources": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** List Sources */
-        get: operations["list_sources_zhilu_v1_report_sources_get"];
-        put?: never;
-        /**
-         * Add Source
-         * @description One table file or SQLite database.
-         */
-        post: operations["add_source_zhilu_v1_report_sources_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/report/samples/{sample}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Add Sample */
-        post: operations["add_sample_zhilu_v1_report_samples__sample__post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/report/sources/{source}/schema": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Get Schema */
-        get: operations["get_schema_zhilu_v1_report_sources__source__schema_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/report/sources/{source}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** Remove Source */
-        delete: operations["remove_source_zhilu_v1_report_sources__source__delete"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/report/sources/{source}/ask": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Ask
-         * @description Server-sent events ``query | result | done | error``; disconnecting stops the model.
-         */
-        post: operations["ask_zhilu_v1_report_sources__source__ask_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/report/reports": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** List Reports */
-        get: operations["list_reports_zhilu_v1_report_reports_get"];
-        put?: never;
-        /** Create Report */
-        post: operations["create_report_zhilu_v1_report_reports_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/report/reports/{report_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Get Report */
-        get: operations["get_report_zhilu_v1_report_reports__report_id__get"];
-        put?: never;
-        post?: never;
-        /** Delete Report */
-        delete: operations["delete_report_zhilu_v1_report_reports__report_id__delete"];
-        options?: never;
-        head?: never;
-        /** Change Report */
-        patch: operations["change_report_zhilu_v1_report_reports__report_id__patch"];
-        trace?: never;
-    };
-    "/zhilu/v1/report/reports/{report_id}/make": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Make Again */
-        post: operations["make_again_zhilu_v1_report_reports__report_id__make_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/report/reports/{report_id}/file": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Report File */
-        get: operations["report_file_zhilu_v1_report_reports__report_id__file_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/report/chart": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Draw Chart
-         * @description The chart of a result as SVG; 204 where a chart says less than the table.
-         */
-        post: operations["draw_chart_zhilu_v1_report_chart_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3059,37 +2633,8 @@ export interface components {
             /** Size Bytes */
             size_bytes: number;
         };
-        /**
-         * Agreement
-         * @description ``share`` of the answers marked by a person on which the grader says the same; ``kappa`` takes away what chance would
-         *     give (Cohen 1960), and is None where one of the two said the same of all.
-         */
-        Agreement: {
-            /** Marked */
-            marked: number;
-            /** Agreed */
-            agreed: number;
-            /** Share */
-            share: number;
-            /** Kappa */
-            kappa: number | null;
-        };
-        /**
-         * Also
-         * @description Another form of the tuned model: ``equal`` of ``compared`` answers or tokens are the trainer's.
-         */
-        Also: {
-            /** Name */
-            name: string;
-            /** Compared */
-            compared: number;
-            /** Equal */
-            equal: number;
-            /** Same */
-            same: boolean;
-        };
-        /** AnswerIn */
-        AnswerIn: {
+        /** AgentAnswerIn */
+        AgentAnswerIn: {
             /** Allowed */
             allowed: boolean;
             /**
@@ -3104,30 +2649,111 @@ export interface components {
             always: boolean;
         };
         /**
-         * AnswerMarkIn
-         * @description How a person sees an answer; null takes the mark away.
+         * AgentEntryOut
+         * @description A step of the trace. ``asked`` by kind: ``model`` {step}, ``tool`` {id, name, arguments}; ``came``: a ``Said`` with the exact
+         *     prompt and the raw words, or {result, seconds}.
          */
-        AnswerMarkIn: {
-            /** Item */
-            item: string;
-            /** Right */
-            right: boolean | null;
+        AgentEntryOut: {
+            /** Seq */
+            seq: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "model" | "tool";
+            /** Asked */
+            asked: {
+                [key: string]: unknown;
+            };
+            /** Came */
+            came: {
+                [key: string]: unknown;
+            };
+            /** At */
+            at: number;
         };
-        /**
-         * AnswerPair
-         * @description One question and both answers.
-         */
-        AnswerPair: {
+        /** AgentPendingOut */
+        AgentPendingOut: {
             /** Id */
             id: string;
-            /** Vars */
-            vars: {
-                [key: string]: string;
+            /** Name */
+            name: string;
+            /** Arguments */
+            arguments: {
+                [key: string]: unknown;
             };
-            /** Expected */
-            expected: unknown;
-            a: components["schemas"]["GradedAnswer"];
-            b: components["schemas"]["GradedAnswer"];
+            /**
+             * Effect
+             * @enum {string}
+             */
+            effect: "read" | "write" | "run" | "send";
+            /** Asked At */
+            asked_at: number;
+        };
+        /** AgentReplayIn */
+        AgentReplayIn: {
+            /**
+             * Before
+             * @description the first step that is done anew
+             */
+            before: number;
+        };
+        /** AgentRunOut */
+        AgentRunOut: {
+            /** Id */
+            id: string;
+            /** Created At */
+            created_at: string;
+            wish: components["schemas"]["RunWish"];
+            /** Model */
+            model: string;
+            /** Job Id */
+            job_id?: string | null;
+            /** Replay Of */
+            replay_of?: string | null;
+            /** Replay From */
+            replay_from?: number | null;
+            /** Ending */
+            ending?: {
+                [key: string]: unknown;
+            } | null;
+            job: components["schemas"]["Job"] | null;
+            /** Entries */
+            entries: components["schemas"]["AgentEntryOut"][];
+            /** Pending */
+            pending: components["schemas"]["AgentPendingOut"][];
+            /** Decided */
+            decided: {
+                [key: string]: boolean;
+            };
+        };
+        /** AgentSourceOut */
+        AgentSourceOut: {
+            /** Kind */
+            kind: string;
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Usage */
+            usage: string;
+            /** Example */
+            example: string;
+        };
+        /**
+         * Also
+         * @description Another form of the tuned model: ``equal`` of ``compared`` answers or tokens are the trainer's.
+         */
+        Also: {
+            /** Name */
+            name: string;
+            /** Compared */
+            compared: number;
+            /** Equal */
+            equal: number;
+            /** Same */
+            same: boolean;
         };
         /**
          * AnswerTrace
@@ -3547,11 +3173,6 @@ export interface components {
             /** Files */
             files: string[];
         };
-        /** Body_add_source_zhilu_v1_report_sources_post */
-        Body_add_source_zhilu_v1_report_sources_post: {
-            /** File */
-            file: string;
-        };
         /**
          * CandidateTrace
          * @description A passage that was considered; scores as in a ``Hit``; ``coverage``: share of the question's terms, rare ones weigh more.
@@ -3612,12 +3233,6 @@ export interface components {
              * @default false
              */
             log: boolean;
-        };
-        /** ChartIn */
-        ChartIn: {
-            /** Title */
-            title: string;
-            result: components["schemas"]["QueryResult"];
         };
         /** ChatIn */
         ChatIn: {
@@ -3781,43 +3396,6 @@ export interface components {
              * @default []
              */
             samples: components["schemas"]["Sample"][];
-        };
-        /**
-         * DatabaseColumn
-         * @description ``values``: all of them where there are at most ``MAX_LISTED``, else a few; ``is_closed`` tells which.
-         */
-        DatabaseColumn: {
-            /** Name */
-            name: string;
-            /**
-             * Kind
-             * @enum {string}
-             */
-            kind: "number" | "text" | "date";
-            /**
-             * Values
-             * @default []
-             */
-            values: string[];
-            /**
-             * Is Closed
-             * @default false
-             */
-            is_closed: boolean;
-        };
-        /** DatabaseSchema */
-        DatabaseSchema: {
-            /** Tables */
-            tables: components["schemas"]["DatabaseTable"][];
-        };
-        /** DatabaseTable */
-        DatabaseTable: {
-            /** Name */
-            name: string;
-            /** Num Rows */
-            num_rows: number;
-            /** Columns */
-            columns: components["schemas"]["DatabaseColumn"][];
         };
         /**
          * DatasetInfo
@@ -4045,30 +3623,6 @@ export interface components {
             can_install: boolean;
         };
         /**
-         * EntryOut
-         * @description A step of the trace. ``asked`` by kind: ``model`` {step}, ``tool`` {id, name, arguments}; ``came``: a ``Said`` with the exact
-         *     prompt and the raw words, or {result, seconds}.
-         */
-        EntryOut: {
-            /** Seq */
-            seq: number;
-            /**
-             * Kind
-             * @enum {string}
-             */
-            kind: "model" | "tool";
-            /** Asked */
-            asked: {
-                [key: string]: unknown;
-            };
-            /** Came */
-            came: {
-                [key: string]: unknown;
-            };
-            /** At */
-            at: number;
-        };
-        /**
          * EvaluateBody
          * @description Each of ``setups`` is measured on the same questions; one empty configuration is how things are.
          */
@@ -4224,47 +3778,6 @@ export interface components {
             memory_bytes: number;
             /** Free Bytes */
             free_bytes: number;
-        };
-        /**
-         * GradedAnswer
-         * @description ``person``: how a person marked it, if one did.
-         */
-        GradedAnswer: {
-            /** Id */
-            id: string;
-            /** Answer */
-            answer: string;
-            /** Finish Reason */
-            finish_reason?: string | null;
-            /**
-             * Prompt Tokens
-             * @default 0
-             */
-            prompt_tokens: number;
-            /**
-             * Completion Tokens
-             * @default 0
-             */
-            completion_tokens: number;
-            /** Judged */
-            judged?: string | null;
-            /**
-             * Judge Tokens
-             * @default 0
-             */
-            judge_tokens: number;
-            /** Vars */
-            vars: {
-                [key: string]: string;
-            };
-            /** Expected */
-            expected: unknown;
-            /** Grader */
-            grader: string;
-            /** Right */
-            right: boolean | null;
-            /** Person */
-            person?: boolean | null;
         };
         /**
          * Grid
@@ -4429,11 +3942,6 @@ export interface components {
             path: string;
             /** Name */
             name?: string | null;
-        };
-        /** ItemsIn */
-        ItemsIn: {
-            /** Items */
-            items: components["schemas"]["ScoredItem"][];
         };
         /**
          * Job
@@ -5192,19 +4700,6 @@ export interface components {
              */
             set: string;
         };
-        /** NewReport */
-        NewReport: {
-            /** Title */
-            title: string;
-            /** Source */
-            source: string;
-            /** Questions */
-            questions: string[];
-            /** Every Hours */
-            every_hours?: number | null;
-            /** Model */
-            model?: string | null;
-        };
         /** NewRun */
         NewRun: {
             /** Name */
@@ -5619,24 +5114,6 @@ export interface components {
             size_bytes: number | null;
             job: components["schemas"]["Job"] | null;
         };
-        /** PendingOut */
-        PendingOut: {
-            /** Id */
-            id: string;
-            /** Name */
-            name: string;
-            /** Arguments */
-            arguments: {
-                [key: string]: unknown;
-            };
-            /**
-             * Effect
-             * @enum {string}
-             */
-            effect: "read" | "write" | "run" | "send";
-            /** Asked At */
-            asked_at: number;
-        };
         /**
          * PresetOut
          * @description An API that can be added by its name; ``keys``: the page where a key is made.
@@ -5655,51 +5132,6 @@ export interface components {
             keys: string | null;
             /** Needs Key */
             needs_key: boolean;
-        };
-        /** PromptCode */
-        PromptCode: {
-            /**
-             * Language
-             * @enum {string}
-             */
-            language: "python" | "javascript" | "curl";
-            /** Code */
-            code: string;
-        };
-        /**
-         * PromptComparison
-         * @description ``lead``: b's share of right answers less a's; ``low`` and ``high`` hold it in 95 of 100 resamples (paired bootstrap).
-         *
-         *     ``p``: McNemar's exact test, two-sided, on the questions that one of them alone had right (``only_a``, ``only_b``).
-         */
-        PromptComparison: {
-            a: components["schemas"]["PromptRun"];
-            b: components["schemas"]["PromptRun"];
-            /** Questions */
-            questions: number;
-            /** Both */
-            both: number;
-            /** Neither */
-            neither: number;
-            /** Only A */
-            only_a: number;
-            /** Only B */
-            only_b: number;
-            /** Lead */
-            lead: number;
-            /** Low */
-            low: number;
-            /** High */
-            high: number;
-            /** P */
-            p: number;
-            /**
-             * Verdict
-             * @enum {string}
-             */
-            verdict: "b_better" | "a_better" | "b_ahead" | "a_ahead" | "equal";
-            /** Pairs */
-            pairs: components["schemas"]["AnswerPair"][];
         };
         /**
          * PromptGuess
@@ -5727,107 +5159,6 @@ export interface components {
             chat: boolean;
         };
         /**
-         * PromptRun
-         * @description A run in the history.
-         */
-        PromptRun: {
-            /** Id */
-            id: string;
-            /** Job Id */
-            job_id: string;
-            /** Created At */
-            created_at: string;
-            /** Template */
-            template: string;
-            /** Version */
-            version: number;
-            /** Note */
-            note: string;
-            /** Shipped */
-            shipped: boolean;
-            /** Sha256 */
-            sha256: string;
-            /** Set Name */
-            set_name: string;
-            /** Set Sha256 */
-            set_sha256: string;
-            /** Model */
-            model: string;
-            /** Judge */
-            judge: string | null;
-            score: components["schemas"]["RunScore"];
-        };
-        /** PromptRunDetail */
-        PromptRunDetail: {
-            run: components["schemas"]["PromptRun"];
-            /** Rows */
-            rows: components["schemas"]["GradedAnswer"][];
-        };
-        /**
-         * PromptRunIn
-         * @description ``versions`` empty: the newest. ``model`` None: the one that runs; ``judge`` None: the same.
-         */
-        PromptRunIn: {
-            /** Template */
-            template: string;
-            /** Versions */
-            versions?: number[];
-            /** Set */
-            set: string;
-            /** Model */
-            model?: string | null;
-            /** Judge */
-            judge?: string | null;
-            /**
-             * Again
-             * @default false
-             */
-            again: boolean;
-        };
-        /** PromptSummary */
-        PromptSummary: {
-            /** Name */
-            name: string;
-            /** Versions */
-            versions: number;
-            /** Newest */
-            newest: number;
-            /** Note */
-            note: string;
-            /** Shipped */
-            shipped: boolean;
-        };
-        /**
-         * PromptTemplate
-         * @description ``user`` is filled for the question and for each of ``examples``; ``note`` says what one wanted to try.
-         */
-        PromptTemplate: {
-            /** User */
-            user: string;
-            /**
-             * System
-             * @default
-             */
-            system: string;
-            /** Examples */
-            examples?: components["schemas"]["Shot"][];
-            /**
-             * Temperature
-             * @default 0
-             */
-            temperature: number;
-            /**
-             * Max Tokens
-             * @default 128
-             */
-            max_tokens: number;
-            /**
-             * Note
-             * @default
-             */
-            note: string;
-        };
-        /**
          * PromptTrace
          * @description The exact prompt. ``counted_by`` says who counted its tokens; ``dropped_passages`` did not fit ``context`` tokens.
          */
@@ -5850,34 +5181,6 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
-        /**
-         * PromptVersion
-         * @description ``shipped``: it came with Zhilu. ``sha256`` changes with what the model is told.
-         */
-        PromptVersion: {
-            /** Name */
-            name: string;
-            /** Number */
-            number: number;
-            template: components["schemas"]["PromptTemplate"];
-            /** Variables */
-            variables: string[];
-            /** Sha256 */
-            sha256: string;
-            /** Created At */
-            created_at?: string | null;
-            /**
-             * Shipped
-             * @default false
-             */
-            shipped: boolean;
-        };
-        /** PromptVersionIn */
-        PromptVersionIn: {
-            /** Name */
-            name: string;
-            template: components["schemas"]["PromptTemplate"];
-        };
         /** PullIn */
         PullIn: {
             /**
@@ -5896,36 +5199,6 @@ export interface components {
             file?: string | null;
         };
         /**
-         * QueryAttempt
-         * @description One query that the model wrote; ``problem``: why it does not count.
-         */
-        QueryAttempt: {
-            /** Sql */
-            sql: string;
-            /** Problem */
-            problem?: {
-                en: string;
-                zh: string;
-            } | null;
-            /** Num Rows */
-            num_rows?: number | null;
-        };
-        /**
-         * QueryResult
-         * @description ``is_cut``: there were more than ``MAX_ROWS`` rows.
-         */
-        QueryResult: {
-            /** Columns */
-            columns: string[];
-            /** Rows */
-            rows: unknown[][];
-            /**
-             * Is Cut
-             * @default false
-             */
-            is_cut: boolean;
-        };
-        /**
          * QuestionChange
          * @description What a reviewer may change; a field that is None stays as it is.
          */
@@ -5936,13 +5209,6 @@ export interface components {
             answers?: string[] | null;
             /** Status */
             status?: ("proposed" | "accepted") | null;
-        };
-        /** QuestionIn */
-        QuestionIn: {
-            /** Question */
-            question: string;
-            /** Model */
-            model?: string | null;
         };
         /** QuestionList */
         QuestionList: {
@@ -5963,14 +5229,6 @@ export interface components {
                 [key: string]: unknown;
             };
         };
-        /** RenderIn */
-        RenderIn: {
-            template: components["schemas"]["PromptTemplate"];
-            /** Vars */
-            vars?: {
-                [key: string]: string;
-            };
-        };
         /**
          * Rendered
          * @description A prompt, token by token, and what the model would say first.
@@ -5982,13 +5240,6 @@ export interface components {
             pieces: components["schemas"]["zhilu__lens__views__templates__Piece"][];
             /** Next */
             next: components["schemas"]["Likely"][];
-        };
-        /** RenderedMessage */
-        RenderedMessage: {
-            /** Role */
-            role: string;
-            /** Content */
-            content: string;
         };
         /**
          * Repaired
@@ -6013,145 +5264,6 @@ export interface components {
             /** Damaged File */
             damaged_file: string | null;
             job: components["schemas"]["Job"] | null;
-        };
-        /** ReplayIn */
-        ReplayIn: {
-            /**
-             * Before
-             * @description the first step that is done anew
-             */
-            before: number;
-        };
-        /**
-         * Report
-         * @description ``sections`` follow ``questions``; a job fills them in one after the other. ``every_hours``: made again by itself.
-         */
-        Report: {
-            /** Id */
-            id: string;
-            /** Title */
-            title: string;
-            /** Source Id */
-            source_id: string;
-            /** Questions */
-            questions: string[];
-            /**
-             * Sections
-             * @default []
-             */
-            sections: components["schemas"]["ReportSection"][];
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
-            /** Made At */
-            made_at?: string | null;
-            /** Every Hours */
-            every_hours?: number | null;
-        };
-        /** ReportChanges */
-        ReportChanges: {
-            /** Every Hours */
-            every_hours?: number | null;
-        };
-        /**
-         * ReportChart
-         * @description ``spec`` null: the table says it better; ``reason`` tells why this one.
-         */
-        ReportChart: {
-            /** Spec */
-            spec: {
-                [key: string]: unknown;
-            } | null;
-            /** Reason */
-            reason: {
-                en: string;
-                zh: string;
-            };
-        };
-        /** ReportJob */
-        ReportJob: {
-            report: components["schemas"]["Report"];
-            job: components["schemas"]["Job"];
-        };
-        /**
-         * ReportSection
-         * @description A question and what came of it.
-         *
-         *     ``status``: ``answered``; ``unsure``, the queries disagree; ``failed``, none could run. The result and the chart of an unsure
-         *     section are those of the first query, for a person to look at, and nothing is told about it.
-         */
-        ReportSection: {
-            /** Question */
-            question: string;
-            /**
-             * Status
-             * @enum {string}
-             */
-            status: "answered" | "unsure" | "failed";
-            /**
-             * Sql
-             * @default
-             */
-            sql: string;
-            /** Said */
-            said?: {
-                en: string;
-                zh: string;
-            } | null;
-            /**
-             * Agreed
-             * @default 0
-             */
-            agreed: number;
-            /**
-             * Attempts
-             * @default []
-             */
-            attempts: components["schemas"]["QueryAttempt"][];
-            result?: components["schemas"]["QueryResult"] | null;
-            chart?: components["schemas"]["ReportChart"] | null;
-            /**
-             * Sentences
-             * @default []
-             */
-            sentences: components["schemas"]["ToldSentence"][];
-            /**
-             * Model
-             * @default
-             */
-            model: string;
-            /**
-             * Tokens
-             * @default 0
-             */
-            tokens: number;
-        };
-        /**
-         * ReportSource
-         * @description ``origin``: the file's name, or ``sample:NAME``. ``notes``: what reading it changed.
-         */
-        ReportSource: {
-            /** Id */
-            id: string;
-            /** Name */
-            name: string;
-            /** Origin */
-            origin: string;
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
-            /**
-             * Notes
-             * @default []
-             */
-            notes: {
-                en: string;
-                zh: string;
-            }[];
         };
         /**
          * Result
@@ -6339,56 +5451,6 @@ export interface components {
                 zh: string;
             } | null;
         };
-        /** RunOut */
-        RunOut: {
-            /** Id */
-            id: string;
-            /** Created At */
-            created_at: string;
-            wish: components["schemas"]["RunWish"];
-            /** Model */
-            model: string;
-            /** Job Id */
-            job_id?: string | null;
-            /** Replay Of */
-            replay_of?: string | null;
-            /** Replay From */
-            replay_from?: number | null;
-            /** Ending */
-            ending?: {
-                [key: string]: unknown;
-            } | null;
-            job?: components["schemas"]["Job"] | null;
-            /** Entries */
-            entries?: components["schemas"]["EntryOut"][];
-            /** Pending */
-            pending?: components["schemas"]["PendingOut"][];
-            /** Decided */
-            decided?: {
-                [key: string]: boolean;
-            };
-        };
-        /**
-         * RunScore
-         * @description ``right`` of ``done``; ``cut``: answers that ended because they were too long; tokens in sum.
-         */
-        RunScore: {
-            /** Right */
-            right: number;
-            /** Done */
-            done: number;
-            /** All */
-            all: number;
-            /** Cut */
-            cut: number;
-            /** Prompt Tokens */
-            prompt_tokens: number;
-            /** Completion Tokens */
-            completion_tokens: number;
-            /** Judge Tokens */
-            judge_tokens: number;
-            agreement?: components["schemas"]["Agreement"] | null;
-        };
         /**
          * RunWish
          * @description What a person asks for.
@@ -6512,40 +5574,6 @@ export interface components {
             /** Passed */
             passed: boolean;
         };
-        /** ScoredItem */
-        ScoredItem: {
-            /** Id */
-            id: string;
-            /** Vars */
-            vars: {
-                [key: string]: string;
-            };
-            /** Expected */
-            expected: unknown;
-            /**
-             * Grader
-             * @default exact
-             * @enum {string}
-             */
-            grader: "exact" | "contains" | "regex" | "json" | "schema" | "judge";
-        };
-        /** ScoredSet */
-        ScoredSet: {
-            /** Name */
-            name: string;
-            /** Items */
-            items: number;
-            /** Variables */
-            variables: string[];
-            /** Graders */
-            graders: ("exact" | "contains" | "regex" | "json" | "schema" | "judge")[];
-            /** Shipped */
-            shipped: boolean;
-            /** Questions */
-            questions: components["schemas"]["ScoredItem"][];
-            /** Sha256 */
-            sha256: string;
-        };
         /** SearchBody */
         SearchBody: {
             /** Query */
@@ -6598,20 +5626,6 @@ export interface components {
             /** Ys */
             ys: number[];
         };
-        /**
-         * SetFileIn
-         * @description A file's text; ``form`` says how it is read.
-         */
-        SetFileIn: {
-            /** Text */
-            text: string;
-            /**
-             * Form
-             * @default jsonl
-             * @enum {string}
-             */
-            form: "jsonl" | "csv";
-        };
         /** SetInfo */
         SetInfo: {
             /** Name */
@@ -6622,19 +5636,6 @@ export interface components {
             proposed: number;
             /** Unanswerable */
             unanswerable: number;
-        };
-        /** SetSummary */
-        SetSummary: {
-            /** Name */
-            name: string;
-            /** Items */
-            items: number;
-            /** Variables */
-            variables: string[];
-            /** Graders */
-            graders: ("exact" | "contains" | "regex" | "json" | "schema" | "judge")[];
-            /** Shipped */
-            shipped: boolean;
         };
         /** SettingIn */
         SettingIn: {
@@ -6738,17 +5739,21 @@ export interface components {
             /** Passed */
             passed: boolean;
         };
-        /**
-         * Shot
-         * @description One shot: the values of the variables, and the answer that one wants to see.
-         */
-        Shot: {
-            /** Vars */
-            vars: {
-                [key: string]: string;
+        /** SourceOut */
+        SourceOut: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
             };
-            /** Answer */
-            answer: string;
+            /** Endpoint */
+            endpoint: string;
+            /** Any Model */
+            any_model: boolean;
+            /** Searches */
+            searches: boolean;
         };
         /**
          * Spread
@@ -7193,21 +6198,6 @@ export interface components {
             /** Replayed */
             replayed: boolean;
         };
-        /**
-         * ToldSentence
-         * @description ``is_kept`` false: it was left out; ``why`` then says what could not be proven.
-         */
-        ToldSentence: {
-            /** Text */
-            text: string;
-            /** Is Kept */
-            is_kept: boolean;
-            /** Why */
-            why?: {
-                en: string;
-                zh: string;
-            } | null;
-        };
         /** TraceSummary */
         TraceSummary: {
             /** Id */
@@ -7359,20 +6349,6 @@ export interface components {
             /** Provider */
             provider: string | null;
         };
-        /** SourceOut */
-        zhilu__agents__routes__SourceOut: {
-            /** Kind */
-            kind: string;
-            /** Title */
-            title: {
-                en: string;
-                zh: string;
-            };
-            /** Usage */
-            usage: string;
-            /** Example */
-            example: string;
-        };
         /**
          * Turn
          * @description ``content`` null answers the user message ``parent_id`` again. ``keep`` lets the answer go on without its reader:
@@ -7419,22 +6395,6 @@ export interface components {
             role: string;
             /** Content */
             content: string;
-        };
-        /** SourceOut */
-        zhilu__models__routes__SourceOut: {
-            /** Name */
-            name: string;
-            /** Title */
-            title: {
-                en: string;
-                zh: string;
-            };
-            /** Endpoint */
-            endpoint: string;
-            /** Any Model */
-            any_model: boolean;
-            /** Searches */
-            searches: boolean;
         };
         /** Turn */
         zhilu__rag__routes__Turn: {
@@ -7702,7 +6662,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["zhilu__agents__routes__SourceOut"][];
+                    "application/json": components["schemas"]["AgentSourceOut"][];
                 };
             };
         };
@@ -7777,7 +6737,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RunOut"];
+                    "application/json": components["schemas"]["AgentRunOut"];
                 };
             };
             /** @description Validation Error */
@@ -7832,7 +6792,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["AnswerIn"];
+                "application/json": components["schemas"]["AgentAnswerIn"];
             };
         };
         responses: {
@@ -7842,7 +6802,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RunOut"];
+                    "application/json": components["schemas"]["AgentRunOut"];
                 };
             };
             /** @description Validation Error */
@@ -7867,7 +6827,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ReplayIn"];
+                "application/json": components["schemas"]["AgentReplayIn"];
             };
         };
         responses: {
@@ -9478,7 +8438,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["zhilu__models__routes__SourceOut"][];
+                    "application/json": components["schemas"]["SourceOut"][];
                 };
             };
         };
@@ -9766,556 +8726,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    list_templates_zhilu_v1_promptlab_templates_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptSummary"][];
-                };
-            };
-        };
-    };
-    save_version_zhilu_v1_promptlab_templates_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PromptVersionIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptVersion"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    get_versions_zhilu_v1_promptlab_templates__name__get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptVersion"][];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    delete_template_zhilu_v1_promptlab_templates__name__delete: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    get_code_zhilu_v1_promptlab_templates__name___number__code_get: {
-        parameters: {
-            query?: {
-                language?: "python" | "javascript" | "curl";
-            };
-            header?: never;
-            path: {
-                name: string;
-                number: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptCode"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    render_messages_zhilu_v1_promptlab_render_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RenderIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RenderedMessage"][];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    list_sets_zhilu_v1_promptlab_sets_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SetSummary"][];
-                };
-            };
-        };
-    };
-    get_set_zhilu_v1_promptlab_sets__name__get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ScoredSet"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    save_set_zhilu_v1_promptlab_sets__name__put: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ItemsIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ScoredSet"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    delete_set_zhilu_v1_promptlab_sets__name__delete: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    import_set_zhilu_v1_promptlab_sets__name__import_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SetFileIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ScoredSet"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    export_set_zhilu_v1_promptlab_sets__name__export_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": string;
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    list_runs_zhilu_v1_promptlab_runs_get: {
-        parameters: {
-            query?: {
-                template?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptRun"][];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    run_versions_zhilu_v1_promptlab_runs_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PromptRunIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    get_run_zhilu_v1_promptlab_runs__run_id__get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptRunDetail"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    delete_run_zhilu_v1_promptlab_runs__run_id__delete: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    mark_answer_zhilu_v1_promptlab_runs__run_id__marks_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["AnswerMarkIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    compare_zhilu_v1_promptlab_compare_get: {
-        parameters: {
-            query: {
-                a: string;
-                b: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptComparison"];
-                };
             };
             /** @description Validation Error */
             422: {
@@ -10905,428 +9315,6 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["AnswerTrace"];
                 };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    list_sources_zhilu_v1_report_sources_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ReportSource"][];
-                };
-            };
-        };
-    };
-    add_source_zhilu_v1_report_sources_post: {
-        parameters: {
-            query?: {
-                name?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "multipart/form-data": components["schemas"]["Body_add_source_zhilu_v1_report_sources_post"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ReportSource"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    add_sample_zhilu_v1_report_samples__sample__post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                sample: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ReportSource"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    get_schema_zhilu_v1_report_sources__source__schema_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                source: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatabaseSchema"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    remove_source_zhilu_v1_report_sources__source__delete: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                source: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    ask_zhilu_v1_report_sources__source__ask_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                source: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["QuestionIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    list_reports_zhilu_v1_report_reports_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Report"][];
-                };
-            };
-        };
-    };
-    create_report_zhilu_v1_report_reports_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewReport"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ReportJob"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    get_report_zhilu_v1_report_reports__report_id__get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                report_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Report"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    delete_report_zhilu_v1_report_reports__report_id__delete: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                report_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    change_report_zhilu_v1_report_reports__report_id__patch: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                report_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ReportChanges"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Report"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    make_again_zhilu_v1_report_reports__report_id__make_post: {
-        parameters: {
-            query?: {
-                model?: string | null;
-            };
-            header?: never;
-            path: {
-                report_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    report_file_zhilu_v1_report_reports__report_id__file_get: {
-        parameters: {
-            query?: {
-                format?: "html" | "docx" | "pdf";
-            };
-            header?: never;
-            path: {
-                report_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    draw_chart_zhilu_v1_report_chart_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ChartIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
             /** @description Validation Error */
             422: {

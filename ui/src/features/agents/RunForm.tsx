@@ -104,7 +104,11 @@ function ToolsField({ tools, onChange }: { tools: Chosen[]; onChange: (tools: Ch
         }
       >
         {sources.map((source) => (
-          <MenuItem key={source.kind} hint={source.usage} onSelect={() => onChange([...tools, { source, argument: "" }])}>
+          <MenuItem
+            key={source.kind}
+            hint={source.usage}
+            onSelect={() => onChange([...tools, { source, argument: "" }])}
+          >
             {say(source.title)}
           </MenuItem>
         ))}

@@ -2,13 +2,15 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api } from "@/lib/api";
 import type { components } from "@/lib/api.gen";
 import { isActive } from "@/lib/jobs";
+import type { Job } from "@/lib/types";
 
 type Schemas = components["schemas"];
 export type AgentRun = Schemas["Run"];
-export type RunOut = Schemas["RunOut"];
-export type Entry = Schemas["EntryOut"];
-export type Pending = Schemas["PendingOut"];
-export type Source = Schemas["SourceOut"];
+/** The job as the whole workbench knows it. */
+export type RunOut = Omit<Schemas["AgentRunOut"], "job"> & { job: Job | null };
+export type Entry = Schemas["AgentEntryOut"];
+export type Pending = Schemas["AgentPendingOut"];
+export type Source = Schemas["AgentSourceOut"];
 export type Wish = Partial<Schemas["RunWish"]> & { task: string };
 
 /** A model's turn, as the trace keeps it. */
@@ -25,9 +27,14 @@ export interface Said {
 const LOOK_MS = 800;
 
 export const useSources = () =>
-  useQuery({ queryKey: ["agents", "sources"], queryFn: () => api.get<Source[]>("/agents/sources"), staleTime: Infinity });
+  useQuery({
+    queryKey: ["agents", "sources"],
+    queryFn: () => api.get<Source[]>("/agents/sources"),
+    staleTime: Infinity,
+  });
 
-export const useRuns = () => useQuery({ queryKey: ["agents", "runs"], queryFn: () => api.get<AgentRun[]>("/agents/runs") });
+export const useRuns = () =>
+  useQuery({ queryKey: ["agents", "runs"], queryFn: () => api.get<AgentRun[]>("/agents/runs") });
 
 /** A run, looked at again and again while it works. */
 export const useRun = (id: string) =>

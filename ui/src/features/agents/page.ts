@@ -8,10 +8,7 @@ declare module "@/lib/i18n" {
 }
 
 export const page: WorkbenchPage = {
-  routes: [
-    route("/agents", () => import("./AgentsPage")),
-    route("/agents/:id", () => import("./RunPage"), "id"),
-  ],
+  routes: [route("/agents", () => import("./AgentsPage")), route("/agents/:id", () => import("./RunPage"), "id")],
   nav: { href: "/agents", label: "agents.title", icon: Waypoints, group: "use", order: 30 },
   strings,
 };

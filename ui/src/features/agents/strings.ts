@@ -38,7 +38,10 @@ export const strings = {
   "agents.input": { en: "Given to the tool", zh: "工具输入" },
   "agents.output": { en: "What came of it", zh: "工具输出" },
   "agents.replay": { en: "Run again from here", zh: "从这里重新运行" },
-  "agents.replayed": { en: "A replay of run {id}, new from step {n} on", zh: "运行 {id} 的重放，从第 {n} 步起重新执行" },
+  "agents.replayed": {
+    en: "A replay of run {id}, new from step {n} on",
+    zh: "运行 {id} 的重放，从第 {n} 步起重新执行",
+  },
   "agents.working": { en: "Working…", zh: "正在进行…" },
   "agents.cancel": { en: "Stop", zh: "停止" },
   "agents.remove": { en: "Remove", zh: "删除" },
