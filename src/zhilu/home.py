@@ -53,6 +53,11 @@ class Home:
         return self.path / "runs"
 
     @property
+    def transcripts(self) -> Path:
+        """Recordings, and what was said in them."""
+        return self.path / "transcripts"
+
+    @property
     def engines(self) -> Path:
         return self.path / "engines"
 
@@ -85,7 +90,7 @@ class Home:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in (
                 self.models, self.adapters, self.datasets, self.kbs, self.runs, self.engines, self.evidence,
-                self.logs, self.cache, self.run,
+                self.transcripts, self.logs, self.cache, self.run,
             ):  # fmt: skip
                 folder.mkdir(mode=0o700, exist_ok=True)
             self._close_to_others()

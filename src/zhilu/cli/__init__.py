@@ -37,6 +37,7 @@ VERBS: dict[str, T] = {
     "doctor": T("Check this machine and say how to mend it", "检查这台机器并给出修复办法"),
     "lens": T("See inside a model: tokens, attention, next words", "透视模型：token、注意力、下一个词"),
     "internals": T("How it works underneath: lessons held against libraries", "底层原理：与工业级库对照的课程"),
+    "media": T("Speech and pictures: write down, speak, look", "语音与图片：转写、朗读、看图"),
     "learn": T("The roadmap: seven stages, where you are, what is next", "路线图：七个阶段、你在哪里、下一步是什么"),
     "check": T("Run gates: measure, judge, keep the evidence", "运行关卡：测量、判定、保存证据"),
     "jobs": T("Long work: list, follow, cancel", "长任务：列出、跟踪、取消"),

@@ -220,7 +220,7 @@ def _take_over(old: Path, new: Path) -> None:
 
 def _is_used(home: Home) -> bool:
     """Whether it holds anything of a person's."""
-    folders = (home.kbs, home.adapters, home.datasets, home.runs, home.evidence)
+    folders = (home.kbs, home.adapters, home.datasets, home.runs, home.transcripts, home.evidence)
     return (
         home.database.exists() or home.settings_file.exists() or any(f.is_dir() and any(f.iterdir()) for f in folders)
     )

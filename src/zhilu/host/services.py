@@ -1,4 +1,4 @@
-"""Services: what the gateway answers in this process, without an engine (vectors and reranking).
+"""Services: what the gateway answers itself, without an engine (vectors, reranking, speech).
 
 A service is a path, a request type and an answer. It registers under ``zhilu.services`` and needs nothing of the gateway: the
 gateway parses and refuses, counts, and gives errors the API's shape. ``host/testing.py`` has a fake and the rules for services.
@@ -6,6 +6,7 @@ gateway parses and refuses, counts, and gives errors the API's shape. ``host/tes
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any, NamedTuple, Protocol
 
 from zhilu import wire
@@ -17,10 +18,10 @@ __all__ = ["Reply", "Service", "service_registry"]
 
 
 class Reply(NamedTuple):
-    """What a service says: the body as it is sent (an object is sent as JSON), and what the ledger counts."""
+    """What a service says: the body as it is sent (an object as JSON, pieces as they come), and what the ledger counts."""
 
     model: str  # the one that answered, under the name that it has here
-    body: dict[str, Any] | bytes
+    body: dict[str, Any] | bytes | AsyncIterator[bytes]
     usage: dict[str, Any] | None = None
     media_type: str = "application/json"
 
@@ -31,7 +32,7 @@ class Service(Protocol):
     Attributes:
         paths: where it is asked; the first is the one that it is counted under.
         tag: the API it belongs to in the OpenAPI document (``openai``, ``vllm``).
-        request: refuses what it does not know (``wire.Request``).
+        request: refuses what it does not know (``wire.Request``; ``wire.FormRequest`` where a file is uploaded).
     """
 
     paths: tuple[str, ...]

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from zhilu import wire
 from zhilu.host.services import Service, service_registry
 from zhilu.serving.api.vllm_routes import body_of, gateway_of, json_only
 
@@ -22,7 +23,7 @@ def mount(router: APIRouter, name: str, service: Service) -> None:
             name=name,
             tags=[service.tag],
             description=service.__doc__,
-            dependencies=[Depends(json_only)],
+            dependencies=[] if issubclass(service.request, wire.FormRequest) else [Depends(json_only)],
             openapi_extra=body_of(service.request),
         )(_endpoint(service))
 

@@ -41,7 +41,8 @@ def body_of(*kinds: type[wire.Request]) -> dict[str, Any]:
     """OpenAPI's description of a body that we parse ourselves."""
     schemas = [{"type": "object", "title": kind.__name__, "description": kind.__doc__} for kind in kinds]
     schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    media_type = "multipart/form-data" if issubclass(kinds[0], wire.FormRequest) else "application/json"
+    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
 
 
 router = APIRouter(tags=_TAGS, dependencies=[Depends(json_only)])

@@ -9,14 +9,14 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import httpx
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from zhilu import wire
 from zhilu.context import Context
@@ -27,12 +27,13 @@ from zhilu.models.chosen import default_model, named_model
 from zhilu.serving.api.embeddings import Embeddings
 from zhilu.serving.catalog import no_such_model
 from zhilu.serving.facts import LaunchOptions
+from zhilu.serving.gateway.bodies import form_body, json_body
 from zhilu.serving.gateway.ledger import Exchange, Ledger, exchange_of
 from zhilu.serving.gateway.loopback import LoopbackTransport
 from zhilu.serving.gateway.lora import Adapters, LoadLoraRequest, LoraLine, UnloadLoraRequest
 from zhilu.serving.gateway.metrics import merge, with_label
 from zhilu.serving.gateway.outside import RemoteTransport
-from zhilu.serving.gateway.relay import Relay, TranslatingRelay, broken_off, read_body
+from zhilu.serving.gateway.relay import Relay, TranslatingRelay, broken_off
 from zhilu.serving.gateway.remembered import Remembered, RemoteModel
 from zhilu.serving.gateway.upstream import Route
 from zhilu.serving.served import Served
@@ -83,11 +84,14 @@ class Gateway:
         async def work(body: wire.Request, exchange: Exchange) -> Response:
             reply = await service.answer(self.context, body)
             exchange.model, exchange.usage = reply.model, reply.usage
+            if isinstance(reply.body, dict):
+                return JSONResponse(reply.body)
             if isinstance(reply.body, bytes):
                 return Response(reply.body, media_type=reply.media_type)
-            return JSONResponse(reply.body)
+            return StreamingResponse(reply.body, media_type=reply.media_type)
 
-        return await self.answer(request, service.paths[0], service.request, work)
+        read = form_body if issubclass(service.request, wire.FormRequest) else json_body
+        return await self.answer(request, service.paths[0], service.request, work, read=read)
 
     async def ask(self, request: Request, endpoint: str, model: str | None) -> Response:
         """What the engine of a model says at ``GET endpoint``."""
@@ -139,11 +143,13 @@ class Gateway:
         kind: type[R],
         work: Callable[[R, Exchange], Awaitable[Response]],
         refusal: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        read: Callable[[Request, type[R]], AbstractAsyncContextManager[Any]] = json_body,
     ) -> Response:
         """Answer in this process, and count it. ``refusal``: how this API writes an error, if not as OpenAI."""
         exchange = exchange_of(request, path)
         try:
-            response = await work(wire.parse_request(kind, wire.parse_json(await read_body(request))), exchange)
+            async with read(request, kind) as body:
+                response = await work(body, exchange)
             exchange.first_byte = time.monotonic()
             response.headers["x-request-id"] = exchange.id
             return response

@@ -2,7 +2,7 @@
 
 from zhilu.wire.constraints import Refusal
 from zhilu.wire.requests.adapters import LoadAdapterRequest, UnloadAdapterRequest
-from zhilu.wire.requests.base import Request, Truncation
+from zhilu.wire.requests.base import FormRequest, Request, Truncation
 from zhilu.wire.requests.chat import ChatRequest, Tool
 from zhilu.wire.requests.completions import CompletionRequest
 from zhilu.wire.requests.content import ROLES, Message, Part, ToolCall, unknown_role
@@ -16,6 +16,7 @@ __all__ = [
     "CompletionRequest",
     "DetokenizeRequest",
     "EmbeddingRequest",
+    "FormRequest",
     "LoadAdapterRequest",
     "Message",
     "Part",

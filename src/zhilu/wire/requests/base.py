@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
@@ -10,7 +11,7 @@ from pydantic_core import CoreSchema
 from zhilu.messages import T
 from zhilu.wire.constraints import Refusal
 
-__all__ = ["Request", "Strict", "Truncation"]
+__all__ = ["FormRequest", "Request", "Strict", "Truncation"]
 
 
 def _stop_at_the_first(schema: Any) -> None:
@@ -56,6 +57,19 @@ class Request(Strict):
 
     model: str | None = None
     user: str | None = None
+
+
+class FormRequest(Request):
+    """A request that comes as a form with one file. Its other values are text, so ``"0.2"`` is a number here.
+
+    Attributes:
+        file: where the upload lies while the request is answered.
+        filename: what its owner calls it.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=False, frozen=True)
+    file: Path
+    filename: str
 
 
 def _is_truncation(value: int) -> int:
