@@ -24,10 +24,10 @@ from zhilu.errors import NotFoundError, UnsupportedError, ZhiluError, error_body
 from zhilu.host.services import Service, service_registry
 from zhilu.messages import T
 from zhilu.models.chosen import default_model, named_model
+from zhilu.serving.api.bodies import form_body, json_body
 from zhilu.serving.api.embeddings import Embeddings
 from zhilu.serving.catalog import no_such_model
 from zhilu.serving.facts import LaunchOptions
-from zhilu.serving.gateway.bodies import form_body, json_body
 from zhilu.serving.gateway.ledger import Exchange, Ledger, exchange_of
 from zhilu.serving.gateway.loopback import LoopbackTransport
 from zhilu.serving.gateway.lora import Adapters, LoadLoraRequest, LoraLine, UnloadLoraRequest
