@@ -133,8 +133,6 @@ recipes = ("zhilu.training.", "zhilu.rag.interop.")
 lessons = tuple(f"zhilu.internals.lessons.lesson{name}" for name in ("1", "3_flash_torch", "4", "6"))
 torch_alone = ("zhilu.tuning.recipes.", "zhilu.engine.runner.torch")
 needs_torch = (*recipes, *lessons, *torch_alone, "zhilu.migrations.env", "zhilu.migrations.versions", "zhilu.__main__")
-needs_torch = (*recipes, *lessons, "zhilu.tuning.recipes.", "zhilu.engine.runner.torch",
-        "zhilu.migrations.env", "zhilu.migrations.versions", "zhilu.__main__")
 for module in pkgutil.walk_packages(zhilu.__path__, "zhilu."):
     if module.name.startswith(needs_torch):
         continue
