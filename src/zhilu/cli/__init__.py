@@ -33,6 +33,7 @@ VERBS: dict[str, T] = {
         "Training data: keep it, check it, see what a model would see", "训练数据：保存、检查、查看模型会看到什么"
     ),
     "tune": T("Fine-tune a model on your own data", "用自己的数据微调模型"),
+    "longtext": T("Texts longer than the model reads at once", "比模型一次能读的更长的文本"),
     "prompt": T("Versions of a prompt, measured and compared", "提示词的各个版本：衡量与对比"),
     "doctor": T("Check this machine and say how to mend it", "检查这台机器并给出修复办法"),
     "lens": T("See inside a model: tokens, attention, next words", "透视模型：token、注意力、下一个词"),

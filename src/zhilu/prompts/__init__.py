@@ -16,6 +16,14 @@ from zhilu.prompts.grounded import (
     rewrite_messages,
 )
 from zhilu.prompts.judge import judge_messages, read_judgement
+from zhilu.prompts.longtext import (
+    join_summary_messages,
+    notes_messages,
+    part_messages,
+    part_summary_messages,
+    refine_messages,
+    says_none,
+)
 from zhilu.prompts.message import Message, language_of
 from zhilu.prompts.questions import open_question_messages, question_messages
 from zhilu.prompts.summary import summary_messages
@@ -30,13 +38,19 @@ __all__ = [
     "draft_messages",
     "grounded_messages",
     "is_refusal",
+    "join_summary_messages",
     "judge_messages",
     "language_of",
+    "notes_messages",
     "open_question_messages",
     "opening_messages",
+    "part_messages",
+    "part_summary_messages",
     "question_messages",
     "read_judgement",
+    "refine_messages",
     "rewrite_messages",
+    "says_none",
     "summary_messages",
     "title_messages",
 ]

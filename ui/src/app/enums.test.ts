@@ -24,6 +24,7 @@ const SHOWN: Record<string, string> = {
   "ModelInfo.state": "model.state.",
   "ModelState.state": "model.state.",
   "Part.kind": "lens.part.",
+  "LongtextWish.want": "longtext.want.",
   "PromptComparison.verdict": "prompts.verdict.",
   "ScoredItem.grader": "prompts.grader.",
   "ReportSection.status": "report.status.",
@@ -54,6 +55,7 @@ const UNSEEN = new Set([
   "OrderTruth.higher",
   "OrderTruth.without",
   "PartView.status", // no page yet
+  "LongtextWish.lang", // the language of the page
   "PromptCode.language", // names of languages and formats
   "PullIn.source",
   "QuestionChange.status",

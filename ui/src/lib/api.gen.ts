@@ -880,6 +880,82 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/longtext/methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Methods */
+        get: operations["list_methods_zhilu_v1_longtext_methods_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/longtext/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Runs
+         * @description The newest first, without their steps.
+         */
+        get: operations["list_runs_zhilu_v1_longtext_runs_get"];
+        put?: never;
+        /**
+         * Start Run
+         * @description Ask a text, summarise it, or hide a needle; in a job.
+         */
+        post: operations["start_run_zhilu_v1_longtext_runs_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/longtext/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Run */
+        get: operations["get_run_zhilu_v1_longtext_runs__run_id__get"];
+        put?: never;
+        post?: never;
+        /** Delete Run */
+        delete: operations["delete_run_zhilu_v1_longtext_runs__run_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/longtext/runs/{run_id}/text": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Text */
+        get: operations["get_text_zhilu_v1_longtext_runs__run_id__text_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/models": {
         parameters: {
             query?: never;
@@ -4206,6 +4282,175 @@ export interface components {
             /** Kv Bytes */
             kv_bytes: number;
         };
+        /** LongtextIn */
+        LongtextIn: {
+            wish: components["schemas"]["LongtextWish"];
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+        };
+        /** LongtextMethod */
+        LongtextMethod: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** About */
+            about: {
+                en: string;
+                zh: string;
+            };
+        };
+        /**
+         * LongtextResult
+         * @description What has been worked out; the rest comes.
+         */
+        LongtextResult: {
+            /**
+             * Methods
+             * @default []
+             */
+            methods: components["schemas"]["MethodResult"][];
+            summary?: components["schemas"]["LongtextSummary"] | null;
+            /**
+             * Cells
+             * @default []
+             */
+            cells: components["schemas"]["NeedleCell"][];
+        };
+        /**
+         * LongtextRun
+         * @description ``context``: tokens that the model reads at once, ``tokens`` those of the text; None until the server was asked.
+         */
+        LongtextRun: {
+            /** Id */
+            id: string;
+            /** Created At */
+            created_at: string;
+            /** Job Id */
+            job_id?: string | null;
+            wish: components["schemas"]["LongtextWish"];
+            /** Model */
+            model: string;
+            /** Characters */
+            characters: number;
+            /** Context */
+            context?: number | null;
+            /** Tokens */
+            tokens?: number | null;
+            /**
+             * Done
+             * @default false
+             */
+            done: boolean;
+            /**
+             * @default {
+             *       "methods": [],
+             *       "cells": []
+             *     }
+             */
+            result: components["schemas"]["LongtextResult"];
+        };
+        /** LongtextStarted */
+        LongtextStarted: {
+            run: components["schemas"]["LongtextRun"];
+            job: components["schemas"]["Job"];
+        };
+        /**
+         * LongtextStep
+         * @description One call: which parts of the text stood in it, what was said, what it cost. ``cut`` None: the server does not say.
+         */
+        LongtextStep: {
+            /** Key */
+            key: string;
+            /** Method */
+            method: string;
+            /** What */
+            what: {
+                en: string;
+                zh: string;
+            };
+            /** Pieces */
+            pieces: [
+                number,
+                number
+            ][];
+            /** Said */
+            said: string;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /** Cut */
+            cut: boolean | null;
+        };
+        /** LongtextSummary */
+        LongtextSummary: {
+            /** Sentences */
+            sentences: components["schemas"]["SummarySentence"][];
+            /** Calls */
+            calls: number;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /** Cut */
+            cut: number;
+            /** Steps */
+            steps: components["schemas"]["LongtextStep"][];
+        };
+        /** LongtextText */
+        LongtextText: {
+            /** Text */
+            text: string;
+        };
+        /**
+         * LongtextWish
+         * @description ``answers``: known ones, to score by. ``most``: tokens of a piece, at most. ``lengths`` and ``depths``: of a needle's text.
+         */
+        LongtextWish: {
+            /**
+             * Want
+             * @default ask
+             * @enum {string}
+             */
+            want: "ask" | "summary" | "needle";
+            /**
+             * Name
+             * @default text
+             */
+            name: string;
+            /**
+             * Question
+             * @default
+             */
+            question: string;
+            /** Answers */
+            answers?: string[];
+            /** Methods */
+            methods?: string[];
+            /** Model */
+            model?: string | null;
+            /** Most */
+            most?: number | null;
+            /** Lengths */
+            lengths?: number[];
+            /** Depths */
+            depths?: number[];
+            /** Seed */
+            seed?: number | null;
+            /**
+             * Lang
+             * @default en
+             * @enum {string}
+             */
+            lang: "en" | "zh";
+        };
         /**
          * LookIn
          * @description A prediction: in this head, token number ``token`` looks at token number ``guess`` most.
@@ -4455,6 +4700,33 @@ export interface components {
             created_at: string;
         };
         /**
+         * MethodResult
+         * @description ``right``: whether a known answer stands in it; None where none is known. ``answer`` empty: none was found.
+         *
+         *     ``read``: the share of the text that stood in a call.
+         */
+        MethodResult: {
+            /** Method */
+            method: string;
+            /** Answer */
+            answer: string;
+            /** Right */
+            right: boolean | null;
+            place: components["schemas"]["TextPlace"] | null;
+            /** Calls */
+            calls: number;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /** Read */
+            read: number;
+            /** Cut */
+            cut: number;
+            /** Steps */
+            steps: components["schemas"]["LongtextStep"][];
+        };
+        /**
          * ModelDetail
          * @description A model with its config.json, what it needs to run, and its card; None where the folder is broken.
          */
@@ -4656,6 +4928,34 @@ export interface components {
             gradient: number;
             /** Moved */
             moved: number;
+        };
+        /**
+         * NeedleCell
+         * @description One try: ``tokens`` by the model's count, where about ``length`` were wanted, ``depth`` 0 (beginning) to 1 (end).
+         */
+        NeedleCell: {
+            /** Method */
+            method: string;
+            /** Length */
+            length: number;
+            /** Tokens */
+            tokens: number;
+            /** Depth */
+            depth: number;
+            /** Found */
+            found: boolean;
+            /** Answer */
+            answer: string;
+            /** Wanted */
+            wanted: string;
+            /** Calls */
+            calls: number;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Cut */
+            cut: number;
+            /** Unsure */
+            unsure: number;
         };
         /** NewConversation */
         NewConversation: {
@@ -6022,6 +6322,17 @@ export interface components {
              */
             updated_at: string;
         };
+        /**
+         * SummarySentence
+         * @description ``supported``: most of its words stand at ``place``, and all of its numbers do.
+         */
+        SummarySentence: {
+            /** Text */
+            text: string;
+            place: components["schemas"]["TextPlace"] | null;
+            /** Supported */
+            supported: boolean;
+        };
         /** Table */
         Table: {
             /** Title */
@@ -6136,6 +6447,20 @@ export interface components {
             en: string;
             /** Zh */
             zh: string;
+        };
+        /**
+         * TextPlace
+         * @description A sentence of the text; ``coverage``: the share of the words in question that stand in it.
+         */
+        TextPlace: {
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /** Quote */
+            quote: string;
+            /** Coverage */
+            coverage: number;
         };
         /** Timeline */
         Timeline: {
@@ -8297,6 +8622,170 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ScoreOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_methods_zhilu_v1_longtext_methods_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LongtextMethod"][];
+                };
+            };
+        };
+    };
+    list_runs_zhilu_v1_longtext_runs_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LongtextRun"][];
+                };
+            };
+        };
+    };
+    start_run_zhilu_v1_longtext_runs_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LongtextIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LongtextStarted"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_run_zhilu_v1_longtext_runs__run_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LongtextRun"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_run_zhilu_v1_longtext_runs__run_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_text_zhilu_v1_longtext_runs__run_id__text_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LongtextText"];
                 };
             };
             /** @description Validation Error */

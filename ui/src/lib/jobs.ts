@@ -19,6 +19,7 @@ const TOUCHES: Record<string, readonly string[]> = {
   tune: ["runs", "adapters"],
   lesson: ["internals"],
   "prompt-run": ["promptlab"],
+  longtext: ["longtext"],
 };
 
 export function acceptJob(queries: QueryClient, job: Job): void {

@@ -71,10 +71,10 @@ APPLICATIONS = Stage(
                 "合同和报告往往比任何窗口都长，而且长提示中间的内容最容易被忽略。",
             ),
             T(
-                "Already now: put a long document into a knowledge base and ask it; retrieval is one of the three ways.",
-                "现在就可以：把长文档放进知识库提问；检索就是三种方法之一。",
+                "Ask a long file of your own in every way there is, and see what each read, said and cost.",
+                "用所有方法就自己的一份长文件提同一个问题，看每种方法读了什么、说了什么、花了多少。",
             ),
-            "zhilu kb add mine FILE",
+            "zhilu longtext compare FILE QUESTION",
         ),
         Task(
             "5.5",

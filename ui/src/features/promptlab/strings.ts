@@ -20,7 +20,7 @@ export const strings = {
   "prompts.user": { en: "Question", zh: "问题" },
   "prompts.userHint": {
     en: "Write {{name}} where a value goes. Single braces stay as they are, so that you can show JSON.",
-    zh: "要填值的地方写 {{名称}}。单个花括号保持原样，所以可以直接写 JSON。",
+    zh: "要填值的地方写 {{name}}。单个花括号保持原样，所以可以直接写 JSON。",
   },
   "prompts.variables": { en: "Variables:", zh: "变量：" },
   "prompts.noVariables": {
