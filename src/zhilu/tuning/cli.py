@@ -92,6 +92,26 @@ def add(context: Context, file: Path, name: str | None, as_json: bool) -> None:
         click.echo(said.say())
 
 
+@data.command()
+@json_option
+@pass_context_obj
+def example(context: Context, as_json: bool) -> None:
+    """A training set to begin with: 500 messages to a support desk and where each belongs, in Chinese and English, with 60 held out.
+    入门用的训练集：500 条客服消息及其归类（中英文），另有 60 条留出。"""
+    from zhilu.tuning.data.example import HELD_OUT, NAME
+    from zhilu.tuning.data.library import DatasetLibrary
+
+    kept = DatasetLibrary(context).keep_example()
+    if as_json:
+        echo_json([info.model_dump(mode="json") for info in kept])
+    else:
+        said = T(
+            f"{NAME} and {HELD_OUT} are kept. Next: zhilu data check {NAME} --eval {HELD_OUT}",
+            f"已保存 {NAME} 与 {HELD_OUT}。下一步：zhilu data check {NAME} --eval {HELD_OUT}",
+        )
+        click.echo(said.say())
+
+
 @data.command("list")
 @json_option
 @pass_context_obj

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu.messages import T
 
-__all__ = ["OBJECTIVES", "REWARDED", "Chosen", "Objective", "TuneConfig", "choose"]
+__all__ = ["OBJECTIVES", "REWARDED", "ROUND", "Chosen", "Objective", "TuneConfig", "choose"]
 
 Method = Literal["lora", "qlora", "full"]
 Objective = Literal["sft", "dpo", "kto", "grpo", "ppo"]
@@ -20,6 +20,7 @@ REWARDED = ("grpo", "ppo")  # objectives that learn from a reward
 OBJECTIVES: dict[str, tuple[Objective, ...]] = {
     "chat": ("sft", "grpo", "ppo"), "text": ("sft",), "preference": ("dpo",), "unpaired": ("kto",),
 }  # fmt: skip
+ROUND = 32  # answers that a step of PPO and GRPO samples
 _SMALL = 100_000_000  # parameters up to which a model learns at ten times the rate of a large one
 _STEPS = 120  # optimizer steps that a small dataset is given, over as many epochs as that takes
 _ROUNDS = 40  # of PPO and GRPO

@@ -28,7 +28,7 @@ from zhilu.tuning.runs import Answer, Outcome, RunFolder, RunInfo
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["keep_first_answers", "keep_outcome", "result_of"]
+__all__ = ["keep_first_answers", "keep_outcome", "peak_mb", "result_of"]
 
 _ANSWERS, _ANSWER_TOKENS = 6, 96
 _WHOLE = 4.4  # bytes a parameter of a base in float32 that answers
@@ -58,7 +58,7 @@ def keep_outcome(
         measures={key: (first_seen[key], best_seen[key]) for key in first_seen if key not in ("step", "held_out")},
         held_out_before=first_seen["held_out"], held_out_after=training.best, best_step=training.best_step,
         stopped_early=stopped_early, steps=training.steps, tokens=training.tokens,
-        tokens_per_second=training.tokens / training.seconds, peak_mb=_peak_mb(),
+        tokens_per_second=training.tokens / training.seconds, peak_mb=peak_mb(),
         trained_parameters=sum(p.numel() for p in training.trained), answers=[],
     )  # fmt: skip
     model = training.model
@@ -171,7 +171,8 @@ def _keep_model(job: JobContext, info: RunInfo, model: Any, folder: Path) -> Non
         ModelStore(job.context).import_folder(Path(work) / info.name, info.name)
 
 
-def _peak_mb() -> int:
+def peak_mb() -> int:
+    """Most memory that this process has had so far."""
     import sys
 
     import psutil

@@ -21,7 +21,7 @@ from zhilu.messages import T
 from zhilu.tuning.base_model import TARGETS, empty_base
 from zhilu.tuning.runs import BaseWeights
 
-__all__ = ["BITS", "INSTALL", "base_weights", "give_back", "load_base_in_4_bits", "require_4_bits"]
+__all__ = ["BITS", "INSTALL", "base_weights", "can_4_bits", "give_back", "load_base_in_4_bits", "require_4_bits"]
 
 INSTALL = "pip install 'zhilu[qlora]'"
 _NOT_MADE_FOR = {("darwin", "x86_64")}  # of the systems that PyTorch is made for
@@ -48,6 +48,15 @@ def require_4_bits() -> None:
             code="qlora_missing",
             fix=INSTALL,
         )
+
+
+def can_4_bits() -> bool:
+    """Whether ``require_4_bits`` would let a run begin."""
+    try:
+        require_4_bits()
+    except MissingComponentError:
+        return False
+    return True
 
 
 def load_base_in_4_bits(folder: Path) -> Any:

@@ -10,18 +10,21 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zhilu.engine.model.config import read_config
 from zhilu.errors import InputError
 from zhilu.jobs import Job, JobContext, JobKind, JobStore
 from zhilu.messages import T
 from zhilu.models import ModelStore
 from zhilu.tuning.base_model import TARGETS, count_parameters, load_base, require_trainer
 from zhilu.tuning.config import OBJECTIVES, REWARDED, Chosen, Objective, TuneConfig, choose
+from zhilu.tuning.data.check import DataReport
 from zhilu.tuning.data.checking import check_dataset
 from zhilu.tuning.data.formats import RowError
 from zhilu.tuning.data.library import DatasetLibrary
 from zhilu.tuning.data.preflight import Preflight
 from zhilu.tuning.data.read import read_dataset
 from zhilu.tuning.data.records import Example
+from zhilu.tuning.estimate import refuse_memory
 from zhilu.tuning.finish import keep_first_answers, keep_outcome, result_of
 from zhilu.tuning.four_bit import load_base_in_4_bits, require_4_bits
 from zhilu.tuning.recipes.units import Unit
@@ -31,16 +34,11 @@ from zhilu.tuning.runs import RunFolder, RunInfo, RunLibrary
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["TUNE", "read_units", "submit_tuning"]
+__all__ = ["TUNE", "checked", "read_units", "submit_tuning"]
 
 _SAVE_SECONDS = 20.0  # between checkpoints
 _HELD_OUT = 0.1  # share of the rows, where no file of them is given
 _MOST_HELD_OUT, _LEAST_ROWS = 200, 8
-_BYTES_PER_PARAMETER = {
-    "lora": 4.6,
-    "qlora": 2.4,
-    "full": 16.5,
-}  # float32 weights; with gradients and AdamW's two moments for full
 
 
 def submit_tuning(
@@ -52,9 +50,37 @@ def submit_tuning(
         reward_file: a person's own reward function, copied into the run (``config.reward`` is ``file`` then).
 
     Raises:
+        MissingComponentError, NotFoundError, InputError: see ``checked``.
+        ConflictError: the name is taken.
+        InputError: the run does not fit into memory.
+    """
+    config, report = checked(context, config, reward_file)
+    folder = ModelStore(context).path_of(config.model)
+    assert report.tokens is not None
+    rest = (report.tokens.total - report.tokens.most) // max(report.usable - 1, 1)
+    sizes = [report.tokens.most, *[rest] * (report.usable - 1)]
+    chosen = choose(config, count_parameters(folder), sizes, read_config(folder).max_positions)
+    refuse_memory(folder, config, chosen, report.tokens.most)
+    library = RunLibrary(context)
+    name = name or _free_name(context, config)
+    run = library.add(RunInfo(name=name, created_at=datetime.now(timezone.utc), config=config))
+    if reward_file is not None:
+        keep_own(reward_file, run.path)
+    job = JobStore(context).submit(
+        TUNE, {"run": name}, T(f"Tune {config.model} on {config.data}", f"用 {config.data} 微调 {config.model}")
+    )
+    info = run.info().model_copy(update={"job_id": job.id})
+    run.write(info)
+    return info, job
+
+
+def checked(context: Context, config: TuneConfig, reward_file: Path | None = None) -> tuple[TuneConfig, DataReport]:
+    """The configuration with its objective, and the report on its data.
+
+    Raises:
         MissingComponentError: what trains, or what holds a base in 4 bits, is not installed.
-        NotFoundError, ConflictError: no such model or dataset; the name is taken.
-        InputError: the data has errors, is too little, or the run does not fit into memory.
+        NotFoundError: no such model or dataset.
+        InputError: the data has errors, or is too little; objective, method and reward do not go together.
     """
     require_trainer()
     if config.method == "qlora":
@@ -81,18 +107,7 @@ def submit_tuning(
             ),
             param="data",
         )  # fmt: skip
-    _refuse_memory(context, config)
-    library = RunLibrary(context)
-    name = name or _free_name(context, config)
-    run = library.add(RunInfo(name=name, created_at=datetime.now(timezone.utc), config=config))
-    if reward_file is not None:
-        keep_own(reward_file, run.path)
-    job = JobStore(context).submit(
-        TUNE, {"run": name}, T(f"Tune {config.model} on {config.data}", f"用 {config.data} 微调 {config.model}")
-    )
-    info = run.info().model_copy(update={"job_id": job.id})
-    run.write(info)
-    return info, job
+    return config, report
 
 
 def _objective(config: TuneConfig, kind: str) -> Objective:
@@ -270,26 +285,6 @@ def _save_best(run: RunFolder, training: Any) -> None:
     temporary = run.path / ".best.safetensors"
     save_file({name: tensor.contiguous().clone() for name, tensor in training.weights().items()}, temporary)
     temporary.replace(run.path / "best.safetensors")
-
-
-def _refuse_memory(context: Context, config: TuneConfig) -> None:
-    import psutil
-
-    from zhilu.engine.model.config import read_config, tensor_shapes
-
-    shapes = tensor_shapes(read_config(ModelStore(context).path_of(config.model)))
-    needed = sum(math.prod(shape) for _, shape in shapes) * _BYTES_PER_PARAMETER[config.method] + 400e6
-    free = psutil.virtual_memory().available
-    if needed > free:
-        raise InputError(
-            T(
-                f"{config.method} of {config.model} takes about {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free.",
-                f"用 {config.method} 微调 {config.model} 约需 {needed / 1e9:.1f} GB；空闲内存 {free / 1e9:.1f} GB。",
-            ),
-            param="method" if config.method == "full" else "model",
-            code="out_of_memory",
-            fix="zhilu tune run --method lora" if config.method == "full" else "zhilu tune run --model zhilu-nano",
-        )
 
 
 def _free_name(context: Context, config: TuneConfig) -> str:

@@ -41,6 +41,12 @@ def add_dataset(
     return library.add(file.file, file.filename or "", name, max_mb=context.settings.max_upload_mb)
 
 
+@router.post("/example", status_code=201)
+def add_example(request: Request) -> list[DatasetInfo]:
+    """The training set to begin with, and its held-out rows."""
+    return DatasetLibrary(context_of(request)).keep_example()
+
+
 @router.get("/{name}")
 def show_dataset(name: str, request: Request) -> DatasetInfo:
     return DatasetLibrary(context_of(request)).get(name)

@@ -9,12 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu.context import context_of
 from zhilu.jobs import Job
+from zhilu.tuning.after.behaviour import Behaviour, ask_held_out
 from zhilu.tuning.after.exports import ExportFormat, Precision
 from zhilu.tuning.after.jobs import submit_export, submit_merge
 from zhilu.tuning.after.merge import Dtype
 from zhilu.tuning.after.parity import Parity, check_parity
 from zhilu.tuning.config import TuneConfig
 from zhilu.tuning.job import submit_tuning
+from zhilu.tuning.recipes.probe import submit_probe
 from zhilu.tuning.runs import RunInfo, RunLibrary
 
 __all__ = ["router"]
@@ -42,6 +44,15 @@ class ExportIn(BaseModel):
     precision: Precision = "f16"
 
 
+class AskIn(BaseModel):
+    """``rule``: of ``rewards.REWARDS``; ``data``: a dataset to ask from, None: what the run held out; ``most``: prompts."""
+
+    model_config = ConfigDict(extra="forbid")
+    rule: str = "exact"
+    data: str | None = Field(None, max_length=100)
+    most: int = Field(100, ge=1, le=2000)
+
+
 class StartedRun(BaseModel):
     run: RunInfo
     job: Job
@@ -66,6 +77,12 @@ def start_run(body: NewRun, request: Request) -> StartedRun:
     return StartedRun(run=run, job=job)
 
 
+@router.post("/estimate", status_code=202)
+def estimate(body: TuneConfig, request: Request) -> Job:
+    """A job that takes three steps of the run, which is not kept; its result is a ``Planned``."""
+    return submit_probe(context_of(request), body)
+
+
 @router.get("/{name}")
 def show_run(name: str, request: Request) -> RunDetail:
     folder = RunLibrary(context_of(request)).get(name)
@@ -75,6 +92,11 @@ def show_run(name: str, request: Request) -> RunDetail:
 @router.post("/{name}/parity")
 async def compare(name: str, request: Request) -> Parity:
     return await check_parity(context_of(request), name)
+
+
+@router.post("/{name}/ask")
+async def ask(name: str, body: AskIn, request: Request) -> Behaviour:
+    return await ask_held_out(context_of(request), name, rule=body.rule, data=body.data, most=body.most)
 
 
 @router.post("/{name}/merge", status_code=202)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +15,65 @@ from zhilu.context import Context
 from zhilu.messages import T
 
 if TYPE_CHECKING:
+    from zhilu.tuning.estimate import Planned
     from zhilu.tuning.runs import RunInfo
 
 __all__ = ["tune"]
+
+
+_OPTIONS = (
+    click.option("--data", required=True, help=T("a dataset's name, or a file", "数据集名称或文件").say()),
+    click.option(
+        "--model",
+        help=T(
+            "the base: of the store, or a GGUF file (default: what runs)",
+            "基座：库中的模型或 GGUF 文件（默认当前模型）",
+        ).say(),
+    ),
+    click.option(
+        "--held-out",
+        help=T("dataset to measure with (default: a tenth of the data)", "用于评测的数据集（默认留出十分之一）").say(),
+    ),
+    click.option(
+        "--objective",
+        type=click.Choice(["sft", "dpo", "kto", "grpo", "ppo"]),
+        help=T("what is learned (default: by the data)", "训练目标（默认由数据决定）").say(),
+    ),
+    click.option(
+        "--beta",
+        type=click.FloatRange(0, 10, min_open=True),
+        help=T("how strongly the model is held to its base (not sft)", "与基座保持接近的强度（sft 除外）").say(),
+    ),
+    click.option(
+        "--reward",
+        help=T(
+            "grpo, ppo: exact, contains, number, json, brief, or FILE.py with reward(prompt, answer, wanted)",
+            "grpo、ppo：exact、contains、number、json、brief，或含 reward(prompt, answer, wanted) 的 FILE.py",
+        ).say(),
+    ),
+    click.option("--max-answer", type=click.IntRange(1, 2048), default=32, show_default=True),
+    click.option(
+        "--method",
+        type=click.Choice(["lora", "qlora", "full"]),
+        default="lora",
+        show_default=True,
+        help=T("an adapter; one on a base in 4 bits; or all weights", "适配器；4 位基座上的适配器；或全部权重").say(),
+    ),
+    click.option("--rank", type=click.IntRange(1, 512)),
+    click.option("--alpha", type=click.FloatRange(min=0, min_open=True)),
+    click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True)),
+    click.option("--epochs", type=click.FloatRange(min=0, min_open=True)),
+    click.option("--max-len", type=click.IntRange(min=16)),
+    click.option("--batch-tokens", type=click.IntRange(min=16)),
+    click.option("--seed", type=int, default=7, show_default=True),
+)
+
+
+def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What a run is made of, as options: of ``run`` and of ``estimate``."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.group()
@@ -25,50 +83,8 @@ def tune() -> None:
 
 
 @tune.command()
-@click.option("--data", required=True, help=T("a dataset's name, or a file", "数据集名称或文件").say())
-@click.option(
-    "--model",
-    help=T(
-        "the base: of the store, or a GGUF file (default: what runs)", "基座：库中的模型或 GGUF 文件（默认当前模型）"
-    ).say(),
-)
-@click.option(
-    "--held-out",
-    help=T("dataset to measure with (default: a tenth of the data)", "用于评测的数据集（默认留出十分之一）").say(),
-)
-@click.option(
-    "--objective",
-    type=click.Choice(["sft", "dpo", "kto", "grpo", "ppo"]),
-    help=T("what is learned (default: by the data)", "训练目标（默认由数据决定）").say(),
-)
-@click.option(
-    "--beta",
-    type=click.FloatRange(0, 10, min_open=True),
-    help=T("how strongly the model is held to its base (not sft)", "与基座保持接近的强度（sft 除外）").say(),
-)
-@click.option(
-    "--reward",
-    help=T(
-        "grpo, ppo: exact, contains, number, json, brief, or FILE.py with reward(prompt, answer, wanted)",
-        "grpo、ppo：exact、contains、number、json、brief，或含 reward(prompt, answer, wanted) 的 FILE.py",
-    ).say(),
-)
-@click.option("--max-answer", type=click.IntRange(1, 2048), default=32, show_default=True)
-@click.option(
-    "--method",
-    type=click.Choice(["lora", "qlora", "full"]),
-    default="lora",
-    show_default=True,
-    help=T("an adapter; one on a base in 4 bits; or all weights", "适配器；4 位基座上的适配器；或全部权重").say(),
-)
+@_with_options
 @click.option("--name", help=T("of the run and its adapter", "训练及其适配器的名称").say())
-@click.option("--rank", type=click.IntRange(1, 512))
-@click.option("--alpha", type=click.FloatRange(min=0, min_open=True))
-@click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True))
-@click.option("--epochs", type=click.FloatRange(min=0, min_open=True))
-@click.option("--max-len", type=click.IntRange(min=16))
-@click.option("--batch-tokens", type=click.IntRange(min=16))
-@click.option("--seed", type=int, default=7, show_default=True)
 @json_option
 @pass_context_obj
 def run(
@@ -96,6 +112,33 @@ def run(
     raise_unless_done(done)
     info = RunLibrary(context).get(info.name).info()
     echo_json(info.model_dump(mode="json")) if as_json else _print(info)
+
+
+@tune.command()
+@_with_options
+@json_option
+@pass_context_obj
+def estimate(context: Context, data: str, model: str | None, as_json: bool, **rest: Any) -> None:
+    """What a run would take: memory by its parts, and time by three of its steps, which are not kept.
+    一次训练需要什么：各部分内存，以及由三步实测得出的时间（不保留结果）。"""
+    from zhilu.jobs import JobStore
+    from zhilu.jobs.follow import follow, raise_unless_done
+    from zhilu.tuning.base_model import name_of_base
+    from zhilu.tuning.config import TuneConfig
+    from zhilu.tuning.data.library import DatasetLibrary
+    from zhilu.tuning.estimate import Planned
+    from zhilu.tuning.recipes.probe import submit_probe
+
+    if Path(data).is_file():
+        data = DatasetLibrary(context).keep(Path(data)).name
+    config = TuneConfig(model=name_of_base(context, model), data=data, **rest)
+    done = follow(JobStore(context), submit_probe(context, config).id, quiet=as_json)
+    if not done.ended:
+        return
+    planned = Planned.model_validate(raise_unless_done(done).result)
+    echo_json(planned.model_dump(mode="json")) if as_json else _print_planned(planned)
+    if planned.memory.total > planned.free:
+        sys.exit(1)
 
 
 @tune.command("list")
@@ -164,7 +207,6 @@ def parity(context: Context, name: str, as_json: bool) -> None:
     """Whether the served adapter is the trained one: prompt ids and greedy tokens of trainer and server.
     部署的适配器是否就是训练出来的：比较训练器与服务端的提示 id 和贪心 token。"""
     import asyncio
-    import sys
 
     from zhilu.tuning.after.parity import check_parity
 
@@ -175,6 +217,42 @@ def parity(context: Context, name: str, as_json: bool) -> None:
         click.secho(found.said.say(), fg="green" if found.equal else "red")
     if not found.equal:
         sys.exit(1)
+
+
+@tune.command()
+@click.argument("name")
+@click.option(
+    "--rule",
+    type=click.Choice(["exact", "contains", "number", "json", "brief"]),
+    default="exact",
+    show_default=True,
+    help=T("what a right answer is", "怎样算回答正确").say(),
+)
+@click.option(
+    "--data", help=T("a dataset to ask from (default: the held-out rows)", "提问用的数据集（默认留出的行）").say()
+)
+@click.option("--most", type=click.IntRange(1, 2000), default=100, show_default=True, help=T("prompts", "提示数").say())
+@json_option
+@pass_context_obj
+def ask(context: Context, name: str, rule: str, data: str | None, most: int, as_json: bool) -> None:
+    """How often the served model shows the new behaviour: held-out prompts, asked of the base and of what was trained.
+    部署的模型有多少次表现出新的行为：用留出的提示分别询问基座和训练结果。"""
+    import asyncio
+
+    from zhilu.tuning.after.behaviour import ask_held_out
+
+    found = asyncio.run(ask_held_out(context, name, rule=rule, data=data, most=most))
+    if as_json:
+        echo_json(found.model_dump(mode="json"))
+        return
+    for row in found.rows[:3]:
+        click.echo(f"{row.prompt.strip()}\n  {T('base', '基座').say()}: {row.base.strip()}")
+        click.echo(f"  {found.model}: {row.tuned.strip()}\n  {T('wanted', '期望').say()}: {row.wanted.strip()}")
+    said = T(
+        f"{found.prompts} held-out prompts, {rule}: base {found.base:.0%}, {found.model} {found.tuned:.0%}",
+        f"{found.prompts} 个留出的提示，{rule}：基座 {found.base:.0%}，{found.model} {found.tuned:.0%}",
+    )
+    click.secho(said.say(), bold=True)
 
 
 @tune.command()
@@ -240,6 +318,32 @@ def export(context: Context, name: str, form: Any, precision: Any, to: Path | No
         if not made["templated"]:
             click.echo(T("Its chat template cannot be written in Ollama's language: ask it by plain prompts there.",
                          "它的对话模板无法用 Ollama 的语言表达：在那里请使用纯文本提示。").say())  # fmt: skip
+
+
+def _print_planned(planned: Planned) -> None:
+    parts = planned.memory
+    columns = (T("memory for", "内存用途"), T("GB", "GB"))
+    names = {
+        "weights": T("weights of the base", "基座权重"), "trained": T("trained tensors, gradients, moments", "训练张量、梯度与动量"),
+        "sequence": T(f"a sequence of {parts.max_len:,} tokens", f"{parts.max_len:,} 个 token 的序列"), "logits": T("logits", "logits"),
+        "total": T("in all, with the program", "合计（含程序）"),
+    }  # fmt: skip
+    table(columns, [(name.say(), f"{getattr(parts, key) / 1e9:.2f}") for key, name in names.items()])
+    free = f"{planned.free / 1e9:.1f}"
+    if parts.total > planned.free:
+        click.secho(T(f"It does not fit: {free} GB are free.", f"装不下：空闲内存 {free} GB。").say(), fg="red")
+        if (near := planned.fits) is not None:
+            size = f"{near.total / 1e9:.1f} GB"
+            click.echo(T(f"The nearest that fits ({size}): --method {near.method} --max-len {near.max_len}",
+                         f"装得下的最接近配置（{size}）：--method {near.method} --max-len {near.max_len}").say())  # fmt: skip
+        return
+    said = T(
+        f"{planned.steps} steps of {planned.step_seconds:.1f} s: about {planned.seconds / 60:.1f} minutes, without the evaluations "
+        f"(measured: {planned.peak_mb:,} MB at most; {free} GB are free)",
+        f"{planned.steps} 步，每步 {planned.step_seconds:.1f} 秒：约 {planned.seconds / 60:.1f} 分钟，不含评测"
+        f"（实测内存最多 {planned.peak_mb:,} MB；空闲 {free} GB）",
+    )
+    click.secho(said.say(), bold=True)
 
 
 def _print(info: RunInfo) -> None:

@@ -128,6 +128,22 @@ def test_without_bitsandbytes_the_command_is_named(own_home: Path, monkeypatch: 
         assert (verdict.status, verdict.because) == (Status.CANNOT_RUN_HERE, Because.MACHINE)
 
 
+def test_a_gguf_file_is_named_by_its_path(tmp_path: Path, context: Context) -> None:
+    """Linked into the store once; what is no such file is a name."""
+    from zhilu.engine.convert_gguf import convert
+    from zhilu.errors import ConflictError
+    from zhilu.tuning.base_model import name_of_base
+
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+        convert(make_tiny_model(tmp_path / f"{folder}-tiny"), tmp_path / folder / "tiny.gguf", "f32")
+    file = tmp_path / "one" / "tiny.gguf"
+    assert [name_of_base(context, str(file)) for _ in range(2)] == ["tiny", "tiny"]
+    with pytest.raises(ConflictError, match="tiny"):
+        name_of_base(context, str(tmp_path / "other" / "tiny.gguf"))
+    assert name_of_base(context, "zhilu-nano") == "zhilu-nano"
+
+
 @pytest.fixture
 def context(own_home: Path) -> Any:
     with closing(open_context({})) as made:

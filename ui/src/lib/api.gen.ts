@@ -1598,6 +1598,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/runs/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Estimate
+         * @description A job that takes three steps of the run, which is not kept; its result is a ``Planned``.
+         */
+        post: operations["estimate_zhilu_v1_runs_estimate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/runs/{name}": {
         parameters: {
             query?: never;
@@ -1627,6 +1647,23 @@ export interface paths {
         put?: never;
         /** Compare */
         post: operations["compare_zhilu_v1_runs__name__parity_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/runs/{name}/ask": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask */
+        post: operations["ask_zhilu_v1_runs__name__ask_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2561,6 +2598,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/datasets/example": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Example
+         * @description The training set to begin with, and its held-out rows.
+         */
+        post: operations["add_example_zhilu_v1_datasets_example_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/datasets/{name}": {
         parameters: {
             query?: never;
@@ -2997,6 +3054,42 @@ export interface components {
             k: number;
         };
         /**
+         * AskIn
+         * @description ``rule``: of ``rewards.REWARDS``; ``data``: a dataset to ask from, None: what the run held out; ``most``: prompts.
+         */
+        AskIn: {
+            /**
+             * Rule
+             * @default exact
+             */
+            rule: string;
+            /** Data */
+            data?: string | null;
+            /**
+             * Most
+             * @default 100
+             */
+            most: number;
+        };
+        /**
+         * AskedRow
+         * @description A held-out prompt, the data's answer, both answers as they were served, and what the rule says of each (0 to 1).
+         */
+        AskedRow: {
+            /** Prompt */
+            prompt: string;
+            /** Wanted */
+            wanted: string;
+            /** Base */
+            base: string;
+            /** Tuned */
+            tuned: string;
+            /** Base Score */
+            base_score: number;
+            /** Tuned Score */
+            tuned_score: number;
+        };
+        /**
          * AttentionIn
          * @description ``head`` None: the average over all heads of the layer.
          */
@@ -3070,6 +3163,26 @@ export interface components {
             quantized_bytes: number;
             /** Other Bytes */
             other_bytes: number;
+        };
+        /**
+         * Behaviour
+         * @description ``base`` and ``tuned``: the mean of the rule over all ``prompts``, 0 to 1.
+         */
+        Behaviour: {
+            /** Run */
+            run: string;
+            /** Model */
+            model: string;
+            /** Rule */
+            rule: string;
+            /** Prompts */
+            prompts: number;
+            /** Base */
+            base: number;
+            /** Tuned */
+            tuned: number;
+            /** Rows */
+            rows: components["schemas"]["AskedRow"][];
         };
         /**
          * BoardQuestion
@@ -5564,6 +5677,39 @@ export interface components {
             /** Damaged File */
             damaged_file: string | null;
             job: components["schemas"]["Job"] | null;
+        };
+        /**
+         * Result
+         * @description Attributes:
+         *         answer: the number of the option that this run found true, of the lesson's question.
+         */
+        Result: {
+            /** Task */
+            task: string;
+            /** Answer */
+            answer: number;
+            /** Checks */
+            checks: components["schemas"]["Check"][];
+            /**
+             * Charts
+             * @default []
+             */
+            charts: components["schemas"]["Chart"][];
+            /**
+             * Tables
+             * @default []
+             */
+            tables: components["schemas"]["Table"][];
+            /**
+             * Grids
+             * @default []
+             */
+            grids: components["schemas"]["Grid"][];
+            /**
+             * Timelines
+             * @default []
+             */
+            timelines: components["schemas"]["Timeline"][];
         };
         /**
          * Result
@@ -9982,6 +10128,39 @@ export interface operations {
             };
         };
     };
+    estimate_zhilu_v1_runs_estimate_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TuneConfig"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     show_run_zhilu_v1_runs__name__get: {
         parameters: {
             query?: never;
@@ -10060,6 +10239,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Parity"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    ask_zhilu_v1_runs__name__ask_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AskIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Behaviour"];
                 };
             };
             /** @description Validation Error */
@@ -11416,6 +11630,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    add_example_zhilu_v1_datasets_example_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetInfo"][];
                 };
             };
         };

@@ -49,6 +49,7 @@ export type RunDetail = Schemas["RunDetail"];
 export type Parity = Schemas["Parity"];
 export type Objective = NonNullable<Schemas["TuneConfig"]["objective"]>;
 export type Method = NonNullable<Schemas["TuneConfig"]["method"]>;
+export type Behaviour = Schemas["Behaviour"];
 export type Outcome = Schemas["Outcome"];
 export type Exported = Omit<Schemas["Exported"], "format"> & { format: Schemas["ExportIn"]["format"] };
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -17,6 +18,7 @@ from zhilu.gate import Artefact
 from zhilu.home import atomic_write
 from zhilu.messages import T
 from zhilu.tuning.data.check import DataReport
+from zhilu.tuning.data.example import HELD_OUT, NAME, make_example
 from zhilu.tuning.data.source import ENDINGS
 
 if TYPE_CHECKING:
@@ -145,6 +147,16 @@ class DatasetLibrary:
         name = next(name for n in range(1, 10_000) if (name := stem if n == 1 else f"{stem}-{n}") not in taken)
         with path.open("rb") as file:
             return self.add(file, path.name, name)
+
+    def keep_example(self) -> List[DatasetInfo]:
+        """The set to begin with, and its held-out rows, each made where it is not there yet (see ``add`` for errors)."""
+        kept = []
+        for name, rows in zip((NAME, HELD_OUT), make_example(), strict=True):
+            if not (self.folder / name / _NOTE).exists():
+                text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+                self.add(io.BytesIO(text.encode()), f"{name}.jsonl", name)
+            kept.append(self.get(name))
+        return kept
 
     def keep_report(self, name: str, report: DataReport) -> None:
         """Remember the last check; it goes with the dataset."""

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zhilu.tuning.config import Chosen, TuneConfig
+from zhilu.tuning.config import ROUND, Chosen, TuneConfig
 from zhilu.tuning.data.preflight import Preflight, Rendered
 from zhilu.tuning.recipes.base import TuneRun
 from zhilu.tuning.recipes.rollouts import Rollout, looked_at, sample
@@ -24,7 +24,6 @@ from zhilu.tuning.rewards import Reward
 
 __all__ = ["GrpoRun", "PolicyRun", "PpoRun", "clipped", "gae", "k3"]
 
-ROLLOUTS = 32  # answers of a step
 _INNER = 2  # times that a step's answers are learned from
 _CLIP_RANGE = 0.2
 _GAMMA, _LAMBDA = 1.0, 0.95
@@ -82,7 +81,7 @@ class PolicyRun(TuneRun):
         """Fill in advantages (and returns) of a step's rollouts."""
 
     def accumulate(self) -> dict[str, float]:
-        count = max(1, ROLLOUTS // self.group)
+        count = max(1, ROUND // self.group)
         start = self.steps * count
         prompts = [self.units[(start + at) % len(self.units)] for at in range(min(count, len(self.units)))]
         rollouts = self.roll([unit for unit in prompts for _ in range(self.group)])

@@ -1,4 +1,4 @@
-import { Combine, PackageOpen, Scale } from "lucide-react";
+import { Combine, MessagesSquare, PackageOpen, Scale } from "lucide-react";
 import { useEffect, useState } from "react";
 import { Button } from "@/components/Button";
 import { Facts } from "@/components/Facts";
@@ -8,7 +8,7 @@ import { useI18n } from "@/lib/i18n";
 import { isActive } from "@/lib/jobs";
 import { useJobs } from "@/lib/queries";
 import type { Exported, Run } from "@/lib/types";
-import { useExport, useMerge, useParity } from "./api";
+import { useAsk, useExport, useMerge, useParity } from "./api";
 import css from "./RunDrawer.module.css";
 
 const FORMATS: readonly Exported["format"][] = ["safetensors", "gguf", "ollama"];
@@ -17,6 +17,7 @@ const FORMATS: readonly Exported["format"][] = ["safetensors", "gguf", "ollama"]
 export function AfterRun({ run, refetch }: { run: Run; refetch: () => void }) {
   const { t, say } = useI18n();
   const parity = useParity();
+  const ask = useAsk();
   const merge = useMerge();
   const write = useExport();
   const [format, setFormat] = useState<Exported["format"]>("gguf");
@@ -28,13 +29,18 @@ export function AfterRun({ run, refetch }: { run: Run; refetch: () => void }) {
   useEffect(() => {
     if (!busy) refetch();
   }, [busy, refetch]);
-  const failed = parity.error ?? merge.error ?? write.error;
+  const failed = parity.error ?? ask.error ?? merge.error ?? write.error;
   return (
     <>
       <div className={css.parity}>
         {run.outcome?.adapter && (
           <Button icon={Scale} busy={parity.isPending} onClick={() => parity.mutate(run.name)}>
             {t("tune.parity")}
+          </Button>
+        )}
+        {["sft", "grpo", "ppo"].includes(run.config.objective ?? "") && (
+          <Button icon={MessagesSquare} busy={ask.isPending} onClick={() => ask.mutate(run.name)}>
+            {t("tune.ask")}
           </Button>
         )}
         {run.outcome?.adapter && !run.merged && (
@@ -54,6 +60,15 @@ export function AfterRun({ run, refetch }: { run: Run; refetch: () => void }) {
         <Button icon={PackageOpen} disabled={busy} onClick={() => write.mutate({ name: run.name, format })}>
           {t("tune.export")}
         </Button>
+        {ask.data && (
+          <p data-equal={ask.data.tuned > ask.data.base}>
+            {t("tune.asked", {
+              prompts: ask.data.prompts,
+              base: (100 * ask.data.base).toFixed(0),
+              tuned: (100 * ask.data.tuned).toFixed(0),
+            })}
+          </p>
+        )}
         {parity.data && <p data-equal={parity.data.equal}>{say(parity.data.said)}</p>}
         {failed && <ErrorPanel error={failed} />}
       </div>

@@ -6,7 +6,8 @@ import { ErrorPanel } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { useModels } from "@/lib/queries";
 import type { Method, Objective, Run } from "@/lib/types";
-import { useStartRun } from "./api";
+import { useEstimate, useStartRun, type Wish } from "./api";
+import { EstimateLine } from "./EstimateLine";
 import { isRewarded, METHODS, OBJECTIVES, REWARDS } from "./objectives";
 
 interface TrainDialogProps {
@@ -20,6 +21,7 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
   const { t } = useI18n();
   const models = (useModels().data ?? []).filter((model) => model.supported && model.kind === "chat");
   const start = useStartRun();
+  const estimate = useEstimate();
   const [chosen, setChosen] = useState<string | null>(null);
   const [name, setName] = useState("");
   const [epochs, setEpochs] = useState("");
@@ -29,19 +31,16 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
   const [method, setMethod] = useState<Method>("lora");
   const methods = METHODS(objective);
   const model = chosen ?? models.find(({ embedded }) => embedded)?.name ?? models[0]?.name ?? "";
-  const train = () =>
-    start.mutate(
-      {
-        name: name.trim() || null,
-        model,
-        data,
-        epochs: epochs ? Number(epochs) : null,
-        objective,
-        method: methods.includes(method) ? method : "lora",
-        reward: isRewarded(objective) ? reward : null,
-      },
-      { onSuccess: ({ run }) => onStarted(run) },
-    );
+  const wish: Wish = {
+    name: name.trim() || null,
+    model,
+    data,
+    epochs: epochs ? Number(epochs) : null,
+    objective,
+    method: methods.includes(method) ? method : "lora",
+    reward: isRewarded(objective) ? reward : null,
+  };
+  const train = () => start.mutate(wish, { onSuccess: ({ run }) => onStarted(run) });
   return (
     <Dialog
       open
@@ -52,6 +51,9 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
       actions={
         <>
           <Button onClick={onClose}>{t("do.cancel")}</Button>
+          <Button busy={estimate.isPending} disabled={!model} onClick={() => estimate.mutate(wish)}>
+            {t("tune.estimate")}
+          </Button>
           <Button tone="primary" type="submit" busy={start.isPending} disabled={!model}>
             {t("tune.train")}
           </Button>
@@ -117,7 +119,8 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
           />
         )}
       </Field>
-      {start.error && <ErrorPanel error={start.error} />}
+      {estimate.data && <EstimateLine id={estimate.data.id} />}
+      {(start.error ?? estimate.error) && <ErrorPanel error={start.error ?? estimate.error} />}
     </Dialog>
   );
 }

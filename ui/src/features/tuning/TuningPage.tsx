@@ -9,7 +9,7 @@ import { useI18n } from "@/lib/i18n";
 import { isActive } from "@/lib/jobs";
 import { useJobs } from "@/lib/queries";
 import type { Run } from "@/lib/types";
-import { useAddDataset, useDatasets, useRuns } from "./api";
+import { useAddDataset, useAddExample, useDatasets, useRuns } from "./api";
 import { DatasetCard } from "./DatasetCard";
 import { RunDrawer } from "./RunDrawer";
 import { TrainDialog } from "./TrainDialog";
@@ -23,6 +23,7 @@ export default function TuningPage({ name }: { name?: string }) {
   const datasets = useDatasets();
   const runs = useRuns();
   const add = useAddDataset();
+  const example = useAddExample();
   const input = useRef<HTMLInputElement>(null);
   const [training, setTraining] = useState<string | null>(null);
   return (
@@ -47,12 +48,18 @@ export default function TuningPage({ name }: { name?: string }) {
           event.target.value = "";
         }}
       />
-      {add.error && <ErrorPanel error={add.error} />}
+      {(add.error ?? example.error) && <ErrorPanel error={add.error ?? example.error} />}
       <section className={css.section}>
         <h2>{t("tune.data")}</h2>
         {datasets.error && <ErrorPanel error={datasets.error} retry={() => void datasets.refetch()} />}
         {datasets.isPending && <Skeleton lines={2} height={48} />}
-        {datasets.data?.length === 0 && <Empty icon={Wrench} title={t("tune.noData")} hint={t("tune.noDataHint")} />}
+        {datasets.data?.length === 0 && (
+          <Empty icon={Wrench} title={t("tune.noData")} hint={t("tune.noDataHint")}>
+            <Button busy={example.isPending} onClick={() => example.mutate()}>
+              {t("tune.example")}
+            </Button>
+          </Empty>
+        )}
         {datasets.data?.map((dataset) => (
           <DatasetCard key={dataset.name} dataset={dataset} onTrain={() => setTraining(dataset.name)} />
         ))}

@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api } from "@/lib/api";
 import { acceptJob } from "@/lib/jobs";
-import type { Dataset, Exported, Job, Method, Objective, Parity, Run, RunDetail } from "@/lib/types";
+import type { Behaviour, Dataset, Exported, Job, Method, Objective, Parity, Run, RunDetail } from "@/lib/types";
 
 const data = (name: string) => `/datasets/${encodeURIComponent(name)}`;
 const run = (name: string) => `/runs/${encodeURIComponent(name)}`;
@@ -42,6 +42,18 @@ export function useAddDataset() {
   });
 }
 
+/** The set to begin with, checked against its held-out rows. */
+export function useAddExample() {
+  const refresh = useRefresh("datasets");
+  return useMutation({
+    mutationFn: async () => {
+      const [taught, heldOut] = await api.post<Dataset[]>("/datasets/example");
+      if (taught && heldOut) await api.post(`${data(taught.name)}/check`, { held_out: heldOut.name });
+    },
+    onSettled: refresh,
+  });
+}
+
 export function useCheckDataset() {
   const refresh = useRefresh("datasets");
   return useMutation({ mutationFn: (name: string) => api.post(`${data(name)}/check`, {}), onSettled: refresh });
@@ -62,6 +74,31 @@ export interface Wish {
   reward: string | null;
 }
 
+/** The result of a job `tune-probe`: what a run would take (estimate.py). Bytes, but for `peak_mb`. */
+export interface Planned {
+  memory: Estimate;
+  free: number;
+  fits: Estimate | null;
+  steps: number;
+  step_seconds: number;
+  seconds: number;
+  peak_mb: number;
+}
+
+interface Estimate {
+  method: Method;
+  max_len: number;
+  total: number;
+}
+
+export function useEstimate() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ name: _, ...config }: Wish) => api.post<Job>("/runs/estimate", config),
+    onSuccess: (job) => acceptJob(queries, job),
+  });
+}
+
 export function useStartRun() {
   const queries = useQueryClient();
   return useMutation({
@@ -71,6 +108,10 @@ export function useStartRun() {
       return queries.invalidateQueries({ queryKey: ["runs"] });
     },
   });
+}
+
+export function useAsk() {
+  return useMutation({ mutationFn: (name: string) => api.post<Behaviour>(`${run(name)}/ask`, {}) });
 }
 
 export function useParity() {

@@ -72,6 +72,25 @@ export const strings = {
     en: "Answers of the base in 4 bits: the whole one did not fit into memory",
     zh: "回答来自 4 位基座：完整基座装不进内存",
   },
+  "tune.estimate": { en: "Estimate", zh: "估算" },
+  "tune.planned": {
+    en: "{steps} steps, about {minutes} minutes without the evaluations (measured by three steps). Memory: about {total} GB, {peak} GB in these steps; {free} GB are free.",
+    zh: "{steps} 步，约 {minutes} 分钟，不含评测（由三步实测）。内存约 {total} GB，这三步用了 {peak} GB；空闲 {free} GB。",
+  },
+  "tune.tooLarge": {
+    en: "It takes about {total} GB; {free} GB are free.",
+    zh: "约需 {total} GB；空闲内存 {free} GB。",
+  },
+  "tune.nearest": {
+    en: "The nearest that fits: {method}, sequences of {length} tokens ({total} GB).",
+    zh: "装得下的最接近配置：{method}，序列 {length} 个 token（{total} GB）。",
+  },
+  "tune.example": { en: "Take the example: a support desk", zh: "使用示例：客服归类" },
+  "tune.ask": { en: "Ask held-out questions", zh: "用留出的问题提问" },
+  "tune.asked": {
+    en: "Of {prompts} held-out questions, the base answers {base} % word for word, the tuned model {tuned} %.",
+    zh: "{prompts} 个留出的问题中，基座逐字答对 {base}%，训练后的模型 {tuned}%。",
+  },
   "tune.reward": { en: "Reward", zh: "奖励" },
   "tune.reward.number": { en: "the last number is right", zh: "最后一个数字正确" },
   "tune.reward.exact": { en: "the answer is the one in the data", zh: "与数据中的答案完全相同" },

@@ -1,0 +1,77 @@
+"""The kind of job ``tune-probe``: three steps of a run that is not kept, in a process of its own, to know what it will take."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zhilu.jobs import Job, JobContext, JobKind, JobStore
+from zhilu.messages import T
+from zhilu.models import ModelStore
+from zhilu.tuning.base_model import TARGETS, count_parameters, load_base
+from zhilu.tuning.config import TuneConfig, choose
+from zhilu.tuning.estimate import Planned, at_once, estimate, nearest_that_fits
+from zhilu.tuning.finish import peak_mb
+from zhilu.tuning.four_bit import load_base_in_4_bits
+from zhilu.tuning.job import checked, read_units
+from zhilu.tuning.rewards import load_reward
+
+if TYPE_CHECKING:
+    from zhilu.context import Context
+
+__all__ = ["TUNE_PROBE", "submit_probe"]
+
+_STEPS = 3
+
+
+def submit_probe(context: Context, config: TuneConfig) -> Job:
+    """See ``job.submit_tuning`` for errors, but that a run which does not fit is estimated all the same, without its steps."""
+    config, _ = checked(context, config)
+    title = T(
+        f"Estimate {config.method} of {config.model} on {config.data}",
+        f"估算用 {config.data} 微调 {config.model}（{config.method}）",
+    )
+    return JobStore(context).submit(TUNE_PROBE, {"config": config.model_dump()}, title)
+
+
+def _probe(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
+    import psutil
+
+    from zhilu.tuning.recipes import make_run
+    from zhilu.tuning.recipes.sft import add_lora
+
+    job.progress(0.0, T("Reading the data", "读取数据"))
+    units, held_out, preflight, config = read_units(job.context, TuneConfig(**params["config"]))
+    folder = ModelStore(job.context).path_of(config.model)
+    sizes = [unit.size for unit in units]
+    chosen = choose(config, count_parameters(folder), sizes, preflight.context)
+    rows = at_once(config, chosen, max(sizes))
+    memory, free = estimate(folder, config.method, chosen.rank, chosen.max_len, rows), psutil.virtual_memory().available
+    planned = Planned(
+        memory=memory, free=free, steps=chosen.steps, tokens=chosen.steps * chosen.batch_tokens, step_seconds=0.0, seconds=0.0, peak_mb=0
+    )  # fmt: skip
+    if memory.total > free:
+        planned.fits = nearest_that_fits(folder, memory, chosen.rank, free, max(sizes))
+        return planned.model_dump(mode="json")
+    job.progress(0.1, T("Loading the model", "加载模型"), config.model)
+    model = load_base_in_4_bits(folder) if config.method == "qlora" else load_base(folder)
+    if config.method != "full":
+        model = add_lora(model, config, chosen, TARGETS)
+    reward = load_reward(config.reward, Path()) if config.reward else None
+    with tempfile.TemporaryDirectory(dir=job.context.home.run) as work:
+        run = make_run(model, units, held_out[:1], config, chosen, Path(work) / "probe.pt", preflight, reward)
+        taken = []
+        for step in range(_STEPS):
+            job.check()
+            job.progress(0.3 + 0.7 * step / _STEPS, T("Measuring", "测量"), f"{step + 1}/{_STEPS}")
+            begun = time.monotonic()
+            run.step()
+            taken.append(time.monotonic() - begun)
+    planned.step_seconds = sorted(taken)[len(taken) // 2]  # the first one also warms up
+    planned.seconds, planned.peak_mb = planned.step_seconds * chosen.steps, peak_mb()
+    return planned.model_dump(mode="json")
+
+
+TUNE_PROBE = JobKind(name="tune-probe", run=_probe)
