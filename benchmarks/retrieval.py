@@ -24,6 +24,10 @@ MiniLM with BM25, weight 0.5    0.966 / 0.893
 ``--mixed N`` asks every N-th question of XQuAD in a knowledge base half of whose paragraphs are English and half Chinese, in the
 paragraph's own language and in the other one; ``--e5 FOLDER`` lets the temporary home have multilingual-e5-small.
 
+``--paraphrases`` asks ``benchmarks/paraphrases.jsonl``: 160 questions of XQuAD (one of every third paragraph, English and Chinese)
+put into other words by hand, among all 240 paragraphs of their language, beside the same questions as they were; ``shared`` is the
+share of a question's words that its paragraph holds.
+
 Chunks in a language the embedder does not know get no vectors. CMRC's passages split into 2.9 chunks each.
 """
 
@@ -105,6 +109,39 @@ def mixed_set(data: Path, every: int) -> tuple[list[str], dict[str, list[tuple[s
     return [paragraphs[lang][number] for number, lang in enumerate(langs)], questions
 
 
+def paraphrased(data: Path) -> dict[str, tuple[list[str], dict[str, list[tuple[str, int]]]]]:
+    """By language: XQuAD's paragraphs, and the questions ``in other words`` and ``as asked``, each with its paragraph's number."""
+    from zhilu.training.embed.data import set_records
+
+    file = Path(__file__).with_name("paraphrases.jsonl")
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    found = {}
+    for name in ("xquad_en", "xquad_zh"):
+        records = list(set_records(data, name))
+        paragraphs = list(dict.fromkeys(r["context"] for r in records))
+        at = {text: number for number, text in enumerate(paragraphs)}
+        questions: dict[str, list[tuple[str, int]]] = {"in other words": [], "as asked": []}
+        for row in rows:
+            if row["set"] == name:
+                record = records[row["row"]]
+                assert record["question"] == row["asked"], f"not the XQuAD that this was made from: {row}"
+                questions["in other words"].append((row["question"], at[record["context"]]))
+                questions["as asked"].append((row["asked"], at[record["context"]]))
+        found[name] = (paragraphs, questions)
+    return found
+
+
+def shared_words(paragraphs: list[str], asked: list[tuple[str, int]]) -> float:
+    """The mean share of a question's content words that its paragraph holds."""
+    from zhilu.text.terms import content_terms, terms
+
+    shares = []
+    for question, number in asked:
+        wanted = {t for t in content_terms(question) if t.isascii() or len(t) > 1}
+        shares.append(len(wanted & set(terms(paragraphs[number]))) / max(len(wanted), 1))
+    return sum(shares) / len(shares)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -119,6 +156,7 @@ def main() -> int:
     parser.add_argument(
         "--mixed", type=int, help="XQuAD in a mixed knowledge base, every N-th question, instead of --sets"
     )
+    parser.add_argument("--paraphrases", action="store_true", help="XQuAD in other words, instead of --sets")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
 
@@ -140,7 +178,20 @@ def main() -> int:
                     row = score(partial(ranked, kb, embedder, weight), [(q, ids[i]) for q, i in raw])
                     report.setdefault(name, {"questions": len(raw)})[label] = row
                     print(f"{name:10} ({len(raw)}) {label:8} {row['recall@5']:.3f} / {row['mrr@10']:.3f}", flush=True)
-        for name in options.sets.split(",") if not options.mixed else []:
+        for name, (passages, asked) in paraphrased(Path(options.data)).items() if options.paraphrases else ():
+            kb, ids = build(context, name, passages, embedder)
+            for kind, raw in asked.items():
+                shared = shared_words(passages, raw)
+                report[f"{name} {kind}"] = {"questions": len(raw), "shared": shared}
+                for label, weight in (("bm25", 0.0), ("dense", 1.0), ("default", None)):
+                    row = score(partial(ranked, kb, embedder, weight), [(q, ids[i]) for q, i in raw])
+                    report[f"{name} {kind}"][label] = row
+                    print(
+                        f"{name} {kind:14} ({len(raw)}, shared {shared:.2f}) {label:8} {row['recall@5']:.3f} /"
+                        f" {row['mrr@10']:.3f}",
+                        flush=True,
+                    )
+        for name in options.sets.split(",") if not (options.mixed or options.paraphrases) else []:
             passages, raw = retrieval_set(Path(options.data), name, options.passages, options.questions)
             started = time.perf_counter()
             kb, ids = build(context, name, passages, embedder)

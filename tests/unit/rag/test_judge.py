@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from zhilu.rag.answer.claims import identifiers, missing_kind, missing_names, stands_in
 from zhilu.rag.answer.evidence import PassageEvidence
 from zhilu.rag.answer.ground import Located
 from zhilu.rag.answer.judge import judge
+from zhilu.rag.retrieve.fusion import Worth
 
 HOUSE = (
     "装修施工只能在工作日的上午八点到十二点进行，周末和节假日不得使用电动工具。装修前须向物业缴纳押金 2,000 元。\n"
@@ -160,3 +164,20 @@ def test_numbers_are_supported_whatever_their_unit_is_called(passage: str, quest
 )
 def test_another_entry_or_unit_is_not_supported(passage: str, question: str, said: str) -> None:
     assert judge(said, question, [passage], Located(0, 0, len(passage))).support not in ("exact", "overlap")
+
+
+class _Far:
+    """An embedder's ``Meaning`` to which no sentence is near."""
+
+    worth = Worth(crosses=True)
+
+    def near(self, question: str, texts: Sequence[str]) -> list[float]:
+        return [0.1] * len(texts)
+
+
+def test_a_number_from_a_sentence_about_something_else_is_refused() -> None:
+    dough = "四个饼皮需要:\n\n- 面粉 500g，\n- 盐 3g，\n\n最后撒上芝士碎即可。\n"
+    meaning: Any = _Far()
+    found = judge("3克", "要放多少克芝士？", [dough], Located(0, 0, 9), meaning=meaning)
+    assert found.support == "unsupported" and found.quote is None
+    assert judge("3克", "要放多少克盐？", [dough], Located(0, 0, 9), meaning=meaning).support != "unsupported"

@@ -100,8 +100,10 @@ def judge(
             return _at(sentence, "unsupported", None)
     if claims and _is_torn(rest, claims, question):
         return _at(sentence, "unjudged", rest.place)
-    if claims.numbers and not rest.in_table and (nearer := _nearer(rest, claims, question, units)) is not None:
-        return _at(sentence, "unjudged", nearer.place)
+    is_in_prose = bool(claims.numbers) and not rest.in_table
+    is_elsewhere = is_in_prose and _speaks_of_something_else(rest, asked_terms, question, units, meaning)
+    if is_in_prose and (nearer := _nearer(rest, claims, question, units)) is not None:
+        return _at(sentence, "unsupported", None) if is_elsewhere else _at(sentence, "unjudged", nearer.place)
     # its numbers were found above, in whatever form; so may its units be told
     told = own if not claims else frozenset(content_terms(without_units(bare, rest.text)))
     words = frozenset(t for t in told if not is_number(t))
@@ -120,6 +122,8 @@ def judge(
     says = len(new & sentence_bag) >= OVERLAP * len(new) and len(words & heard) >= OVERLAP * len(words)
     if fits and says and (new or claims) and not _unheard(bare, f"{everything}\n{question}"):
         return Grounded(sentence, "overlap", (), (rest.place.passage,), rest.place)
+    if is_elsewhere:
+        return _at(sentence, "unsupported", None)
     return _at(sentence, "unjudged", rest.place if claims or shared >= 0.3 else likely or rest.place)
 
 
@@ -298,6 +302,17 @@ def _nearer(rest: _Unit, claims: Claims, question: str, units: Sequence[_Unit]) 
         if _spoken(a, asked) < _spoken(b, asked):
             return other
     return None
+
+
+def _speaks_of_something_else(
+    rest: _Unit, asked: frozenset[str], question: str, units: Sequence[_Unit], meaning: Meaning | None
+) -> bool:
+    """True if the sentence around a number shares no word with the question and is not near it in meaning either: a model that
+    finds no number for what was asked takes any."""
+    whole = max((u for u in units if _covers(u.place, rest.place)), key=lambda u: len(u.text), default=rest)
+    if meaning is None or not meaning.worth.crosses or _content(whole) & asked or identifiers(question):
+        return False  # what stands under a version's heading need not say it again
+    return meaning.near(question, [whole.text])[0] < meaning.worth.near_sentence
 
 
 def _unheard(sentence: str, heard: str) -> bool:

@@ -97,12 +97,6 @@ _ASPECTS = (
         "the age limit", "年龄限制", r"\b(?:ages?|old|young|minors?|child(?:ren)?)\b|年龄|多大|岁|未成年|儿童|孩子", "周岁"
     ),
     _aspect("parking", "停车", r"\b(?:park(?:ing|ed)?|cars?|garages?)\b|停车|车位|车库|开车", "驾车"),
-    _aspect("the weight", "重量", r"\b(?:weigh(?:s|t)?|heavy|kilos?)\b|多重|重量|公斤", r"\d\s*(?:kg|g|lb)\b|千克|[\d两半]\s*斤"),
-    _aspect(
-        "the languages it is offered in", "提供哪些语言",
-        r"\b(?:languages?|english|spanish|chinese|translations?)\b|语言|英语|英文|中文|外语", "双语",
-    ),
-    _aspect("insurance", "保险", r"\b(?:insur(?:ed|ance)|liab(?:le|ility))\b|保险|理赔", "投保"),
 )  # fmt: skip
 _OFFERED = 4  # aspects that a model may choose from
 

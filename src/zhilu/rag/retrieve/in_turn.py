@@ -48,6 +48,8 @@ def retrieve_in_turn(
     hits = list(first.hits)
     for hit in second.hits:
         overlaps = any(h.doc_id == hit.doc_id and h.start < hit.end and hit.start < h.end for h in hits)
+        # of "and the dryer?" the few words alone find the dryer of any document
+        stays = not is_elliptic(question) or not hits or hit.doc_id == hits[0].doc_id
         if not overlaps:
-            hits.insert(min(1, len(hits)) if hit is second.hits[0] else len(hits), hit)
+            hits.insert(min(1, len(hits)) if hit is second.hits[0] and stays else len(hits), hit)
     return replace(alone, hits=hits[:k], candidates=first.candidates), opening
