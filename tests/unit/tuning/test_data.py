@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 from tests.examples import examples
 
@@ -294,6 +294,7 @@ anything = st.recursive(
 
 @examples(150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(anything | st.binary(max_size=40), min_size=1, max_size=6))
+@example([b"["])
 def test_nothing_in_a_file_makes_the_check_fail(tmp_path: Path, rows: list[Any]) -> None:
     """Whatever the rows are, the outcome is a report whose findings have a title and lines that exist."""
     lines = [row.replace(b"\n", b" ") if isinstance(row, bytes) else json.dumps(row).encode() for row in rows]

@@ -110,6 +110,7 @@ def _array(source: Source) -> Iterator[Row]:
     text = _utf8(source, 1, raw)
     if text is None:
         return
+    text = text.rstrip()  # a file that is cut off ends in the line of its last character, not in the empty one after it
     decoder, at, line, counted = json.JSONDecoder(object_pairs_hook=_pairs), text.index("[") + 1, 1, 0
     while True:
         at = _skip(text, at, ", \t\r\n")
