@@ -320,6 +320,36 @@ def export(context: Context, name: str, form: Any, precision: Any, to: Path | No
                          "它的对话模板无法用 Ollama 的语言表达：在那里请使用纯文本提示。").say())  # fmt: skip
 
 
+@tune.group()
+def recipe() -> None:
+    """Recipes to copy and own.
+    可复制并归你所有的配方。"""
+
+
+@recipe.command("list")
+@json_option
+def list_recipes(as_json: bool) -> None:
+    """The recipes that can be copied.
+    可复制的配方。"""
+    from zhilu.tuning.recipes.own import own_recipes
+
+    echo_json(own_recipes()) if as_json else click.echo("\n".join(own_recipes()))
+
+
+@recipe.command("copy")
+@click.argument("name")
+@click.option("--to", type=click.Path(path_type=Path, file_okay=False), default=".", show_default=True)
+def copy_(name: str, to: Path) -> None:
+    """Write a recipe (a Python file) and its configuration, which run as they are: python sft.py sft.yaml
+    写出一个配方（Python 文件）及其配置，可直接运行：python sft.py sft.yaml"""
+    from zhilu.tuning.recipes.own import copy_recipe
+
+    for file in copy_recipe(name, to):
+        click.echo(file)
+    said = T(f"Next: cd {to} && python {name}.py {name}.yaml", f"下一步：cd {to} && python {name}.py {name}.yaml")
+    click.echo(said.say())
+
+
 def _print_planned(planned: Planned) -> None:
     parts = planned.memory
     columns = (T("memory for", "内存用途"), T("GB", "GB"))
