@@ -131,8 +131,9 @@ failed = {}
 # Modules that are about torch, training or another framework may ask for it when imported; nothing else may import them at the top.
 recipes = ("zhilu.training.", "zhilu.rag.interop.")
 lessons = tuple(f"zhilu.internals.lessons.lesson{name}" for name in ("1", "3_flash_torch", "4", "6"))
+proofs = tuple(f"zhilu.internals.proofs.{name}" for name in ("training", "parallel", "optimizers"))
 torch_alone = ("zhilu.tuning.recipes.", "zhilu.engine.runner.torch")
-needs_torch = (*recipes, *lessons, *torch_alone, "zhilu.migrations.env", "zhilu.migrations.versions", "zhilu.__main__")
+needs_torch = (*recipes, *lessons, *proofs, *torch_alone, "zhilu.migrations.env", "zhilu.migrations.versions", "zhilu.__main__")
 for module in pkgutil.walk_packages(zhilu.__path__, "zhilu."):
     if module.name.startswith(needs_torch):
         continue

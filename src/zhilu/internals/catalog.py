@@ -51,11 +51,49 @@ LESSONS: dict[str, Lesson] = {
     lesson.task: lesson
     for lesson in (
         Lesson(
+            "6.1",
+            "lesson1_training",
+            "training",
+            ("training/model.py", "training/rows.py", "training/loop.py", "training/nano/train.py"),
+            ("LLaMA (2302.13971)", "PaLM, z-loss (2204.02311)", "WSD schedule (2404.06395)", "Clipping (1211.5063)"),
+            needs_torch=True,
+        ),
+        Lesson(
+            "6.2",
+            "lesson2_kv_cache",
+            "kv_cache",
+            ("engine/observe.py", "engine/blocks.py", "engine/runner/torch.py"),
+            ("Grouped-query attention (2305.13245)", "DeepSeek-V2, MLA (2405.04434)", "LLaMA (2302.13971)"),
+        ),
+        Lesson(
             "6.3",
             "lesson3_flash_attention",
             "flash_attention",
             ("engine/observe.py",),
             ("FlashAttention (2205.14135)", "FlashAttention-2 (2307.08691)", "Online softmax (1805.02867)"),
+        ),
+        Lesson(
+            "6.4",
+            "lesson4_parallel",
+            "parallel",
+            ("training/workers.py", "training/model.py"),
+            ("ZeRO (1910.02054)", "Megatron-LM (1909.08053)", "PipeDream, 1F1B (1806.03377)", "Ring all-reduce (2009)"),
+            needs_torch=True,
+        ),
+        Lesson(
+            "6.5",
+            "lesson5_paged",
+            "paged",
+            ("engine/blocks.py", "engine/scheduler.py", "engine/engine.py"),
+            ("PagedAttention (2309.06180)", "Orca, continuous batching (OSDI 2022)", "Chunked prefill (2308.16369)"),
+        ),
+        Lesson(
+            "6.6",
+            "lesson6_optimizers",
+            "optimizers",
+            ("training/optimizer.py", "training/model.py"),
+            ("AdamW (1711.05101)", "Lion (2302.06675)", "Adafactor (1804.04235)", "Muon (Jordan 2024)"),
+            needs_torch=True,
         ),
     )
 }

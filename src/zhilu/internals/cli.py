@@ -108,7 +108,7 @@ def _show(result: Result) -> None:
     table(columns, [(marks[check.passed], check.name.say(), check.value, check.bar) for check in result.checks])
     for shown in result.tables:
         click.secho("\n" + shown.title.say(), bold=True)
-        table(shown.columns, shown.rows)
+        table(shown.columns, [[cell.say() for cell in row] for row in shown.rows])
     for chart in result.charts:
         click.secho(f"\n{chart.title.say()} ({chart.x.say()} → {chart.y.say()})", bold=True)
         names = (chart.x, *(series.name for series in chart.series))

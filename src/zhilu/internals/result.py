@@ -60,7 +60,7 @@ class Chart(BaseModel):
 class Table(BaseModel):
     title: Text
     columns: list[Text]
-    rows: list[list[str]]
+    rows: list[list[Text]]  # a plain string is the same in both languages
 
 
 class Grid(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Kept", "copy_part", "keep_guess", "kept", "run_lesson"]
 
 _LONGEST_S = 300
+# Models this small gain nothing from threads, which wait for each other by spinning.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class Kept(BaseModel):
@@ -111,7 +114,9 @@ def _in_process(lesson: Lesson, file: Path | None, say: Say) -> Result:
     argv = [sys.executable, "-m", "zhilu.internals", lesson.task, *([str(file)] if file else [])]
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
-        subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=errors, text=True, encoding="utf-8") as process,
+        subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=errors, text=True, encoding="utf-8", env=_ONE_THREAD | os.environ
+        ) as process,
     ):
         timer = threading.Timer(_LONGEST_S, process.kill)
         timer.start()

@@ -19,6 +19,26 @@ class Mistake(NamedTuple):
 
 
 MISTAKES = (
+    Mistake("6.1", "the mask is off by one", "places[:, None] >= places[None, :]", "places[:, None] > places[None, :]"),
+    Mistake("6.1", "documents see each other", "(segments[:, :, None] == segments[:, None, :]) &", "(segments[:, :, None] >= 0) &"),
+    Mistake("6.1", "means of micro-batches are averaged", ", settings.z) / learned", ", settings.z) / counted.sum()"),
+    Mistake("6.1", "the gradient is not cut", "grad.mul_(longest / (length + 1e-6))", "pass"),
+    Mistake("6.1", "no warm-up", "up = min(1.0, (step + 1) / settings.warmup)", "up = 1.0"),
+    Mistake("6.4", "the all-reduce is missing", "mean = ring.all_reduce(flat) / ring.size", "mean = flat"),
+    Mistake("6.4", "no sum out of the parallel part", "return ring.all_reduce(x)", "return x"),
+    Mistake("6.4", "no sum into the parallel part", "return ctx.ring.all_reduce(grad), None", "return grad, None"),
+    Mistake("6.4", "a piece is not weighted", "F.mse_loss(out, targets[number]) / pieces", "F.mse_loss(out, targets[number])"),
+    Mistake("6.5", "the token's place in its block is off by one", "self.keys[block, place % size]", "self.keys[block, (place + 1) % size]"),
+    Mistake("6.5", "the rest of the last block is not left out", "filled = min(size, length - number * size)", "filled = size"),
+    Mistake("6.5", "blocks are read in the order of their numbers", "in enumerate(table)", "in enumerate(sorted(table))"),
+    Mistake("6.2", "the cache is not appended to", "    cache.length += len(ids)\n", ""),
+    Mistake("6.2", "a token is turned by the wrong place", "range(cache.length, cache.length + len(ids))", "range(len(ids))"),
+    Mistake("6.2", "heads share the wrong keys", "np.repeat(keys, group, axis=1), np", "np.tile(keys, (1, group, 1)), np"),
+    Mistake("6.2", "the cache is there and not used", "        new = [token]\n", "        new, cache = ids, Cache(model.config, len(ids))\n"),
+    Mistake("6.6", "bias correction is missing", "value=-lr / reached_mean", "value=-lr"),
+    Mistake("6.6", "the square is the mean's", "state[\"square\"].mul_(betas[1])", "state[\"square\"].mul_(betas[0])"),
+    Mistake("6.6", "Lion forgets its sign", ").sign_()", ")"),
+    Mistake("6.6", "Adafactor keeps a row's sum", ".div_(grad.shape[-1]), news)", ", news)"),
     Mistake("6.3", "the mask is off by one", "rows[:, None] >= columns", "rows[:, None] + 1 >= columns"),
     Mistake("6.3", "the scale is dropped", ") * scale_of(q.shape[-1])\n    return", ")\n    return"),
     Mistake("6.3", "the sum is not scaled down with the maximum", "total = total * shrink +", "total = total +"),
@@ -29,6 +49,7 @@ MISTAKES = (
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda one: f"{one.task} {one.name}")
 def test_a_mistake_is_found(mistake: Mistake, tmp_path: Path) -> None:
     source = find_lesson(mistake.task).path.read_text()

@@ -82,7 +82,7 @@ def prove(part: Any, say: Say) -> Result:
         checks=checks,
         charts=[memory],
         tables=[_step_by_step(*triples[0])],
-        grids=[_tiles(*triples[0])],
+        grids=[_tiles(*triples[1])],
     )
 
 
@@ -212,13 +212,13 @@ def _step_by_step(q: Array, k: Array, v: Array) -> Table:
             T("scaled down by", "缩小为"),
             T("sum so far", "目前的和"),
         ],
-        rows=rows,
+        rows=[[T.of(cell) for cell in row] for row in rows],
     )
 
 
 def _tiles(q: Array, k: Array, v: Array) -> Grid:
     """Which tiles of 16 are computed, and how much attention lies in each: the rest is never touched."""
-    weights = attention_weights(q.transpose(1, 0, 2), k.transpose(1, 0, 2))[0]
+    weights = attention_weights(q.transpose(1, 0, 2), k.transpose(1, 0, 2)).mean(axis=0)
     size, n = 16, len(weights)
     starts = range(0, n, size)
     shares = [[float(weights[i : i + size, j : j + size].sum()) / size for j in starts] for i in starts]

@@ -8,7 +8,7 @@ from pathlib import Path
 from zhilu.engine.text.tokenizer import Tokenizer
 from zhilu.models.shipped import NANO
 
-__all__ = ["nano_ids", "source_bytes"]
+__all__ = ["nano_ids", "question_ids", "source_bytes"]
 
 _ROOT = Path(__file__).parents[2]
 _FOLDERS = ("engine", "wire", "jobs")
@@ -30,3 +30,9 @@ def nano_ids(length: int) -> list[int]:
     """The first tokens of that text, as zhilu-nano reads them."""
     text = source_bytes()[: 12 * length].decode("utf-8", errors="ignore")
     return _tokenizer().encode(text, add_special_tokens=False)[:length]
+
+
+def question_ids() -> list[int]:
+    """A question as the chat template hands it to zhilu-nano: what follows is words, not one token over and over."""
+    turns = "<|im_start|>user\nWhat can you do? Please tell me about yourself.<|im_end|>\n<|im_start|>assistant\n"
+    return _tokenizer().encode(turns, add_special_tokens=False)

@@ -6,7 +6,6 @@ import { Choice, Option } from "@/components/Choice";
 import { JobLine } from "@/components/JobLine";
 import { Prose } from "@/components/Prose";
 import { ErrorPanel, FixLine } from "@/components/states";
-import { figure } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
 import { isActive } from "@/lib/jobs";
 import { useJobs } from "@/lib/queries";
@@ -14,6 +13,7 @@ import { useRun, type Lesson, type Result } from "./api";
 import { ChartView } from "./ChartView";
 import { CodeView } from "./CodeView";
 import { GridView } from "./GridView";
+import { short } from "./scale";
 import { TableView } from "./TableView";
 import { TimelineView } from "./TimelineView";
 import css from "./Internals.module.css";
@@ -139,7 +139,7 @@ function Found({ result }: { result: Result }) {
 }
 
 function Checks({ result }: { result: Result }) {
-  const { t, say, lang } = useI18n();
+  const { t, say } = useI18n();
   return (
     <ul className={css.checks}>
       {result.checks.map((check, index) => {
@@ -148,7 +148,7 @@ function Checks({ result }: { result: Result }) {
           <li key={index} data-passed={check.passed}>
             <Sign size={16} aria-label={t(check.passed ? "internals.met" : "internals.missed")} />
             <span>{say(check.name)}</span>
-            <b>{figure(check.value, lang)}</b>
+            <b>{typeof check.value === "number" ? short(check.value) : check.value}</b>
             <small>{check.bar}</small>
           </li>
         );

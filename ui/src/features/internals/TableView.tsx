@@ -22,7 +22,7 @@ export function TableView({ table }: { table: Table }) {
             {table.rows.map((row, index) => (
               <tr key={index}>
                 {row.map((cell, place) => (
-                  <td key={place}>{cell}</td>
+                  <td key={place}>{say(cell)}</td>
                 ))}
               </tr>
             ))}

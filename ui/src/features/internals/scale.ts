@@ -46,6 +46,6 @@ export function short(value: number): string {
   if (size >= 1e9) return `${Number((value / 1e9).toPrecision(3))}G`;
   if (size >= 1e6) return `${Number((value / 1e6).toPrecision(3))}M`;
   if (size >= 1e4) return `${Number((value / 1e3).toPrecision(3))}k`;
-  if (size !== 0 && size < 1e-3) return value.toExponential(0);
+  if (size !== 0 && size < 1e-3) return value.toExponential(2).replace(/\.?0*e/, "e");
   return String(Number(value.toPrecision(3)));
 }
