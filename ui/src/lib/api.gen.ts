@@ -107,6 +107,99 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/agents/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Sources */
+        get: operations["list_sources_zhilu_v1_agents_sources_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/agents/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Agent Runs */
+        get: operations["list_agent_runs_zhilu_v1_agents_runs_get"];
+        put?: never;
+        /** Start Agent Run */
+        post: operations["start_agent_run_zhilu_v1_agents_runs_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/agents/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Agent Run */
+        get: operations["get_agent_run_zhilu_v1_agents_runs__run_id__get"];
+        put?: never;
+        post?: never;
+        /** Remove Agent Run */
+        delete: operations["remove_agent_run_zhilu_v1_agents_runs__run_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/agents/runs/{run_id}/calls/{call_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer Call
+         * @description A person's answer to a call that waits.
+         */
+        post: operations["answer_call_zhilu_v1_agents_runs__run_id__calls__call_id__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/agents/runs/{run_id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay Agent Run
+         * @description A new run that takes over what was before, and goes on from there.
+         */
+        post: operations["replay_agent_run_zhilu_v1_agents_runs__run_id__replay_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/kbs/{kb_id}/questions": {
         parameters: {
             query?: never;
@@ -787,6 +880,82 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/longtext/methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Methods */
+        get: operations["list_methods_zhilu_v1_longtext_methods_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/longtext/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Runs
+         * @description The newest first, without their steps.
+         */
+        get: operations["list_runs_zhilu_v1_longtext_runs_get"];
+        put?: never;
+        /**
+         * Start Run
+         * @description Ask a text, summarise it, or hide a needle; in a job.
+         */
+        post: operations["start_run_zhilu_v1_longtext_runs_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/longtext/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Run */
+        get: operations["get_run_zhilu_v1_longtext_runs__run_id__get"];
+        put?: never;
+        post?: never;
+        /** Delete Run */
+        delete: operations["delete_run_zhilu_v1_longtext_runs__run_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/longtext/runs/{run_id}/text": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Text */
+        get: operations["get_text_zhilu_v1_longtext_runs__run_id__text_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/models": {
         parameters: {
             query?: never;
@@ -1248,7 +1417,7 @@ export interface paths {
         put?: never;
         /**
          * Retry Document
-         * @description Read a document again that failed, or of which pages were not read.
+         * @description Read a failed document again.
          */
         post: operations["retry_document_zhilu_v1_kbs__kb_id__documents__doc_id__retry_post"];
         delete?: never;
@@ -2597,6 +2766,114 @@ export interface components {
             /** Size Bytes */
             size_bytes: number;
         };
+        /** AgentAnswerIn */
+        AgentAnswerIn: {
+            /** Allowed */
+            allowed: boolean;
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+            /**
+             * Always
+             * @default false
+             */
+            always: boolean;
+        };
+        /**
+         * AgentEntryOut
+         * @description A step of the trace. ``asked`` by kind: ``model`` {step}, ``tool`` {id, name, arguments}; ``came``: a ``Said`` with the exact
+         *     prompt and the raw words, or {result, seconds}.
+         */
+        AgentEntryOut: {
+            /** Seq */
+            seq: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "model" | "tool";
+            /** Asked */
+            asked: {
+                [key: string]: unknown;
+            };
+            /** Came */
+            came: {
+                [key: string]: unknown;
+            };
+            /** At */
+            at: number;
+        };
+        /** AgentPendingOut */
+        AgentPendingOut: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Arguments */
+            arguments: {
+                [key: string]: unknown;
+            };
+            /**
+             * Effect
+             * @enum {string}
+             */
+            effect: "read" | "write" | "run" | "send";
+            /** Asked At */
+            asked_at: number;
+        };
+        /** AgentReplayIn */
+        AgentReplayIn: {
+            /**
+             * Before
+             * @description the first step that is done anew
+             */
+            before: number;
+        };
+        /** AgentRunOut */
+        AgentRunOut: {
+            /** Id */
+            id: string;
+            /** Created At */
+            created_at: string;
+            wish: components["schemas"]["RunWish"];
+            /** Model */
+            model: string;
+            /** Job Id */
+            job_id?: string | null;
+            /** Replay Of */
+            replay_of?: string | null;
+            /** Replay From */
+            replay_from?: number | null;
+            /** Ending */
+            ending?: {
+                [key: string]: unknown;
+            } | null;
+            job: components["schemas"]["Job"] | null;
+            /** Entries */
+            entries: components["schemas"]["AgentEntryOut"][];
+            /** Pending */
+            pending: components["schemas"]["AgentPendingOut"][];
+            /** Decided */
+            decided: {
+                [key: string]: boolean;
+            };
+        };
+        /** AgentSourceOut */
+        AgentSourceOut: {
+            /** Kind */
+            kind: string;
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Usage */
+            usage: string;
+            /** Example */
+            example: string;
+        };
         /**
          * Also
          * @description Another form of the tuned model: ``equal`` of ``compared`` answers or tokens are the trainer's.
@@ -3357,8 +3634,7 @@ export interface components {
         };
         /**
          * Document
-         * @description A version of a file of a knowledge base; ``error`` is the inside of ``errors.error_body`` where ``status`` is failed, or
-         *     where it is ready and pages of it were not read.
+         * @description A version of a file of a knowledge base; ``error`` is the inside of ``errors.error_body`` where ``status`` is failed.
          *
          *     ``name`` keeps the folders it came with (``guide/install.md``). ``version`` counts from 1 up to ``num_versions``;
          *     ``answering`` is the version that is searched now, None before the first is ready: while a new one is read, the old
@@ -4119,6 +4395,175 @@ export interface components {
             /** Kv Bytes */
             kv_bytes: number;
         };
+        /** LongtextIn */
+        LongtextIn: {
+            wish: components["schemas"]["LongtextWish"];
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+        };
+        /** LongtextMethod */
+        LongtextMethod: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** About */
+            about: {
+                en: string;
+                zh: string;
+            };
+        };
+        /**
+         * LongtextResult
+         * @description What has been worked out; the rest comes.
+         */
+        LongtextResult: {
+            /**
+             * Methods
+             * @default []
+             */
+            methods: components["schemas"]["MethodResult"][];
+            summary?: components["schemas"]["LongtextSummary"] | null;
+            /**
+             * Cells
+             * @default []
+             */
+            cells: components["schemas"]["NeedleCell"][];
+        };
+        /**
+         * LongtextRun
+         * @description ``context``: tokens that the model reads at once, ``tokens`` those of the text; None until the server was asked.
+         */
+        LongtextRun: {
+            /** Id */
+            id: string;
+            /** Created At */
+            created_at: string;
+            /** Job Id */
+            job_id?: string | null;
+            wish: components["schemas"]["LongtextWish"];
+            /** Model */
+            model: string;
+            /** Characters */
+            characters: number;
+            /** Context */
+            context?: number | null;
+            /** Tokens */
+            tokens?: number | null;
+            /**
+             * Done
+             * @default false
+             */
+            done: boolean;
+            /**
+             * @default {
+             *       "methods": [],
+             *       "cells": []
+             *     }
+             */
+            result: components["schemas"]["LongtextResult"];
+        };
+        /** LongtextStarted */
+        LongtextStarted: {
+            run: components["schemas"]["LongtextRun"];
+            job: components["schemas"]["Job"];
+        };
+        /**
+         * LongtextStep
+         * @description One call: which parts of the text stood in it, what was said, what it cost. ``cut`` None: the server does not say.
+         */
+        LongtextStep: {
+            /** Key */
+            key: string;
+            /** Method */
+            method: string;
+            /** What */
+            what: {
+                en: string;
+                zh: string;
+            };
+            /** Pieces */
+            pieces: [
+                number,
+                number
+            ][];
+            /** Said */
+            said: string;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /** Cut */
+            cut: boolean | null;
+        };
+        /** LongtextSummary */
+        LongtextSummary: {
+            /** Sentences */
+            sentences: components["schemas"]["SummarySentence"][];
+            /** Calls */
+            calls: number;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /** Cut */
+            cut: number;
+            /** Steps */
+            steps: components["schemas"]["LongtextStep"][];
+        };
+        /** LongtextText */
+        LongtextText: {
+            /** Text */
+            text: string;
+        };
+        /**
+         * LongtextWish
+         * @description ``answers``: known ones, to score by. ``most``: tokens of a piece, at most. ``lengths`` and ``depths``: of a needle's text.
+         */
+        LongtextWish: {
+            /**
+             * Want
+             * @default ask
+             * @enum {string}
+             */
+            want: "ask" | "summary" | "needle";
+            /**
+             * Name
+             * @default text
+             */
+            name: string;
+            /**
+             * Question
+             * @default
+             */
+            question: string;
+            /** Answers */
+            answers?: string[];
+            /** Methods */
+            methods?: string[];
+            /** Model */
+            model?: string | null;
+            /** Most */
+            most?: number | null;
+            /** Lengths */
+            lengths?: number[];
+            /** Depths */
+            depths?: number[];
+            /** Seed */
+            seed?: number | null;
+            /**
+             * Lang
+             * @default en
+             * @enum {string}
+             */
+            lang: "en" | "zh";
+        };
         /**
          * LookIn
          * @description A prediction: in this head, token number ``token`` looks at token number ``guess`` most.
@@ -4368,6 +4813,33 @@ export interface components {
             created_at: string;
         };
         /**
+         * MethodResult
+         * @description ``right``: whether a known answer stands in it; None where none is known. ``answer`` empty: none was found.
+         *
+         *     ``read``: the share of the text that stood in a call.
+         */
+        MethodResult: {
+            /** Method */
+            method: string;
+            /** Answer */
+            answer: string;
+            /** Right */
+            right: boolean | null;
+            place: components["schemas"]["TextPlace"] | null;
+            /** Calls */
+            calls: number;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /** Read */
+            read: number;
+            /** Cut */
+            cut: number;
+            /** Steps */
+            steps: components["schemas"]["LongtextStep"][];
+        };
+        /**
          * ModelDetail
          * @description A model with its config.json, what it needs to run, and its card; None where the folder is broken.
          */
@@ -4569,6 +5041,34 @@ export interface components {
             gradient: number;
             /** Moved */
             moved: number;
+        };
+        /**
+         * NeedleCell
+         * @description One try: ``tokens`` by the model's count, where about ``length`` were wanted, ``depth`` 0 (beginning) to 1 (end).
+         */
+        NeedleCell: {
+            /** Method */
+            method: string;
+            /** Length */
+            length: number;
+            /** Tokens */
+            tokens: number;
+            /** Depth */
+            depth: number;
+            /** Found */
+            found: boolean;
+            /** Answer */
+            answer: string;
+            /** Wanted */
+            wanted: string;
+            /** Calls */
+            calls: number;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Cut */
+            cut: number;
+            /** Unsure */
+            unsure: number;
         };
         /** NewConversation */
         NewConversation: {
@@ -5313,6 +5813,29 @@ export interface components {
             total: number;
         };
         /**
+         * Run
+         * @description A run. ``ending`` is None until it has ended: ``stop``, ``answer``, ``steps``, ``tokens``.
+         */
+        Run: {
+            /** Id */
+            id: string;
+            /** Created At */
+            created_at: string;
+            wish: components["schemas"]["RunWish"];
+            /** Model */
+            model: string;
+            /** Job Id */
+            job_id?: string | null;
+            /** Replay Of */
+            replay_of?: string | null;
+            /** Replay From */
+            replay_from?: number | null;
+            /** Ending */
+            ending?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /**
          * RunDetail
          * @description ``metrics``: one object a step: ``step``, ``loss``, ``grad_norm``, ``learning_rate``, ``tokens_per_second``, figures of the
          *     step's own rows as ``train_…``, and ``held_out`` with the held-out figures where they were measured; step 0 is the base.
@@ -5373,6 +5896,48 @@ export interface components {
                 en: string;
                 zh: string;
             } | null;
+        };
+        /**
+         * RunWish
+         * @description What a person asks for.
+         *
+         *     Attributes:
+         *         tools: sources, as ``kind:argument``.
+         *         allow: names of tools that may be used in this run without asking; what they do was told when they were named.
+         *         help: hold the model to what is offered (see ``ask``).
+         *         after: a run whose conversation this one goes on with.
+         */
+        RunWish: {
+            /** Task */
+            task: string;
+            /** Tools */
+            tools?: string[];
+            /** Model */
+            model?: string | null;
+            /** Allow */
+            allow?: string[];
+            /**
+             * Help
+             * @default true
+             */
+            help: boolean;
+            /**
+             * Max Steps
+             * @default 12
+             */
+            max_steps: number;
+            /**
+             * Max Tokens
+             * @default 60000
+             */
+            max_tokens: number;
+            /**
+             * Max Seconds
+             * @default 1800
+             */
+            max_seconds: number;
+            /** After */
+            after?: string | null;
         };
         /** RunningOut */
         RunningOut: {
@@ -5903,6 +6468,17 @@ export interface components {
              */
             updated_at: string;
         };
+        /**
+         * SummarySentence
+         * @description ``supported``: most of its words stand at ``place``, and all of its numbers do.
+         */
+        SummarySentence: {
+            /** Text */
+            text: string;
+            place: components["schemas"]["TextPlace"] | null;
+            /** Supported */
+            supported: boolean;
+        };
         /** Table */
         Table: {
             /** Title */
@@ -6020,6 +6596,20 @@ export interface components {
             en: string;
             /** Zh */
             zh: string;
+        };
+        /**
+         * TextPlace
+         * @description A sentence of the text; ``coverage``: the share of the words in question that stand in it.
+         */
+        TextPlace: {
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /** Quote */
+            quote: string;
+            /** Coverage */
+            coverage: number;
         };
         /** Timeline */
         Timeline: {
@@ -6518,6 +7108,210 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SettingOut"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_sources_zhilu_v1_agents_sources_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentSourceOut"][];
+                };
+            };
+        };
+    };
+    list_agent_runs_zhilu_v1_agents_runs_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"][];
+                };
+            };
+        };
+    };
+    start_agent_run_zhilu_v1_agents_runs_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_agent_run_zhilu_v1_agents_runs__run_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentRunOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_agent_run_zhilu_v1_agents_runs__run_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    answer_call_zhilu_v1_agents_runs__run_id__calls__call_id__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+                call_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentAnswerIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentRunOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    replay_agent_run_zhilu_v1_agents_runs__run_id__replay_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentReplayIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
                 };
             };
             /** @description Validation Error */
@@ -7977,6 +8771,170 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ScoreOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_methods_zhilu_v1_longtext_methods_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LongtextMethod"][];
+                };
+            };
+        };
+    };
+    list_runs_zhilu_v1_longtext_runs_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LongtextRun"][];
+                };
+            };
+        };
+    };
+    start_run_zhilu_v1_longtext_runs_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LongtextIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LongtextStarted"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_run_zhilu_v1_longtext_runs__run_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LongtextRun"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_run_zhilu_v1_longtext_runs__run_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_text_zhilu_v1_longtext_runs__run_id__text_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LongtextText"];
                 };
             };
             /** @description Validation Error */
