@@ -56,7 +56,11 @@ APPLICATIONS = Stage(
                 "An agent is a loop around tool calls. What makes it usable is that one can see each step and stop the dangerous ones.",
                 "智能体就是围绕工具调用的循环。它之所以可用，是因为每一步都看得见、危险的步骤拦得住。",
             ),
-            T("You will run one and read its trace step by step.", "届时可以运行一个智能体，并逐步查看它的轨迹。"),
+            T(
+                "Run one on the Agents page, answer what it asks, and read its trace step by step.",
+                "在“智能体”页运行一个，答复它的询问，再逐步查看它的轨迹。",
+            ),
+            "zhilu agent tools",
         ),
         Task(
             "5.4",
