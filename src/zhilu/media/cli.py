@@ -101,3 +101,25 @@ def voices(context: Context, as_json: bool) -> None:
         echo_json(names)
         return
     click.echo("\n".join(names))
+
+
+@media.command()
+@click.argument("file", type=_FILE)
+@click.argument("question")
+@click.option("--model", help="the model that answers 回答的模型")
+@json_option
+@pass_context_obj
+def look(context: Context, file: Path, question: str, model: str | None, as_json: bool) -> None:
+    """Ask about a picture. A model that cannot see gets the text that OCR reads in it, and the answer says so.
+    就图片提问。模型看不到图片时，把 OCR 识别的文字交给它，并说明这一点。"""
+    import asyncio
+
+    from zhilu.media.look import BY_OCR, look
+
+    found = asyncio.run(look(context, file, question, model))
+    if as_json:
+        echo_json(found._asdict())
+        return
+    click.echo(found.answer)
+    if found.way == "ocr":
+        click.echo(BY_OCR.say(), err=True)

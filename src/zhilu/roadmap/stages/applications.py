@@ -88,7 +88,11 @@ APPLICATIONS = Stage(
                 "Much of what people ask about is a screenshot, a photo of a form, or spoken.",
                 "人们的很多问题其实是一张截图、一张表单照片，或是直接说出来的。",
             ),
-            T("You will send an image and a recording to a model.", "届时可以把图片和录音发给模型。"),
+            T(
+                "Speak a question, have it written down, and ask about a screenshot.",
+                "把问题说出来转成文字，再就一张截图提问。",
+            ),
+            'zhilu media look FILE "QUESTION"',
         ),
         Task(
             "5.6",
