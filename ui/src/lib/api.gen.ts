@@ -956,6 +956,102 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/media": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Media State */
+        get: operations["media_state_zhilu_v1_media_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/media/recordings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Recordings */
+        get: operations["list_recordings_zhilu_v1_media_recordings_get"];
+        put?: never;
+        /**
+         * Add Recording
+         * @description Keep a recording of any length and write it down in a job; ``params.id`` of the job is the recording's.
+         */
+        post: operations["add_recording_zhilu_v1_media_recordings_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/media/recordings/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Recording */
+        get: operations["get_recording_zhilu_v1_media_recordings__id__get"];
+        put?: never;
+        post?: never;
+        /** Delete Recording */
+        delete: operations["delete_recording_zhilu_v1_media_recordings__id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/media/recordings/{id}/subtitles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Subtitles
+         * @description What was said as a file to download.
+         */
+        get: operations["get_subtitles_zhilu_v1_media_recordings__id__subtitles_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/media/recordings/{id}/sound": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Sound
+         * @description The recording itself. Never shown as a page: a stranger's file could hold one.
+         */
+        get: operations["get_sound_zhilu_v1_media_recordings__id__sound_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/models": {
         parameters: {
             query?: never;
@@ -1214,6 +1310,249 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/promptlab/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Templates */
+        get: operations["list_templates_zhilu_v1_promptlab_templates_get"];
+        put?: never;
+        /**
+         * Save Version
+         * @description A new version of a prompt; the newest one where nothing is new.
+         */
+        post: operations["save_version_zhilu_v1_promptlab_templates_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/templates/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Versions
+         * @description The oldest first.
+         */
+        get: operations["get_versions_zhilu_v1_promptlab_templates__name__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Template
+         * @description Your versions; what came with Zhilu stays.
+         */
+        delete: operations["delete_template_zhilu_v1_promptlab_templates__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/templates/{name}/{number}/code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Code
+         * @description The version as a program that asks this gateway.
+         */
+        get: operations["get_code_zhilu_v1_promptlab_templates__name___number__code_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/render": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Render Messages
+         * @description The messages that would go to the model.
+         */
+        post: operations["render_messages_zhilu_v1_promptlab_render_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/sets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Sets */
+        get: operations["list_sets_zhilu_v1_promptlab_sets_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/sets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Set */
+        get: operations["get_set_zhilu_v1_promptlab_sets__name__get"];
+        /** Save Set */
+        put: operations["save_set_zhilu_v1_promptlab_sets__name__put"];
+        post?: never;
+        /** Delete Set */
+        delete: operations["delete_set_zhilu_v1_promptlab_sets__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/sets/{name}/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Set
+         * @description The questions of a JSONL or CSV file, in place of those that were there.
+         */
+        post: operations["import_set_zhilu_v1_promptlab_sets__name__import_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/sets/{name}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Set
+         * @description The set as JSON lines, in the form that the import reads.
+         */
+        get: operations["export_set_zhilu_v1_promptlab_sets__name__export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Runs
+         * @description The history, the newest first.
+         */
+        get: operations["list_runs_zhilu_v1_promptlab_runs_get"];
+        put?: never;
+        /**
+         * Run Versions
+         * @description Ask a set with one or more versions, in a job; its result names the runs.
+         */
+        post: operations["run_versions_zhilu_v1_promptlab_runs_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Run */
+        get: operations["get_run_zhilu_v1_promptlab_runs__run_id__get"];
+        put?: never;
+        post?: never;
+        /** Delete Run */
+        delete: operations["delete_run_zhilu_v1_promptlab_runs__run_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/runs/{run_id}/marks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Mark Answer
+         * @description A person's own mark, beside the grader's: how far the two agree is part of the run.
+         */
+        post: operations["mark_answer_zhilu_v1_promptlab_runs__run_id__marks_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/promptlab/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare
+         * @description Two runs side by side: lead, interval, significance, and both answers to each question.
+         */
+        get: operations["compare_zhilu_v1_promptlab_compare_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/kbs": {
         parameters: {
             query?: never;
@@ -1417,7 +1756,7 @@ export interface paths {
         put?: never;
         /**
          * Retry Document
-         * @description Read a failed document again.
+         * @description Read a document again that failed, or of which pages were not read.
          */
         post: operations["retry_document_zhilu_v1_kbs__kb_id__documents__doc_id__retry_post"];
         delete?: never;
@@ -1494,6 +1833,189 @@ export interface paths {
         get: operations["get_trace_zhilu_v1_kbs__kb_id__traces__trace_id__get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Sources */
+        get: operations["list_sources_zhilu_v1_report_sources_get"];
+        put?: never;
+        /**
+         * Add Source
+         * @description One table file or SQLite database.
+         */
+        post: operations["add_source_zhilu_v1_report_sources_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/samples/{sample}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Add Sample */
+        post: operations["add_sample_zhilu_v1_report_samples__sample__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/sources/{source}/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Schema */
+        get: operations["get_schema_zhilu_v1_report_sources__source__schema_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/sources/{source}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove Source */
+        delete: operations["remove_source_zhilu_v1_report_sources__source__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/sources/{source}/ask": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask
+         * @description Server-sent events ``query | result | done | error``; disconnecting stops the model.
+         */
+        post: operations["ask_zhilu_v1_report_sources__source__ask_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Reports */
+        get: operations["list_reports_zhilu_v1_report_reports_get"];
+        put?: never;
+        /** Create Report */
+        post: operations["create_report_zhilu_v1_report_reports_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/reports/{report_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Report */
+        get: operations["get_report_zhilu_v1_report_reports__report_id__get"];
+        put?: never;
+        post?: never;
+        /** Delete Report */
+        delete: operations["delete_report_zhilu_v1_report_reports__report_id__delete"];
+        options?: never;
+        head?: never;
+        /** Change Report */
+        patch: operations["change_report_zhilu_v1_report_reports__report_id__patch"];
+        trace?: never;
+    };
+    "/zhilu/v1/report/reports/{report_id}/make": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make Again */
+        post: operations["make_again_zhilu_v1_report_reports__report_id__make_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/reports/{report_id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Report File */
+        get: operations["report_file_zhilu_v1_report_reports__report_id__file_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/report/chart": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Draw Chart
+         * @description The chart of a result as SVG; 204 where a chart says less than the table.
+         */
+        post: operations["draw_chart_zhilu_v1_report_chart_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2285,6 +2807,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audio/speech": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Speech
+         * @description Text to speech.
+         */
+        post: operations["speech_v1_audio_speech_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audio/transcriptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Transcriptions
+         * @description Speech to text.
+         */
+        post: operations["transcriptions_v1_audio_transcriptions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/models": {
         parameters: {
             query?: never;
@@ -2734,6 +3296,23 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Ability
+         * @description Whether it can be done here, by which model, and else the command that brings what is missing.
+         */
+        Ability: {
+            /** Ready */
+            ready: boolean;
+            /** Model */
+            model?: string | null;
+            /**
+             * Voices
+             * @default []
+             */
+            voices: string[];
+            /** Fix */
+            fix?: string | null;
+        };
+        /**
          * AcceptBody
          * @description ``ids`` of proposed questions; all of them where it is empty.
          */
@@ -2875,6 +3454,21 @@ export interface components {
             example: string;
         };
         /**
+         * Agreement
+         * @description ``share`` of the answers marked by a person on which the grader says the same; ``kappa`` takes away what chance would
+         *     give (Cohen 1960), and is None where one of the two said the same of all.
+         */
+        Agreement: {
+            /** Marked */
+            marked: number;
+            /** Agreed */
+            agreed: number;
+            /** Share */
+            share: number;
+            /** Kappa */
+            kappa: number | null;
+        };
+        /**
          * Also
          * @description Another form of the tuned model: ``equal`` of ``compared`` answers or tokens are the trainer's.
          */
@@ -2887,6 +3481,32 @@ export interface components {
             equal: number;
             /** Same */
             same: boolean;
+        };
+        /**
+         * AnswerMarkIn
+         * @description How a person sees an answer; null takes the mark away.
+         */
+        AnswerMarkIn: {
+            /** Item */
+            item: string;
+            /** Right */
+            right: boolean | null;
+        };
+        /**
+         * AnswerPair
+         * @description One question and both answers.
+         */
+        AnswerPair: {
+            /** Id */
+            id: string;
+            /** Vars */
+            vars: {
+                [key: string]: string;
+            };
+            /** Expected */
+            expected: unknown;
+            a: components["schemas"]["GradedAnswer"];
+            b: components["schemas"]["GradedAnswer"];
         };
         /**
          * AnswerTrace
@@ -3362,6 +3982,18 @@ export interface components {
             /** Files */
             files: string[];
         };
+        /** Body_add_recording_zhilu_v1_media_recordings_post */
+        Body_add_recording_zhilu_v1_media_recordings_post: {
+            /** File */
+            file: string;
+            /** Language */
+            language?: string | null;
+        };
+        /** Body_add_source_zhilu_v1_report_sources_post */
+        Body_add_source_zhilu_v1_report_sources_post: {
+            /** File */
+            file: string;
+        };
         /**
          * CandidateTrace
          * @description A passage that was considered; scores as in a ``Hit``; ``coverage``: share of the question's terms, rare ones weigh more.
@@ -3422,6 +4054,12 @@ export interface components {
              * @default false
              */
             log: boolean;
+        };
+        /** ChartIn */
+        ChartIn: {
+            /** Title */
+            title: string;
+            result: components["schemas"]["QueryResult"];
         };
         /** ChatIn */
         ChatIn: {
@@ -3587,6 +4225,43 @@ export interface components {
             samples: components["schemas"]["Sample"][];
         };
         /**
+         * DatabaseColumn
+         * @description ``values``: all of them where there are at most ``MAX_LISTED``, else a few; ``is_closed`` tells which.
+         */
+        DatabaseColumn: {
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "number" | "text" | "date";
+            /**
+             * Values
+             * @default []
+             */
+            values: string[];
+            /**
+             * Is Closed
+             * @default false
+             */
+            is_closed: boolean;
+        };
+        /** DatabaseSchema */
+        DatabaseSchema: {
+            /** Tables */
+            tables: components["schemas"]["DatabaseTable"][];
+        };
+        /** DatabaseTable */
+        DatabaseTable: {
+            /** Name */
+            name: string;
+            /** Num Rows */
+            num_rows: number;
+            /** Columns */
+            columns: components["schemas"]["DatabaseColumn"][];
+        };
+        /**
          * DatasetInfo
          * @description One dataset; ``report`` is of its last check, None before the first.
          */
@@ -3634,7 +4309,8 @@ export interface components {
         };
         /**
          * Document
-         * @description A version of a file of a knowledge base; ``error`` is the inside of ``errors.error_body`` where ``status`` is failed.
+         * @description A version of a file of a knowledge base; ``error`` is the inside of ``errors.error_body`` where ``status`` is failed, or
+         *     where it is ready and pages of it were not read.
          *
          *     ``name`` keeps the folders it came with (``guide/install.md``). ``version`` counts from 1 up to ``num_versions``;
          *     ``answering`` is the version that is searched now, None before the first is ready: while a new one is read, the old
@@ -3969,6 +4645,47 @@ export interface components {
             free_bytes: number;
         };
         /**
+         * GradedAnswer
+         * @description ``person``: how a person marked it, if one did.
+         */
+        GradedAnswer: {
+            /** Id */
+            id: string;
+            /** Answer */
+            answer: string;
+            /** Finish Reason */
+            finish_reason?: string | null;
+            /**
+             * Prompt Tokens
+             * @default 0
+             */
+            prompt_tokens: number;
+            /**
+             * Completion Tokens
+             * @default 0
+             */
+            completion_tokens: number;
+            /** Judged */
+            judged?: string | null;
+            /**
+             * Judge Tokens
+             * @default 0
+             */
+            judge_tokens: number;
+            /** Vars */
+            vars: {
+                [key: string]: string;
+            };
+            /** Expected */
+            expected: unknown;
+            /** Grader */
+            grader: string;
+            /** Right */
+            right: boolean | null;
+            /** Person */
+            person?: boolean | null;
+        };
+        /**
          * Grid
          * @description Cells in rows: None is empty, other values are 0 to 1 (how dark) or, with ``kinds``, the number of a kind.
          */
@@ -4131,6 +4848,11 @@ export interface components {
             path: string;
             /** Name */
             name?: string | null;
+        };
+        /** ItemsIn */
+        ItemsIn: {
+            /** Items */
+            items: components["schemas"]["ScoredItem"][];
         };
         /**
          * Job
@@ -4670,6 +5392,11 @@ export interface components {
             /** Model */
             model?: string | null;
         };
+        /** MediaState */
+        MediaState: {
+            hear: components["schemas"]["Ability"];
+            speak: components["schemas"]["Ability"];
+        };
         /**
          * MemoryEstimate
          * @description Bytes needed to run. The cache of keys and values grows with every token that is held; see ``estimate_memory``.
@@ -5113,6 +5840,19 @@ export interface components {
              */
             set: string;
         };
+        /** NewReport */
+        NewReport: {
+            /** Title */
+            title: string;
+            /** Source */
+            source: string;
+            /** Questions */
+            questions: string[];
+            /** Every Hours */
+            every_hours?: number | null;
+            /** Model */
+            model?: string | null;
+        };
         /** NewRun */
         NewRun: {
             /** Name */
@@ -5546,6 +6286,51 @@ export interface components {
             /** Needs Key */
             needs_key: boolean;
         };
+        /** PromptCode */
+        PromptCode: {
+            /**
+             * Language
+             * @enum {string}
+             */
+            language: "python" | "javascript" | "curl";
+            /** Code */
+            code: string;
+        };
+        /**
+         * PromptComparison
+         * @description ``lead``: b's share of right answers less a's; ``low`` and ``high`` hold it in 95 of 100 resamples (paired bootstrap).
+         *
+         *     ``p``: McNemar's exact test, two-sided, on the questions that one of them alone had right (``only_a``, ``only_b``).
+         */
+        PromptComparison: {
+            a: components["schemas"]["PromptRun"];
+            b: components["schemas"]["PromptRun"];
+            /** Questions */
+            questions: number;
+            /** Both */
+            both: number;
+            /** Neither */
+            neither: number;
+            /** Only A */
+            only_a: number;
+            /** Only B */
+            only_b: number;
+            /** Lead */
+            lead: number;
+            /** Low */
+            low: number;
+            /** High */
+            high: number;
+            /** P */
+            p: number;
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "b_better" | "a_better" | "b_ahead" | "a_ahead" | "equal";
+            /** Pairs */
+            pairs: components["schemas"]["AnswerPair"][];
+        };
         /**
          * PromptGuess
          * @description ``prompt``: with ``{question}`` and, where it is wanted, ``{passage}`` in it; both are filled in for each item.
@@ -5572,6 +6357,107 @@ export interface components {
             chat: boolean;
         };
         /**
+         * PromptRun
+         * @description A run in the history.
+         */
+        PromptRun: {
+            /** Id */
+            id: string;
+            /** Job Id */
+            job_id: string;
+            /** Created At */
+            created_at: string;
+            /** Template */
+            template: string;
+            /** Version */
+            version: number;
+            /** Note */
+            note: string;
+            /** Shipped */
+            shipped: boolean;
+            /** Sha256 */
+            sha256: string;
+            /** Set Name */
+            set_name: string;
+            /** Set Sha256 */
+            set_sha256: string;
+            /** Model */
+            model: string;
+            /** Judge */
+            judge: string | null;
+            score: components["schemas"]["RunScore"];
+        };
+        /** PromptRunDetail */
+        PromptRunDetail: {
+            run: components["schemas"]["PromptRun"];
+            /** Rows */
+            rows: components["schemas"]["GradedAnswer"][];
+        };
+        /**
+         * PromptRunIn
+         * @description ``versions`` empty: the newest. ``model`` None: the one that runs; ``judge`` None: the same.
+         */
+        PromptRunIn: {
+            /** Template */
+            template: string;
+            /** Versions */
+            versions?: number[];
+            /** Set */
+            set: string;
+            /** Model */
+            model?: string | null;
+            /** Judge */
+            judge?: string | null;
+            /**
+             * Again
+             * @default false
+             */
+            again: boolean;
+        };
+        /** PromptSummary */
+        PromptSummary: {
+            /** Name */
+            name: string;
+            /** Versions */
+            versions: number;
+            /** Newest */
+            newest: number;
+            /** Note */
+            note: string;
+            /** Shipped */
+            shipped: boolean;
+        };
+        /**
+         * PromptTemplate
+         * @description ``user`` is filled for the question and for each of ``examples``; ``note`` says what one wanted to try.
+         */
+        PromptTemplate: {
+            /** User */
+            user: string;
+            /**
+             * System
+             * @default
+             */
+            system: string;
+            /** Examples */
+            examples?: components["schemas"]["Shot"][];
+            /**
+             * Temperature
+             * @default 0
+             */
+            temperature: number;
+            /**
+             * Max Tokens
+             * @default 128
+             */
+            max_tokens: number;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+        };
+        /**
          * PromptTrace
          * @description The exact prompt. ``counted_by`` says who counted its tokens; ``dropped_passages`` did not fit ``context`` tokens.
          */
@@ -5594,6 +6480,34 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /**
+         * PromptVersion
+         * @description ``shipped``: it came with Zhilu. ``sha256`` changes with what the model is told.
+         */
+        PromptVersion: {
+            /** Name */
+            name: string;
+            /** Number */
+            number: number;
+            template: components["schemas"]["PromptTemplate"];
+            /** Variables */
+            variables: string[];
+            /** Sha256 */
+            sha256: string;
+            /** Created At */
+            created_at?: string | null;
+            /**
+             * Shipped
+             * @default false
+             */
+            shipped: boolean;
+        };
+        /** PromptVersionIn */
+        PromptVersionIn: {
+            /** Name */
+            name: string;
+            template: components["schemas"]["PromptTemplate"];
+        };
         /** PullIn */
         PullIn: {
             /**
@@ -5612,6 +6526,36 @@ export interface components {
             file?: string | null;
         };
         /**
+         * QueryAttempt
+         * @description One query that the model wrote; ``problem``: why it does not count.
+         */
+        QueryAttempt: {
+            /** Sql */
+            sql: string;
+            /** Problem */
+            problem?: {
+                en: string;
+                zh: string;
+            } | null;
+            /** Num Rows */
+            num_rows?: number | null;
+        };
+        /**
+         * QueryResult
+         * @description ``is_cut``: there were more than ``MAX_ROWS`` rows.
+         */
+        QueryResult: {
+            /** Columns */
+            columns: string[];
+            /** Rows */
+            rows: unknown[][];
+            /**
+             * Is Cut
+             * @default false
+             */
+            is_cut: boolean;
+        };
+        /**
          * QuestionChange
          * @description What a reviewer may change; a field that is None stays as it is.
          */
@@ -5623,12 +6567,105 @@ export interface components {
             /** Status */
             status?: ("proposed" | "accepted") | null;
         };
+        /** QuestionIn */
+        QuestionIn: {
+            /** Question */
+            question: string;
+            /** Model */
+            model?: string | null;
+        };
         /** QuestionList */
         QuestionList: {
             /** Questions */
             questions: components["schemas"]["BoardQuestion"][];
             /** Sets */
             sets: components["schemas"]["SetInfo"][];
+        };
+        /**
+         * Recording
+         * @description ``text`` and ``duration`` (seconds) as far as a job has come; ``whole``: to the end.
+         */
+        Recording: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Model
+             * @default
+             */
+            model: string;
+            /**
+             * Language
+             * @default
+             */
+            language: string;
+            /**
+             * Duration
+             * @default 0
+             */
+            duration: number;
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+            /**
+             * Whole
+             * @default false
+             */
+            whole: boolean;
+        };
+        /**
+         * RecordingText
+         * @description A recording with what was said, as far as it is written down.
+         */
+        RecordingText: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Model
+             * @default
+             */
+            model: string;
+            /**
+             * Language
+             * @default
+             */
+            language: string;
+            /**
+             * Duration
+             * @default 0
+             */
+            duration: number;
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+            /**
+             * Whole
+             * @default false
+             */
+            whole: boolean;
+            /** Segments */
+            segments: components["schemas"]["Segment"][];
         };
         /**
          * Rejected
@@ -5642,6 +6679,14 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** RenderIn */
+        RenderIn: {
+            template: components["schemas"]["PromptTemplate"];
+            /** Vars */
+            vars?: {
+                [key: string]: string;
+            };
+        };
         /**
          * Rendered
          * @description A prompt, token by token, and what the model would say first.
@@ -5653,6 +6698,13 @@ export interface components {
             pieces: components["schemas"]["zhilu__lens__views__templates__Piece"][];
             /** Next */
             next: components["schemas"]["Likely"][];
+        };
+        /** RenderedMessage */
+        RenderedMessage: {
+            /** Role */
+            role: string;
+            /** Content */
+            content: string;
         };
         /**
          * Repaired
@@ -5679,37 +6731,135 @@ export interface components {
             job: components["schemas"]["Job"] | null;
         };
         /**
-         * Result
-         * @description Attributes:
-         *         answer: the number of the option that this run found true, of the lesson's question.
+         * Report
+         * @description ``sections`` follow ``questions``; a job fills them in one after the other. ``every_hours``: made again by itself.
          */
-        Result: {
-            /** Task */
-            task: string;
-            /** Answer */
-            answer: number;
-            /** Checks */
-            checks: components["schemas"]["Check"][];
+        Report: {
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+            /** Source Id */
+            source_id: string;
+            /** Questions */
+            questions: string[];
             /**
-             * Charts
+             * Sections
              * @default []
              */
-            charts: components["schemas"]["Chart"][];
+            sections: components["schemas"]["ReportSection"][];
             /**
-             * Tables
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Made At */
+            made_at?: string | null;
+            /** Every Hours */
+            every_hours?: number | null;
+        };
+        /** ReportChanges */
+        ReportChanges: {
+            /** Every Hours */
+            every_hours?: number | null;
+        };
+        /**
+         * ReportChart
+         * @description ``spec`` null: the table says it better; ``reason`` tells why this one.
+         */
+        ReportChart: {
+            /** Spec */
+            spec: {
+                [key: string]: unknown;
+            } | null;
+            /** Reason */
+            reason: {
+                en: string;
+                zh: string;
+            };
+        };
+        /** ReportJob */
+        ReportJob: {
+            report: components["schemas"]["Report"];
+            job: components["schemas"]["Job"];
+        };
+        /**
+         * ReportSection
+         * @description A question and what came of it.
+         *
+         *     ``status``: ``answered``; ``unsure``, the queries disagree; ``failed``, none could run. The result and the chart of an unsure
+         *     section are those of the first query, for a person to look at, and nothing is told about it.
+         */
+        ReportSection: {
+            /** Question */
+            question: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "answered" | "unsure" | "failed";
+            /**
+             * Sql
+             * @default
+             */
+            sql: string;
+            /** Said */
+            said?: {
+                en: string;
+                zh: string;
+            } | null;
+            /**
+             * Agreed
+             * @default 0
+             */
+            agreed: number;
+            /**
+             * Attempts
              * @default []
              */
-            tables: components["schemas"]["Table"][];
+            attempts: components["schemas"]["QueryAttempt"][];
+            result?: components["schemas"]["QueryResult"] | null;
+            chart?: components["schemas"]["ReportChart"] | null;
             /**
-             * Grids
+             * Sentences
              * @default []
              */
-            grids: components["schemas"]["Grid"][];
+            sentences: components["schemas"]["ToldSentence"][];
             /**
-             * Timelines
+             * Model
+             * @default
+             */
+            model: string;
+            /**
+             * Tokens
+             * @default 0
+             */
+            tokens: number;
+        };
+        /**
+         * ReportSource
+         * @description ``origin``: the file's name, or ``sample:NAME``. ``notes``: what reading it changed.
+         */
+        ReportSource: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Origin */
+            origin: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Notes
              * @default []
              */
-            timelines: components["schemas"]["Timeline"][];
+            notes: {
+                en: string;
+                zh: string;
+            }[];
         };
         /**
          * Result
@@ -5898,6 +7048,27 @@ export interface components {
             } | null;
         };
         /**
+         * RunScore
+         * @description ``right`` of ``done``; ``cut``: answers that ended because they were too long; tokens in sum.
+         */
+        RunScore: {
+            /** Right */
+            right: number;
+            /** Done */
+            done: number;
+            /** All */
+            all: number;
+            /** Cut */
+            cut: number;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /** Judge Tokens */
+            judge_tokens: number;
+            agreement?: components["schemas"]["Agreement"] | null;
+        };
+        /**
          * RunWish
          * @description What a person asks for.
          *
@@ -6020,6 +7191,40 @@ export interface components {
             /** Passed */
             passed: boolean;
         };
+        /** ScoredItem */
+        ScoredItem: {
+            /** Id */
+            id: string;
+            /** Vars */
+            vars: {
+                [key: string]: string;
+            };
+            /** Expected */
+            expected: unknown;
+            /**
+             * Grader
+             * @default exact
+             * @enum {string}
+             */
+            grader: "exact" | "contains" | "regex" | "json" | "schema" | "judge";
+        };
+        /** ScoredSet */
+        ScoredSet: {
+            /** Name */
+            name: string;
+            /** Items */
+            items: number;
+            /** Variables */
+            variables: string[];
+            /** Graders */
+            graders: ("exact" | "contains" | "regex" | "json" | "schema" | "judge")[];
+            /** Shipped */
+            shipped: boolean;
+            /** Questions */
+            questions: components["schemas"]["ScoredItem"][];
+            /** Sha256 */
+            sha256: string;
+        };
         /** SearchBody */
         SearchBody: {
             /** Query */
@@ -6029,6 +7234,19 @@ export interface components {
              * @default 10
              */
             k: number;
+        };
+        /** Segment */
+        Segment: {
+            /** Id */
+            id: number;
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /** Text */
+            text: string;
+            /** Words */
+            words: components["schemas"]["Word"][];
         };
         /**
          * SentenceTrace
@@ -6072,6 +7290,20 @@ export interface components {
             /** Ys */
             ys: number[];
         };
+        /**
+         * SetFileIn
+         * @description A file's text; ``form`` says how it is read.
+         */
+        SetFileIn: {
+            /** Text */
+            text: string;
+            /**
+             * Form
+             * @default jsonl
+             * @enum {string}
+             */
+            form: "jsonl" | "csv";
+        };
         /** SetInfo */
         SetInfo: {
             /** Name */
@@ -6082,6 +7314,19 @@ export interface components {
             proposed: number;
             /** Unanswerable */
             unanswerable: number;
+        };
+        /** SetSummary */
+        SetSummary: {
+            /** Name */
+            name: string;
+            /** Items */
+            items: number;
+            /** Variables */
+            variables: string[];
+            /** Graders */
+            graders: ("exact" | "contains" | "regex" | "json" | "schema" | "judge")[];
+            /** Shipped */
+            shipped: boolean;
         };
         /** SettingIn */
         SettingIn: {
@@ -6184,6 +7429,18 @@ export interface components {
             };
             /** Passed */
             passed: boolean;
+        };
+        /**
+         * Shot
+         * @description One shot: the values of the variables, and the answer that one wants to see.
+         */
+        Shot: {
+            /** Vars */
+            vars: {
+                [key: string]: string;
+            };
+            /** Answer */
+            answer: string;
         };
         /** SourceOut */
         SourceOut: {
@@ -6672,6 +7929,21 @@ export interface components {
             /** Replayed */
             replayed: boolean;
         };
+        /**
+         * ToldSentence
+         * @description ``is_kept`` false: it was left out; ``why`` then says what could not be proven.
+         */
+        ToldSentence: {
+            /** Text */
+            text: string;
+            /** Is Kept */
+            is_kept: boolean;
+            /** Why */
+            why?: {
+                en: string;
+                zh: string;
+            } | null;
+        };
         /** TraceSummary */
         TraceSummary: {
             /** Id */
@@ -6822,6 +8094,18 @@ export interface components {
         WebStatus: {
             /** Provider */
             provider: string | null;
+        };
+        /**
+         * Word
+         * @description Times in seconds.
+         */
+        Word: {
+            /** Word */
+            word: string;
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
         };
         /**
          * Turn
@@ -8948,6 +10232,203 @@ export interface operations {
             };
         };
     };
+    media_state_zhilu_v1_media_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MediaState"];
+                };
+            };
+        };
+    };
+    list_recordings_zhilu_v1_media_recordings_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recording"][];
+                };
+            };
+        };
+    };
+    add_recording_zhilu_v1_media_recordings_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_add_recording_zhilu_v1_media_recordings_post"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_recording_zhilu_v1_media_recordings__id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordingText"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_recording_zhilu_v1_media_recordings__id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_subtitles_zhilu_v1_media_recordings__id__subtitles_get: {
+        parameters: {
+            query?: {
+                format?: "srt" | "vtt" | "text";
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_sound_zhilu_v1_media_recordings__id__sound_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     list_models_zhilu_v1_models_get: {
         parameters: {
             query?: never;
@@ -9364,6 +10845,556 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_templates_zhilu_v1_promptlab_templates_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptSummary"][];
+                };
+            };
+        };
+    };
+    save_version_zhilu_v1_promptlab_templates_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptVersionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersion"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_versions_zhilu_v1_promptlab_templates__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersion"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_template_zhilu_v1_promptlab_templates__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_code_zhilu_v1_promptlab_templates__name___number__code_get: {
+        parameters: {
+            query?: {
+                language?: "python" | "javascript" | "curl";
+            };
+            header?: never;
+            path: {
+                name: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptCode"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    render_messages_zhilu_v1_promptlab_render_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenderIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RenderedMessage"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_sets_zhilu_v1_promptlab_sets_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetSummary"][];
+                };
+            };
+        };
+    };
+    get_set_zhilu_v1_promptlab_sets__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoredSet"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    save_set_zhilu_v1_promptlab_sets__name__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ItemsIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoredSet"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_set_zhilu_v1_promptlab_sets__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    import_set_zhilu_v1_promptlab_sets__name__import_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetFileIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoredSet"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    export_set_zhilu_v1_promptlab_sets__name__export_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_runs_zhilu_v1_promptlab_runs_get: {
+        parameters: {
+            query?: {
+                template?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptRun"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    run_versions_zhilu_v1_promptlab_runs_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptRunIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_run_zhilu_v1_promptlab_runs__run_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptRunDetail"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_run_zhilu_v1_promptlab_runs__run_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    mark_answer_zhilu_v1_promptlab_runs__run_id__marks_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnswerMarkIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    compare_zhilu_v1_promptlab_compare_get: {
+        parameters: {
+            query: {
+                a: string;
+                b: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptComparison"];
+                };
             };
             /** @description Validation Error */
             422: {
@@ -9953,6 +11984,428 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["AnswerTrace"];
                 };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_sources_zhilu_v1_report_sources_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportSource"][];
+                };
+            };
+        };
+    };
+    add_source_zhilu_v1_report_sources_post: {
+        parameters: {
+            query?: {
+                name?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_add_source_zhilu_v1_report_sources_post"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportSource"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    add_sample_zhilu_v1_report_samples__sample__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sample: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportSource"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_schema_zhilu_v1_report_sources__source__schema_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatabaseSchema"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_source_zhilu_v1_report_sources__source__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    ask_zhilu_v1_report_sources__source__ask_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QuestionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_reports_zhilu_v1_report_reports_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"][];
+                };
+            };
+        };
+    };
+    create_report_zhilu_v1_report_reports_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewReport"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportJob"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_report_zhilu_v1_report_reports__report_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_report_zhilu_v1_report_reports__report_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_report_zhilu_v1_report_reports__report_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportChanges"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    make_again_zhilu_v1_report_reports__report_id__make_post: {
+        parameters: {
+            query?: {
+                model?: string | null;
+            };
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    report_file_zhilu_v1_report_reports__report_id__file_get: {
+        parameters: {
+            query?: {
+                format?: "html" | "docx" | "pdf";
+            };
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    draw_chart_zhilu_v1_report_chart_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChartIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Validation Error */
             422: {
@@ -11123,6 +13576,54 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+        };
+    };
+    speech_v1_audio_speech_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+        };
+    };
+    transcriptions_v1_audio_transcriptions_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": Record<string, never>;
             };
         };
         responses: {
