@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from zhilu.rag.board.cli import evaluate, questions, runs
 if TYPE_CHECKING:
     from zhilu.rag.kb import KnowledgeBase
     from zhilu.rag.records import Document
+    from zhilu.rag.sources import Member
 
 __all__ = ["kb"]
 
@@ -221,7 +223,7 @@ def show(context: Context, name: str, as_json: bool) -> None:
 @json_option
 @pass_context_obj
 def add(context: Context, name: str, files: tuple[Path, ...], no_wait: bool, as_json: bool) -> None:
-    """Add files, or all files of folders, and read them. 添加文件（或目录中的全部文件）并读取。
+    """Add files, or all files of folders and ZIP archives, and read them. 添加文件（或目录、ZIP 压缩包中的全部文件）并读取。
 
     A file of a folder keeps its path in its name (docs/guide.md). A name that is there already gets a new version, which
     replaces the old one. 目录中的文件名保留路径；同名文件成为新版本，取代旧版本。
@@ -235,10 +237,12 @@ def add(context: Context, name: str, files: tuple[Path, ...], no_wait: bool, as_
     documents: dict[str, Document] = {}
     rejected: list[dict[str, Any]] = []
     duplicates: list[dict[str, str]] = []
-    for path, called in _named(files):
+    for member in _files(files):
+        path = member.name
         try:
-            with path.open("rb") as stream:
-                document, is_new = found.add(stream, called, max_mb=context.settings.max_upload_mb)
+            if member.stream is None:
+                raise member.error or InputError(T("Not a file.", "不是文件。"))
+            document, is_new = found.add(member.stream, member.name, max_mb=context.settings.max_upload_mb)
         except ZhiluError as error:
             rejected.append({"name": str(path), "error": error_body(error)["error"]})
             click.echo(f"{path}: {error}", err=True)
@@ -368,6 +372,15 @@ def remove(context: Context, name: str, documents: tuple[str, ...], yes: bool, a
         found.remove(known[document])
     if as_json:
         echo_json({"kb": found.id, "removed": [known[d] for d in documents]})
+
+
+def _files(paths: tuple[Path, ...]) -> Iterator[Member]:
+    """What to add, the files of archives one by one."""
+    from zhilu.rag.sources import members_or_why
+
+    for path, called in _named(paths):
+        with path.open("rb") as stream:
+            yield from members_or_why(stream, called)
 
 
 def _named(paths: tuple[Path, ...]) -> list[tuple[Path, str]]:

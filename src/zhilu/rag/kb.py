@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from zhilu.errors import ConflictError, NotFoundError, ZhiluError, error_body
 from zhilu.messages import T
@@ -128,7 +128,7 @@ class KnowledgeBase:
 
     # Documents -------------------------------------------------------------------------------------------------------
 
-    def add(self, stream: BinaryIO, name: str, *, max_mb: int) -> tuple[Document, bool]:
+    def add(self, stream: IO[bytes], name: str, *, max_mb: int) -> tuple[Document, bool]:
         """Store an uploaded file and queue it: ``(document, is_new)``; the same bytes under the same name are there already.
 
         A name that is here already, folders included, gets a new version: it takes the old one's place once it is read. Two
@@ -384,7 +384,7 @@ def _document(row: Any) -> Document:
     return Document(**values)
 
 
-def _receive(stream: BinaryIO, path: Path, max_mb: int) -> tuple[str, int]:
+def _receive(stream: IO[bytes], path: Path, max_mb: int) -> tuple[str, int]:
     """Copy an upload to ``path`` and sync it: its SHA-256 and size in bytes; stops as soon as it is too large."""
     if _can_seek(stream):  # say how large it is, not how far we read
         check_size(stream.seek(0, os.SEEK_END), max_mb)
@@ -402,7 +402,7 @@ def _receive(stream: BinaryIO, path: Path, max_mb: int) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def _can_seek(stream: BinaryIO) -> bool:
+def _can_seek(stream: IO[bytes]) -> bool:
     """An upload is a ``SpooledTemporaryFile``, which can, and before Python 3.11 has no method that says so."""
     return not hasattr(stream, "seekable") or stream.seekable()
 

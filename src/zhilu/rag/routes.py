@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Annotated, Any, Literal
 
@@ -29,6 +29,7 @@ from zhilu.rag.load import safe_path
 from zhilu.rag.records import Document, DocumentText, Hit, KbInfo
 from zhilu.rag.repair import Repaired, repair
 from zhilu.rag.retrieve.search import retrieve
+from zhilu.rag.sources import Member, members_or_why
 from zhilu.rag.stores.offers import StoreOffer, store_offers
 from zhilu.rag.upload import UploadRoute
 from zhilu.trace import AnswerTrace
@@ -189,28 +190,33 @@ def repair_kb(kb_id: str, request: Request) -> Repaired:
 
 @uploads.post("/{kb_id}/documents")
 def add_documents(kb_id: str, files: Annotated[list[UploadFile], File()], request: Request) -> Uploaded:
-    """Store the files and read them in a job. A refused file stops no other; one that is here already as it is (name and bytes) is not added twice.
+    """Store the files and read them in a job. A refused file stops no other; one that is here already as it is (name and bytes)
+    is not added twice.
 
-    A file name keeps its folders (``guide/install.md``). A name that is here already gets a new version, which takes the old
-    one's place in every index at once when it is read.
+    A ZIP archive stands for the files in it. A file name keeps its folders (``guide/install.md``). A name that is here already
+    gets a new version, which takes the old one's place in every index at once when it is read.
 
     Where the only file is refused, that is the response's status (400, 413).
     """
     context, kb = context_of(request), _open(request, kb_id)
-    documents, rejected = [], []
+    documents: list[Document] = []
+    rejected = []
     added: set[str] = set()
-    for file in files:
-        name = file.filename or ""
+    for member in _members(files):
+        name = member.name
         try:
+            if member.stream is None:
+                raise member.error or _twice(name)
             if safe_path(name) in added:
                 raise _twice(name)
-            document, is_new = kb.add(file.file, name, max_mb=context.settings.max_upload_mb)
+            document, is_new = kb.add(member.stream, name, max_mb=context.settings.max_upload_mb)
             if not is_new and document.status != "queued":
                 raise _duplicate(document)
             documents.append(document)
             added.add(safe_path(name))
         except ZhiluError as error:
-            if len(files) == 1 and not isinstance(error, ConflictError):
+            alone = len(files) == 1 and name == files[0].filename
+            if alone and not isinstance(error, ConflictError):
                 raise
             rejected.append(Rejected(name=name, error=error_body(error)["error"]))
     job = start_ingestion(context, kb, documents)
@@ -303,6 +309,12 @@ def get_trace(kb_id: str, trace_id: str, request: Request) -> AnswerTrace:
 
 
 router.include_router(uploads)
+
+
+def _members(files: list[UploadFile]) -> Iterator[Member]:
+    """All files of an upload, those of archives one by one."""
+    for file in files:
+        yield from members_or_why(file.file, file.filename or "")
 
 
 def _twice(name: str) -> ConflictError:

@@ -1667,10 +1667,11 @@ export interface paths {
         put?: never;
         /**
          * Add Documents
-         * @description Store the files and read them in a job. A refused file stops no other; one that is here already as it is (name and bytes) is not added twice.
+         * @description Store the files and read them in a job. A refused file stops no other; one that is here already as it is (name and bytes)
+         *     is not added twice.
          *
-         *     A file name keeps its folders (``guide/install.md``). A name that is here already gets a new version, which takes the old
-         *     one's place in every index at once when it is read.
+         *     A ZIP archive stands for the files in it. A file name keeps its folders (``guide/install.md``). A name that is here already
+         *     gets a new version, which takes the old one's place in every index at once when it is read.
          *
          *     Where the only file is refused, that is the response's status (400, 413).
          */

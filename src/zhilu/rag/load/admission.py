@@ -6,6 +6,7 @@ import re
 import unicodedata
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 from zhilu.errors import InputError, TooLargeError
 from zhilu.messages import T
@@ -65,7 +66,7 @@ def check_size(size: int, max_mb: int) -> None:
         )
 
 
-def check_archive(path: Path, limits: Limits) -> None:
+def check_archive(path: Path | BinaryIO, limits: Limits) -> None:
     """Refuse a ZIP container that would unpack to far more than it is, before anything is unpacked.
 
     The directory's sizes can lie, so every entry is also really inflated here, with a counter, and nothing is kept.

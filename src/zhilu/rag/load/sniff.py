@@ -129,7 +129,9 @@ def _sniff_zip(path: Path, limits: Limits) -> str:
         raise _unsupported(
             T("an OpenDocument file; save it as DOCX or PPTX", "OpenDocument 文件；请另存为 DOCX 或 PPTX")
         )
-    raise _unsupported(T("a ZIP archive; unpack it and add the files", "ZIP 压缩包；请解压后添加文件"))
+    raise _unsupported(
+        T("a ZIP archive within another; unpack it and add the files", "压缩包中的压缩包；请解压后添加文件")
+    )
 
 
 def _unsupported(what: T) -> InputError:

@@ -25,8 +25,8 @@ export const strings = {
   "rag.drop": { en: "Drop to add to {name}", zh: "松手，加入{name}" },
   "rag.dropNew": { en: "Drop to make a knowledge base of them", zh: "松手，用它们新建知识库" },
   "rag.dropHint": {
-    en: "PDF, Word, PowerPoint, Excel, EPUB, e-mail, HTML, Markdown, CSV, JSON, code, text",
-    zh: "支持 PDF、Word、PowerPoint、Excel、EPUB、邮件、HTML、Markdown、CSV、JSON、代码、文本",
+    en: "PDF, Word, PowerPoint, Excel, EPUB, e-mail, HTML, Markdown, CSV, JSON, code, text, pictures, ZIP",
+    zh: "支持 PDF、Word、PowerPoint、Excel、EPUB、邮件、HTML、Markdown、CSV、JSON、代码、文本、图片、ZIP",
   },
   "rag.uploading": { en: "Sending {n} {n|file|files}", zh: "正在上传 {n} 个文件" },
   "rag.added": { en: "{n} {n|file|files} added", zh: "已加入 {n} 个文件" },
