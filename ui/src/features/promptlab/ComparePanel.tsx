@@ -148,7 +148,7 @@ function Result({ found }: { found: Comparison }) {
             ...names,
             only_a: found.only_a,
             only_b: found.only_b,
-            p: found.p < 0.0001 ? "< 0.0001" : found.p.toFixed(4),
+            p: found.p < 0.0001 ? found.p.toExponential(1) : found.p.toFixed(4),
             lead: points(found.lead),
             low: points(found.low),
             high: points(found.high),
