@@ -23,7 +23,7 @@ export function PairTable({ found }: { found: Comparison }) {
       {pairs.length === 0 && <p className={css.hint}>{t("prompts.noDifference")}</p>}
       {pairs.length > 0 && (
         <div className={css.scroll}>
-          <table className={css.pairs}>
+          <table className={`${css.table} ${css.pairs}`}>
             <thead>
               <tr>
                 <th scope="col">{t("prompts.question")}</th>
