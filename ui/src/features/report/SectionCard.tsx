@@ -35,7 +35,7 @@ export function SectionCard({ section, onKeep, kept, children }: SectionCardProp
         </p>
       )}
       {status === "unsure" && <p className={css.warning}>{t("report.unsure")}</p>}
-      {status === "failed" && <p className={css.warning}>{t("report.failed")}</p>}
+      {status === "failed" && <p className={css.warning}>{t("report.failed", { model: section.model })}</p>}
       {children}
       {status === "answered" && <Picture section={section} />}
       {result && result.rows.length > 0 && <Rows result={result} />}

@@ -26,8 +26,8 @@ export const strings = {
     zh: "几条查询的结果不一致，因此不给出回答。请查看查询，或换个说法再问。",
   },
   "report.failed": {
-    en: "No query could run. The tables may not hold what was asked.",
-    zh: "没有能够运行的查询。表里可能没有所问的内容。",
+    en: "{model} wrote no query that could run. The tables may not hold what was asked, or the model is too small for it.",
+    zh: "{model} 没有写出能够运行的查询。表里可能没有所问的内容，也可能是模型太小。",
   },
   "report.leftOut": {
     en: "{n|sentence|sentences} left out: {n}. Not provable from the result",
