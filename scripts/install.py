@@ -195,7 +195,7 @@ def agrees(build: TorchBuild) -> bool:
 
 
 def install_package(*, dev: bool) -> None:
-    smaller, larger = "modelscope", "modelscope,labs,dev"
+    smaller, larger = "modelscope", "modelscope,labs,speech,dev"
     extras = larger if dev else smaller
     if any(done_before("package", package_key(known)) for known in {larger, extras}):
         return  # the larger installation holds the smaller one
