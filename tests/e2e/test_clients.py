@@ -24,6 +24,7 @@ from tests.e2e.scripted_tools import CITY, run_tool_caller
 from zhilu.context import open_context
 from zhilu.gate import Status
 from zhilu.process import mine
+from zhilu.serving.backend_gates import check_backends
 from zhilu.serving.client_gates import check_clients, logged_requests
 from zhilu.serving.supervise.ports import reserve_port
 
@@ -153,6 +154,25 @@ def test_the_gate_passes_with_the_real_programs(
         context.close()
     assert verdict.status is Status.PASSED, verdict.why
     assert {figure.name.en: figure.value for figure in verdict.figures}["programs run"] == 4
+
+
+def test_the_back_ends_stream_through_the_gate(
+    node: list[str], java: list[str], gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real ones, asked as a browser asks them."""
+
+    from zhilu.client import GATEWAY_FILE
+
+    state = {"url": gateway.url, **mine().note()}
+    (gateway.context.home.run / GATEWAY_FILE).write_text(json.dumps(state))
+    monkeypatch.setenv("PATH", f"{Path(node[0]).parent}{os.pathsep}{os.environ['PATH']}")
+    context = open_context({"home": str(gateway.context.home.path)})
+    try:
+        verdict = check_backends(context)
+    finally:
+        context.close()
+    assert verdict.status is Status.PASSED, verdict.why
+    assert len(verdict.artefacts) == 2
 
 
 # ---------------------------------------------------------------- what programs do with a call, and with errors

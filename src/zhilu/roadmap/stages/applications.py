@@ -120,10 +120,12 @@ APPLICATIONS = Stage(
                 "用户、权限和计费属于你的后端；它要让数据流顺畅通过，而不是攒着不发。",
             ),
             T(
-                "Put your service in front of http://127.0.0.1:8642/v1 and pass server-sent events on as they come.",
-                "把你的服务放在 http://127.0.0.1:8642/v1 前面，收到 SSE 就立刻转发。",
+                "Start one of the two samples, clients/node/backend.mjs or clients/java/Backend.java, ask it with curl -N, and read how "
+                "each piece is passed on. The gate runs both.",
+                "启动两个示例之一（clients/node/backend.mjs 或 clients/java/Backend.java），用 curl -N 提问，看它如何逐段转发。"
+                "关卡会运行这两个示例。",
             ),
-            "zhilu up",
+            "zhilu check 5.7",
         ),
     ),
     T(

