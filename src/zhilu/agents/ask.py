@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from zhilu.agents.choose import Chooser
@@ -67,8 +68,6 @@ class Asker:
                 said = await self._plain(asked.messages, tools)
         else:
             said = await self._plain(asked.messages, tools)
-        from dataclasses import replace
-
         return replace(said, seconds=round(time.monotonic() - started, 3))
 
     async def _plain(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool]) -> Said:

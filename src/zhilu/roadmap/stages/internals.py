@@ -26,10 +26,11 @@ INTERNALS = Stage(
                 "学习率、预热、裁剪、初始化：这些小数字决定模型能不能学起来。",
             ),
             T(
-                "The embedded model was trained from scratch by the recipe in `zhilu/training/nano`: read it with its model card.",
-                "内置模型就是按 `zhilu/training/nano` 里的配方从零训练的：可对照模型卡阅读。",
+                "The lesson trains a small model step by step and holds its curve against a plain loop. Run it, then copy it and write it "
+                "anew: the gate judges your file.",
+                "这一课一步步训练一个小模型，并把曲线与最朴素的循环对比。先运行，再抄走重写：关卡会检验你的文件。",
             ),
-            "zhilu model show zhilu-nano",
+            "zhilu internals run 6.1",
         ),
         Task(
             "6.2",
@@ -46,6 +47,7 @@ INTERNALS = Stage(
                 "The engine in `zhilu/engine` keeps it in blocks; `step()` in engine.py reads like a page.",
                 "`zhilu/engine` 里的引擎按块存放它；engine.py 里的 `step()` 读起来就像一页书。",
             ),
+            "zhilu internals run 6.2",
         ),
         Task(
             "6.3",
@@ -59,9 +61,10 @@ INTERNALS = Stage(
                 "结果相同而内存读写少得多：注意力矩阵从不完整写出来。",
             ),
             T(
-                "You will write the tiled version and compare it with the exact one.",
-                "届时你可以写出分块版本，并与精确版本对比。",
+                "Guess how much memory the tiles save, run the lesson, then copy it and write the tiled version yourself.",
+                "先猜分块能省多少内存，再运行这一课，然后抄走、自己写出分块版本。",
             ),
+            "zhilu internals run 6.3",
         ),
         Task(
             "6.4",
@@ -75,9 +78,10 @@ INTERNALS = Stage(
                 "大模型装不进一个设备。切分什么，就决定了要通信什么。",
             ),
             T(
-                "You will run several processes on this machine and count the bytes.",
-                "届时可以在本机启动多个进程并统计字节数。",
+                "The lesson runs two processes on this machine, counts the bytes they exchange and holds them against the formula.",
+                "这一课在本机启动两个进程，统计它们交换的字节数，并与公式对照。",
             ),
+            "zhilu internals run 6.4",
         ),
         Task(
             "6.5",
@@ -94,7 +98,7 @@ INTERNALS = Stage(
                 "Already now: `zhilu engine running` names the port of a running engine; GET /state there shows its block table and scheduler.",
                 "现在就可以：`zhilu engine running` 会给出运行中引擎的端口，在那里 GET /state 可以看到块表和调度器。",
             ),
-            "zhilu engine running",
+            "zhilu internals run 6.5",
         ),
         Task(
             "6.6",
@@ -107,7 +111,11 @@ INTERNALS = Stage(
                 "AdamW keeps two extra numbers for each parameter; that is why training takes several times the memory.",
                 "AdamW 为每个参数多存两个数，这正是训练内存成倍增加的原因。",
             ),
-            T("You will train the same small model with both.", "届时可以用两者训练同一个小模型。"),
+            T(
+                "The lesson trains the same small model with five optimizers written out, each held against the library's.",
+                "这一课用五个手写的优化器训练同一个小模型，并逐个与库实现对照。",
+            ),
+            "zhilu internals run 6.6",
         ),
     ),
     T(
