@@ -90,6 +90,8 @@ class Sandbox:
         except BaseException:
             _kill(process)
             reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            await process.communicate()  # to the end of what is left: a pipe that nobody reads to its end stays open
             raise
         _kill(process)  # what it left in the background holds no pipe and is in its group
         code = await process.wait()

@@ -28,7 +28,7 @@ from zhilu.messages import T
 
 __all__ = ["QueryAttempt", "ReportSection", "answer", "lang_of", "same_rows", "write_query"]
 
-_BLOCK = re.compile(r"```(?:sql|sqlite)?\s*\n?(.*?)(?:```|$)", re.DOTALL | re.IGNORECASE)
+_FENCE = "```"
 _SEEDS = (0, 1, 2)  # 0 is greedy
 MAX_SQL_TOKENS = 300
 MAX_TOLD_TOKENS = 160
@@ -127,8 +127,17 @@ async def _write(client: ModelClient, model: str, messages: list[Any], section: 
     reply = await client.chat(messages, model=model, max_tokens=MAX_SQL_TOKENS, **sampling)
     section.tokens += int((reply.get("usage") or {}).get("completion_tokens", 0))
     text = str(reply["choices"][0]["message"].get("content") or "")
-    block = _BLOCK.search(text)
-    return (block.group(1) if block else text).strip()
+    return _query_in(text)
+
+
+def _query_in(text: str) -> str:
+    """What stands in the first fenced block, without the name of its language; the whole text where there is none."""
+    _, fence, rest = text.partition(_FENCE)
+    if not fence:
+        return text.strip()
+    block = rest.partition(_FENCE)[0].strip()
+    first, _, below = block.partition("\n")
+    return below.strip() if first.strip().lower() in ("sql", "sqlite") else block
 
 
 async def _told(client: ModelClient, model: str, question: str, section: ReportSection) -> list[ToldSentence]:

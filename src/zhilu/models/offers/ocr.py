@@ -27,8 +27,8 @@ BYTES = 290_000_000  # on disk, measured: RapidOCR 3.10 with OpenCV and ONNX Run
 
 def extra_ocr() -> list[str]:
     """The requirements of our extra ``ocr``, as pip takes them."""
-    named = (re.fullmatch(r"(.+?)\s*;.*extra == ['\"]ocr['\"].*", line) for line in requires("zhilu") or ())
-    return [match[1] for match in named if match is not None]
+    lines = (line.partition(";") for line in requires("zhilu") or ())
+    return [name.strip() for name, _, when in lines if re.search(r"extra == ['\"]ocr['\"]", when)]
 
 
 def run_install(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:

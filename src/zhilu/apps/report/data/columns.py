@@ -20,7 +20,7 @@ MAX_COLUMNS = 200
 _SHARE = 0.8  # of the cells that are filled must be numbers, or days
 _HALF = 0.4  # from here on it may have been meant as one: said
 _NUMBER = re.compile(r"[-+−]?(?:\d{1,3}(?:[,，]\d{3})+|\d+)(?:\.\d+)?")
-_SIGNS = re.compile(r"^[€$£¥￥]\s*|\s*(?:%|％|€|元)$")
+_SIGNS = " €$£¥￥%％元"  # around a number
 _DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]00:00(?::00)?)?")
 _CODE = re.compile(r"0\d+")  # a leading zero belongs to a code or a telephone number
 
@@ -111,7 +111,7 @@ def _column(cells: list[str], name: str, table: Columns) -> list[Any]:
 
 
 def _number(cell: str) -> int | float | None:
-    plain = _SIGNS.sub("", cell)
+    plain = cell.strip(_SIGNS)
     if not _NUMBER.fullmatch(plain) or _CODE.fullmatch(plain):
         return None
     value = float(re.sub("[,，]", "", plain).replace("−", "-"))
