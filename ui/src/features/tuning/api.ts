@@ -94,7 +94,11 @@ interface Estimate {
 export function useEstimate() {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: ({ name: _, ...config }: Wish) => api.post<Job>("/runs/estimate", config),
+    mutationFn: (wish: Wish) => {
+      const config: Partial<Wish> = { ...wish };
+      delete config.name; // of a run that there is not yet
+      return api.post<Job>("/runs/estimate", config);
+    },
     onSuccess: (job) => acceptJob(queries, job),
   });
 }
