@@ -52,6 +52,9 @@ def test_true_sentences_stay(sentence: str, result: QueryResult) -> None:
         ("三个班的平均分约为80分。", CLASSES),
         ("In 2025-01 it was 150.", MONTHS),
         ("North used 20 kWh.", MILLS),
+        ("South cost $41,234.5.", COSTS),
+        ("South cost 41,234.5 euros.", COSTS),
+        ("一班花了76.21元。", CLASSES),
     ],
 )
 def test_what_cannot_be_proven_is_left_out_with_a_reason(sentence: str, result: QueryResult) -> None:
@@ -60,6 +63,13 @@ def test_what_cannot_be_proven_is_left_out_with_a_reason(sentence: str, result: 
     assert judged.why is not None
     assert judged.why.en
     assert judged.why.zh
+
+
+def test_money_may_be_said_where_the_table_or_the_question_says_it() -> None:
+    euros = COSTS.model_copy(update={"columns": ["region", "cost_eur"]})
+    assert judge("South cost 41,234.5 euros.", euros, "")[0].is_kept
+    assert judge("South cost $41,234.5.", COSTS, "What did it cost in dollars?")[0].is_kept
+    assert not judge("South cost $41,234.5.", euros, "")[0].is_kept
 
 
 def test_sentences_are_judged_one_by_one() -> None:

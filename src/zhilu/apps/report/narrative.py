@@ -7,7 +7,8 @@ held against the result, and one that cannot be proven is left out and shown as 
 - the number of rows; the sum, the mean, the least and the greatest of a column; the difference of two cells of a column;
 - a number or a year of the question.
 
-Words that are figures (half, twice, 一半, 三倍) are never provable here. A superlative must be true of the row it names.
+Words that are figures (half, twice, 一半, 三倍) are never provable here, and money is of the kind that the
+table or the question names. A superlative must be true of the row it names.
 """
 
 from __future__ import annotations
@@ -39,6 +40,13 @@ _MOST = re.compile(
     r"\b(?:most|highest|largest|biggest|greatest|top|maximum|best)\b|最[高多大好贵]|第一名|排名第一|居首", re.IGNORECASE
 )
 _LEAST = re.compile(r"\b(?:least|lowest|smallest|fewest|minimum|worst)\b|最[低少小差]", re.IGNORECASE)
+# Money of a kind: a small model puts a dollar sign before any price.
+_MONEY = {
+    "$": re.compile(r"[$]|\bUSD\b|dollars?|美元", re.IGNORECASE),
+    "€": re.compile(r"€|EUR(?![a-z])|euros?|欧元", re.IGNORECASE),
+    "£": re.compile(r"£|\bGBP\b|pounds?|英镑", re.IGNORECASE),
+    "¥": re.compile(r"[¥￥]|\b(?:CNY|RMB|JPY)\b|yuan|(?<![美欧日])元|人民币", re.IGNORECASE),
+}
 _END = re.compile(r"(?<=[。！？])|(?<=[.!?])\s+|\n+")
 _MAX_PAIRS = 60  # rows whose differences are looked at
 _TRANSLATED = str.maketrans({",": "", "，": "", "−": "-"})
@@ -70,6 +78,10 @@ def _wrong(sentence: str, result: QueryResult, question: str) -> T | None:
     if found := _WORD_FIGURE.search(sentence):
         word = found.group()
         return T(f"{word!r} is a figure that the result does not hold", f"“{word}”是结果里没有的数量")
+    known = " ".join((question, *result.columns, *(str(c) for row in result.rows[:50] for c in row)))
+    for money, said in _MONEY.items():
+        if said.search(sentence) and not said.search(known):
+            return T(f"the result does not say that it is {money}", f"结果没有说明单位是 {money}")
     named = _named_rows(sentence, result)
     bare = _without_labels(sentence, result)
     allowed = set(_allowed(result, named)) | {n for _, n, _ in _numbers(question)}
