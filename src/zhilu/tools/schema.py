@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["inlined", "shape_of"]
+__all__ = ["inlined", "num_nodes", "shape_of"]
 
 _DEEPEST = 6  # of references within references: a tree of trees has to end somewhere
 _KEPT = ("type", "description", "enum", "const", "minItems", "maxItems", "minLength", "maxLength")
@@ -32,6 +32,23 @@ def _follow(node: Any, root: Mapping[str, Any], depth: int) -> Any:
         beside = {key: value for key, value in node.items() if key != "$ref"}
         return {**(_follow(target, root, depth + 1) if isinstance(target, Mapping) else {}), **beside}
     return {k: _follow(v, root, depth) for k, v in node.items() if k not in ("$defs", "definitions")}
+
+
+def num_nodes(schema: Mapping[str, Any], most: int) -> int:
+    """How many objects and values ``inlined`` would make, counted no further than just above ``most``: references within references
+    grow as a power, and a stranger's schema of a page can be one of millions of nodes."""
+    count = 0
+    left: list[tuple[Any, int]] = [(schema, 0)]
+    while left and count <= most:
+        node, depth = left.pop()
+        count += 1
+        if isinstance(node, list):
+            left += [(value, depth) for value in node]
+        elif isinstance(node, Mapping):
+            if isinstance(node.get("$ref"), str) and depth < _DEEPEST:
+                left.append((_at(schema, node["$ref"]), depth + 1))
+            left += [(value, depth) for key, value in node.items() if key not in ("$defs", "definitions")]
+    return count
 
 
 def _at(root: Mapping[str, Any], ref: str) -> Any:
