@@ -21,13 +21,13 @@ from zhilu.prompts.picture import picture_messages
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["BY_OCR", "Answer", "look"]
+__all__ = ["BY_OCR", "MOST_BYTES", "Answer", "look", "look_at"]
 
 BY_OCR = T(
     "Read by OCR; the model did not see the picture: it knows the text in it and nothing else.",
     "由 OCR 识别；模型没有看到图片，只知道其中的文字。",
 )
-_MOST_BYTES = 20 * 2**20
+MOST_BYTES = 20 * 2**20
 _MOST_CHARS = 4000  # of text, so that a small model's window holds it
 _TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp"}
 
@@ -42,20 +42,27 @@ class Answer(NamedTuple):
 
 
 async def look(context: Context, path: Path, question: str, model: str | None = None) -> Answer:
+    """What ``look_at`` does, for a file. Raises the same."""
+    return await look_at(context, await asyncio.to_thread(path.read_bytes), path.name, question, model)
+
+
+async def look_at(context: Context, picture: bytes, title: str, question: str, model: str | None = None) -> Answer:
     """
+    Args:
+        title: the picture's name in messages.
+
     Raises:
         InputError: it is no picture, or one in which nothing can be read. MissingComponentError: OCR is not installed.
         UnreachableError and what the model's server raises.
     """
-    picture = await asyncio.to_thread(path.read_bytes)
     kind = next((name for sign, name in _TYPES.items() if picture.startswith(sign)), None)
     if kind is None:
         raise InputError(
-            T(f"{path.name!r} is no PNG, JPEG, GIF or WebP.", f"{path.name!r} 不是 PNG、JPEG、GIF 或 WebP 图片。"),
+            T(f"{title!r} is no PNG, JPEG, GIF or WebP.", f"{title!r} 不是 PNG、JPEG、GIF 或 WebP 图片。"),
             param="file",
             code="not_an_image",
         )
-    if len(picture) > _MOST_BYTES:
+    if len(picture) > MOST_BYTES:
         raise TooLargeError(T("The picture is larger than 20 MB.", "图片超过 20 MB。"), param="file")
     name = named_model(context, model)
     async with connect(context) as client:
@@ -67,7 +74,7 @@ async def look(context: Context, path: Path, question: str, model: str | None = 
         except InputError as error:  # the engine has no eyes: it is refused by name (wire/capabilities.py)
             if error.code != "unsupported_parameter" or not str(error.param).startswith("messages"):
                 raise
-        read = as_text((await asyncio.to_thread(read_image, path)).lines).strip()
+        read = as_text((await asyncio.to_thread(read_image, picture)).lines).strip()
         if not read:
             raise InputError(
                 T(

@@ -1,4 +1,4 @@
-"""``/zhilu/v1/media``: what can be heard and spoken here, and recordings that are written down by jobs."""
+"""``/zhilu/v1/media``: what can be heard, spoken and read here, recordings that jobs write down, questions about pictures."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from pydantic import BaseModel
 from zhilu.context import Context, context_of
 from zhilu.errors import ZhiluError
 from zhilu.jobs import Job
+from zhilu.jobs.base import Text
 from zhilu.media.found import Task, require_model
 from zhilu.media.hear.job import start_transcription
 from zhilu.media.hear.recordings import Recording, Recordings
 from zhilu.media.hear.transcript import srt, vtt
+from zhilu.media.look import MOST_BYTES, look_at
 from zhilu.media.speak.espeak import NAME, has_espeak
 from zhilu.media.speak.voices import voice_names
+from zhilu.messages import T
+from zhilu.models.ocr import find_ocr, no_ocr
 
 __all__ = ["router"]
 
@@ -24,17 +28,30 @@ router = APIRouter(prefix="/zhilu/v1/media", tags=["media"])
 
 
 class Ability(BaseModel):
-    """Whether it can be done here, by which model, and else the command that brings what is missing."""
+    """Whether it can be done here and by what; else why not, and the command that brings what is missing."""
 
     ready: bool
     model: str | None = None
     voices: list[str] = []
+    why: Text | None = None
     fix: str | None = None
 
 
 class MediaState(BaseModel):
+    """``look`` is about the text in pictures; whether the model sees besides is told by its answer."""
+
     hear: Ability
     speak: Ability
+    look: Ability
+
+
+class PictureAnswer(BaseModel):
+    """``way``: the model saw the picture, or was given the text that OCR read in it (``text``)."""
+
+    answer: str
+    way: Literal["seen", "ocr"]
+    model: str
+    text: str
 
 
 class Word(BaseModel):
@@ -62,7 +79,20 @@ class RecordingText(Recording):
 @router.get("")
 def media_state(request: Request) -> MediaState:
     context = context_of(request)
-    return MediaState(hear=_ability(context, "hear"), speak=_ability(context, "speak"))
+    return MediaState(hear=_ability(context, "hear"), speak=_ability(context, "speak"), look=_reading())
+
+
+@router.post("/look")
+async def look_at_picture(
+    file: Annotated[UploadFile, File()],
+    question: Annotated[str, Form(min_length=1, max_length=2000)],
+    request: Request,
+    model: Annotated[str | None, Form()] = None,
+) -> PictureAnswer:
+    """A question about a PNG, JPEG, GIF or WebP of at most 20 MB."""
+    picture = await file.read(MOST_BYTES + 1)
+    title = (file.filename or "picture")[:200]
+    return PictureAnswer(**(await look_at(context_of(request), picture, title, question, model or None))._asdict())
 
 
 @router.get("/recordings")
@@ -112,5 +142,13 @@ def _ability(context: Context, task: Task) -> Ability:
     except ZhiluError as error:
         if task == "speak" and error.code == "speech_model_missing" and has_espeak():
             return Ability(ready=True, model=NAME, fix=error.fix)
-        return Ability(ready=False, fix=error.fix)
+        return Ability(ready=False, why=error.message, fix=error.fix)
     return Ability(ready=True, model=name, voices=voice_names(folder) if task == "speak" else [])
+
+
+def _reading() -> Ability:
+    engine = find_ocr()
+    if engine is None:
+        error = no_ocr(T("Reading text in pictures", "识别图片中的文字"))
+        return Ability(ready=False, why=error.message, fix=error.fix)
+    return Ability(ready=True, model=engine)

@@ -22,6 +22,7 @@ const SHOWN: Record<string, string> = {
   "Job.status": "job.status.",
   "LiveOut.source": "models.live.source.",
   "ModelInfo.state": "model.state.",
+  "PictureAnswer.way": "media.way.",
   "ModelState.state": "model.state.",
   "Part.kind": "lens.part.",
   "LongtextWish.want": "longtext.want.",

@@ -973,6 +973,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/media/look": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look At Picture
+         * @description A question about a PNG, JPEG, GIF or WebP of at most 20 MB.
+         */
+        post: operations["look_at_picture_zhilu_v1_media_look_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/media/recordings": {
         parameters: {
             query?: never;
@@ -3298,7 +3318,7 @@ export interface components {
     schemas: {
         /**
          * Ability
-         * @description Whether it can be done here, by which model, and else the command that brings what is missing.
+         * @description Whether it can be done here and by what; else why not, and the command that brings what is missing.
          */
         Ability: {
             /** Ready */
@@ -3310,6 +3330,11 @@ export interface components {
              * @default []
              */
             voices: string[];
+            /** Why */
+            why?: {
+                en: string;
+                zh: string;
+            } | null;
             /** Fix */
             fix?: string | null;
         };
@@ -3994,6 +4019,15 @@ export interface components {
         Body_add_source_zhilu_v1_report_sources_post: {
             /** File */
             file: string;
+        };
+        /** Body_look_at_picture_zhilu_v1_media_look_post */
+        Body_look_at_picture_zhilu_v1_media_look_post: {
+            /** File */
+            file: string;
+            /** Question */
+            question: string;
+            /** Model */
+            model?: string | null;
         };
         /**
          * CandidateTrace
@@ -5393,10 +5427,14 @@ export interface components {
             /** Model */
             model?: string | null;
         };
-        /** MediaState */
+        /**
+         * MediaState
+         * @description ``look`` is about the text in pictures; whether the model sees besides is told by its answer.
+         */
         MediaState: {
             hear: components["schemas"]["Ability"];
             speak: components["schemas"]["Ability"];
+            look: components["schemas"]["Ability"];
         };
         /**
          * MemoryEstimate
@@ -6267,6 +6305,23 @@ export interface components {
             /** Size Bytes */
             size_bytes: number | null;
             job: components["schemas"]["Job"] | null;
+        };
+        /**
+         * PictureAnswer
+         * @description ``way``: the model saw the picture, or was given the text that OCR read in it (``text``).
+         */
+        PictureAnswer: {
+            /** Answer */
+            answer: string;
+            /**
+             * Way
+             * @enum {string}
+             */
+            way: "seen" | "ocr";
+            /** Model */
+            model: string;
+            /** Text */
+            text: string;
         };
         /**
          * PresetOut
@@ -10249,6 +10304,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MediaState"];
+                };
+            };
+        };
+    };
+    look_at_picture_zhilu_v1_media_look_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_look_at_picture_zhilu_v1_media_look_post"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PictureAnswer"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

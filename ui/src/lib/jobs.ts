@@ -20,6 +20,7 @@ const TOUCHES: Record<string, readonly string[]> = {
   lesson: ["internals"],
   "prompt-run": ["promptlab"],
   longtext: ["longtext"],
+  transcribe: ["media"],
 };
 
 export function acceptJob(queries: QueryClient, job: Job): void {

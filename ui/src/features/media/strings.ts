@@ -1,0 +1,100 @@
+export const strings = {
+  "media.title": { en: "Speech and pictures", zh: "语音与图片" },
+  "media.nav": { en: "Speech, pictures", zh: "语音与图片" },
+  "media.lead": {
+    en: "Write down what is said and have texts read aloud, on this machine; ask the model that runs about a picture.",
+    zh: "在本机把话转成文字、把文字读出来；就图片向正在运行的模型提问。",
+  },
+  "media.tab.listen": { en: "Listen", zh: "听写" },
+  "media.tab.speak": { en: "Speak", zh: "朗读" },
+  "media.tab.look": { en: "Look", zh: "看图" },
+  "media.missing.hear": { en: "Nothing here can listen yet", zh: "还不能听写" },
+  "media.missing.speak": { en: "Nothing here can speak yet", zh: "还不能朗读" },
+  "media.missing.look": { en: "Text in pictures can't be read yet", zh: "还不能识别图片中的文字" },
+  "media.missing.lookHint": {
+    en: "A model that sees can answer all the same.",
+    zh: "能看图的模型仍然可以回答。",
+  },
+
+  "media.record": { en: "Record", zh: "录音" },
+  "media.recording": { en: "Stop and write down", zh: "停止并转写" },
+  "media.discard": { en: "Discard", zh: "放弃" },
+  "media.recorded": { en: "Recording {when}", zh: "录音 {when}" },
+  "media.chooseSound": { en: "Choose a sound or video file", zh: "选择音频或视频文件" },
+  "media.dropSound": { en: "or drop one here; up to six hours", zh: "或拖放到这里；最长六小时" },
+  "media.language": { en: "Language", zh: "语言" },
+  "media.language.auto": { en: "Find out", zh: "自动识别" },
+  "media.kept": {
+    en: "What you record or choose is kept in the data home of this machine, until you delete it.",
+    zh: "录音和所选文件保存在本机的数据目录里，直到你删除。",
+  },
+  "media.mic.refused": {
+    en: "The browser does not let this page use the microphone. Allow it beside the address, then record again; or choose a file.",
+    zh: "浏览器没有允许本页使用麦克风。请在地址栏旁允许后重新录音，或者选择文件。",
+  },
+  "media.mic.none": {
+    en: "No microphone was found. Plug one in, or choose a file.",
+    zh: "没有找到麦克风。请接上一个，或者选择文件。",
+  },
+  "media.mic.busy": {
+    en: "The microphone does not answer: another program may be using it.",
+    zh: "麦克风没有响应：可能正被别的程序使用。",
+  },
+  "media.mic.insecure": {
+    en: "Browsers give the microphone only to pages of this machine (127.0.0.1) or of https addresses. Choose a file instead.",
+    zh: "浏览器只允许本机地址（127.0.0.1）或 https 页面使用麦克风。请改为选择文件。",
+  },
+  "media.mic.failed": { en: "Recording failed: {said}", zh: "录音失败：{said}" },
+
+  "media.recordings": { en: "Recordings", zh: "录音列表" },
+  "media.noRecordings": { en: "Nothing was written down yet.", zh: "还没有转写过。" },
+  "media.delete": { en: "Delete {name}", zh: "删除 {name}" },
+  "media.play": { en: "Play the recording", zh: "播放录音" },
+  "media.playFrom": { en: "Play from {time}", zh: "从 {time} 播放" },
+  "media.copyText": { en: "Copy the text", zh: "复制文字" },
+  "media.nothingSaid": { en: "No speech was heard in it.", zh: "没有听到说话声。" },
+  "media.unfinished": {
+    en: "Not written down to the end; what is here so far:",
+    zh: "还没有转写完，目前的文字：",
+  },
+  "media.cantPlay": {
+    en: "This browser can't play this kind of file; its text is below.",
+    zh: "浏览器无法播放这种文件；文字在下面。",
+  },
+
+  "media.text": { en: "Text", zh: "文字" },
+  "media.textHint": { en: "{n} of {most} characters", zh: "{n} / {most} 个字符" },
+  "media.voice": { en: "Voice", zh: "音色" },
+  "media.woman": { en: "woman", zh: "女声" },
+  "media.man": { en: "man", zh: "男声" },
+  "media.speed": { en: "Speed", zh: "语速" },
+  "media.speak": { en: "Speak", zh: "朗读" },
+  "media.speakingFor": { en: "Longer texts take a while.", zh: "较长的文字需要等一会儿。" },
+  "media.spoken": { en: "What was spoken", zh: "朗读结果" },
+  "media.download": { en: "Download", zh: "下载" },
+  "media.espeak": {
+    en: "Only espeak-ng is here: it reads English, and sounds like a machine. A voice model sounds better:",
+    zh: "这里只有 espeak-ng：只读英文，声音机械。语音模型效果更好：",
+  },
+  "media.accent": {
+    en: "These are Japanese speakers: Chinese and English have an accent.",
+    zh: "这些是日语音色：读中文和英文带口音。",
+  },
+
+  "media.choosePicture": { en: "Choose a picture", zh: "选择图片" },
+  "media.dropPicture": {
+    en: "or drop or paste one here; PNG, JPEG, GIF or WebP, up to 20 MB",
+    zh: "或拖放、粘贴到这里；PNG、JPEG、GIF 或 WebP，最大 20 MB",
+  },
+  "media.picture": { en: "The picture: {name}", zh: "图片：{name}" },
+  "media.question": { en: "Question", zh: "问题" },
+  "media.questionExample": { en: "What is the total?", zh: "总额是多少？" },
+  "media.ask": { en: "Ask", zh: "提问" },
+  "media.way.seen": { en: "The model saw the picture.", zh: "模型看到了图片。" },
+  "media.way.ocr": {
+    en: "Read by OCR; the model did not see the picture: it knows the text in it and nothing else.",
+    zh: "由 OCR 识别；模型没有看到图片，只知道其中的文字。",
+  },
+  "media.ocrText": { en: "The text that was read", zh: "识别出的文字" },
+  "media.noAnswer": { en: "The model said nothing.", zh: "模型没有回答。" },
+};
