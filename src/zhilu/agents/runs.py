@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import shlex
 import shutil
 from datetime import datetime, timezone
 from pathlib import Path
@@ -178,9 +179,12 @@ def start_run(context: Context, wish: RunWish, *, replay_of: str | None = None, 
 
 def _told(name: str) -> str:
     """A name of tools that means the same wherever the job runs: a path from this process's folder becomes a whole one."""
-    from zhilu.tools.source import read_name
+    from zhilu.tools.source import read_name, words_of
 
     kind, argument, source = read_name(name)
     if source.usage.endswith((":FOLDER", ":FILE")):
         argument = str(Path(argument).expanduser().absolute())
+    elif ":FILE|URL" in source.usage:  # the first word of several
+        first, *rest = words_of(argument)
+        argument = shlex.join([first if "://" in first else str(Path(first).expanduser().absolute()), *rest])
     return f"{kind}:{argument}" if argument else kind

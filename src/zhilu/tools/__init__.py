@@ -2,8 +2,8 @@
 
 File map: ``base`` what a tool, a call and its result are, and what a call does to the world · ``source`` where tools come from
 (entry points ``zhilu.tools``) and ``open_tools`` · ``function`` a Python function as a tool · ``check`` arguments against a schema ·
-``schema`` a schema as a grammar can hold it · ``wrappers`` approval, time limit, output limit, audit, prefix, once · ``testing`` a
-fake and the rules that every tool keeps.
+``schema`` a schema as a grammar can hold it · ``wrappers`` approval, time limit, output limit, audit, prefix, once · ``addresses`` where
+a name leads · ``testing`` a fake and the rules that every tool keeps.
 
 Nothing here asks a model. A program that wants a model to use tools takes ``zhilu.agents``.
 """

@@ -5,6 +5,7 @@ A person names tools as ``kind:argument`` (``files:./notes``, ``kb:handbook``); 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -18,7 +19,7 @@ from zhilu.tools.wrappers import Prefixed
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["ToolSource", "open_tools", "read_name", "tool_sources"]
+__all__ = ["ToolSource", "open_tools", "read_name", "tool_sources", "words_of"]
 
 
 class ToolSource(Protocol):
@@ -61,6 +62,23 @@ def read_name(name: str) -> tuple[str, str, ToolSource]:
             fix=f'zhilu agent run "…" --tools {source.example}',
         )
     return kind.strip(), argument.strip(), source
+
+
+def words_of(argument: str) -> list[str]:
+    """The words of an argument that has several, as a shell reads them; at least one.
+
+    Raises:
+        InputError: a quote is not closed, or nothing stands there.
+    """
+    try:
+        words = shlex.split(argument)
+        if not words:
+            raise ValueError("nothing stands there")
+    except ValueError as error:
+        raise InputError(
+            T(f"{argument!r} cannot be read: {error}.", f"无法读取 {argument!r}：{error}。"), param="tools"
+        ) from error
+    return words
 
 
 @asynccontextmanager

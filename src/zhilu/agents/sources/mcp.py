@@ -19,10 +19,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from zhilu.agents.sources.strangers import clipped, names_of, parameters_of
-from zhilu.errors import InputError, MissingComponentError, NotFoundError, UnreachableError, UpstreamError, ZhiluError
+from zhilu.errors import MissingComponentError, NotFoundError, UnreachableError, UpstreamError, ZhiluError
 from zhilu.messages import T
 from zhilu.tools import Tool, ToolCall, ToolFacts, ToolResult
 from zhilu.tools.check import checked
+from zhilu.tools.source import words_of
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -109,16 +110,11 @@ def _server(argument: str, last_words: TextIO) -> Any:
         ) from error
     if argument.startswith(("http://", "https://")):
         return argument
-    try:
-        words = shlex.split(argument)
-    except ValueError as error:
-        raise InputError(
-            T(f"{argument!r} is no command line: {error}.", f"{argument!r} 不是命令行：{error}。"), param="tools"
-        ) from error
-    # In the workbench no shell takes away the quotes that the example has around all of it.
-    words = shlex.split(words[0]) if len(words) == 1 and " " in words[0] else words
-    if not words or shutil.which(words[0]) is None:
-        program = words[0] if words else argument
+    words = words_of(argument)
+    if len(words) == 1 and " " in words[0] and shutil.which(words[0]) is None:
+        words = words_of(words[0])
+    program = words[0]
+    if shutil.which(program) is None:
         raise NotFoundError(
             T(
                 f"There is no program {program!r} to start an MCP server with. Give its whole path.",
@@ -128,7 +124,7 @@ def _server(argument: str, last_words: TextIO) -> Any:
             fix=f"command -v {shlex.quote(program)}",
         )
     # The SDK hands on PATH and HOME and little else: no key of this process reaches a stranger's program.
-    return stdio_client(StdioServerParameters(command=words[0], args=words[1:]), errlog=last_words)
+    return stdio_client(StdioServerParameters(command=program, args=words[1:]), errlog=last_words)
 
 
 @asynccontextmanager

@@ -9,8 +9,6 @@ in the same way; size, time and the number of redirects are limited. No proxy, c
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
@@ -18,6 +16,7 @@ import httpx
 
 from zhilu.errors import InputError, TooLargeError, UnreachableError, UpstreamError
 from zhilu.messages import T
+from zhilu.tools.addresses import addresses_of, is_public
 
 __all__ = ["Fetched", "Guard", "fetch"]
 
@@ -114,26 +113,13 @@ async def _checked_address(url: httpx.URL, guard: Guard) -> str:
     """The address to connect to; every one that the name has must be allowed."""
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+        addresses = await addresses_of(url.host, port)
     except (OSError, UnicodeError) as error:
         raise _silent(str(url), "its name is not known") from error
-    addresses = list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
     for address in addresses:
-        if not guard.allow_private and not _is_public(address):
+        if not guard.allow_private and not is_public(address):
             raise _refused(str(url), f"{address} is not on the public internet", f"{address} 不是公网地址")
     return addresses[0]
-
-
-def _is_public(address: str) -> bool:
-    """Also for the addresses that hide an IPv4 one: mapped, 6to4, Teredo, NAT64."""
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        inside = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if ip in ipaddress.ip_network("64:ff9b::/96"):
-            inside = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inside is not None:
-            return inside.is_global
-    return ip.is_global and not ip.is_multicast
 
 
 def _refused(url: str, en: str, zh: str) -> InputError:

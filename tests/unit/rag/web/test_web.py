@@ -155,9 +155,9 @@ def test_the_connection_goes_to_the_address_that_was_checked(served: Any, monkey
 def test_a_redirect_into_this_network_is_refused(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     site = served({"/": (301, {"location": "http://inside.example/secret"}, b"")})
     pretend(monkeypatch, ["127.0.0.1"], ["10.1.2.3"])
-    public = fetching._is_public
+    public = fetching.is_public
     monkeypatch.setattr(
-        fetching, "_is_public", lambda ip: ip == "127.0.0.1" or public(ip)
+        fetching, "is_public", lambda ip: ip == "127.0.0.1" or public(ip)
     )  # the first hop stands for a public one
     with pytest.raises(InputError, match=r"10\.1\.2\.3"):
         get(f"http://pages.example:{site.server_address[1]}/")
