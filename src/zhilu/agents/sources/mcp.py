@@ -16,6 +16,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from zhilu.agents.sources.strangers import clipped, names_of, parameters_of
@@ -90,7 +91,10 @@ class McpSource:
             MissingComponentError: the SDK is not installed. NotFoundError: no such program. InputError: no command line.
             UnreachableError: nothing answers in time, or it ended. UpstreamError: what it offers cannot be used.
         """
-        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as last_words:
+        with (
+            tempfile.TemporaryDirectory(prefix="mcp-", ignore_cleanup_errors=True) as folder,
+            Path(folder, "stderr").open("w", encoding="utf-8") as last_words,
+        ):
             async with _connected(_server(argument, last_words), last_words) as client:
                 theirs = await _tools_of(client, last_words)
                 names = names_of(_PREFIX, [tool.name for tool in theirs])
@@ -265,10 +269,10 @@ def _ended(name: str, last_words: TextIO) -> UnreachableError:
 
 def _tail(last_words: TextIO) -> str:
     """The end of what the server wrote to its standard error, which says most about why it ended."""
-    number = last_words.fileno()
-    start = max(os.fstat(number).st_size - 600, 0)
-    # pread: the server writes at the position that this file has, so it must not move
-    text = os.pread(number, 600, start).decode("utf-8", "replace").strip()
+    # Opened anew: the server writes at the position that the other one has.
+    with open(last_words.name, "rb") as again:
+        again.seek(max(again.seek(0, os.SEEK_END) - 600, 0))
+        text = again.read(600).decode("utf-8", "replace").strip()
     return f"\n{text}" if text else ""
 
 
