@@ -40,8 +40,9 @@ def decode(path: Path, *, max_seconds: float) -> NDArray[np.float32]:
             pieces += [part.to_ndarray().reshape(-1) for part in resampler.resample(None)]
     except (av.FFmpegError, ValueError, EOFError) as error:
         if not total:
+            why = getattr(error, "strerror", None) or error  # without the path of where it is kept
             raise InputError(
-                T(f"This file is no audio that can be read: {error}.", f"无法作为音频读取这个文件：{error}。"),
+                T(f"This file is no audio that can be read: {why}.", f"无法作为音频读取这个文件：{why}。"),
                 param="file",
                 code="not_audio",
             ) from None
