@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from pydantic import BaseModel
@@ -23,6 +24,7 @@ __all__ = [
     "at_least",
     "at_most",
     "same",
+    "worst",
 ]
 
 
@@ -108,6 +110,17 @@ class Result(BaseModel):
     @property
     def passed(self) -> bool:
         return bool(self.checks) and all(check.passed for check in self.checks)
+
+
+def worst(differences: Iterable[float]) -> float:
+    """The largest of some differences. Infinite where one is no number: Python's ``max`` passes over a NaN, and a run that broke
+    would agree with everything."""
+    largest = 0.0
+    for one in differences:
+        largest = max(largest, one) if math.isfinite(one) else math.inf
+        if largest == math.inf:
+            break
+    return largest
 
 
 def at_most(name: T, value: float, bar: float) -> Check:

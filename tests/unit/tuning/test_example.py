@@ -83,7 +83,7 @@ def test_the_commands_of_the_readme_teach_it(context: Context) -> None:
 
     call(data, "example --json")
     call(data, f"check {NAME} --eval {HELD_OUT} --model zhilu-nano --json")
-    run = call(tune, f"run --data {NAME} --held-out {HELD_OUT} --model zhilu-nano --name desk --json")
+    run = call(tune, f"run --data {NAME} --held-out {HELD_OUT} --model zhilu-nano --epochs 5 --name desk --json")
     assert run["outcome"]["held_out_after"] < 0.2 * run["outcome"]["held_out_before"]
     found = call(tune, "ask desk --json")
     assert found["prompts"] == 60

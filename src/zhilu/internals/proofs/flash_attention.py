@@ -115,8 +115,10 @@ def _exact(q: Array, k: Array, v: Array) -> Array:
 
 
 def gap(mine: Array, theirs: npt.NDArray[Any]) -> float:
-    """The largest difference, relative to the largest value there is where that is above one."""
-    return float(np.abs(mine - theirs).max() / max(1.0, np.abs(theirs).max()))
+    """The largest difference, relative to the largest value there is where that is above one; infinite where there is a NaN,
+    for ``max`` of Python would pass over it."""
+    found = float(np.abs(mine - theirs).max() / max(1.0, np.abs(theirs).max()))
+    return found if np.isfinite(found) else np.inf
 
 
 def _d_out(like: Array) -> Array:

@@ -44,6 +44,7 @@ def prove(part: Any, say: Say) -> Result:
     checks.append(
         same(T("tokens = the serving engine's", "token = 推理引擎的"), with_cache, engine_tokens(prompt, _NEW))
     )
+    checks.append(_run_through(part, model, prompt))
     checks.append(_in_pieces(part, model, prompt))
     say(0.35, T("8 bits", "8 位缓存"))
     checks += _rounded(part, model, prompt)
@@ -93,6 +94,29 @@ def engine_tokens(prompt: list[int], count: int) -> list[int]:
     return found
 
 
+def _run_through(part: Any, model: Observer, prompt: list[int]) -> Check:
+    """A cache that is there and not used gives the same tokens and saves nothing: what goes through the model is counted."""
+    forward, seen = part.forward, list[int]()
+
+    def counted(model: Observer, ids: list[int], cache: Any) -> Any:
+        seen.append(len(ids))
+        return forward(model, ids, cache)
+
+    part.forward = counted
+    try:
+        part.generate(model, prompt, _NEW, cached=True)
+    finally:
+        part.forward = forward
+    return same(
+        T(
+            "tokens run through the model = prompt + new ones but the last",
+            "经过模型的 token 数 = 提示 + 新 token（除最后一个）",
+        ),
+        sum(seen),
+        len(prompt) + _NEW - 1,
+    )
+
+
 def _in_pieces(part: Any, model: Observer, prompt: list[int]) -> Check:
     """A prompt run in three pieces gives the logits that it gives whole: what chunked prefill relies on."""
     whole, pieces = part.Cache(model.config, len(prompt)), part.Cache(model.config, len(prompt))
@@ -107,7 +131,7 @@ def _rounded(part: Any, model: Observer, prompt: list[int]) -> list[Check]:
     plain, small = part.Cache(model.config, len(prompt)), part.Int8Cache(model.config, len(prompt))
     right, mine = (log_softmax(part.forward(model, prompt, cache)) for cache in (plain, small))
     likely = right > right.max() - 5
-    off, share = float(np.abs(right - mine)[likely].max()), small.nbytes / plain.nbytes
+    off, share = float(np.abs(right - mine)[likely].max()), small.nbytes / max(1, plain.nbytes)
     of_likely = T("8-bit cache: log-probability of likely tokens off by", "8 位缓存：可能 token 的对数概率之差")
     return [
         at_most(of_likely, off, 0.25),

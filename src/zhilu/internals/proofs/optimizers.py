@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zhilu.internals.proofs.text import source_bytes
-from zhilu.internals.result import Chart, Check, Result, Say, Series, Table, at_least, at_most, same
+from zhilu.internals.result import Chart, Check, Result, Say, Series, Table, at_least, at_most, same, worst
 from zhilu.messages import T
 from zhilu.training.model import Nano, NanoConfig
 from zhilu.training.optimizer import orthogonalize
@@ -63,10 +63,10 @@ def prove(part: Any, say: Say) -> Result:
         losses = _train(mine, [one.step for one in ours], data)
         library = _library(name, theirs)
         wanted = _train(theirs, [one.step for one in library], data)
-        off = max(
+        off = worst(
             float((a - b).detach().abs().max()) for a, b in zip(mine.parameters(), theirs.parameters(), strict=True)
         )
-        apart = max(abs(a - b) for a, b in zip(losses, wanted, strict=True))
+        apart = worst(abs(a - b) for a, b in zip(losses, wanted, strict=True))
         whose = "torch.optim" if name != "lion" else "2302.06675"
         said = NAMES[name]
         checks += [

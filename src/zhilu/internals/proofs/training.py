@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from zhilu.internals.proofs.optimizers import small_model
 from zhilu.internals.proofs.text import source_bytes
-from zhilu.internals.result import Chart, Check, Grid, Result, Say, Series, Table, at_most, same
+from zhilu.internals.result import Chart, Check, Grid, Result, Say, Series, Table, at_most, same, worst
 from zhilu.messages import T
 from zhilu.training.loop import warmup_stable_decay
 from zhilu.training.model import attention_mask
@@ -159,7 +159,7 @@ def _parts(part: Any, batch: Batch) -> list[Check]:
             weight.grad = torch.randn_like(weight) * 5
     part.clip(pair[0], 1.0)
     torch.nn.utils.clip_grad_norm_(pair[1], 1.0)
-    cut = max(float((a.grad - b.grad).abs().max()) for a, b in zip(*pair, strict=True) if a.grad is not None and b.grad is not None)  # fmt: skip
+    cut = worst(float((a.grad - b.grad).abs().max()) for a, b in zip(*pair, strict=True) if a.grad is not None and b.grad is not None)  # fmt: skip
     segments = torch.from_numpy(batch.segments)
     equal = torch.equal(part.document_mask(segments, torch.float32), attention_mask(segments, torch.float32))
     return [
@@ -170,11 +170,11 @@ def _parts(part: Any, batch: Batch) -> list[Check]:
 
 
 def _off(mine: list[float], theirs: list[float]) -> float:
-    return max(abs(a - b) for a, b in zip(mine, theirs, strict=True))
+    return worst(abs(a - b) for a, b in zip(mine, theirs, strict=True))
 
 
 def _apart(mine: list[torch.Tensor], theirs: list[torch.Tensor]) -> float:
-    return max(float((a - b).abs().max()) for a, b in zip(mine, theirs, strict=True))
+    return worst(float((a - b).abs().max()) for a, b in zip(mine, theirs, strict=True))
 
 
 def _mask(part: Any, batch: Batch) -> Grid:
