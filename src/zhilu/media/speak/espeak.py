@@ -28,6 +28,9 @@ _KOKORO = (
     ("o", "ɔ"), ("ɾ", "ɾ"), ("ʔ", "t"),
 )  # fmt: skip
 
+# What Kokoro has letters for; espeak-ng knows more sounds (clicks, tones, other languages').
+_LETTERS = frozenset(" AIOQSTWYᵊabcdefhijklmnopqrstuvwxyzɑɐɒæβɔɕçɖðʤəɚɛɜɟɡɥɨɪʝɯɰŋɳɲɴøɸθœɹɾɻʁɽʂʃʈʧʊʋʌɣɤχʎʒʔˈˌːʰʲᵻ")
+
 
 def has_espeak() -> bool:
     return shutil.which(NAME) is not None
@@ -39,10 +42,13 @@ def word_phonemes(word: str) -> str | None:
     if not has_espeak():
         return None
     done = _run("-q", "--ipa=3", "--tie=͡", "-v", "en-us", word)
-    said = done.decode("utf-8", "replace").strip().replace("\u200d", "͡").replace("_", "")
+    # A line for each clause that it hears, and "(fr)" before what it takes for another language.
+    said = re.sub(r"\([a-z-]{2,12}\)", "", " ".join(done.decode("utf-8", "replace").split()))
+    said = said.replace("\u200d", "͡").replace("_", "")
     for old, new in _KOKORO:
         said = said.replace(old, new)
-    return re.sub(r"(\S)\u0329", r"ᵊ\1", said).replace("\u0329", "").replace("͡", "") or None
+    said = re.sub(r"(\S)\u0329", r"ᵊ\1", said)
+    return "".join(letter for letter in said if letter in _LETTERS) or None
 
 
 def espeak_samples(text: str, speed: float) -> tuple[NDArray[np.float32], int]:
