@@ -9,11 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu.agents.runs import Run, RunStore, RunWish, start_run
 from zhilu.context import Context, context_of
-from zhilu.errors import ConflictError, NotFoundError
+from zhilu.errors import ConflictError, ForbiddenError, NotFoundError
+from zhilu.host.security import is_loopback
 from zhilu.jobs import ENDED, Job, JobStore
 from zhilu.jobs.base import Text
 from zhilu.messages import T
-from zhilu.tools.source import tool_sources
+from zhilu.tools.source import read_name, tool_sources
 from zhilu.tools.wrappers import Decision
 
 __all__ = ["router"]
@@ -78,6 +79,7 @@ def list_agent_runs(request: Request) -> list[Run]:
 
 @router.post("/runs", status_code=201)
 def start_agent_run(body: RunWish, request: Request) -> Run:
+    _refuse_from_elsewhere(request, body)
     return start_run(context_of(request), body)
 
 
@@ -112,7 +114,28 @@ def answer_call(run_id: str, call_id: str, body: AgentAnswerIn, request: Request
 def replay_agent_run(run_id: str, body: AgentReplayIn, request: Request) -> Run:
     """A new run that takes over what was before, and goes on from there."""
     context = context_of(request)
+    _refuse_from_elsewhere(request, RunStore(context).get(run_id).wish)
     return start_run(context, RunStore(context).get(run_id).wish, replay_of=run_id, before=body.before)
+
+
+def _refuse_from_elsewhere(request: Request, wish: RunWish) -> None:
+    """A key opens the API to another machine; it is no leave to run programs and read folders here.
+
+    Raises:
+        ForbiddenError: names the tool.
+    """
+    if request.client is not None and is_loopback(request.client.host):
+        return
+    for name in wish.tools:
+        if read_name(name)[2].is_local:
+            raise ForbiddenError(
+                T(
+                    f"{name!r} reaches this machine's own files or programs: only who sits at it may give it to an agent.",
+                    f"{name!r} 会接触这台机器上的文件或程序：只有坐在这台机器前的人才能交给智能体。",
+                ),
+                param="tools",
+                fix=f'zhilu agent run "…" --tools {name.partition(":")[0]}:…',
+            )
 
 
 def _whole(context: Context, run_id: str) -> AgentRunOut:

@@ -29,11 +29,14 @@ class ToolSource(Protocol):
         title: what they are, for a person.
         usage: how a person names them, such as ``files:FOLDER``.
         example: one that could be typed.
+        is_local: it reaches folders, files, programs or addresses of this machine's owner, by whatever name it is given: only who
+            sits at this machine may name it. Another's key is for models and knowledge bases.
     """
 
     title: T
     usage: str
     example: str
+    is_local: bool
 
     def open(self, context: Context, argument: str) -> AbstractAsyncContextManager[list[Tool]]:
         """The tools of ``argument`` while the block lasts: connections and processes end with it.

@@ -96,6 +96,7 @@ def _refused(given: str, en: str, zh: str) -> InputError:
 class CalculatorSource:
     title = T("A calculator", "计算器")
     usage = "calculator"
+    is_local = False
     example = "calculator"
 
     @asynccontextmanager

@@ -21,6 +21,7 @@ __all__ = ["CODE", "CodeSource"]
 class CodeSource:
     title = T("Python in a sandbox", "沙箱中的 Python")
     usage = "code"
+    is_local = True
     example = "code"
 
     @asynccontextmanager

@@ -174,6 +174,7 @@ def _outside(path: str) -> ForbiddenError:
 class FilesSource:
     title = T("The files of a folder", "文件夹里的文件")
     usage = "files:FOLDER"
+    is_local = True
     example = "files:./notes"
 
     @asynccontextmanager

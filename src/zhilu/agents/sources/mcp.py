@@ -79,6 +79,7 @@ class McpTool:
 class McpSource:
     title = T("The tools of an MCP server", "MCP 服务器的工具")
     usage = "mcp:COMMAND|URL"
+    is_local = True
     example = 'mcp:"zhilu mcp"'
 
     @asynccontextmanager

@@ -67,6 +67,7 @@ class OpenApiTool:
 class OpenApiSource:
     title = T("An HTTP server with an OpenAPI document", "有 OpenAPI 文档的 HTTP 服务")
     usage = "openapi:FILE|URL [BASE] [OPERATION]…"
+    is_local = True
     example = "openapi:http://127.0.0.1:8000/openapi.json"
 
     @asynccontextmanager

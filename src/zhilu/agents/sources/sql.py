@@ -1,13 +1,8 @@
-"""``sql:FILE`` and ``sql-write:FILE``: a SQLite database, read-only by default.
-
-Read-only is held by SQLite itself, not by looking at the text: the file is opened with ``mode=ro``, ``query_only`` is on, and an
-authorizer refuses all but reading, so that neither ``ATTACH`` nor a function that loads code gets by.
-"""
+"""``sql:FILE`` and ``sql-write:FILE``: a SQLite database, read-only by default (see ``tools.sqlite``)."""
 
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -16,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zhilu.errors import InputError, NotFoundError
 from zhilu.messages import T
 from zhilu.tools import Tool, ToolResult, tool_from
+from zhilu.tools.sqlite import connect_read_only, limit_seconds, only_reading, only_rows
 
 if TYPE_CHECKING:
     from zhilu.context import Context
@@ -24,9 +20,6 @@ __all__ = ["SQL", "SQL_WRITE", "SqlDatabase", "SqlSource"]
 
 _MOST_ROWS = 100
 _SECONDS = 10.0
-_READS = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE})
-_CODE = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
-_NEVER = frozenset({sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA})
 
 
 class SqlDatabase:
@@ -68,10 +61,9 @@ class SqlDatabase:
         return self._run(sql, read_only=False)
 
     def _run(self, sql: str, *, read_only: bool) -> ToolResult:
-        deadline = time.monotonic() + _SECONDS
         with self._open(read_only=read_only) as connection:
-            connection.set_authorizer(_reading if read_only else _writing)
-            connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)
+            connection.set_authorizer(only_reading if read_only else only_rows)
+            limit_seconds(connection, _SECONDS)
             try:
                 with connection:  # commits, or takes everything back
                     cursor = connection.execute(sql.strip().rstrip(";"))
@@ -94,11 +86,9 @@ class SqlDatabase:
         return ToolResult(text, data={"columns": columns, "rows": shown, "more": more})
 
     def _open(self, *, read_only: bool) -> closing[sqlite3.Connection]:
-        uri = f"{self.path.as_uri()}?mode={'ro' if read_only else 'rw'}"
-        connection = sqlite3.connect(uri, uri=True, timeout=5)
         if read_only:
-            connection.execute("PRAGMA query_only=ON")
-        return closing(connection)
+            return closing(connect_read_only(self.path))
+        return closing(sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True, timeout=5))
 
     def _refused(self, error: Exception, sql: str, read_only: bool) -> InputError:
         reason = str(error)
@@ -115,24 +105,14 @@ class SqlDatabase:
         )
 
 
-def _reading(action: int, first: str | None, second: str | None, *_: Any) -> int:
-    if action == sqlite3.SQLITE_FUNCTION:
-        return sqlite3.SQLITE_DENY if (second or "").lower() in _CODE else sqlite3.SQLITE_OK
-    return sqlite3.SQLITE_OK if action in _READS else sqlite3.SQLITE_DENY
-
-
-def _writing(action: int, first: str | None, second: str | None, *_: Any) -> int:
-    if action == sqlite3.SQLITE_FUNCTION:
-        return sqlite3.SQLITE_DENY if (second or "").lower() in _CODE else sqlite3.SQLITE_OK
-    return sqlite3.SQLITE_DENY if action in _NEVER else sqlite3.SQLITE_OK
-
-
 def _plain(value: Any) -> Any:
     return f"<{len(value)} bytes>" if isinstance(value, bytes) else value
 
 
 class SqlSource:
     """A database as a ``sql_query`` tool whose description holds the tables; ``writes`` adds ``sql_execute``."""
+
+    is_local = True
 
     def __init__(self, title: T, usage: str, example: str, *, writes: bool) -> None:
         self.title, self.usage, self.example, self._writes = title, usage, example, writes

@@ -8,7 +8,6 @@ silent: a name that does not exist, and a value that no row has (``region = 'Eas
 from __future__ import annotations
 
 import sqlite3
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +21,12 @@ from sqlglot.optimizer.scope import traverse_scope
 from zhilu.apps.report.data.schema import DatabaseColumn, DatabaseSchema, open_read_only
 from zhilu.errors import InputError, nearest
 from zhilu.messages import T
+from zhilu.tools.sqlite import limit_seconds, only_reading
 
 __all__ = ["Checked", "QueryResult", "WrongSql", "check_sql", "run_sql"]
 
 MAX_ROWS = 1000
 SECONDS = 5.0
-_STEPS = 20_000  # virtual machine instructions between two looks at the clock
-_READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
-_FORBIDDEN_FUNCTIONS = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "randomblob", "zeroblob"}
 
 
 class WrongSql(InputError):
@@ -86,9 +83,8 @@ def run_sql(path: Path, sql: str) -> QueryResult:
         WrongSql: SQLite refuses it, or it takes too long.
     """
     with open_read_only(path) as database:
-        ends = time.monotonic() + SECONDS
-        database.set_progress_handler(lambda: int(time.monotonic() > ends), _STEPS)
-        database.set_authorizer(_only_reads)
+        limit_seconds(database, SECONDS)
+        database.set_authorizer(only_reading)
         try:
             cursor = database.execute(sql)
             rows = cursor.fetchmany(MAX_ROWS + 1)
@@ -105,14 +101,6 @@ def run_sql(path: Path, sql: str) -> QueryResult:
             database.set_authorizer(None)
     kept = [[_plain(value) for value in row] for row in rows[:MAX_ROWS]]
     return QueryResult(columns=columns, rows=kept, is_cut=len(rows) > MAX_ROWS)
-
-
-def _only_reads(action: int, first: str | None, second: str | None, *_: Any) -> int:
-    if action not in _READS:
-        return sqlite3.SQLITE_DENY
-    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in _FORBIDDEN_FUNCTIONS:
-        return sqlite3.SQLITE_DENY
-    return sqlite3.SQLITE_OK
 
 
 def _plain(value: Any) -> Any:

@@ -18,6 +18,7 @@ __all__ = ["KNOWLEDGE", "KnowledgeSource"]
 class KnowledgeSource:
     title = T("A knowledge base", "知识库")
     usage = "kb:NAME"
+    is_local = False
     example = "kb:handbook"
 
     @asynccontextmanager

@@ -21,6 +21,7 @@ _LONGEST = 8000  # characters of a page
 class WebSource:
     title = T("The web: search, and pages", "网络：搜索与网页")
     usage = "web"
+    is_local = False
     example = "web"
 
     @asynccontextmanager

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from zhilu.errors import InputError
 from zhilu.messages import T
+from zhilu.tools.sqlite import connect_read_only
 
 __all__ = ["DatabaseColumn", "DatabaseSchema", "DatabaseTable", "open_read_only", "quoted", "read_schema"]
 
@@ -56,10 +57,8 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         InputError: it is no SQLite database.
     """
-    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    database = connect_read_only(path)
     try:
-        database.execute("PRAGMA query_only = ON")
-        database.execute("PRAGMA trusted_schema = OFF")  # a stranger's view may call no function with side effects
         database.execute("SELECT count(*) FROM sqlite_master").fetchone()
         yield database
     except sqlite3.DatabaseError as error:
