@@ -1,8 +1,8 @@
 import { lazy, Suspense } from "react";
+import { LessonCard } from "@/components/Lesson";
 import { FixLine } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import type { Lesson } from "./api";
-import { Card } from "./LessonView";
 import css from "./Internals.module.css";
 
 const Highlighted = lazy(() => import("@/components/Highlighted"));
@@ -12,7 +12,7 @@ export function CodeView({ lesson }: { lesson: Lesson }) {
   const { t } = useI18n();
   const file = lesson.part.split("/").at(-1) ?? "";
   return (
-    <Card title={t("internals.code")} hint={t("internals.codeHint")}>
+    <LessonCard title={t("internals.code")} hint={t("internals.codeHint")}>
       {lesson.mine && <p className={css.hint}>{t("internals.mine", { file: lesson.mine })}</p>}
       <ol className={css.steps}>
         <li>
@@ -35,6 +35,6 @@ export function CodeView({ lesson }: { lesson: Lesson }) {
         <br />
         {t("internals.papers")}: {lesson.papers.join("; ")}
       </p>
-    </Card>
+    </LessonCard>
   );
 }

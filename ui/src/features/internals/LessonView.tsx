@@ -1,10 +1,10 @@
 import { ArrowRight, CircleCheck, CircleX, Gauge, Info } from "lucide-react";
-import { useState, type ReactNode } from "react";
+import { useState } from "react";
 import { Link } from "wouter";
 import { Button } from "@/components/Button";
 import { Choice, Option } from "@/components/Choice";
 import { JobLine } from "@/components/JobLine";
-import { Prose } from "@/components/Prose";
+import { Lesson as Words, LessonCard } from "@/components/Lesson";
 import { ErrorPanel, FixLine } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { isActive } from "@/lib/jobs";
@@ -23,24 +23,11 @@ export function LessonView({ lesson }: { lesson: Lesson }) {
   const { say } = useI18n();
   return (
     <>
-      <section className={css.lesson}>
-        <h2>{say(lesson.title)}</h2>
-        <Prose text={say(lesson.lesson)} />
-      </section>
+      <Words title={say(lesson.title)} text={say(lesson.lesson)} />
       <Guess lesson={lesson} />
       {lesson.result && <Found result={lesson.result} />}
       <CodeView lesson={lesson} />
     </>
-  );
-}
-
-export function Card({ title, hint, children }: { title: string; hint?: string; children: ReactNode }) {
-  return (
-    <section className={css.card}>
-      <h3>{title}</h3>
-      {hint && <p className={css.hint}>{hint}</p>}
-      {children}
-    </section>
   );
 }
 
@@ -54,7 +41,7 @@ function Guess({ lesson }: { lesson: Lesson }) {
   const job = jobs.find(({ kind, params }) => kind === "lesson" && params["task"] === task);
   const running = job !== undefined && isActive(job);
   return (
-    <Card title={t("internals.guess")} hint={say(lesson.question)}>
+    <LessonCard title={t("internals.guess")} hint={say(lesson.question)}>
       <Choice
         label={say(lesson.question)}
         value={guess === null ? "" : String(guess)}
@@ -83,7 +70,7 @@ function Guess({ lesson }: { lesson: Lesson }) {
       {run.error && <ErrorPanel error={run.error} />}
       {job && (running || job.status === "failed") && <JobLine job={job} />}
       {result && !running && <Answer lesson={lesson} result={result} />}
-    </Card>
+    </LessonCard>
   );
 }
 
@@ -115,10 +102,10 @@ function Found({ result }: { result: Result }) {
   const { t } = useI18n();
   return (
     <>
-      <Card title={t("internals.checks")} hint={t("internals.checksHint")}>
+      <LessonCard title={t("internals.checks")} hint={t("internals.checksHint")}>
         <Checks result={result} />
-      </Card>
-      <Card title={t("internals.pictures")} hint={t("internals.picturesHint")}>
+      </LessonCard>
+      <LessonCard title={t("internals.pictures")} hint={t("internals.picturesHint")}>
         <div className={css.pictures}>
           {result.charts.map((chart, index) => (
             <ChartView key={index} chart={chart} />
@@ -133,7 +120,7 @@ function Found({ result }: { result: Result }) {
             <TableView key={index} table={table} />
           ))}
         </div>
-      </Card>
+      </LessonCard>
     </>
   );
 }

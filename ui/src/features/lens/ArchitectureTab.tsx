@@ -1,12 +1,13 @@
 import { Eye } from "lucide-react";
 import { useState } from "react";
 import { Button } from "@/components/Button";
+import { Lesson, LessonCard } from "@/components/Lesson";
 import { ErrorPanel, Skeleton } from "@/components/states";
 import type { components } from "@/lib/api.gen";
 import { bytes, number } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
 import { useArchitecture, usePredict, useWeights, type Architecture, type Kind } from "./api";
-import { Card, Judged, Lesson, OtherModel, type TabProps } from "./Lesson";
+import { Judged, OtherModel, type TabProps } from "./Lesson";
 import css from "./Lens.module.css";
 import pictures from "./Pictures.module.css";
 
@@ -30,7 +31,7 @@ export function ArchitectureTab({ model, models }: TabProps) {
   return (
     <>
       <Lesson title={t("lens.architecture.title")} text={t("lens.architecture.lesson")} />
-      <Card title={t("lens.architecture.guess")} hint={t("lens.architecture.guessHint")}>
+      <LessonCard title={t("lens.architecture.guess")} hint={t("lens.architecture.guessHint")}>
         {KINDS.map((kind) => (
           <label key={kind} className={css.slider}>
             <span>
@@ -62,7 +63,7 @@ export function ArchitectureTab({ model, models }: TabProps) {
             {t("lens.architecture.judged", { n: Math.max(...Object.values(predict.data.off)).toFixed(1) })}
           </Judged>
         )}
-      </Card>
+      </LessonCard>
       {predict.data && (
         <>
           {mine.error && <ErrorPanel error={mine.error} />}
@@ -88,7 +89,7 @@ function Parts({ seen }: { seen: Architecture }) {
   const [open, setOpen] = useState<Kind | null>(null);
   const part = seen.parts.find(({ kind }) => kind === open);
   return (
-    <Card
+    <LessonCard
       title={seen.model}
       hint={t("lens.architecture.shape", {
         layers: seen.layers,
@@ -144,7 +145,7 @@ function Parts({ seen }: { seen: Architecture }) {
         })}
       </p>
       {part && <Opened seen={seen} part={part} />}
-    </Card>
+    </LessonCard>
   );
 }
 

@@ -2,13 +2,14 @@ import { Check } from "lucide-react";
 import { useState } from "react";
 import { Button } from "@/components/Button";
 import { Field } from "@/components/Field";
+import { Lesson, LessonCard } from "@/components/Lesson";
 import { Segments } from "@/components/Segments";
 import { ErrorPanel, Skeleton } from "@/components/states";
 import type { components } from "@/lib/api.gen";
 import { useI18n } from "@/lib/i18n";
 import { usePredict, useRested, useView, type AttentionOut, type HeadScore } from "./api";
 import { Arcs, Matrix, type Look } from "./AttentionMap";
-import { Card, inked, Judged, Lesson, type TabProps } from "./Lesson";
+import { inked, Judged, type TabProps } from "./Lesson";
 import css from "./Lens.module.css";
 import pictures from "./Pictures.module.css";
 
@@ -36,7 +37,7 @@ export function AttentionTab({ model }: TabProps) {
   return (
     <>
       <Lesson title={t("lens.attention.title")} text={t("lens.attention.lesson")} />
-      <Card title={t("lens.attention.instrument")} hint={t("lens.attention.hint")}>
+      <LessonCard title={t("lens.attention.instrument")} hint={t("lens.attention.hint")}>
         <Field label={t("lens.text")}>
           {(props) => <textarea {...props} rows={2} value={text} onChange={(event) => setText(event.target.value)} />}
         </Field>
@@ -74,9 +75,9 @@ export function AttentionTab({ model }: TabProps) {
             />
           </div>
         )}
-      </Card>
+      </LessonCard>
       {seen && where.head !== null && (
-        <Card title={t("lens.attention.find")} hint={t("lens.attention.findHint")}>
+        <LessonCard title={t("lens.attention.find")} hint={t("lens.attention.findHint")}>
           <div className={css.row}>
             <span>
               <code>{inked(seen.tokens[at.from] ?? "")}</code> → <code>{inked(seen.tokens[at.to] ?? "")}</code>
@@ -100,7 +101,7 @@ export function AttentionTab({ model }: TabProps) {
               })}
             </Judged>
           )}
-        </Card>
+        </LessonCard>
       )}
     </>
   );

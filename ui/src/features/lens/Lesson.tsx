@@ -1,33 +1,12 @@
 import { ArrowRight, CircleCheck, CircleX } from "lucide-react";
 import type { ReactNode } from "react";
 import { Link } from "wouter";
-import { Prose } from "@/components/Prose";
 import { useI18n } from "@/lib/i18n";
 import css from "./Lens.module.css";
 
 export interface TabProps {
   model: string;
   models: readonly string[];
-}
-
-/** First the plain words, then the instrument. */
-export function Lesson({ title, text }: { title: string; text: string }) {
-  return (
-    <section className={css.lesson}>
-      <h2>{title}</h2>
-      <Prose text={text} />
-    </section>
-  );
-}
-
-export function Card({ title, hint, children }: { title: string; hint?: string; children: ReactNode }) {
-  return (
-    <section className={css.card}>
-      <h3>{title}</h3>
-      {hint && <p className={css.hint}>{hint}</p>}
-      {children}
-    </section>
-  );
 }
 
 /** What became of a prediction, and where the gate is. */

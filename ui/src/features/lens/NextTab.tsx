@@ -2,13 +2,14 @@ import { Dumbbell } from "lucide-react";
 import { useState } from "react";
 import { Button } from "@/components/Button";
 import { Field } from "@/components/Field";
+import { Lesson, LessonCard } from "@/components/Lesson";
 import { Segments } from "@/components/Segments";
 import { ErrorPanel, Skeleton } from "@/components/states";
 import type { components } from "@/lib/api.gen";
 import { bytes } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
 import { usePredict, useRested, useView, type LogitsOut } from "./api";
-import { Card, inked, Judged, Lesson, type TabProps } from "./Lesson";
+import { inked, Judged, type TabProps } from "./Lesson";
 import css from "./Lens.module.css";
 
 type Truth = components["schemas"]["StepTruth"];
@@ -42,7 +43,7 @@ function Following({ model }: { model: string }) {
   const view = useView<LogitsOut>("logits", asked, asked.text !== "");
   const seen = view.data;
   return (
-    <Card title={t("lens.next.words")} hint={t("lens.next.wordsHint")}>
+    <LessonCard title={t("lens.next.words")} hint={t("lens.next.wordsHint")}>
       <Field label={t("lens.text")}>
         {(props) => <textarea {...props} rows={2} value={text} onChange={(event) => setText(event.target.value)} />}
       </Field>
@@ -108,7 +109,7 @@ function Following({ model }: { model: string }) {
           </div>
         </div>
       )}
-    </Card>
+    </LessonCard>
   );
 }
 
@@ -123,7 +124,7 @@ function Training({ model }: { model: string }) {
   const predict = usePredict<Truth>("step");
   const seen = predict.data?.seen;
   return (
-    <Card title={t("lens.step.title")} hint={t("lens.step.hint")}>
+    <LessonCard title={t("lens.step.title")} hint={t("lens.step.hint")}>
       <Field label={t("lens.text")}>
         {(props) => <textarea {...props} rows={2} value={text} onChange={(event) => setText(event.target.value)} />}
       </Field>
@@ -197,6 +198,6 @@ function Training({ model }: { model: string }) {
           </ol>
         </>
       )}
-    </Card>
+    </LessonCard>
   );
 }

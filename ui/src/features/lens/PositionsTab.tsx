@@ -2,12 +2,13 @@ import { Eye } from "lucide-react";
 import { useState } from "react";
 import { Button } from "@/components/Button";
 import { Field } from "@/components/Field";
+import { Lesson, LessonCard } from "@/components/Lesson";
 import { Segments } from "@/components/Segments";
 import { ErrorPanel } from "@/components/states";
 import type { components } from "@/lib/api.gen";
 import { useI18n } from "@/lib/i18n";
 import { usePredict, useRested, useView, type OrderOut } from "./api";
-import { Card, inked, Judged, Lesson, type TabProps } from "./Lesson";
+import { inked, Judged, type TabProps } from "./Lesson";
 import { pathOf } from "./weights";
 import css from "./Lens.module.css";
 import pictures from "./Pictures.module.css";
@@ -36,7 +37,7 @@ export function PositionsTab({ model }: TabProps) {
   return (
     <>
       <Lesson title={t("lens.positions.title")} text={t("lens.positions.lesson")} />
-      <Card title={t("lens.positions.words")} hint={t("lens.positions.wordsHint")}>
+      <LessonCard title={t("lens.positions.words")} hint={t("lens.positions.wordsHint")}>
         <Field label={t("lens.text")}>
           {(props) => (
             <textarea
@@ -135,7 +136,7 @@ export function PositionsTab({ model }: TabProps) {
             <Scores seen={predict.data.seen} />
           </>
         )}
-      </Card>
+      </LessonCard>
       {seen && <Curves seen={seen} factor={factor} onFactor={setFactor} />}
       {seen && <Dials seen={seen} />}
     </>
@@ -176,7 +177,7 @@ function Curves({ seen, factor, onFactor }: { seen: OrderOut; factor: number; on
   const range = [Math.min(...all), Math.max(...all)] as const;
   const size = [600, 180] as const;
   return (
-    <Card title={t("lens.positions.curve")} hint={t("lens.positions.curveHint")}>
+    <LessonCard title={t("lens.positions.curve")} hint={t("lens.positions.curveHint")}>
       <svg viewBox="0 0 600 180" className={pictures.plot} role="img" aria-label={t("lens.positions.curve")}>
         <path d={pathOf(seen.distances, seen.sinusoidal, size, [-1, 1])} data-line="old" />
         <path d={pathOf(seen.distances, seen.scaled, size, range)} data-line="scaled" />
@@ -201,7 +202,7 @@ function Curves({ seen, factor, onFactor }: { seen: OrderOut; factor: number; on
           onChange={(event) => onFactor(Number(event.target.value))}
         />
       </label>
-    </Card>
+    </LessonCard>
   );
 }
 
@@ -215,7 +216,7 @@ function Dials({ seen }: { seen: OrderOut }) {
     .filter(({ index }) => index % step === 0)
     .slice(0, DIALS);
   return (
-    <Card title={t("lens.positions.dials")} hint={t("lens.positions.dialsHint")}>
+    <LessonCard title={t("lens.positions.dials")} hint={t("lens.positions.dialsHint")}>
       <label className={css.slider}>
         <span>{t("lens.positions.apart", { n: distance })}</span>
         <input
@@ -247,6 +248,6 @@ function Dials({ seen }: { seen: OrderOut }) {
           );
         })}
       </div>
-    </Card>
+    </LessonCard>
   );
 }

@@ -3,12 +3,13 @@ import { Check, Play, X } from "lucide-react";
 import { useState } from "react";
 import { Button } from "@/components/Button";
 import { Field } from "@/components/Field";
+import { Lesson, LessonCard } from "@/components/Lesson";
 import { ErrorPanel, Skeleton } from "@/components/states";
 import type { components } from "@/lib/api.gen";
 import { api } from "@/lib/api";
 import { useI18n } from "@/lib/i18n";
 import { useRested, useView } from "./api";
-import { Card, inked, Judged, Lesson, type TabProps } from "./Lesson";
+import { inked, Judged, type TabProps } from "./Lesson";
 import css from "./Lens.module.css";
 
 type Chat = components["schemas"]["ChatOut"];
@@ -35,7 +36,7 @@ function Template({ model }: { model: string }) {
   const turns = JSON.parse(asked) as { role: string; content: string }[];
   const view = useView<Chat>("chat", { messages: turns, model });
   return (
-    <Card title={t("lens.prompts.template")} hint={t("lens.prompts.templateHint")}>
+    <LessonCard title={t("lens.prompts.template")} hint={t("lens.prompts.templateHint")}>
       <div className={css.knobs}>
         <Field label={t("lens.prompts.system")}>
           {(props) => <input {...props} value={system} onChange={(event) => setSystem(event.target.value)} />}
@@ -78,7 +79,7 @@ function Template({ model }: { model: string }) {
           <pre className={css.source}>{view.data.template}</pre>
         </details>
       )}
-    </Card>
+    </LessonCard>
   );
 }
 
@@ -93,7 +94,7 @@ function Measured({ model }: { model: string }) {
       <X size={15} aria-label={t("lens.prompts.wrong")} />
     );
   return (
-    <Card title={t("lens.prompts.own")} hint={t("lens.prompts.ownHint")}>
+    <LessonCard title={t("lens.prompts.own")} hint={t("lens.prompts.ownHint")}>
       <Field label={t("lens.prompts.yours")}>
         {(props) => <textarea {...props} rows={4} value={prompt} onChange={(event) => setPrompt(event.target.value)} />}
       </Field>
@@ -132,6 +133,6 @@ function Measured({ model }: { model: string }) {
           </div>
         </>
       )}
-    </Card>
+    </LessonCard>
   );
 }

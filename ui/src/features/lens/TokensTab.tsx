@@ -2,12 +2,13 @@ import { Eye } from "lucide-react";
 import { useState } from "react";
 import { Button } from "@/components/Button";
 import { Field } from "@/components/Field";
+import { Lesson, LessonCard } from "@/components/Lesson";
 import { ErrorPanel } from "@/components/states";
 import { number } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
 import type { components } from "@/lib/api.gen";
 import { usePredict, useView, type TokensOut } from "./api";
-import { Card, inked, Judged, Lesson, OtherModel, type TabProps } from "./Lesson";
+import { inked, Judged, OtherModel, type TabProps } from "./Lesson";
 import css from "./Lens.module.css";
 
 type Guess = components["schemas"]["Guess"];
@@ -31,7 +32,7 @@ export function TokensTab({ model, models }: TabProps) {
   return (
     <>
       <Lesson title={t("lens.tokens.title")} text={t("lens.tokens.lesson")} />
-      <Card title={t("lens.tokens.guess")} hint={t("lens.tokens.guessHint")}>
+      <LessonCard title={t("lens.tokens.guess")} hint={t("lens.tokens.guessHint")}>
         <Field label={t("lens.text")}>
           {(props) => <textarea {...props} rows={2} value={text} onChange={(event) => write(event.target.value)} />}
         </Field>
@@ -69,7 +70,7 @@ export function TokensTab({ model, models }: TabProps) {
             })}
           </Judged>
         )}
-      </Card>
+      </LessonCard>
       {seen && <Revealed text={text} model={model} models={models} />}
     </>
   );
@@ -82,13 +83,13 @@ function Revealed({ text, model, models }: { text: string } & TabProps) {
   const theirs = useView<TokensOut>("tokens", { text, model: other }, other !== "");
   return (
     <>
-      <Card title={t("lens.tokens.real")} hint={t("lens.tokens.realHint")}>
+      <LessonCard title={t("lens.tokens.real")} hint={t("lens.tokens.realHint")}>
         {mine.error && <ErrorPanel error={mine.error} />}
         {mine.data && <TokenRow seen={mine.data} />}
         <OtherModel label={t("lens.tokens.beside")} model={model} models={models} value={other} onChange={setOther} />
         {theirs.error && <ErrorPanel error={theirs.error} />}
         {other && theirs.data && <TokenRow seen={theirs.data} />}
-      </Card>
+      </LessonCard>
       {mine.data && mine.data.merges.length > 0 && <Merges seen={mine.data} />}
     </>
   );
@@ -136,7 +137,7 @@ function Merges({ seen }: { seen: TokensOut }) {
   const steps = seen.merges[piece]?.steps ?? [];
   const now = steps[Math.min(step, steps.length - 1)] ?? [];
   return (
-    <Card title={t("lens.tokens.merges")} hint={t("lens.tokens.mergesHint")}>
+    <LessonCard title={t("lens.tokens.merges")} hint={t("lens.tokens.mergesHint")}>
       <div className={css.chips} role="group" aria-label={t("lens.tokens.merges")}>
         {seen.merges.map((one, index) => (
           <button
@@ -169,6 +170,6 @@ function Merges({ seen }: { seen: TokensOut }) {
           onChange={(event) => setStep(Number(event.target.value))}
         />
       </label>
-    </Card>
+    </LessonCard>
   );
 }
