@@ -120,7 +120,7 @@ function Rows({ result }: { result: Result }) {
         <thead>
           <tr>
             {result.columns.map((name, index) => (
-              <th key={index} scope="col">
+              <th key={index} scope="col" className={typeof shown[0]?.[index] === "number" ? css.number : undefined}>
                 {name}
               </th>
             ))}
