@@ -200,6 +200,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/apps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Products */
+        get: operations["list_products_zhilu_v1_apps_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/apps/{name}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check Product
+         * @description Ask every case of its acceptance run, in a job.
+         */
+        post: operations["check_product_zhilu_v1_apps__name__check_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/kbs/{kb_id}/questions": {
         parameters: {
             query?: never;
@@ -3346,10 +3383,56 @@ export interface components {
             /** Ids */
             ids?: string[];
         };
+        /**
+         * Acceptance
+         * @description One whole run. ``job``: the job that made it, if one did.
+         */
+        Acceptance: {
+            /** Product */
+            product: string;
+            /** Model */
+            model: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Seconds */
+            seconds: number;
+            /** Floor */
+            floor: number;
+            /** Cases */
+            cases: components["schemas"]["AcceptedCase"][];
+            /** Job */
+            job?: string | null;
+            /** Num Right */
+            readonly num_right: number;
+            /** Share */
+            readonly share: number;
+            /**
+             * Passed
+             * @description A run without a case proves nothing.
+             */
+            readonly passed: boolean;
+        };
         /** Accepted */
         Accepted: {
             /** Accepted */
             accepted: number;
+        };
+        /** AcceptedCase */
+        AcceptedCase: {
+            /** Case */
+            case: string;
+            /** Right */
+            right: boolean;
+            /** Said */
+            said: string;
+            /** Why */
+            why?: {
+                en: string;
+                zh: string;
+            } | null;
         };
         /**
          * AdapterInfo
@@ -6342,6 +6425,29 @@ export interface components {
             /** Needs Key */
             needs_key: boolean;
         };
+        /**
+         * ProductOut
+         * @description ``last``: its last acceptance run; None if it was never run here.
+         */
+        ProductOut: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Says */
+            says: {
+                en: string;
+                zh: string;
+            };
+            /** Page */
+            page: string;
+            /** Floor */
+            floor: number;
+            last: components["schemas"]["Acceptance"] | null;
+        };
         /** PromptCode */
         PromptCode: {
             /**
@@ -8652,6 +8758,59 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_products_zhilu_v1_apps_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProductOut"][];
+                };
+            };
+        };
+    };
+    check_product_zhilu_v1_apps__name__check_post: {
+        parameters: {
+            query?: {
+                model?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description Validation Error */

@@ -20,6 +20,7 @@ const TOUCHES: Record<string, readonly string[]> = {
   lesson: ["internals"],
   "prompt-run": ["promptlab"],
   longtext: ["longtext"],
+  "app-check": ["apps"],
   transcribe: ["media"],
 };
 

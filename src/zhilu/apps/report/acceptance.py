@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 from itertools import permutations
 from pathlib import Path
@@ -23,7 +23,7 @@ from zhilu.apps.report.data.schema import DatabaseSchema, read_schema
 from zhilu.apps.report.sql import QueryResult, run_sql
 from zhilu.client import ModelClient
 
-__all__ = ["Case", "Judged", "cases", "judge_all", "judge_case"]
+__all__ = ["Case", "Judged", "cases", "judge_all", "judge_case", "judge_each"]
 
 
 class Case(BaseModel):
@@ -53,19 +53,25 @@ async def judge_all(
 ) -> list[Judged]:
     """Ask every case; ``each`` is called after each with its number."""
     judged: list[Judged] = []
+    async for one in judge_each(client, model, help_model=help_model):
+        judged.append(one)
+        if each is not None:
+            each(len(judged) - 1, one)
+    return judged
+
+
+async def judge_each(client: ModelClient, model: str, *, help_model: bool = True) -> AsyncIterator[Judged]:
+    """Ask every case, over databases made for this run."""
     with TemporaryDirectory() as folder:
         opened: dict[str, tuple[Path, DatabaseSchema]] = {}
         for name in SAMPLES:
             path = Path(folder, f"{name}.db")
             make_sample(name, path)
             opened[name] = (path, read_schema(path))
-        for number, case in enumerate(cases()):
+        for case in cases():
             path, schema = opened[case.database]
             section = await _asked(client, model, case.question, path, schema, help_model)
-            judged.append(Judged(case=case, section=section, outcome=judge_case(case, section, path)))
-            if each is not None:
-                each(number, judged[-1])
-    return judged
+            yield Judged(case=case, section=section, outcome=judge_case(case, section, path))
 
 
 async def _asked(

@@ -1,0 +1,20 @@
+export const strings = {
+  "apps.title": { en: "Products", zh: "产品" },
+  "apps.lead": {
+    en: "Applications that work as they are. Each has an acceptance run over data of its own, and a template to take home.",
+    zh: "开箱即用的应用。每个都有自带数据的验收，以及可以带走的模板。",
+  },
+  "apps.open": { en: "Open", zh: "打开" },
+  "apps.check": { en: "Run its acceptance", zh: "运行验收" },
+  "apps.again": { en: "Run it again", zh: "重新验收" },
+  "apps.never": { en: "Its acceptance was never run here.", zh: "这台机器上还没有验收过。" },
+  "apps.right": { en: "{n} of {of} right", zh: "{of} 题答对 {n} 题" },
+  "apps.floor": { en: "floor {floor}", zh: "下限 {floor}" },
+  "apps.passed": { en: "passed", zh: "合格" },
+  "apps.failed": { en: "below the floor", zh: "低于下限" },
+  "apps.ran": { en: "{model}, {when}", zh: "{model}，{when}" },
+  "apps.cases": { en: "Its cases", zh: "逐题结果" },
+  "apps.caseRight": { en: "right", zh: "正确" },
+  "apps.caseWrong": { en: "wrong", zh: "错误" },
+  "apps.take": { en: "Take it home", zh: "带走一份" },
+} as const;
