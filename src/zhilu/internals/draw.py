@@ -58,9 +58,8 @@ def curves(
 def _parts(thing: Result | Chart | Table | Grid | Check) -> list[tuple[str, str]]:
     if isinstance(thing, Result):
         whole = [_checks(thing.checks)]
-        for one in (*thing.charts, *thing.grids, *thing.tables):
-            whole += _parts(one)
-        return whole
+        drawn: list[Chart | Grid | Table] = [*thing.charts, *thing.grids, *thing.tables]
+        return whole + [part for one in drawn for part in _parts(one)]
     if isinstance(thing, Check):
         return [_checks([thing])]
     if isinstance(thing, Chart):

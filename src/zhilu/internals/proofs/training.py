@@ -47,11 +47,12 @@ def prove(part: Any, say: Say) -> Result:
         at_most(T("bfloat16 against float32: loss curve", "bfloat16 与 float32 的损失曲线之差"), _off(losses, half), 0.1),
         at_most(T("last loss over first", "最后损失与最初损失之比"), losses[-1] / losses[0], 0.75),
     ]  # fmt: skip
+    wild = replace(settings, rate=settings.rate * 30)
     curves = [(T("as it should be", "应有的样子"), losses)]
     for index, (name, changed) in enumerate(
         (
-            (T("thirty times the rate, no warm-up, no clipping", "三十倍学习率，无预热、无裁剪"), replace(settings, warmup=1, rate=settings.rate * 30, clip=0.0)),
-            (T("the same with warm-up and clipping", "同上，但有预热和裁剪"), replace(settings, rate=settings.rate * 30)),
+            (T("thirty times the rate, no warm-up, no clipping", "三十倍学习率，无预热、无裁剪"), replace(wild, warmup=1, clip=0.0)),
+            (T("the same with warm-up and clipping", "同上，但有预热和裁剪"), wild),
             (T("documents see each other", "文档互相可见"), replace(settings, separate=False)),
         )
     ):  # fmt: skip
