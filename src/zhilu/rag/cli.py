@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from zhilu.cli_support import echo_json, json_option, pass_context_obj, table
 from zhilu.context import Context
-from zhilu.errors import InputError, ZhiluError, error_body
+from zhilu.errors import InputError
 from zhilu.messages import T
 from zhilu.rag.board.cli import evaluate, questions, runs
+from zhilu.rag.sources.cli import STATUS, add, print_documents, sources, sync
 
 if TYPE_CHECKING:
     from zhilu.rag.kb import KnowledgeBase
-    from zhilu.rag.records import Document
-    from zhilu.rag.sources import Member
 
 __all__ = ["kb"]
-
-_STATUS = {
-    "queued": T("queued", "排队中"),
-    "ingesting": T("reading", "读取中"),
-    "ready": T("ready", "就绪"),
-    "failed": T("failed", "失败"),
-    "replaced": T("replaced", "已被新版本取代"),
-}
 
 
 @click.group()
@@ -156,7 +144,7 @@ def _list_versions(found: KnowledgeBase, as_json: bool) -> None:
         T("id", "编号"), T("name", "名称"), T("version", "版本"), T("added", "加入时间"), T("bytes", "字节"), T("status", "状态"),
     )  # fmt: skip
     rows = [
-        (v.id, v.name, v.version, v.added_at, v.size_bytes, _STATUS[v.status].say())
+        (v.id, v.name, v.version, v.added_at, v.size_bytes, STATUS[v.status].say())
         for _, versions in documents
         for v in versions
     ]
@@ -213,62 +201,7 @@ def show(context: Context, name: str, as_json: bool) -> None:
         echo_json({**info.model_dump(), "documents": [d.model_dump() for d in documents]})
         return
     click.echo(f"{info.name} ({info.id})  {info.description}".rstrip())
-    _print_documents(documents)
-
-
-@kb.command("add")
-@click.argument("name", metavar="KB")
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--no-wait", is_flag=True, help="return at once; the job goes on 立即返回，任务在后台继续")
-@json_option
-@pass_context_obj
-def add(context: Context, name: str, files: tuple[Path, ...], no_wait: bool, as_json: bool) -> None:
-    """Add files, or all files of folders and ZIP archives, and read them. 添加文件（或目录、ZIP 压缩包中的全部文件）并读取。
-
-    A file of a folder keeps its path in its name (docs/guide.md). A name that is there already gets a new version, which
-    replaces the old one. 目录中的文件名保留路径；同名文件成为新版本，取代旧版本。
-    """
-    from zhilu.jobs import JobStore
-    from zhilu.jobs.follow import follow, raise_unless_done
-    from zhilu.rag.index.ingest import start_ingestion
-    from zhilu.rag.library import Library
-
-    found = Library(context).open(name)
-    documents: dict[str, Document] = {}
-    rejected: list[dict[str, Any]] = []
-    duplicates: list[dict[str, str]] = []
-    for member in _files(files):
-        path = member.name
-        try:
-            if member.stream is None:
-                raise member.error or InputError(T("Not a file.", "不是文件。"))
-            document, is_new = found.add(member.stream, member.name, max_mb=context.settings.max_upload_mb)
-        except ZhiluError as error:
-            rejected.append({"name": str(path), "error": error_body(error)["error"]})
-            click.echo(f"{path}: {error}", err=True)
-            continue
-        documents[document.id] = document
-        if is_new and document.version > 1:
-            said = T(
-                f"{document.name}: version {document.version}, replaces the one before it once it is read",
-                f"{document.name}：第 {document.version} 版，读取完成后取代上一版",
-            )
-            click.echo(said.say(), err=True)
-        if not is_new and document.status != "queued":
-            duplicates.append({"name": str(path), "document": document.id})
-            said = T(f"{path}: already here as {document.name!r}", f"{path}：内容已存在，名为 {document.name!r}")
-            click.echo(said.say(), err=True)
-    job = start_ingestion(context, found, documents.values())
-    if job is not None and not no_wait:
-        raise_unless_done(follow(JobStore(context), job.id, quiet=as_json))
-    after = [found.document(doc_id) for doc_id in documents]
-    if as_json:
-        shown = {"documents": [d.model_dump() for d in after], "rejected": rejected, "duplicates": duplicates}
-        echo_json({**shown, "job": job.id if job is not None else None})
-    else:
-        _print_documents(after)
-    if rejected or any(d.status == "failed" for d in after):
-        raise click.exceptions.Exit(2 if rejected else 1)
+    print_documents(documents)
 
 
 @kb.command("search")
@@ -374,68 +307,5 @@ def remove(context: Context, name: str, documents: tuple[str, ...], yes: bool, a
         echo_json({"kb": found.id, "removed": [known[d] for d in documents]})
 
 
-def _files(paths: tuple[Path, ...]) -> Iterator[Member]:
-    """What to add, the files of archives one by one."""
-    from zhilu.rag.sources import members_or_why
-
-    for path, called in _named(paths):
-        with path.open("rb") as stream:
-            yield from members_or_why(stream, called)
-
-
-def _named(paths: tuple[Path, ...]) -> list[tuple[Path, str]]:
-    """``(file, name)``: a file that was named goes by its own name, and a file of a folder by its path from that folder's
-    name on, as in a browser, so that two folders never replace each other's files. Where two files that were named have one
-    name, that of their folder comes in front.
-    """
-    out: list[tuple[Path, str]] = []
-    own = Counter(path.name for path in paths if not path.is_dir())
-    for path in paths:
-        if path.is_dir():
-            out += [(p, (path.resolve().name / p.relative_to(path)).as_posix()) for p in _expand((path,))]
-        elif own[path.name] > 1:
-            out.append((path, f"{path.absolute().parent.name}/{path.name}"))
-        else:
-            out.append((path, path.name))
-    return out
-
-
-def _expand(paths: tuple[Path, ...]) -> list[Path]:
-    """Files as given; a folder stands for all files below it that are not hidden.
-
-    A symbolic link below a folder is passed over, and said: whoever made the folder (an unpacked archive, a checkout) could
-    point it at any file of this person's.
-    """
-    out: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            below = sorted(
-                p
-                for folder, _, names in os.walk(path)  # which does not walk into linked folders
-                for p in (Path(folder) / name for name in names)
-                if not any(part.startswith(".") for part in p.relative_to(path).parts)
-            )
-            for link in (p for p in below if p.is_symlink()):
-                said = T(
-                    f"{link}: a symbolic link, passed over; name it to add it",
-                    f"{link}：符号链接，已跳过；如需添加请直接写出它",
-                )
-                click.echo(said.say(), err=True)
-            out += [p for p in below if p.is_file() and not p.is_symlink()]
-        else:
-            out.append(path)
-    return out
-
-
-def _print_documents(documents: list[Document]) -> None:
-    columns = (T("id", "编号"), T("name", "名称"), T("status", "状态"), T("chunks", "片段"), T("note", "说明"))
-    rows = []
-    for d in documents:
-        error = d.error or {}
-        note = T.of(error["messages"]).say() if error.get("messages") else str(error.get("message", ""))
-        rows.append((d.id, d.name, _STATUS[d.status].say(), d.num_chunks or "", note))
-    table(columns, rows, empty=T("No documents.", "没有文档。"))
-
-
-for command in (evaluate, questions, runs):
+for command in (add, evaluate, questions, runs, sources, sync):
     kb.add_command(command)

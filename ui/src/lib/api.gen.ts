@@ -3200,6 +3200,65 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/kbs/{kb_id}/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Sources Of Kb */
+        get: operations["list_sources_of_kb_zhilu_v1_kbs__kb_id__sources_get"];
+        put?: never;
+        /**
+         * Add Source To Kb
+         * @description Note the source and read it in a job. The same address again is the same source, with the options of now.
+         */
+        post: operations["add_source_to_kb_zhilu_v1_kbs__kb_id__sources_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/sources/{source_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove Source Of Kb
+         * @description Forget the source; with ``documents`` what came from it goes, too.
+         */
+        delete: operations["remove_source_of_kb_zhilu_v1_kbs__kb_id__sources__source_id__delete"];
+        options?: never;
+        head?: never;
+        /** Change Source Of Kb */
+        patch: operations["change_source_of_kb_zhilu_v1_kbs__kb_id__sources__source_id__patch"];
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/sources/{source_id}/sync": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sync Source Of Kb */
+        post: operations["sync_source_of_kb_zhilu_v1_kbs__kb_id__sources__source_id__sync_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/datasets": {
         parameters: {
             query?: never;
@@ -5082,6 +5141,43 @@ export interface components {
             } | null;
         };
         /**
+         * KbSource
+         * @description A source of a knowledge base.
+         *
+         *     Attributes:
+         *         prefix: the folder under which its documents go.
+         *         every_minutes: it is read again by itself, while the workbench runs; None: when somebody asks for it.
+         *         report: what the last walk did: added, changed, removed, same, refused (with up to 20 reasons).
+         *         error: why the last walk ended early, the inside of ``errors.error_body``.
+         */
+        KbSource: {
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string;
+            /** Address */
+            address: string;
+            /** Prefix */
+            prefix: string;
+            options: components["schemas"]["SourceOptions"];
+            /** Every Minutes */
+            every_minutes: number | null;
+            /** Created At */
+            created_at: string;
+            /** Synced At */
+            synced_at: string | null;
+            /** Job Id */
+            job_id: string | null;
+            /** Report */
+            report: {
+                [key: string]: unknown;
+            } | null;
+            /** Error */
+            error: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /**
          * LayerToken
          * @description What the model would say if it ended after this block (0: with the embedding alone).
          */
@@ -5980,6 +6076,34 @@ export interface components {
             /** Name */
             name?: string | null;
             config: components["schemas"]["TuneConfig"];
+        };
+        /**
+         * NewSource
+         * @description ``access_name`` and ``access_key`` are kept apart from the knowledge base and never shown.
+         */
+        NewSource: {
+            /** Address */
+            address: string;
+            /** Branch */
+            branch?: string | null;
+            /**
+             * Pages
+             * @default 1
+             */
+            pages: number;
+            /** Endpoint */
+            endpoint?: string | null;
+            /**
+             * Region
+             * @default us-east-1
+             */
+            region: string;
+            /** Every Minutes */
+            every_minutes?: number | null;
+            /** Access Name */
+            access_name?: string | null;
+            /** Access Key */
+            access_key?: string | null;
         };
         /**
          * NextToken
@@ -7604,6 +7728,36 @@ export interface components {
             /** Answer */
             answer: string;
         };
+        /** SourceChanges */
+        SourceChanges: {
+            /** Every Minutes */
+            every_minutes?: number | null;
+        };
+        /**
+         * SourceOptions
+         * @description What a source may be told beside its address; each kind reads its own.
+         *
+         *     Attributes:
+         *         branch: of a Git repository; its default one otherwise.
+         *         pages: the most pages of a web site; 1 is the page alone.
+         *         endpoint, region: of an S3-compatible store; without ``endpoint`` Amazon's.
+         */
+        SourceOptions: {
+            /** Branch */
+            branch?: string | null;
+            /**
+             * Pages
+             * @default 1
+             */
+            pages: number;
+            /** Endpoint */
+            endpoint?: string | null;
+            /**
+             * Region
+             * @default us-east-1
+             */
+            region: string;
+        };
         /** SourceOut */
         SourceOut: {
             /** Name */
@@ -7619,6 +7773,11 @@ export interface components {
             any_model: boolean;
             /** Searches */
             searches: boolean;
+        };
+        /** SourceStarted */
+        SourceStarted: {
+            source: components["schemas"]["KbSource"];
+            job: components["schemas"]["Job"];
         };
         /**
          * Spread
@@ -14312,6 +14471,172 @@ export interface operations {
                 "application/json": components["schemas"]["SetupIn"];
             };
         };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_sources_of_kb_zhilu_v1_kbs__kb_id__sources_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KbSource"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    add_source_to_kb_zhilu_v1_kbs__kb_id__sources_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSource"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourceStarted"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_source_of_kb_zhilu_v1_kbs__kb_id__sources__source_id__delete: {
+        parameters: {
+            query?: {
+                documents?: boolean;
+            };
+            header?: never;
+            path: {
+                kb_id: string;
+                source_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_source_of_kb_zhilu_v1_kbs__kb_id__sources__source_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+                source_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SourceChanges"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KbSource"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    sync_source_of_kb_zhilu_v1_kbs__kb_id__sources__source_id__sync_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+                source_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description Successful Response */
             202: {
