@@ -46,13 +46,18 @@ def doors(app: Any) -> list[tuple[str, str]]:
     return found
 
 
+def scripts(app: Any) -> set[str]:
+    """What any page may load by a script tag; the same bytes for everybody."""
+    return {path for guests in app.guests for path in guests.scripts}
+
+
 def test_every_route_wants_the_key_beyond_loopback(app: Any) -> None:
     client = TestClient(app, base_url="http://box.example:8642", raise_server_exceptions=False)
     walked = doors(app)
     assert len(walked) > 80
     for method, path in walked:
         answer = client.request(method, path)
-        if path in PUBLIC:
+        if path in PUBLIC or (path in scripts(app) and method in ("GET", "HEAD")):
             assert answer.status_code != 401, (method, path)
         else:
             assert answer.status_code == 401, (method, path)
@@ -65,6 +70,7 @@ def test_the_list_of_public_routes_is_short_and_has_no_dead_entry(app: Any) -> N
     paths = {path for _, path in doors(app)}
     assert paths >= PUBLIC
     assert len(PUBLIC) <= 4
+    assert scripts(app) == {"/support/widget.js"} and scripts(app) <= paths
 
 
 def test_with_the_key_no_route_is_closed(app: Any) -> None:

@@ -80,7 +80,8 @@ def create_app(
     _answer_errors(app, routes_of_api)
     app.add_middleware(Heads, routes=app.router.routes)
     settings = context.settings
-    return Guard(_Language(Bodies(app)), host=settings.host, api_key=settings.api_key, routes=app.routes)
+    guests = [group.guests(context) for group in groups.values() if hasattr(group, "guests")]
+    return Guard(_Language(Bodies(app)), host=settings.host, api_key=settings.api_key, routes=app.routes, guests=guests)
 
 
 class _Language:

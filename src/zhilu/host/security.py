@@ -4,24 +4,29 @@ Any page that a person opens can reach a server on 127.0.0.1: with a form or fet
 another program serves on another port of this machine, or through a name that its owner points at 127.0.0.1 after the page has
 loaded (DNS rebinding). The first two show in ``Origin``, the third in ``Host``. All three are refused before anything else runs.
 See OWASP, "CSRF prevention", and "DNS rebinding" in the Fetch-metadata notes.
+
+One door leads through: ``Guests``. A route group may let pages of other sites, which the person listed, use the paths under one
+prefix (CORS; https://fetch.spec.whatwg.org/#http-cors-protocol). Nothing else of the application is opened by it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match
 
 from zhilu.errors import AuthError, ForbiddenError, NotFoundError, ZhiluError, error_body
 from zhilu.messages import T, pick_lang
 
-__all__ = ["CONTENT_SECURITY_POLICY", "PUBLIC", "Guard", "is_loopback"]
+__all__ = ["CONTENT_SECURITY_POLICY", "PUBLIC", "Guard", "Guests", "is_loopback"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -50,6 +55,29 @@ PAGE = "page"  # the name of the route that serves the workbench's files
 _READS = ("GET", "HEAD", "OPTIONS")
 _PORTS = {"http": 80, "https": 443}
 Origin = tuple[str, str, int]  # scheme, host, port
+_GUESTS_DO = ("GET", "POST", "OPTIONS")
+
+
+@dataclass(frozen=True)
+class Guests:
+    """What a route group opens to pages of other sites.
+
+    Attributes:
+        prefix: of the paths that are open; it ends with a slash, and no other group's path begins with it.
+        admits: whether a page of this origin may use this path; asked at each request, in a thread.
+        headers: request headers that it may send beside the usual ones.
+        scripts: files that any page may load by a script tag. They are the same for everybody, and read without a key.
+    """
+
+    prefix: str
+    admits: Callable[[str, str], bool]  # (path, origin)
+    headers: tuple[str, ...] = ()
+    scripts: frozenset[str] = frozenset()
+
+    async def admit(self, scope: Scope, origin: str) -> bool:
+        path = scope["path"]
+        is_open = path.startswith(self.prefix) and scope["method"] in _GUESTS_DO and _origin(origin) is not None
+        return is_open and await asyncio.to_thread(self.admits, path, origin)
 
 
 def is_loopback(host: str) -> bool:
@@ -80,6 +108,17 @@ def _origin(url: str) -> Origin | None:
     return (parts.scheme, parts.hostname.lower(), port) if parts.hostname and port else None
 
 
+def _allowed(guests: Guests, headers: Headers) -> list[tuple[str, str]]:
+    """The CORS headers for the origin that asks: never for any, and without cookies."""
+    return [
+        ("Access-Control-Allow-Origin", headers["origin"]),
+        ("Access-Control-Allow-Methods", "GET, POST"),
+        ("Access-Control-Allow-Headers", ", ".join(("content-type", *guests.headers))),
+        ("Access-Control-Max-Age", "600"),
+        ("Vary", "Origin"),
+    ]
+
+
 class Guard:
     """ASGI middleware; also sets the security headers of every response.
 
@@ -89,10 +128,20 @@ class Guard:
             key is required, which a rebinding page does not have, so that any name may be used.
         api_key: when set, every request must carry it, but for ``PUBLIC`` and the page.
         routes: those of the application, to tell the page from all others.
+        guests: what pages of other sites may use.
     """
 
-    def __init__(self, app: Any, *, host: str, api_key: str | None, routes: Sequence[BaseRoute] = ()) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        host: str,
+        api_key: str | None,
+        routes: Sequence[BaseRoute] = (),
+        guests: Sequence[Guests] = (),
+    ) -> None:
         self.app = app
+        self.guests = guests
         self.local_only = is_loopback(host)
         self.api_key = api_key
         self.routes = routes
@@ -102,23 +151,38 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        problem = self._problem(scope, headers)
+        guest = await self._guest(scope, headers)
+        problem = self._problem(scope, headers, is_guest=guest is not None)
         if problem is not None:
             lang = pick_lang(headers.get("accept-language"))
             extra = {"WWW-Authenticate": "Bearer"} if isinstance(problem, AuthError) else {}
             response = JSONResponse(error_body(problem, lang), problem.http_status, headers={**_HEADERS, **extra})
             await response(scope, receive, send)
             return
+        allowed = _allowed(guest, headers) if guest is not None else []
+        if guest is not None and scope["method"] == "OPTIONS":  # the browser asks before the page may
+            await Response(status_code=204, headers={**_HEADERS, **dict(allowed)})(scope, receive, send)
+            return
+        raw = [*_RAW, *((name.lower().encode(), value.encode()) for name, value in allowed)]
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = {name.lower() for name, _ in message["headers"]}
-                message = {**message, "headers": [*message["headers"], *(h for h in _RAW if h[0] not in given)]}
+                message = {**message, "headers": [*message["headers"], *(h for h in raw if h[0] not in given)]}
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
 
-    def _problem(self, scope: Scope, headers: Headers) -> ZhiluError | None:
+    async def _guest(self, scope: Scope, headers: Headers) -> Guests | None:
+        origin = headers.get("origin")
+        if origin is None or len(headers.getlist("origin")) != 1:
+            return None
+        for guests in self.guests:
+            if await guests.admit(scope, origin):
+                return guests
+        return None
+
+    def _problem(self, scope: Scope, headers: Headers, *, is_guest: bool) -> ZhiluError | None:
         if self.local_only and not is_loopback(_hostname(headers.get("host", ""))):
             return ForbiddenError(
                 T(
@@ -129,7 +193,7 @@ class Guard:
                 fix="http://127.0.0.1:8642",
             )
         has_key = self.api_key is not None and self._has_key(headers)
-        if self._is_foreign(scope, headers, has_key):
+        if not is_guest and self._is_foreign(scope, headers, has_key):
             origin = headers.get("origin") or headers.get("sec-fetch-site")
             return ForbiddenError(
                 T(
@@ -139,7 +203,7 @@ class Guard:
                 code="origin_not_allowed",
                 fix="zhilu settings set api_key KEY  # and send it; a proxy removes the Origin header",
             )
-        if self.api_key and not has_key and not self._is_public(scope):
+        if self.api_key and not has_key and not is_guest and not self._is_public(scope):
             return AuthError(
                 T(
                     "This server needs a key: send it as 'Authorization: Bearer KEY'.",
@@ -174,6 +238,8 @@ class Guard:
     def _is_public(self, scope: Scope) -> bool:
         if scope["path"] in PUBLIC:
             return True
+        if any(scope["path"] in guests.scripts for guests in self.guests):
+            return scope["method"] in ("GET", "HEAD")
         for route in self.routes:
             match, _ = route.matches(scope)
             if match is not Match.NONE:

@@ -30,6 +30,9 @@ const SHOWN: Record<string, string> = {
   "ScoredItem.grader": "prompts.grader.",
   "ReportSection.status": "report.status.",
   "SentenceTrace.support": "rag.support.",
+  "SupportContact.reason": "support.reason.",
+  "SupportContact.status": "support.status.",
+  "SupportLine.role": "support.role.",
   "SettingOut.source": "settings.source.",
   "StepTruth.changes": "lens.changes.",
   "StepTruth.loss": "lens.loss.",
@@ -78,6 +81,7 @@ const SAME: Record<string, string> = {
   "StepGuess.changes": "StepTruth.changes",
   "StepGuess.loss": "StepTruth.loss",
   "TensorOut.kind": "Part.kind",
+  "WidgetContact.status": "SupportContact.status",
   "VerdictOut.because": "TaskOut.because",
   "VerdictOut.status": "TaskOut.status",
 };

@@ -102,12 +102,18 @@ export async function openaiGet<R>(path: string, signal: AbortSignal): Promise<R
   return JSON.parse(text) as R;
 }
 
-async function call<R>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<R> {
+async function call<R>(
+  method: string,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+  extra?: Record<string, string>,
+): Promise<R> {
   const isForm = body instanceof FormData;
   const response = await send(path, {
     method,
     signal,
-    headers: headers(body !== undefined && !isForm ? { "Content-Type": "application/json" } : {}),
+    headers: headers({ ...(body !== undefined && !isForm ? { "Content-Type": "application/json" } : {}), ...extra }),
     body: body === undefined ? undefined : isForm ? body : JSON.stringify(body),
   });
   if (response.status === 204) return undefined as R;
@@ -128,7 +134,9 @@ async function picture(path: string, body: unknown): Promise<string | null> {
 export const api = {
   picture,
   get: <R>(path: string, signal?: AbortSignal) => call<R>("GET", path, undefined, signal),
-  post: <R>(path: string, body?: unknown) => call<R>("POST", path, body),
+  /** `extra`: headers beside the usual ones. */
+  post: <R>(path: string, body?: unknown, extra?: Record<string, string>) =>
+    call<R>("POST", path, body, undefined, extra),
   put: <R>(path: string, body: unknown) => call<R>("PUT", path, body),
   patch: <R>(path: string, body: unknown) => call<R>("PATCH", path, body),
   delete: <R>(path: string) => call<R>("DELETE", path),
@@ -139,12 +147,17 @@ export async function* stream<E extends { event: string; data: unknown }>(
   path: string,
   signal: AbortSignal,
   body?: unknown,
+  extra?: Record<string, string>,
 ): AsyncGenerator<E> {
   const post = body !== undefined;
   const response = await send(path, {
     method: post ? "POST" : "GET",
     signal,
-    headers: headers({ Accept: "text/event-stream", ...(post ? { "Content-Type": "application/json" } : {}) }),
+    headers: headers({
+      Accept: "text/event-stream",
+      ...(post ? { "Content-Type": "application/json" } : {}),
+      ...extra,
+    }),
     body: post ? JSON.stringify(body) : undefined,
   });
   for await (const { event, data } of readEvents(response)) {

@@ -1,0 +1,1 @@
+"""Routes: ``routes`` for the workbench, ``queue`` for the people who answer, ``widget`` for customers on other sites."""
