@@ -3259,6 +3259,449 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/support/desks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Desks */
+        get: operations["list_desks_zhilu_v1_support_desks_get"];
+        put?: never;
+        /** Create Desk */
+        post: operations["create_desk_zhilu_v1_support_desks_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/desks/sample": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create Sample Desk
+         * @description A small outdoor shop with canned answers and orders, to try a desk with.
+         */
+        post: operations["create_sample_desk_zhilu_v1_support_desks_sample_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/desks/{desk}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Desk */
+        get: operations["get_desk_zhilu_v1_support_desks__desk__get"];
+        put?: never;
+        post?: never;
+        /** Remove Desk */
+        delete: operations["remove_desk_zhilu_v1_support_desks__desk__delete"];
+        options?: never;
+        head?: never;
+        /** Change Desk */
+        patch: operations["change_desk_zhilu_v1_support_desks__desk__patch"];
+        trace?: never;
+    };
+    "/zhilu/v1/support/desks/{desk}/faqs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Faqs */
+        get: operations["list_faqs_zhilu_v1_support_desks__desk__faqs_get"];
+        put?: never;
+        /** Add Faq */
+        post: operations["add_faq_zhilu_v1_support_desks__desk__faqs_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/desks/{desk}/faqs/{faq_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Change Faq */
+        put: operations["change_faq_zhilu_v1_support_desks__desk__faqs__faq_id__put"];
+        post?: never;
+        /** Remove Faq */
+        delete: operations["remove_faq_zhilu_v1_support_desks__desk__faqs__faq_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/desks/{desk}/faqs/match": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Match Faqs
+         * @description Which canned answers a question comes near to, without asking a model.
+         */
+        post: operations["match_faqs_zhilu_v1_support_desks__desk__faqs_match_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/desks/{desk}/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Orders */
+        get: operations["get_orders_zhilu_v1_support_desks__desk__orders_get"];
+        /**
+         * Put Orders
+         * @description A CSV file or an SQLite database; it takes the place of the one before.
+         */
+        put: operations["put_orders_zhilu_v1_support_desks__desk__orders_put"];
+        post?: never;
+        /** Remove Orders */
+        delete: operations["remove_orders_zhilu_v1_support_desks__desk__orders_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Show Columns
+         * @description Which columns customers are told.
+         */
+        patch: operations["show_columns_zhilu_v1_support_desks__desk__orders_patch"];
+        trace?: never;
+    };
+    "/zhilu/v1/support/desks/{desk}/orders/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Find Order */
+        get: operations["find_order_zhilu_v1_support_desks__desk__orders__number__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/desks/{desk}/figures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Figures */
+        get: operations["get_figures_zhilu_v1_support_desks__desk__figures_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/contacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Contacts */
+        get: operations["list_contacts_zhilu_v1_support_contacts_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/contacts/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow Queue
+         * @description Server-sent events ``queue``: the conversations that wait or are with a person, whenever that changes.
+         */
+        get: operations["follow_queue_zhilu_v1_support_contacts_events_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/contacts/{contact_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Contact History */
+        get: operations["contact_history_zhilu_v1_support_contacts__contact_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/contacts/{contact_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow History
+         * @description Server-sent events ``line`` from ``after`` on.
+         */
+        get: operations["follow_history_zhilu_v1_support_contacts__contact_id__events_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/contacts/{contact_id}/take": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take Contact */
+        post: operations["take_contact_zhilu_v1_support_contacts__contact_id__take_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/contacts/{contact_id}/reply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Reply To Contact */
+        post: operations["reply_to_contact_zhilu_v1_support_contacts__contact_id__reply_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/contacts/{contact_id}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End Contact */
+        post: operations["end_contact_zhilu_v1_support_contacts__contact_id__close_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/widget/{desk}/desk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Widget Desk */
+        get: operations["widget_desk_zhilu_v1_support_widget__desk__desk_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/widget/{desk}/contacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Open Contact */
+        post: operations["open_contact_zhilu_v1_support_widget__desk__contacts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/widget/{desk}/contacts/{contact_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Widget Contact */
+        get: operations["widget_contact_zhilu_v1_support_widget__desk__contacts__contact_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/widget/{desk}/contacts/{contact_id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write Message
+         * @description The new lines: what was said, and the bot's answer where no person has the conversation.
+         */
+        post: operations["write_message_zhilu_v1_support_widget__desk__contacts__contact_id__messages_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/widget/{desk}/contacts/{contact_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow Contact
+         * @description Server-sent events ``line`` from ``after`` on, until the conversation has been rated.
+         */
+        get: operations["follow_contact_zhilu_v1_support_widget__desk__contacts__contact_id__events_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/widget/{desk}/contacts/{contact_id}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Close Contact */
+        post: operations["close_contact_zhilu_v1_support_widget__desk__contacts__contact_id__close_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/support/widget/{desk}/contacts/{contact_id}/rating": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Rate Contact */
+        post: operations["rate_contact_zhilu_v1_support_widget__desk__contacts__contact_id__rating_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/support/widget.js": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Widget Script
+         * @description The file that a site includes: ``<script src="…/support/widget.js" data-desk="ID"></script>``.
+         */
+        get: operations["widget_script_support_widget_js_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/datasets": {
         parameters: {
             query?: never;
@@ -3551,6 +3994,16 @@ export interface components {
             };
             /** At */
             at: number;
+        };
+        /** AgentMessage */
+        AgentMessage: {
+            /** Text */
+            text: string;
+        };
+        /** AgentName */
+        AgentName: {
+            /** Agent */
+            agent: string;
         };
         /** AgentPendingOut */
         AgentPendingOut: {
@@ -4171,6 +4624,11 @@ export interface components {
             /** Model */
             model?: string | null;
         };
+        /** Body_put_orders_zhilu_v1_support_desks__desk__orders_put */
+        Body_put_orders_zhilu_v1_support_desks__desk__orders_put: {
+            /** File */
+            file: string;
+        };
         /**
          * CandidateTrace
          * @description A passage that was considered; scores as in a ``Hit``; ``coverage``: share of the question's terms, rare ones weigh more.
@@ -4289,6 +4747,12 @@ export interface components {
             /** Differences */
             differences: components["schemas"]["Difference"][];
         };
+        /** ContactHistory */
+        ContactHistory: {
+            contact: components["schemas"]["SupportContact"];
+            /** Lines */
+            lines: components["schemas"]["SupportLine"][];
+        };
         /**
          * Conversation
          * @description A conversation with all its branches; ``head_id`` is the leaf that was shown last.
@@ -4333,6 +4797,21 @@ export interface components {
             model?: string | null;
             /** Kb Id */
             kb_id?: string | null;
+        };
+        /** CustomerMessage */
+        CustomerMessage: {
+            /** Text */
+            text: string;
+        };
+        /** CustomerRating */
+        CustomerRating: {
+            /** Rating */
+            rating: number;
+            /**
+             * Remark
+             * @default
+             */
+            remark: string;
         };
         /**
          * CutsIn
@@ -4457,6 +4936,98 @@ export interface components {
              */
             added_at: string;
             report?: components["schemas"]["DataReport"] | null;
+        };
+        /** Desk */
+        Desk: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Kb Id */
+            kb_id: string | null;
+            settings: components["schemas"]["DeskSettings"];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
+         * DeskChanges
+         * @description Fields left out stay as they are.
+         */
+        DeskChanges: {
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Kb Id */
+            kb_id?: string | null;
+            /**
+             * @default {
+             *       "greeting": "",
+             *       "origins": [],
+             *       "verify_phone": true,
+             *       "patience": 2
+             *     }
+             */
+            settings: components["schemas"]["DeskSettings"];
+        };
+        /**
+         * DeskFigures
+         * @description ``alone``: the bot answered something and nobody was asked for. ``satisfaction``: the mean of the ratings. ``answered_by``:
+         *     the bot's lines by what answered. ``unanswered``: the newest questions without an answer, to be made canned answers of.
+         */
+        DeskFigures: {
+            /** Num Contacts */
+            num_contacts: number;
+            /** Num Alone */
+            num_alone: number;
+            /** Num Handed Over */
+            num_handed_over: number;
+            /** Num Waiting */
+            num_waiting: number;
+            /** Reasons */
+            reasons: {
+                [key: string]: number;
+            };
+            /** Answered By */
+            answered_by: {
+                [key: string]: number;
+            };
+            /** Num Ratings */
+            num_ratings: number;
+            /** Satisfaction */
+            satisfaction: number | null;
+            /** Ratings */
+            ratings: number[];
+            /** Unanswered */
+            unanswered: string[];
+        };
+        /**
+         * DeskSettings
+         * @description ``origins``: the sites whose pages may show the widget. ``verify_phone``: an order is told only with the last four digits
+         *     of its phone number. ``patience``: so many answers in a row that were none, then a person is asked.
+         */
+        DeskSettings: {
+            /**
+             * Greeting
+             * @default
+             */
+            greeting: string;
+            /** Origins */
+            origins?: string[];
+            /**
+             * Verify Phone
+             * @default true
+             */
+            verify_phone: boolean;
+            /**
+             * Patience
+             * @default 2
+             */
+            patience: number;
         };
         /**
          * Difference
@@ -4736,6 +5307,50 @@ export interface components {
             /** Templated */
             templated?: boolean | null;
         };
+        /**
+         * FaqCandidate
+         * @description ``sure``: a customer who asks this gets the answer at once.
+         */
+        FaqCandidate: {
+            entry: components["schemas"]["FaqEntry"];
+            /** Score */
+            score: number;
+            /** Sure */
+            sure: boolean;
+        };
+        /** FaqEntry */
+        FaqEntry: {
+            /** Id */
+            id: string;
+            /** Questions */
+            questions: string[];
+            /** Answers */
+            answers: {
+                [key: string]: string;
+            };
+            /**
+             * Num Used
+             * @default 0
+             */
+            num_used: number;
+        };
+        /** FaqQuestion */
+        FaqQuestion: {
+            /** Question */
+            question: string;
+        };
+        /**
+         * FaqWish
+         * @description A canned answer: the questions it answers, in any language, and the words by language.
+         */
+        FaqWish: {
+            /** Questions */
+            questions: string[];
+            /** Answers */
+            answers: {
+                [key: string]: string;
+            };
+        };
         /** Feature */
         Feature: {
             /** Name */
@@ -4811,6 +5426,26 @@ export interface components {
             fix: string[];
             /** Docs */
             docs: string | null;
+        };
+        /**
+         * FoundOrder
+         * @description One row: ``facts`` are the columns that may be told.
+         */
+        FoundOrder: {
+            /** Number */
+            number: string;
+            /**
+             * Product
+             * @default
+             */
+            product: string;
+            /**
+             * Facts
+             * @default {}
+             */
+            facts: {
+                [key: string]: string;
+            };
         };
         /** GpuOut */
         GpuOut: {
@@ -6027,6 +6662,13 @@ export interface components {
             /** Kb Id */
             kb_id?: string | null;
         };
+        /** NewDesk */
+        NewDesk: {
+            /** Name */
+            name: string;
+            /** Kb Id */
+            kb_id?: string | null;
+        };
         /** NewKb */
         NewKb: {
             /** Name */
@@ -6183,6 +6825,18 @@ export interface components {
             /** Sources */
             sources: string[];
         };
+        /**
+         * OpenedContact
+         * @description ``secret`` is told once: the page keeps it, and sends it as ``X-Zhilu-Contact``.
+         */
+        OpenedContact: {
+            /** Id */
+            id: string;
+            /** Secret */
+            secret: string;
+            /** Greeting */
+            greeting: string;
+        };
         /** Order */
         Order: {
             /** Words */
@@ -6195,6 +6849,23 @@ export interface components {
             without: number;
             /** Sinusoidal */
             sinusoidal: number;
+        };
+        /**
+         * OrderColumns
+         * @description ``shown``: what a customer is told, in this order.
+         */
+        OrderColumns: {
+            /** Number */
+            number: string;
+            /** Phone */
+            phone?: string | null;
+            /** Product */
+            product?: string | null;
+            /**
+             * Shown
+             * @default []
+             */
+            shown: string[];
         };
         /**
          * OrderGuess
@@ -6308,6 +6979,16 @@ export interface components {
             without: "same" | "changes";
             /** Passed */
             passed: boolean;
+        };
+        /** OrdersInfo */
+        OrdersInfo: {
+            /** Origin */
+            origin: string;
+            /** Num Rows */
+            num_rows: number;
+            /** Columns */
+            columns: string[];
+            chosen: components["schemas"]["OrderColumns"];
         };
         /**
          * Outcome
@@ -7728,6 +8409,11 @@ export interface components {
             /** Answer */
             answer: string;
         };
+        /** ShownColumns */
+        ShownColumns: {
+            /** Shown */
+            shown: string[];
+        };
         /** SourceChanges */
         SourceChanges: {
             /** Every Minutes */
@@ -8056,6 +8742,77 @@ export interface components {
             place: components["schemas"]["TextPlace"] | null;
             /** Supported */
             supported: boolean;
+        };
+        /**
+         * SupportContact
+         * @description One conversation. ``ticket``: its number from when a person was asked for.
+         */
+        SupportContact: {
+            /** Id */
+            id: string;
+            /** Desk Id */
+            desk_id: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "bot" | "waiting" | "taken" | "closed";
+            /** Ticket */
+            ticket: number | null;
+            /** Reason */
+            reason: ("asked" | "complaint" | "unanswered" | "phone") | null;
+            /** Agent */
+            agent: string | null;
+            /** Rating */
+            rating: number | null;
+            /** Remark */
+            remark: string;
+            /** Origin */
+            origin: string;
+            /**
+             * Last
+             * @default
+             */
+            last: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Waiting At */
+            waiting_at: string | null;
+            /** Closed At */
+            closed_at: string | null;
+        };
+        /**
+         * SupportLine
+         * @description ``details`` of a bot's line: ``intent``, ``by`` and what it rests on; of an ``event``: ``what`` (``waiting``, ``taken``,
+         *     ``closed``, ``rated``).
+         */
+        SupportLine: {
+            /** Id */
+            id: number;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "customer" | "bot" | "agent" | "event";
+            /** Content */
+            content: string;
+            /** Details */
+            details: {
+                [key: string]: unknown;
+            };
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
         };
         /** Table */
         Table: {
@@ -8415,6 +9172,51 @@ export interface components {
         WebStatus: {
             /** Provider */
             provider: string | null;
+        };
+        /** WidgetContact */
+        WidgetContact: {
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "bot" | "waiting" | "taken" | "closed";
+            /** Ticket */
+            ticket: number | null;
+            /** Rating */
+            rating: number | null;
+            /** Lines */
+            lines: components["schemas"]["WidgetLine"][];
+        };
+        /** WidgetDesk */
+        WidgetDesk: {
+            /** Name */
+            name: string;
+            /** Greeting */
+            greeting: string;
+        };
+        /**
+         * WidgetLine
+         * @description What a customer sees of a line. ``sources``: names of the documents that an answer rests on.
+         */
+        WidgetLine: {
+            /** Id */
+            id: number;
+            /** Role */
+            role: string;
+            /** Text */
+            text: string;
+            /** What */
+            what?: string | null;
+            /**
+             * Sources
+             * @default []
+             */
+            sources: string[];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
         };
         /**
          * Word
@@ -14655,6 +15457,1005 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
+            };
+        };
+    };
+    list_desks_zhilu_v1_support_desks_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Desk"][];
+                };
+            };
+        };
+    };
+    create_desk_zhilu_v1_support_desks_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDesk"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Desk"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    create_sample_desk_zhilu_v1_support_desks_sample_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Desk"];
+                };
+            };
+        };
+    };
+    get_desk_zhilu_v1_support_desks__desk__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                desk: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Desk"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_desk_zhilu_v1_support_desks__desk__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                desk: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_desk_zhilu_v1_support_desks__desk__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                desk: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeskChanges"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Desk"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_faqs_zhilu_v1_support_desks__desk__faqs_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                desk: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaqEntry"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    add_faq_zhilu_v1_support_desks__desk__faqs_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                desk: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FaqWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaqEntry"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_faq_zhilu_v1_support_desks__desk__faqs__faq_id__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                desk: string;
+                faq_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FaqWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaqEntry"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_faq_zhilu_v1_support_desks__desk__faqs__faq_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                desk: string;
+                faq_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    match_faqs_zhilu_v1_support_desks__desk__faqs_match_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                desk: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FaqQuestion"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaqCandidate"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_orders_zhilu_v1_support_desks__desk__orders_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                desk: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrdersInfo"] | null;
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    put_orders_zhilu_v1_support_desks__desk__orders_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                desk: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_put_orders_zhilu_v1_support_desks__desk__orders_put"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrdersInfo"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_orders_zhilu_v1_support_desks__desk__orders_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                desk: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_columns_zhilu_v1_support_desks__desk__orders_patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                desk: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ShownColumns"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrdersInfo"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    find_order_zhilu_v1_support_desks__desk__orders__number__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                desk: string;
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundOrder"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_figures_zhilu_v1_support_desks__desk__figures_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                desk: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeskFigures"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_contacts_zhilu_v1_support_contacts_get: {
+        parameters: {
+            query?: {
+                desk?: string | null;
+                status?: ("bot" | "waiting" | "taken" | "closed") | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SupportContact"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    follow_queue_zhilu_v1_support_contacts_events_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    contact_history_zhilu_v1_support_contacts__contact_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                contact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactHistory"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    follow_history_zhilu_v1_support_contacts__contact_id__events_get: {
+        parameters: {
+            query?: {
+                after?: number;
+            };
+            header?: never;
+            path: {
+                contact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    take_contact_zhilu_v1_support_contacts__contact_id__take_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                contact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentName"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SupportContact"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    reply_to_contact_zhilu_v1_support_contacts__contact_id__reply_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                contact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentMessage"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SupportLine"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    end_contact_zhilu_v1_support_contacts__contact_id__close_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                contact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SupportContact"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    widget_desk_zhilu_v1_support_widget__desk__desk_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                desk: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WidgetDesk"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    open_contact_zhilu_v1_support_widget__desk__contacts_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                desk: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenedContact"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    widget_contact_zhilu_v1_support_widget__desk__contacts__contact_id__get: {
+        parameters: {
+            query?: never;
+            header: {
+                "x-zhilu-contact": string;
+            };
+            path: {
+                desk: string;
+                contact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WidgetContact"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    write_message_zhilu_v1_support_widget__desk__contacts__contact_id__messages_post: {
+        parameters: {
+            query?: never;
+            header: {
+                "x-zhilu-contact": string;
+            };
+            path: {
+                desk: string;
+                contact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CustomerMessage"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WidgetContact"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    follow_contact_zhilu_v1_support_widget__desk__contacts__contact_id__events_get: {
+        parameters: {
+            query?: {
+                after?: number;
+            };
+            header: {
+                "x-zhilu-contact": string;
+            };
+            path: {
+                desk: string;
+                contact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    close_contact_zhilu_v1_support_widget__desk__contacts__contact_id__close_post: {
+        parameters: {
+            query?: never;
+            header: {
+                "x-zhilu-contact": string;
+            };
+            path: {
+                desk: string;
+                contact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WidgetContact"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    rate_contact_zhilu_v1_support_widget__desk__contacts__contact_id__rating_post: {
+        parameters: {
+            query?: never;
+            header: {
+                "x-zhilu-contact": string;
+            };
+            path: {
+                desk: string;
+                contact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CustomerRating"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WidgetContact"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    widget_script_support_widget_js_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

@@ -19,7 +19,7 @@ from zhilu.errors import ConflictError, ForbiddenError, InputError, NotFoundErro
 from zhilu.messages import T
 from zhilu.tables import now
 
-__all__ = ["SupportContact", "Contacts", "SupportLine", "Reason", "Role", "Status"]
+__all__ = ["Contacts", "Reason", "Role", "Status", "SupportContact", "SupportLine"]
 
 Status = Literal["bot", "waiting", "taken", "closed"]
 Role = Literal["customer", "bot", "agent", "event"]

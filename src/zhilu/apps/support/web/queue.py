@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu import events
-from zhilu.apps.support.contacts import SupportContact, Contacts, SupportLine, Status
+from zhilu.apps.support.contacts import Contacts, Status, SupportContact, SupportLine
 from zhilu.apps.support.web.widget import follow
 from zhilu.context import context_of
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu import events
 from zhilu.apps.support.answer import words
-from zhilu.apps.support.contacts import SupportContact, Contacts, SupportLine, Status
+from zhilu.apps.support.contacts import Contacts, Status, SupportContact, SupportLine
 from zhilu.apps.support.desks import Desk, Desks
 from zhilu.apps.support.service import Limit, receive
 from zhilu.client import connect
