@@ -1,20 +1,22 @@
 """From a question to an answer with citations: evidence, a prompt that fits, and the model's words checked against the passages.
 
-Importing this package imports none of its parts.
+What applications may use of knowledge bases stands here: ``answer`` a question, ``open_shelf`` for the documents and their text,
+``temporary_shelf`` for documents that are nobody's. Importing this package imports none of its parts.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zhilu.client import ModelClient
     from zhilu.context import Context
     from zhilu.events import Event
+    from zhilu.rag.answer.shelf import Shelf
 
-__all__ = ["answer"]
+__all__ = ["answer", "open_shelf", "temporary_shelf"]
 
 
 async def answer(
@@ -35,22 +37,21 @@ async def answer(
         NotFoundError: no such knowledge base. MissingComponentError: its embedder is not installed any more.
         ZhiluError: from the model's server.
     """
-    import asyncio
-
-    from zhilu.models.chosen import default_model
-    from zhilu.rag.answer import pipeline
-    from zhilu.rag.answer.manner import manner_of
-    from zhilu.rag.index.embedding import embedder_of
-    from zhilu.rag.library import Library
-
-    kb = Library(context).open(kb_id)
-    embedder = await asyncio.to_thread(embedder_of, context, kb.embedder)
-    model = model or default_model(context).name
-    manner, _ = await asyncio.to_thread(manner_of, context, model)
-    events = pipeline.answer(
-        kb, question, client=client, model=model, embedder=embedder, history=history, k=k or pipeline.PASSAGES,
-        manner=manner, caution=context.settings.answers,
-    )  # fmt: skip
+    events = open_shelf(context, kb_id).answer(client, question, history=history, model=model, k=k)
     async with aclosing(events):
         async for event in events:
             yield event
+
+
+def open_shelf(context: Context, kb_id: str) -> Shelf:
+    """A knowledge base by id or name, with its documents (see ``shelf``)."""
+    from zhilu.rag.answer import shelf
+
+    return shelf.open_shelf(context, kb_id)
+
+
+def temporary_shelf(context: Context, files: Mapping[str, bytes]) -> AbstractAsyncContextManager[Shelf]:
+    """``files`` by name as a knowledge base for the time of a block (see ``shelf``)."""
+    from zhilu.rag.answer import shelf
+
+    return shelf.temporary_shelf(context, files)
