@@ -533,7 +533,8 @@ export interface paths {
          * @description Summarise the document in a job; each sentence comes with its place in it.
          */
         post: operations["begin_summary_zhilu_v1_docqa__kb_id__documents__doc_id__summary_post"];
-        delete?: never;
+        /** Remove Summary */
+        delete: operations["remove_summary_zhilu_v1_docqa__kb_id__documents__doc_id__summary_delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -10686,6 +10687,36 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["DocSummary"];
                 };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_summary_zhilu_v1_docqa__kb_id__documents__doc_id__summary_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+                doc_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Validation Error */
             422: {
