@@ -41,6 +41,7 @@ async def main() -> None:
     parser.add_argument("--model", help="default: the one that runs")
     parser.add_argument("--per-kind", type=int, default=25, help="turns of each of the four kinds")
     parser.add_argument("--tasks", type=int, default=len(TASKS))
+    parser.add_argument("--skip", type=int, default=0, help="tasks at the beginning")
     parser.add_argument("--only", choices=["help", "plain"])
     wanted = parser.parse_args()
     context = open_context()
@@ -54,7 +55,14 @@ async def main() -> None:
                 if wanted.per_kind
                 else []
             )
-            done = await work_through(context, client, model, TASKS[: wanted.tasks], help=name == "help", told=say_task)
+            done = await work_through(
+                context,
+                client,
+                model,
+                TASKS[wanted.skip : wanted.skip + wanted.tasks],
+                help=name == "help",
+                told=say_task,
+            )
             figures[name] = {
                 "turns": len(turns),
                 "right": round(rate(turns), 3),

@@ -22,7 +22,7 @@ from zhilu.tools.base import Tool, as_openai
 from zhilu.tools.schema import shape_of
 from zhilu.wire.toolcalls import calls_in
 
-__all__ = ["Asker", "turn_schema"]
+__all__ = ["Asker", "first_choice", "num_tokens", "turn_schema"]
 
 _MOST_CALLS = 6
 _THOUGHT = 240  # characters
@@ -53,13 +53,17 @@ class Asker:
         self._chooser = Chooser(list(self._tools.values()), offered)
         self._params: dict[str, Any] = {"temperature": 0.0, "max_tokens": max_tokens, **(params or {})}
 
+    def offered(self, messages: Sequence[Mapping[str, Any]]) -> list[Tool]:
+        """The tools that a turn shows."""
+        return self._chooser.choose(messages)
+
     async def take_turn(self, asked: AskModel) -> Said:
         """
         Raises:
             ZhiluError: from the model's server.
         """
         started = time.monotonic()
-        tools = self._chooser.choose(asked.messages)
+        tools = self.offered(asked.messages)
         if self._help:
             try:
                 said = await self._helped(asked.messages, tools)
@@ -71,10 +75,12 @@ class Asker:
         return replace(said, seconds=round(time.monotonic() - started, 3))
 
     async def _plain(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool]) -> Said:
-        sent = [{key: value for key, value in m.items() if key != "thought"} for m in messages]
+        sent = [
+            {key: value for key, value in m.items() if key not in ("thought", "plan", "is_error")} for m in messages
+        ]
         offered: dict[str, Any] = {"tools": as_openai(tools)} if tools else {}
         reply = await self._client.chat(sent, model=self._model, **offered, **self._params)
-        message, reason = _first(reply)
+        message, reason = first_choice(reply)
         calls = [(c["function"]["name"], _read(c["function"]["arguments"])) for c in message.get("tool_calls") or ()]
         text = str(message.get("content") or "")
         raw = (
@@ -82,7 +88,7 @@ class Asker:
             if not calls
             else json.dumps({"content": text, "tool_calls": message["tool_calls"]}, ensure_ascii=False)
         )
-        return Said(text, calls, "", _tokens(reply), is_cut=reason == "length", prompt=sent, raw=raw)
+        return Said(text, calls, "", num_tokens(reply), is_cut=reason == "length", prompt=sent, raw=raw)
 
     async def _helped(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool]) -> Said:
         task = next((str(m["content"]) for m in reversed(messages) if m["role"] == "user"), "")
@@ -95,9 +101,9 @@ class Asker:
             response_format={"type": "json_schema", "json_schema": schema},
             **self._params,
         )
-        message, reason = _first(reply)
+        message, reason = first_choice(reply)
         raw = str(message.get("content") or "")
-        return _understood(raw, [f["name"] for f in functions], _tokens(reply), reason == "length", sent)
+        return _understood(raw, [f["name"] for f in functions], num_tokens(reply), reason == "length", sent)
 
 
 def turn_schema(functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -148,12 +154,12 @@ def _understood(raw: str, names: Sequence[str], tokens: int, is_cut: bool, promp
     return Said(raw, [], "", tokens, is_cut=is_cut, prompt=prompt, raw=raw)
 
 
-def _first(reply: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+def first_choice(reply: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
     choice = (reply.get("choices") or [{}])[0]
     return choice.get("message") or {}, choice.get("finish_reason")
 
 
-def _tokens(reply: Mapping[str, Any]) -> int:
+def num_tokens(reply: Mapping[str, Any]) -> int:
     return int((reply.get("usage") or {}).get("total_tokens") or 0)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from zhilu.agents.ask import Asker
 from zhilu.agents.journal import Entry
 from zhilu.agents.loop import AskModel, Budget, Effects, Ending, Outcome, Said, UseTool, agent_loop
+from zhilu.agents.plan import Planner
 from zhilu.client import ModelClient
 from zhilu.errors import CancelledByUser, ZhiluError
 from zhilu.logs import as_error
@@ -74,7 +75,9 @@ async def run_agent(
     """
     box = Toolbox(list(tools))
     safe = {t.facts.name: guarded(t, ask, journal or MemoryJournal()) for t in box.tools}
-    asker = Asker(client, model, safe, help=help, params=params)
+    asker = (
+        Planner(client, model, safe, params=params) if help else Asker(client, model, safe, help=False, params=params)
+    )
     return await drive(agent_loop(task, safe, budget, history), asker.take_turn, safe, trace or MemoryTrace(), on_entry)
 
 

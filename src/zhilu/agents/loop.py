@@ -32,7 +32,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class AskModel:
-    """Have the model take a turn. ``messages`` are OpenAI's, with ``thought`` and ``name`` beside."""
+    """Have the model take a turn. ``messages`` are OpenAI's, with ``thought``, ``plan``, ``name`` and ``is_error`` beside."""
 
     step: int
     messages: list[dict[str, Any]]
@@ -45,7 +45,8 @@ class UseTool:
 
 @dataclass(frozen=True)
 class Said:
-    """A model's turn: ``calls`` are (name, arguments); no calls: ``text`` is the answer. ``tokens`` read and written.
+    """A model's turn: ``calls`` are (name, arguments); ``plan`` is what it means to call, as ``tool`` and ``aim``; neither: ``text``
+    is the answer. ``tokens`` read and written.
 
     ``prompt`` are the exact messages sent, ``raw`` the exact words that came."""
 
@@ -57,6 +58,7 @@ class Said:
     is_cut: bool = False
     prompt: list[dict[str, Any]] = field(default_factory=list)
     raw: str = ""
+    plan: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def agent_loop(
         tokens, seconds = tokens + said.tokens, seconds + said.seconds
         calls = [ToolCall(f"{step}.{n}", name, args) for n, (name, args) in enumerate(said.calls, 1)]
         messages.append(_spoken(said, calls))
-        if not calls:
+        if not calls and not said.plan:
             return Ending("cut" if said.is_cut else "answered", said.text, messages, step, tokens)
         for call in calls:
             known = results.of(call) or _refusal(call, tools)
@@ -106,9 +108,7 @@ def agent_loop(
             assert isinstance(outcome, Outcome)
             results.keep(call, outcome.result, tools)
             seconds += outcome.seconds
-            messages.append(
-                {"role": "tool", "tool_call_id": call.id, "name": call.name, "content": outcome.result.text}
-            )
+            messages.append(_result(call, outcome.result))
         if results.is_stuck:
             return Ending("stuck", "", messages, step, tokens)
         if tokens >= budget.tokens or seconds >= budget.seconds:
@@ -162,8 +162,15 @@ def _key(call: ToolCall) -> str:
     return json.dumps([call.name, call.arguments], sort_keys=True, ensure_ascii=False, default=str)
 
 
+def _result(call: ToolCall, result: ToolResult) -> dict[str, Any]:
+    message = {"role": "tool", "tool_call_id": call.id, "name": call.name, "content": result.text}
+    return {**message, "is_error": True} if result.is_error else message
+
+
 def _spoken(said: Said, calls: Sequence[ToolCall]) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": said.text or None, "thought": said.thought}
+    if said.plan:
+        message["plan"] = said.plan
     if calls:
         message["tool_calls"] = [
             {

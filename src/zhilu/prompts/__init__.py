@@ -25,6 +25,7 @@ from zhilu.prompts.longtext import (
     says_none,
 )
 from zhilu.prompts.message import Message, language_of
+from zhilu.prompts.plan import StepDone, arguments_messages, ending_messages, plan_messages
 from zhilu.prompts.questions import open_question_messages, question_messages
 from zhilu.prompts.summary import summary_messages
 
@@ -32,10 +33,13 @@ __all__ = [
     "REFUSAL",
     "Message",
     "Passage",
+    "StepDone",
     "agent_messages",
+    "arguments_messages",
     "chat_messages",
     "direct_messages",
     "draft_messages",
+    "ending_messages",
     "grounded_messages",
     "is_refusal",
     "join_summary_messages",
@@ -46,6 +50,7 @@ __all__ = [
     "opening_messages",
     "part_messages",
     "part_summary_messages",
+    "plan_messages",
     "question_messages",
     "read_judgement",
     "refine_messages",

@@ -198,8 +198,9 @@ def test_an_application_runs_an_agent_with_one_call() -> None:
     from zhilu.client import ModelClient
 
     turns = [
-        {"thought": "t", "calls": [{"name": "echo", "arguments": {"text": "hi"}}]},
-        {"thought": "t", "answer": "it says ok"},
+        {"plan": [{"tool": "echo", "aim": "say it"}]},
+        {"text": "hi"},
+        {"answer": "it says ok"},
     ]
     bodies: list[dict[str, Any]] = []
 
@@ -215,7 +216,9 @@ def test_an_application_runs_an_agent_with_one_call() -> None:
             return await run_agent("say hi", [FakeTool()], client=client, model="m")
 
     ending = asyncio.run(go())
-    assert (ending.answer, ending.steps, ending.tokens) == ("it says ok", 2, 14)
-    schema = bodies[0]["response_format"]["json_schema"]["schema"]
-    assert schema["anyOf"][0]["properties"]["calls"]["items"]["properties"]["name"] == {"const": "echo"}
-    assert "echo → ok" in bodies[1]["messages"][-1]["content"] and "say hi" in bodies[1]["messages"][-1]["content"]
+    assert (ending.answer, ending.steps, ending.tokens) == ("it says ok", 3, 21)
+    schemas = [body["response_format"]["json_schema"]["schema"] for body in bodies]
+    assert schemas[0]["anyOf"][0]["properties"]["plan"]["items"]["properties"]["tool"] == {"enum": ["echo"]}
+    assert list(schemas[1]["properties"]) == ["text"]
+    last = bodies[2]["messages"][-1]["content"]
+    assert 'echo(text="hi") → ok' in last and "say hi" in last

@@ -64,7 +64,12 @@ def folder(tmp_path: Path) -> Folder:
 def test_files_are_read_searched_and_written(folder: Folder) -> None:
     assert folder.list_files() == [{"path": "notes/a.txt", "bytes": 14}]
     assert folder.read_file("notes/a.txt", 2, 1) == "two\n[1 more lines: read on with start_line=3]"
-    assert folder.search_files("TWO") == [{"path": "notes/a.txt", "line": 2, "text": "two"}]
+    assert folder.search_files("TWO") == "notes/a.txt:2: two"
+    assert folder.search_files("two or more") == "No line has 'two or more'. Closest to it:\nnotes/a.txt:2: two"
+    with pytest.raises(NotFoundError, match=r"No line has 'nine'.*notes/a.txt"):
+        folder.search_files("nine")
+    with pytest.raises(NotFoundError, match="No file is called 'two'"):
+        folder.search_files("two", "two")
     folder.write_file("new/b.txt", "hello")
     folder.append_to_file("new/b.txt", "world")
     assert (folder.root / "new/b.txt").read_text() == "hello\nworld\n"
@@ -108,7 +113,8 @@ def test_no_pattern_leads_out_of_the_folder(folder: Folder) -> None:
         assert all(
             "secret" not in entry["path"] and "link" not in entry["path"] for entry in folder.list_files(pattern)
         )
-    assert folder.search_files("secret") == []
+    with pytest.raises(NotFoundError, match=r"The files: notes/a\.txt\.$"):
+        folder.search_files("secret")
 
 
 @pytest.fixture

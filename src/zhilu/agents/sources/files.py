@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zhilu.agents.choose import words_of
 from zhilu.errors import ConflictError, ForbiddenError, InputError, NotFoundError, TooLargeError, nearest
 from zhilu.home import atomic_write
 from zhilu.messages import T
@@ -23,6 +24,7 @@ __all__ = ["FILES", "FilesSource", "Folder"]
 
 _LARGEST = 2_000_000  # bytes of a file that is read or written
 _MOST = 200  # files or lines that are listed
+_CLOSE = 5  # lines shown where none has the text
 
 
 class Folder:
@@ -67,24 +69,35 @@ class Folder:
             f"\n[{rest} more lines: read on with start_line={first + len(part)}]" if rest > 0 else ""
         )
 
-    def search_files(self, text: str, pattern: str = "**/*") -> list[dict[str, Any]]:
-        """Find the lines of the folder's text files that contain a text (case does not matter).
+    def search_files(self, text: str, pattern: str = "**/*") -> str:
+        """Find the lines of the folder's text files that contain a text (case does not matter), or are closest to it.
 
         Args:
-            text: what to look for, as it stands there.
+            text: what to look for, best one or two words as they stand there.
             pattern: which files, such as *.txt; all by default.
         """
-        found: list[dict[str, Any]] = []
+        found: list[str] = []
+        close: list[tuple[int, str]] = []  # words that a line shares with what is looked for
+        wanted = set(words_of(text))
         for entry in self.list_files(pattern):
             try:
                 lines = self._text(self.root / entry["path"]).splitlines()
             except (InputError, TooLargeError):
                 continue
-            hits = (n for n, line in enumerate(lines, 1) if text.lower() in line.lower())
-            found += [{"path": entry["path"], "line": n, "text": lines[n - 1][:300]} for n in hits]
+            for number, line in enumerate(lines, 1):
+                told = f"{entry['path']}:{number}: {line[:300]}"
+                if text.lower() in line.lower():
+                    found.append(told)
+                elif not found and (shared := len(wanted & set(words_of(line[:2000])))):
+                    close.append((shared, told))
             if len(found) >= _MOST:
                 break
-        return found[:_MOST]
+        if found:
+            return "\n".join(found[:_MOST])
+        if close:
+            best = [told for _, told in sorted(close, key=lambda one: -one[0])[:_CLOSE]]
+            return "\n".join([f"No line has {text!r}. Closest to it:", *best])
+        raise self._nothing(text, pattern)
 
     def write_file(self, path: str, content: str) -> str:
         """Write a text file of the folder: a new one, or in place of the old one.
@@ -130,6 +143,19 @@ class Folder:
                 )
             )
         return self.write_file(path, before.replace(old, new))
+
+    def _nothing(self, text: str, pattern: str) -> NotFoundError:
+        there = ", ".join(entry["path"] for entry in self.list_files()[:20]) or "-"
+        if not self.list_files(pattern):
+            return NotFoundError(
+                T(
+                    f"No file is called {pattern!r}. The files: {there}.",
+                    f"没有名为 {pattern!r} 的文件。现有文件：{there}。",
+                )
+            )
+        return NotFoundError(
+            T(f"No line has {text!r}. The files: {there}.", f"没有哪一行含有 {text!r}。现有文件：{there}。")
+        )
 
     def _inside(self, path: str, *, must_exist: bool = True) -> Path:
         if not path.strip() or "\x00" in path:

@@ -56,7 +56,19 @@ function ModelTurn({ entry, onReplay }: { entry: Entry; onReplay: Steps["onRepla
           → <code>{name}</code>
         </p>
       ))}
-      {!said.calls.length && <pre className={css.text}>{said.text}</pre>}
+      {said.plan && said.plan.length > 0 && (
+        <>
+          <h4>{t("agents.plan")}</h4>
+          <ol className={css.plan}>
+            {said.plan.map(({ tool, aim }, index) => (
+              <li key={index}>
+                <code>{tool}</code> {aim}
+              </li>
+            ))}
+          </ol>
+        </>
+      )}
+      {!said.calls.length && !said.plan?.length && <pre className={css.text}>{said.text}</pre>}
       <details>
         <summary>{t("agents.prompt", { n: said.prompt.length })}</summary>
         {said.prompt.map(({ role, content }, index) => (

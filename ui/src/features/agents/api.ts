@@ -22,6 +22,8 @@ export interface Said {
   seconds: number;
   prompt: { role: string; content: string | null }[];
   raw: string;
+  /** What it means to call, in order. Traces from before there were plans have none. */
+  plan?: { tool: string; aim: string }[];
 }
 
 const LOOK_MS = 800;

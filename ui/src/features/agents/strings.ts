@@ -32,6 +32,7 @@ export const strings = {
   "agents.answer": { en: "Answer", zh: "回答" },
   "agents.trace": { en: "Trace", zh: "轨迹" },
   "agents.turn": { en: "Turn {n}", zh: "第 {n} 轮" },
+  "agents.plan": { en: "Plan", zh: "计划" },
   "agents.thought": { en: "Thought", zh: "想法" },
   "agents.prompt": { en: "Exact prompt ({n} messages)", zh: "完整提示（{n} 条消息）" },
   "agents.raw": { en: "What the model wrote", zh: "模型原文" },

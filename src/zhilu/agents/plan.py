@@ -1,0 +1,161 @@
+"""A task by plan: first which tools in which order, then the arguments of one call at a time, then whether it is done.
+
+What a model of 1.5 B parameters gets wrong when it is asked turn by turn is always the same: it fills in what it cannot know yet,
+and then copies its own last turn for ever. Here the name of the next call comes from the plan and its arguments are held to that
+tool's schema, with the results before it at hand. The plan is a turn of its own in the trace, so it is read, kept and gone on
+with like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from zhilu.agents.ask import Asker, first_choice, num_tokens
+from zhilu.agents.loop import AskModel, Said
+from zhilu.client import ModelClient
+from zhilu.errors import UnsupportedError
+from zhilu.messages import Lang
+from zhilu.prompts import StepDone, arguments_messages, ending_messages, language_of, plan_messages
+from zhilu.tools.base import Tool, as_openai
+from zhilu.tools.schema import shape_of
+
+__all__ = ["Planner", "Standing"]
+
+_MOST_STEPS = 8
+_AIM = 100  # characters
+_PLANS = 3  # the first one, and two more for what it did not foresee
+_TRIES = 2  # of one step
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a run is, read from its messages: all that a turn needs, so that a run goes on after a kill.
+
+    ``opening``: role, earlier talk and task; ``plan``: the newest, as (tool, aim); ``at``: its next step; ``tries``: how often that
+    failed already; ``plans``: how many there were."""
+
+    opening: list[dict[str, Any]]
+    done: list[StepDone]
+    plan: list[tuple[str, str]]
+    at: int
+    tries: int
+    plans: int
+
+    @classmethod
+    def of(cls, messages: Sequence[Mapping[str, Any]]) -> Standing:
+        task = max((i for i, m in enumerate(messages) if m["role"] == "user"), default=0)
+        opening = [{"role": m["role"], "content": str(m.get("content") or "")} for m in messages[: task + 1]]
+        done: list[StepDone] = []
+        plan: list[tuple[str, str]] = []
+        at = tries = plans = 0
+        asked: dict[str, Any] = {}
+        for message in messages[task + 1 :]:
+            if message.get("plan"):
+                plan, at, tries, plans = [(str(s["tool"]), str(s["aim"])) for s in message["plan"]], 0, 0, plans + 1
+            for call in message.get("tool_calls") or ():
+                asked[call["id"]] = call["function"]["arguments"]
+            if message["role"] != "tool":
+                continue
+            is_error = bool(message.get("is_error"))
+            arguments = _read(asked.get(str(message.get("tool_call_id"))))
+            done.append(StepDone(str(message.get("name")), arguments, str(message.get("content") or ""), is_error))
+            (at, tries) = (at, tries + 1) if is_error and tries + 1 < _TRIES else (at + 1, 0)
+        return cls(opening, done, plan, at, tries, plans)
+
+
+class Planner:
+    """Asks one model; a server that cannot hold an answer to a schema is asked as everybody asks it (``Asker``)."""
+
+    def __init__(
+        self, client: ModelClient, model: str, tools: Mapping[str, Tool], *, params: Mapping[str, Any] | None = None
+    ) -> None:
+        self._client, self._model, self._tools = client, model, dict(tools)
+        self._params: dict[str, Any] = {"temperature": 0.0, "max_tokens": 700, **(params or {})}
+        self._asker = Asker(client, model, tools, help=False, params=params)
+        self._plain = not tools
+
+    async def take_turn(self, asked: AskModel) -> Said:
+        """
+        Raises:
+            ZhiluError: from the model's server.
+        """
+        started = time.monotonic()
+        if not self._plain:
+            try:
+                said = await self._turn(asked.messages)
+                return replace(said, seconds=round(time.monotonic() - started, 3))
+            except UnsupportedError:
+                self._plain = True
+        return await self._asker.take_turn(asked)
+
+    async def _turn(self, messages: Sequence[Mapping[str, Any]]) -> Said:
+        now = Standing.of(messages)
+        lang = language_of(now.opening[-1]["content"])
+        if now.plans and now.at < len(now.plan):
+            name, aim = now.plan[now.at]
+            if name in self._tools:
+                return await self._arguments(now, name, aim, lang)
+        functions = [tool["function"] for tool in as_openai(self._asker.offered(messages))]
+        if not now.plans and not now.done:
+            return await self._ask(plan_messages(now.opening, functions, lang), _plan_or_answer(functions))
+        may_go_on = now.plans < _PLANS
+        sent = ending_messages(now.opening, functions, now.done, lang, may_go_on=may_go_on)
+        return await self._ask(sent, _plan_or_answer(functions) if may_go_on else _ANSWER)
+
+    async def _arguments(self, now: Standing, name: str, aim: str, lang: Lang) -> Said:
+        function = as_openai([self._tools[name]])[0]["function"]
+        sent = arguments_messages(now.opening, function, aim, now.done, lang)
+        shape = shape_of(function.get("parameters") or {})
+        said = await self._ask(sent, shape if shape.get("properties") is not None else {"type": "object"})
+        return replace(said, text="", thought=aim, calls=[(name, _read(said.raw))])
+
+    async def _ask(self, sent: list[dict[str, Any]], schema: Mapping[str, Any]) -> Said:
+        form = {"type": "json_schema", "json_schema": {"name": "turn", "schema": schema, "strict": True}}
+        reply = await self._client.chat(sent, model=self._model, response_format=form, **self._params)
+        message, reason = first_choice(reply)
+        raw = str(message.get("content") or "")
+        said = Said(raw, [], "", num_tokens(reply), is_cut=reason == "length", prompt=sent, raw=raw)
+        value = _read(raw)
+        if isinstance(value, dict) and isinstance(value.get("plan"), list):
+            return replace(said, text="", plan=[s for s in value["plan"] if isinstance(s, dict) and "tool" in s])
+        if isinstance(value, dict) and isinstance(value.get("answer"), str):
+            return replace(said, text=value["answer"])
+        return said
+
+
+_ANSWER: dict[str, Any] = {
+    "type": "object",
+    "properties": {"answer": {"type": "string"}},
+    "required": ["answer"],
+    "additionalProperties": False,
+}
+
+
+def _plan_or_answer(functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    step = {
+        "type": "object",
+        "properties": {
+            "tool": {"enum": [f["name"] for f in functions]},
+            "aim": {"type": "string", "minLength": 1, "maxLength": _AIM},
+        },
+        "required": ["tool", "aim"],
+        "additionalProperties": False,
+    }
+    plan = {
+        "type": "object",
+        "properties": {"plan": {"type": "array", "items": step, "minItems": 1, "maxItems": _MOST_STEPS}},
+        "required": ["plan"],
+        "additionalProperties": False,
+    }
+    return {"anyOf": [plan, _ANSWER]}
+
+
+def _read(text: Any) -> Any:
+    try:
+        return json.loads(text) if isinstance(text, str) else text
+    except ValueError:
+        return text

@@ -1,0 +1,143 @@
+"""A task by plan: how far a run is stands in its messages, and nothing in a turn shows the model a call of its own to copy."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import pytest
+
+from zhilu.agents.drive import MemoryTrace, drive
+from zhilu.agents.loop import AskModel, Budget, Ending, agent_loop
+from zhilu.agents.plan import Planner, Standing
+from zhilu.client import ModelClient
+from zhilu.tools import Tool, tool_from
+
+
+def price(item: str) -> str:
+    """The price of an item.
+
+    Args:
+        item: what it is called.
+    """
+    if item != "pen":
+        raise KeyError(item)
+    return "7"
+
+
+def note(text: str) -> str:
+    """Note a text."""
+    return f"noted {text}"
+
+
+TOOLS: dict[str, Tool] = {"price": tool_from(price), "note": tool_from(note)}
+PLAN: dict[str, Any] = {"plan": [{"tool": "price", "aim": "what a pen costs"}, {"tool": "note", "aim": "note it"}]}
+
+
+def run(
+    *turns: dict[str, Any], task: str = "Note what a pen costs.", trace: MemoryTrace | None = None
+) -> tuple[Ending, list[dict[str, Any]]]:
+    """The real loop and the real asker; the server says ``turns`` one after another."""
+    asked: list[dict[str, Any]] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content))
+        message = {"role": "assistant", "content": json.dumps(turns[len(asked) - 1], ensure_ascii=False)}
+        return httpx.Response(
+            200, json={"choices": [{"message": message, "finish_reason": "stop"}], "usage": {"total_tokens": 3}}
+        )
+
+    async def go() -> Ending:
+        async with ModelClient("http://127.0.0.1:1", transport=httpx.MockTransport(serve)) as client:
+            planner = Planner(client, "m", TOOLS)
+            return await drive(
+                agent_loop(task, TOOLS, Budget(steps=9)), planner.take_turn, TOOLS, trace or MemoryTrace()
+            )
+
+    return asyncio.run(go()), asked
+
+
+def last_words(asked: Sequence[dict[str, Any]], turn: int) -> str:
+    return str(asked[turn]["messages"][-1]["content"])
+
+
+def test_a_plan_is_worked_through_and_ends_in_an_answer() -> None:
+    ending, asked = run(PLAN, {"item": "pen"}, {"text": "7"}, {"answer": "noted: 7"})
+    assert (ending.stop, ending.answer, ending.steps) == ("answered", "noted: 7", 4)
+    assert "Next step: call price (what a pen costs)." in last_words(asked, 1)
+    assert "- item: what it is called" in last_words(asked, 1)
+    assert '1. price(item="pen") → 7' in last_words(asked, 2) and "call note (note it)" in last_words(asked, 2)
+    assert all(message["role"] != "assistant" for body in asked for message in body["messages"])
+
+
+def test_a_failed_step_is_tried_once_more_and_then_left() -> None:
+    again = {"plan": [{"tool": "note", "aim": "that it is not known"}]}
+    ending, asked = run(
+        PLAN, {"item": "cup"}, {"item": "mug"}, {"text": "?"}, again, {"text": "unknown"}, {"answer": "not known"}
+    )
+    assert "The last call failed" in last_words(asked, 2) and "call price" in last_words(asked, 2)
+    assert "call note (note it)" in last_words(asked, 3) and "FAILED" in last_words(asked, 3)
+    assert "call note (that it is not known)" in last_words(asked, 5)
+    assert ending.answer == "not known"
+
+
+def test_plans_come_to_an_end() -> None:
+    more: list[dict[str, Any]] = [
+        {"plan": [{"tool": "note", "aim": "once more"}]},
+        {"text": "a"},
+        {"plan": [{"tool": "note", "aim": "and again"}]},
+        {"text": "b"},
+    ]
+    ending, asked = run(PLAN, {"item": "pen"}, {"text": "7"}, *more, {"answer": "done"})
+    assert ending.answer == "done"
+    assert list(asked[-1]["response_format"]["json_schema"]["schema"]["properties"]) == ["answer"]
+
+
+def test_no_tool_is_needed_for_an_answer_at_once() -> None:
+    ending, asked = run({"answer": "你好！"}, task="你好")
+    assert (ending.answer, len(asked)) == ("你好！", 1)
+    assert "工具，每行一个" in asked[0]["messages"][0]["content"]
+
+
+@pytest.mark.parametrize("kept", range(1, 6))
+def test_a_run_goes_on_from_any_moment(kept: int) -> None:
+    """What is in the trace is not asked again, and what comes after is asked as it would have been."""
+    whole = MemoryTrace()
+    turns: list[dict[str, Any]] = [PLAN, {"item": "pen"}, {"text": "7"}, {"answer": "noted: 7"}]
+    _, asked = run(*turns, trace=whole)
+    part = MemoryTrace()
+    for entry in whole.entries()[:kept]:
+        part.add(entry.seq, entry.kind, entry.asked, entry.came)
+    models = sum(entry.kind == "model" for entry in part.entries())
+    ending, later = run(*turns[models:], trace=part)
+    assert ending.answer == "noted: 7"
+    assert [body["messages"] for body in later] == [body["messages"] for body in asked[models:]]
+
+
+def test_a_run_from_before_there_were_plans_goes_on_with_what_it_did() -> None:
+    call = {"id": "1.1", "type": "function", "function": {"name": "price", "arguments": '{"item": "pen"}'}}
+    messages: list[dict[str, Any]] = [
+        {"role": "system", "content": "role"},
+        {"role": "user", "content": "task"},
+        {"role": "assistant", "content": None, "thought": "t", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1.1", "name": "price", "content": "7"},
+    ]
+    now = Standing.of(messages)
+    assert [(step.name, step.arguments, step.result) for step in now.done] == [("price", {"item": "pen"}, "7")]
+    assert (now.plan, now.plans) == ([], 0)
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        said = json.loads(request.content)["messages"][-1]["content"]
+        answer = {"answer": "7" if 'price(item="pen") → 7' in said else "?"}
+        return httpx.Response(
+            200, json={"choices": [{"message": {"content": json.dumps(answer)}, "finish_reason": "stop"}]}
+        )
+
+    async def go() -> str:
+        async with ModelClient("http://127.0.0.1:1", transport=httpx.MockTransport(serve)) as client:
+            return (await Planner(client, "m", TOOLS).take_turn(AskModel(2, messages))).text
+
+    assert asyncio.run(go()) == "7"
