@@ -25,6 +25,7 @@ VERBS: dict[str, T] = {
     "report": T("Ask tables: checked SQL, charts, reports", "用提问查表：经过检查的 SQL、图表、报告"),
     "app": T("Products: list, acceptance runs, templates to take home", "产品：列表、验收、带走模板"),
     "support": T("Customer service: desks, orders, people who take over", "客服：服务台、订单查询、人工接管"),
+    "code": T("Ask a repository, change it by diffs, complete code", "代码助手：就仓库提问、按 diff 修改、补全代码"),
     "mcp": T("Offer knowledge bases as MCP tools to other programs", "以 MCP 工具的形式向其他程序提供知识库"),
     "agent": T("Let a model use tools until a task is done", "让模型使用工具完成任务"),
     "model": T("Models: list, show, pull, import, remove", "模型：列出、查看、拉取、导入、删除"),

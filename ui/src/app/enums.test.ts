@@ -14,6 +14,7 @@ const SHOWN: Record<string, string> = {
   "AnswerTrace.verdict": "rag.verdict.",
   "BoardQuestion.status": "rag.board.status.",
   "BoardRow.label": "rag.board.label.",
+  "CodeAnswer.status": "coder.status.",
   "DatabaseColumn.kind": "report.kind.",
   "Document.status": "rag.status.",
   "EngineOut.status": "models.engine.",

@@ -4798,6 +4798,264 @@ export interface components {
             models: string[];
         };
         /**
+         * CodeAnswer
+         * @description ``status``: ``answered``, every sentence is founded; ``partly``, some are; ``unfounded``, none is; ``nothing``, the code that
+         *     was found does not answer it, or none was found. ``callers`` are read off the index, not told by the model.
+         */
+        CodeAnswer: {
+            /** Question */
+            question: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "answered" | "partly" | "unfounded" | "nothing";
+            /**
+             * Sentences
+             * @default []
+             */
+            sentences: components["schemas"]["CodeSentence"][];
+            /**
+             * Passages
+             * @default []
+             */
+            passages: components["schemas"]["CodePassage"][];
+            /**
+             * Callers
+             * @default []
+             */
+            callers: components["schemas"]["CodeCaller"][];
+            /**
+             * Searched
+             * @default
+             */
+            searched: string;
+            /**
+             * Model
+             * @default
+             */
+            model: string;
+            /**
+             * Tokens
+             * @default 0
+             */
+            tokens: number;
+        };
+        /**
+         * CodeCaller
+         * @description A line that calls ``name``, and the symbol that the line stands in.
+         */
+        CodeCaller: {
+            /** Path */
+            path: string;
+            /** Line */
+            line: number;
+            /** Inside */
+            inside: string;
+            /** Text */
+            text: string;
+        };
+        /**
+         * CodeCite
+         * @description Lines that a sentence rests on; ``moved``: the model cited another piece or none, and the names stand in this one.
+         */
+        CodeCite: {
+            /** Path */
+            path: string;
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /**
+             * Symbol
+             * @default
+             */
+            symbol: string;
+            /**
+             * Moved
+             * @default false
+             */
+            moved: boolean;
+        };
+        /**
+         * CodeFile
+         * @description ``problem``: why it has no symbols, where it could have.
+         */
+        CodeFile: {
+            /** Path */
+            path: string;
+            /** Language */
+            language: string;
+            /** Num Lines */
+            num_lines: number;
+            /**
+             * Problem
+             * @default
+             */
+            problem: string;
+        };
+        /**
+         * CodeHit
+         * @description A piece that was found; ``score`` compares hits of one search only, the higher the better.
+         */
+        CodeHit: {
+            /** Path */
+            path: string;
+            /** Symbol */
+            symbol: string;
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /**
+             * Score
+             * @default 0
+             */
+            score: number;
+        };
+        /**
+         * CodePassage
+         * @description Code as the model is shown it; ``number`` counts from 1, as citations do.
+         */
+        CodePassage: {
+            /** Number */
+            number: number;
+            /** Path */
+            path: string;
+            /** Symbol */
+            symbol: string;
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /** Text */
+            text: string;
+        };
+        /** CodeQuestionIn */
+        CodeQuestionIn: {
+            /** Question */
+            question: string;
+            /** Model */
+            model?: string | null;
+        };
+        /**
+         * CodeRepo
+         * @description ``left_out``: why how many entries were not read. ``indexed_at``: none yet where it is missing.
+         */
+        CodeRepo: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Root */
+            root: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Indexed At */
+            indexed_at?: string | null;
+            /**
+             * Num Files
+             * @default 0
+             */
+            num_files: number;
+            /**
+             * Num Symbols
+             * @default 0
+             */
+            num_symbols: number;
+            /**
+             * Num Lines
+             * @default 0
+             */
+            num_lines: number;
+            /**
+             * Left Out
+             * @default {}
+             */
+            left_out: {
+                [key: string]: number;
+            };
+            /** Job Id */
+            job_id?: string | null;
+        };
+        /**
+         * CodeRepoIn
+         * @description ``root``: a folder of this machine.
+         */
+        CodeRepoIn: {
+            /** Root */
+            root: string;
+            /** Name */
+            name?: string | null;
+        };
+        /** CodeRepoJob */
+        CodeRepoJob: {
+            repo: components["schemas"]["CodeRepo"];
+            job: components["schemas"]["Job"];
+        };
+        /**
+         * CodeSentence
+         * @description ``missing``: names, lines or places that are not in the code; with none, and something cited, the sentence is founded.
+         */
+        CodeSentence: {
+            /** Text */
+            text: string;
+            /**
+             * Is Code
+             * @default false
+             */
+            is_code: boolean;
+            /**
+             * Cites
+             * @default []
+             */
+            cites: components["schemas"]["CodeCite"][];
+            /**
+             * Missing
+             * @default []
+             */
+            missing: string[];
+        };
+        /**
+         * CodeSymbol
+         * @description A definition; lines count from 1 and include the last.
+         */
+        CodeSymbol: {
+            /** Path */
+            path: string;
+            /** Name */
+            name: string;
+            /** Qualname */
+            qualname: string;
+            /** Kind */
+            kind: string;
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /** Signature */
+            signature: string;
+            /**
+             * Doc
+             * @default
+             */
+            doc: string;
+        };
+        /**
+         * CodeText
+         * @description A file as it was read, and what it defines.
+         */
+        CodeText: {
+            file: components["schemas"]["CodeFile"];
+            /** Text */
+            text: string;
+            /** Symbols */
+            symbols: components["schemas"]["CodeSymbol"][];
+        };
+        /**
          * Comparison
          * @description Two runs; ``differences`` are b - a over the questions that both asked.
          */

@@ -22,6 +22,7 @@ const TOUCHES: Record<string, readonly string[]> = {
   longtext: ["longtext"],
   "app-check": ["apps"],
   transcribe: ["media"],
+  "code-index": ["coder"],
 };
 
 export function acceptJob(queries: QueryClient, job: Job): void {

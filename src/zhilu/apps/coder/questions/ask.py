@@ -1,0 +1,92 @@
+"""A question about a repository: find the code, show it to the model, check what it says, tell where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from zhilu.apps.coder.index.find import CodeCaller, callers, named_in
+from zhilu.apps.coder.index.store import IndexStore
+from zhilu.apps.coder.questions.check import CodeSentence, check
+from zhilu.apps.coder.questions.choose import CodePassage, asks_for_callers, choose
+from zhilu.apps.coder.questions.prompts import NOT_THERE, language_of, question_messages, word_messages
+from zhilu.client import ModelClient
+from zhilu.events import Event
+
+__all__ = ["CodeAnswer", "ask", "context_of"]
+
+_ANSWER_TOKENS = 320
+_UNKNOWN_CONTEXT = 4096  # where a server does not say
+_FRAME = 320  # tokens of the words around the code
+_CHARACTERS = 2.4  # of code for a token, from below
+_MOST_ROOM = 7_000  # characters: what a small model on a processor reads in reasonable time
+
+
+class CodeAnswer(BaseModel):
+    """``status``: ``answered``, every sentence is founded; ``partly``, some are; ``unfounded``, none is; ``nothing``, the code that
+    was found does not answer it, or none was found. ``callers`` are read off the index, not told by the model."""
+
+    question: str
+    status: Literal["answered", "partly", "unfounded", "nothing"]
+    sentences: list[CodeSentence] = []
+    passages: list[CodePassage] = []
+    callers: list[CodeCaller] = []
+    searched: str = ""
+    model: str = ""
+    tokens: int = 0
+
+
+async def ask(client: ModelClient, model: str, store: IndexStore, question: str) -> AsyncIterator[Event]:
+    """Events ``passages`` (the answer without words yet), ``text`` (``{text}``, a piece as it comes) and ``done``."""
+    answer = CodeAnswer(question=question, status="nothing", model=model)
+    room = int(min((await context_of(client, model) - _ANSWER_TOKENS - _FRAME) * _CHARACTERS, _MOST_ROOM))
+    named = named_in(store, question, 4)
+    if language_of(question) == "zh" and not named:
+        answer.searched = await _english_words(client, model, question, answer)
+    answer.passages = choose(store, question, answer.searched, room=max(room, 600))
+    if asks_for_callers(question):
+        answer.callers = [c for symbol in named[:2] for c in callers(store, symbol.name, 30)]
+    yield Event("passages", answer.model_dump(mode="json"))
+    reply = ""
+    if answer.passages:
+        messages = question_messages(question, answer.passages)
+        async for chunk in client.chat_stream(messages, model=model, max_tokens=_ANSWER_TOKENS, temperature=0):
+            answer.tokens += int((chunk.get("usage") or {}).get("completion_tokens", 0))
+            piece = _piece(chunk)
+            if piece:
+                reply += piece
+                yield Event("text", {"text": piece})
+    answer.sentences = check(reply, answer.passages)
+    answer.status = _status(reply, answer.sentences)
+    yield Event("done", answer.model_dump(mode="json"))
+
+
+def _status(reply: str, said: list[CodeSentence]) -> Literal["answered", "partly", "unfounded", "nothing"]:
+    if not said or any(words.rstrip(".。") in reply for words in NOT_THERE.values()):
+        return "nothing"
+    founded = [s.is_founded for s in said]
+    return "answered" if all(founded) else "partly" if any(founded) else "unfounded"
+
+
+async def _english_words(client: ModelClient, model: str, question: str, answer: CodeAnswer) -> str:
+    """English words to search with, for a question in Chinese about code whose names are English."""
+    reply = await client.chat(word_messages(question), model=model, max_tokens=40, temperature=0)
+    answer.tokens += int((reply.get("usage") or {}).get("completion_tokens", 0))
+    said = str(reply["choices"][0]["message"].get("content") or "")
+    words = [w for w in said.replace(",", " ").lower().split() if w.isascii() and w.isalpha() and len(w) < 24]
+    return " ".join(dict.fromkeys(words[:12]))
+
+
+async def context_of(client: ModelClient, model: str) -> int:
+    """Tokens that the model reads and writes at once, as the server's list says."""
+    for entry in await client.models():
+        if entry.get("id") == model:
+            return int(entry.get("max_model_len") or entry.get("context_length") or _UNKNOWN_CONTEXT)
+    return _UNKNOWN_CONTEXT
+
+
+def _piece(chunk: dict[str, Any]) -> str:
+    choices = chunk.get("choices") or [{}]
+    return str((choices[0].get("delta") or {}).get("content") or "")
