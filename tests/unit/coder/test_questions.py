@@ -104,6 +104,12 @@ def test_lines_that_are_cited_exist(text: str, missing: list[str]) -> None:
     assert check(text, PASSAGES)[0].missing == missing
 
 
+def test_a_mark_alone_is_no_answer_and_a_citation_without_a_name_is_not_checked() -> None:
+    assert check("[2]", PASSAGES) == []
+    said = check("It is fast [1].", PASSAGES)
+    assert said[0].cites and not said[0].missing and not said[0].is_founded
+
+
 def test_code_of_the_model_is_told_from_that_of_the_repository() -> None:
     quoted, invented = check("```python\ndef total(self):\n    return a\n```\nand\n```\nreturn a * 2\n```", PASSAGES)[
         ::2
@@ -155,6 +161,8 @@ def test_the_whole_way(store: IndexStore) -> None:
     [
         ("Not in the code shown.", "nothing"),
         ("", "nothing"),
+        ("[1]", "nothing"),
+        ("It does that well [1].", "unfounded"),
         ("`find_tax` does it [1].", "unfounded"),
         ("`find_coupon` does it [1]. `find_tax` too [1].", "partly"),
     ],

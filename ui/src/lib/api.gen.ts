@@ -4998,7 +4998,8 @@ export interface components {
         };
         /**
          * CodeSentence
-         * @description ``missing``: names, lines or places that are not in the code; with none, and something cited, the sentence is founded.
+         * @description ``names``: those that stand in the cited code. ``missing``: names, lines or places that do not. A sentence is founded where
+         *     nothing is missing and there was something to check: names in it, or its lines of code.
          */
         CodeSentence: {
             /** Text */
@@ -5009,6 +5010,11 @@ export interface components {
              */
             is_code: boolean;
             /**
+             * Names
+             * @default []
+             */
+            names: string[];
+            /**
              * Cites
              * @default []
              */
@@ -5018,6 +5024,11 @@ export interface components {
              * @default []
              */
             missing: string[];
+            /**
+             * Is Founded
+             * @default false
+             */
+            is_founded: boolean;
         };
         /**
          * CodeSymbol

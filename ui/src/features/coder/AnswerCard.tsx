@@ -23,7 +23,9 @@ export function AnswerCard({ answer, onOpen }: AnswerCardProps) {
   return (
     <article className={css.card} data-testid="coder-answer">
       <header>
-        <h3>{answer.question}</h3>
+        <h3>
+          <Worded text={answer.question} />
+        </h3>
         <Badge tone={TONES[answer.status]}>{t(`coder.status.${answer.status}`)}</Badge>
       </header>
       {answer.status === "nothing" ? (
@@ -58,7 +60,7 @@ export function AnswerCard({ answer, onOpen }: AnswerCardProps) {
 function Said({ sentence, onOpen }: { sentence: Sentence; onOpen: (place: Place) => void }) {
   const { t } = useI18n();
   const { cites = [], missing = [] } = sentence;
-  const founded = cites.length > 0 && missing.length === 0;
+  const founded = sentence.is_founded;
   return (
     <div className={css.said} data-founded={founded || undefined}>
       {sentence.is_code ? (
@@ -74,9 +76,16 @@ function Said({ sentence, onOpen }: { sentence: Sentence; onOpen: (place: Place)
           {sentence.is_code ? t("coder.madeUp") : t("coder.missing", { names: missing.join(", ") })}
         </p>
       )}
-      {!founded && missing.length === 0 && <p className={css.warning}>{t("coder.uncited")}</p>}
+      {!founded && missing.length === 0 && (
+        <p className={css.warning}>{t(cites.length > 0 ? "coder.unchecked" : "coder.uncited")}</p>
+      )}
     </div>
   );
+}
+
+/** A text with what stands in backticks set as code. */
+function Worded({ text }: { text: string }) {
+  return text.split("`").map((piece, index) => (index % 2 ? <code key={index}>{piece}</code> : piece));
 }
 
 export function PlaceButton({ place, onOpen }: { place: Place; onOpen: (place: Place) => void }) {

@@ -50,6 +50,10 @@ export const strings = {
     zh: "找到的代码无法回答这个问题。请给出函数名，或换个说法。",
   },
   "coder.missing": { en: "Not in the code that was shown: {names}", zh: "所示代码中没有：{names}" },
+  "coder.unchecked": {
+    en: "Cites lines but names nothing in them: not checked",
+    zh: "引用了代码行，但没有提到其中的名称：未核对",
+  },
   "coder.uncited": { en: "Rests on no line of the code", zh: "没有代码依据" },
   "coder.madeUp": {
     en: "Written by the model; these lines are not in the repository",

@@ -43,16 +43,15 @@ class CodeCite(BaseModel):
 
 
 class CodeSentence(BaseModel):
-    """``missing``: names, lines or places that are not in the code; with none, and something cited, the sentence is founded."""
+    """``names``: those that stand in the cited code. ``missing``: names, lines or places that do not. A sentence is founded where
+    nothing is missing and there was something to check: names in it, or its lines of code."""
 
     text: str
     is_code: bool = False
+    names: list[str] = []
     cites: list[CodeCite] = []
     missing: list[str] = []
-
-    @property
-    def is_founded(self) -> bool:
-        return bool(self.cites) and not self.missing
+    is_founded: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,10 @@ class _Piece:
 
 def check(reply: str, passages: Sequence[CodePassage]) -> list[CodeSentence]:
     """The reply, sentence by sentence, each block of code as one."""
-    return [_block(p.text, passages) if p.is_code else _sentence(p.text, passages) for p in _pieces(reply)]
+    said = [_block(p.text, passages) if p.is_code else _sentence(p.text, passages) for p in _pieces(reply)]
+    for one in said:
+        one.is_founded = bool(one.cites and (one.names or one.is_code)) and not one.missing
+    return [one for one in said if any(c.isalnum() for c in one.text)]
 
 
 def _pieces(reply: str) -> list[_Piece]:
@@ -103,12 +105,14 @@ def _sentence(text: str, passages: Sequence[CodePassage]) -> CodeSentence:
     moved: list[CodePassage] = []
     for name in names:
         if any(_holds(p, name) for p in (*cited, *moved)):
+            made.names.append(name)
             continue
         found = next((p for p in passages if _holds(p, name)), None)
         if found is None:
             made.missing.append(name)
         else:
             moved.append(found)
+            made.names.append(name)
     made.cites = [_cite(p) for p in cited] + [_cite(p, moved=True) for p in moved]
     return made
 
