@@ -480,7 +480,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/zhilu/v1/docqa/{kb_id}/ask": {
+    "/zhilu/v1/coder/repos": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Code Repos */
+        get: operations["list_code_repos_zhilu_v1_coder_repos_get"];
+        put?: never;
+        /**
+         * Add Code Repo
+         * @description Read a folder of this machine; only from this machine.
+         */
+        post: operations["add_code_repo_zhilu_v1_coder_repos_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/coder/sample": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Add Sample Repo */
+        post: operations["add_sample_repo_zhilu_v1_coder_sample_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/coder/repos/{repo}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Code Repo */
+        get: operations["get_code_repo_zhilu_v1_coder_repos__repo__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove Code Repo
+         * @description Forget it; the folder is not touched.
+         */
+        delete: operations["remove_code_repo_zhilu_v1_coder_repos__repo__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/coder/repos/{repo}/index": {
         parameters: {
             query?: never;
             header?: never;
@@ -490,26 +549,25 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask
-         * @description Server-sent events ``retrieved | delta | done | error`` as those of ``/zhilu/v1/kbs/{id}/ask``; ``done`` has ``table``
-         *     beside the answer where a table answered. Disconnecting stops the model.
+         * Index Code Repo
+         * @description Read it again: only what has changed.
          */
-        post: operations["ask_zhilu_v1_docqa__kb_id__ask_post"];
+        post: operations["index_code_repo_zhilu_v1_coder_repos__repo__index_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/zhilu/v1/docqa/{kb_id}/documents/{doc_id}/tables": {
+    "/zhilu/v1/coder/repos/{repo}/files": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** List Tables */
-        get: operations["list_tables_zhilu_v1_docqa__kb_id__documents__doc_id__tables_get"];
+        /** List Code Files */
+        get: operations["list_code_files_zhilu_v1_coder_repos__repo__files_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -518,23 +576,112 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/zhilu/v1/docqa/{kb_id}/documents/{doc_id}/summary": {
+    "/zhilu/v1/coder/repos/{repo}/file": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Get Summary */
-        get: operations["get_summary_zhilu_v1_docqa__kb_id__documents__doc_id__summary_get"];
+        /**
+         * Get Code File
+         * @description A file as it was when it was read. Out of the index: no path of the machine is opened.
+         */
+        get: operations["get_code_file_zhilu_v1_coder_repos__repo__file_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/coder/repos/{repo}/symbols": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Find Code Symbols */
+        get: operations["find_code_symbols_zhilu_v1_coder_repos__repo__symbols_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/coder/repos/{repo}/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Search Code */
+        get: operations["search_code_zhilu_v1_coder_repos__repo__search_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/coder/repos/{repo}/callers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Find Code Callers */
+        get: operations["find_code_callers_zhilu_v1_coder_repos__repo__callers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/coder/repos/{repo}/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
         put?: never;
         /**
-         * Begin Summary
-         * @description Summarise the document in a job; each sentence comes with its place in it.
+         * Answer Code
+         * @description The same as ``ask`` without a stream.
          */
-        post: operations["begin_summary_zhilu_v1_docqa__kb_id__documents__doc_id__summary_post"];
-        /** Remove Summary */
-        delete: operations["remove_summary_zhilu_v1_docqa__kb_id__documents__doc_id__summary_delete"];
+        post: operations["answer_code_zhilu_v1_coder_repos__repo__answer_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/coder/repos/{repo}/ask": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask Code
+         * @description Server-sent events ``passages | text | done | error``; disconnecting stops the model.
+         */
+        post: operations["ask_code_zhilu_v1_coder_repos__repo__ask_post"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -5373,56 +5520,6 @@ export interface components {
             high: number;
             /** Num Questions */
             num_questions: number;
-        };
-        /** DocQuestion */
-        DocQuestion: {
-            /** Question */
-            question: string;
-            /** History */
-            history?: components["schemas"]["DocTurn"][];
-            /** Model */
-            model?: string | null;
-        };
-        /**
-         * DocSummary
-         * @description ``run``: what was worked out so far, each sentence with its place in the document; ``job``: the work itself.
-         */
-        DocSummary: {
-            run: components["schemas"]["LongtextRun"];
-            job: components["schemas"]["Job"] | null;
-        };
-        /**
-         * DocSummaryOut
-         * @description ``summary`` None: none was begun yet.
-         */
-        DocSummaryOut: {
-            summary: components["schemas"]["DocSummary"] | null;
-        };
-        /**
-         * DocTableOut
-         * @description A table of a document; ``start`` is where its first row stands, ``rows`` are at most 200 of ``num_rows``.
-         */
-        DocTableOut: {
-            /** Heading */
-            heading: string;
-            /** Columns */
-            columns: string[];
-            /** Rows */
-            rows: string[][];
-            /** Num Rows */
-            num_rows: number;
-            /** Start */
-            start: number;
-        };
-        /** DocTurn */
-        DocTurn: {
-            /**
-             * Role
-             * @enum {string}
-             */
-            role: "user" | "assistant";
-            /** Content */
-            content: string;
         };
         /** DoctorOut */
         DoctorOut: {
@@ -10837,23 +10934,123 @@ export interface operations {
             };
         };
     };
-    ask_zhilu_v1_docqa__kb_id__ask_post: {
+    list_code_repos_zhilu_v1_coder_repos_get: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                kb_id: string;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeRepo"][];
+                };
             };
+        };
+    };
+    add_code_repo_zhilu_v1_coder_repos_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DocQuestion"];
+                "application/json": components["schemas"]["CodeRepoIn"];
             };
         };
         responses: {
             /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeRepoJob"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    add_sample_repo_zhilu_v1_coder_sample_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeRepoJob"];
+                };
+            };
+        };
+    };
+    get_code_repo_zhilu_v1_coder_repos__repo__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                repo: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeRepo"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_code_repo_zhilu_v1_coder_repos__repo__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                repo: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10870,79 +11067,12 @@ export interface operations {
             };
         };
     };
-    list_tables_zhilu_v1_docqa__kb_id__documents__doc_id__tables_get: {
+    index_code_repo_zhilu_v1_coder_repos__repo__index_post: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                kb_id: string;
-                doc_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DocTableOut"][];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    get_summary_zhilu_v1_docqa__kb_id__documents__doc_id__summary_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                kb_id: string;
-                doc_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DocSummaryOut"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    begin_summary_zhilu_v1_docqa__kb_id__documents__doc_id__summary_post: {
-        parameters: {
-            query?: {
-                model?: string | null;
-            };
-            header?: never;
-            path: {
-                kb_id: string;
-                doc_id: string;
+                repo: string;
             };
             cookie?: never;
         };
@@ -10954,7 +11084,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DocSummary"];
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description Validation Error */
@@ -10968,20 +11098,221 @@ export interface operations {
             };
         };
     };
-    remove_summary_zhilu_v1_docqa__kb_id__documents__doc_id__summary_delete: {
+    list_code_files_zhilu_v1_coder_repos__repo__files_get: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                kb_id: string;
-                doc_id: string;
+                repo: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeFile"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_code_file_zhilu_v1_coder_repos__repo__file_get: {
+        parameters: {
+            query: {
+                path: string;
+            };
+            header?: never;
+            path: {
+                repo: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeText"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    find_code_symbols_zhilu_v1_coder_repos__repo__symbols_get: {
+        parameters: {
+            query: {
+                name: string;
+            };
+            header?: never;
+            path: {
+                repo: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeSymbol"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    search_code_zhilu_v1_coder_repos__repo__search_get: {
+        parameters: {
+            query: {
+                q: string;
+            };
+            header?: never;
+            path: {
+                repo: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeHit"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    find_code_callers_zhilu_v1_coder_repos__repo__callers_get: {
+        parameters: {
+            query: {
+                name: string;
+            };
+            header?: never;
+            path: {
+                repo: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeCaller"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    answer_code_zhilu_v1_coder_repos__repo__answer_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                repo: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeQuestionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeAnswer"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    ask_code_zhilu_v1_coder_repos__repo__ask_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                repo: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeQuestionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };

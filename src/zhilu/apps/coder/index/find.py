@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from zhilu.apps.coder.index.store import COLUMNS, CodeSymbol, CodeUnit, IndexStore, symbol_of
 from zhilu.apps.coder.index.terms import code_query, parts_of
 
-__all__ = ["CodeCaller", "CodeHit", "callers", "find_symbols", "named_in", "search", "symbol_at"]
+__all__ = ["CodeCaller", "CodeHit", "callers", "exactly", "find_symbols", "named_in", "search", "symbol_at"]
 
 _BACKTICKED = re.compile(r"`([^`\n]{1,200})`")
 _DOTTED = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*", re.ASCII)
@@ -71,13 +71,14 @@ def named_in(store: IndexStore, question: str, limit: int = 8) -> list[CodeSymbo
         if len(name) < 2:
             continue
         _, _, last = name.rpartition(".")
-        for symbol in _exactly(store, last):
+        for symbol in exactly(store, last):
             if "." not in name or f".{symbol.qualname}".endswith(f".{name}") or name not in sure:
                 found.setdefault((symbol.path, symbol.start), symbol)
     return list(found.values())[:limit]
 
 
-def _exactly(store: IndexStore, name: str) -> list[CodeSymbol]:
+def exactly(store: IndexStore, name: str) -> list[CodeSymbol]:
+    """Symbols of exactly this name."""
     with store.open() as db:
         rows = db.execute(
             f"SELECT {COLUMNS} FROM symbols WHERE name = ? ORDER BY path, start LIMIT 20", (name,)
