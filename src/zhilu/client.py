@@ -103,6 +103,11 @@ class ModelClient:
         """One completion of a raw prompt (text, or token ids)."""
         return await self._call("POST", "completions", {"model": model, "prompt": prompt, **params})
 
+    async def completions_stream(self, prompt: str, *, model: str, **params: Any) -> AsyncIterator[dict[str, Any]]:
+        """Chunks of a streamed completion of a raw prompt. Closing the iterator stops the model."""
+        async for chunk in self._stream("completions", {"model": model, "prompt": prompt, "stream": True, **params}):
+            yield chunk
+
     async def embeddings(self, texts: Sequence[str], *, model: str, **params: Any) -> list[list[float]]:
         """One vector a text, in the order given."""
         body = {"model": model, "input": list(texts), "encoding_format": "float", **params}

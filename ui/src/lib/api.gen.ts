@@ -687,6 +687,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/docqa/{kb_id}/ask": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask
+         * @description Server-sent events ``retrieved | delta | done | error`` as those of ``/zhilu/v1/kbs/{id}/ask``; ``done`` has ``table``
+         *     beside the answer where a table answered. Disconnecting stops the model.
+         */
+        post: operations["ask_zhilu_v1_docqa__kb_id__ask_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/docqa/{kb_id}/documents/{doc_id}/tables": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Tables */
+        get: operations["list_tables_zhilu_v1_docqa__kb_id__documents__doc_id__tables_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/docqa/{kb_id}/documents/{doc_id}/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Summary */
+        get: operations["get_summary_zhilu_v1_docqa__kb_id__documents__doc_id__summary_get"];
+        put?: never;
+        /**
+         * Begin Summary
+         * @description Summarise the document in a job; each sentence comes with its place in it.
+         */
+        post: operations["begin_summary_zhilu_v1_docqa__kb_id__documents__doc_id__summary_post"];
+        /** Remove Summary */
+        delete: operations["remove_summary_zhilu_v1_docqa__kb_id__documents__doc_id__summary_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/doctor": {
         parameters: {
             query?: never;
@@ -5520,6 +5580,56 @@ export interface components {
             high: number;
             /** Num Questions */
             num_questions: number;
+        };
+        /** DocQuestion */
+        DocQuestion: {
+            /** Question */
+            question: string;
+            /** History */
+            history?: components["schemas"]["DocTurn"][];
+            /** Model */
+            model?: string | null;
+        };
+        /**
+         * DocSummary
+         * @description ``run``: what was worked out so far, each sentence with its place in the document; ``job``: the work itself.
+         */
+        DocSummary: {
+            run: components["schemas"]["LongtextRun"];
+            job: components["schemas"]["Job"] | null;
+        };
+        /**
+         * DocSummaryOut
+         * @description ``summary`` None: none was begun yet.
+         */
+        DocSummaryOut: {
+            summary: components["schemas"]["DocSummary"] | null;
+        };
+        /**
+         * DocTableOut
+         * @description A table of a document; ``start`` is where its first row stands, ``rows`` are at most 200 of ``num_rows``.
+         */
+        DocTableOut: {
+            /** Heading */
+            heading: string;
+            /** Columns */
+            columns: string[];
+            /** Rows */
+            rows: string[][];
+            /** Num Rows */
+            num_rows: number;
+            /** Start */
+            start: number;
+        };
+        /** DocTurn */
+        DocTurn: {
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "user" | "assistant";
+            /** Content */
+            content: string;
         };
         /** DoctorOut */
         DoctorOut: {
@@ -11313,6 +11423,167 @@ export interface operations {
         responses: {
             /** @description Successful Response */
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    ask_zhilu_v1_docqa__kb_id__ask_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocQuestion"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_tables_zhilu_v1_docqa__kb_id__documents__doc_id__tables_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+                doc_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocTableOut"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_summary_zhilu_v1_docqa__kb_id__documents__doc_id__summary_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+                doc_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocSummaryOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    begin_summary_zhilu_v1_docqa__kb_id__documents__doc_id__summary_post: {
+        parameters: {
+            query?: {
+                model?: string | null;
+            };
+            header?: never;
+            path: {
+                kb_id: string;
+                doc_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocSummary"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_summary_zhilu_v1_docqa__kb_id__documents__doc_id__summary_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+                doc_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };

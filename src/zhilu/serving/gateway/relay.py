@@ -25,6 +25,7 @@ from zhilu.logs import as_error, get_logger
 from zhilu.messages import T
 from zhilu.models.chosen import named_model
 from zhilu.serving.gateway.endless import refuse_endless
+from zhilu.serving.gateway.filling import filled
 from zhilu.serving.gateway.ledger import CLIENT_LEFT, exchange_of
 from zhilu.serving.gateway.outside import hidden, raise_fault, raise_lost, refuse_unasked
 from zhilu.serving.gateway.stream import EventStream
@@ -163,6 +164,9 @@ class Relay(_Answering):
         self.exchange.stream = bool(getattr(body, "stream", False))
         async with self.upstream.route(name) as route:
             self.exchange.model = name
+            if (changed := filled(route.served, data, body)) is not None:
+                data, body = changed, wire.parse_request(self.kind, changed)
+                raw = json.dumps(data, ensure_ascii=False).encode()
             route.served.facts.refuse_beyond(self.endpoint, body)
             refuse_unasked(route.served, self.endpoint)
             if self.endpoint != "/tokenize":  # which is there to say how long a text is
