@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -91,7 +91,7 @@ async def complete(
     return CodeCompletion(text=text, used=[p for p, _ in files], model=model)
 
 
-async def _pieces(client: ModelClient, prompt: str, model: str, sent: dict[str, Any]) -> AsyncIterator[str]:
+async def _pieces(client: ModelClient, prompt: str, model: str, sent: dict[str, Any]) -> AsyncGenerator[str, None]:
     async for chunk in client.completions_stream(prompt, model=model, **sent):
         for choice in chunk.get("choices") or ():
             yield str(choice.get("text") or "")
