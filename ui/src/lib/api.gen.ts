@@ -687,6 +687,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/coder/repos/{repo}/v1/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Complete Code
+         * @description OpenAI's completions with ``suffix``; the base URL of an editor's extension ends in ``/repos/{repo}/v1``.
+         */
+        post: operations["complete_code_zhilu_v1_coder_repos__repo__v1_completions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/coder/repos/{repo}/infill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Infill Code
+         * @description llama.cpp's ``/infill``; the endpoint of llama.vscode ends in ``/repos/{repo}``.
+         */
+        post: operations["infill_code_zhilu_v1_coder_repos__repo__infill_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/docqa/{kb_id}/ask": {
         parameters: {
             query?: never;
@@ -5956,6 +5996,38 @@ export interface components {
             unit: string;
         };
         /**
+         * FillIn
+         * @description ``/v1/completions``; what editors send beside it (``presence_penalty``, ``logprobs``, …) has no meaning here.
+         */
+        FillIn: {
+            /** Model */
+            model?: string | null;
+            /**
+             * Prompt
+             * @default
+             */
+            prompt: string;
+            /** Suffix */
+            suffix?: string | null;
+            /**
+             * Max Tokens
+             * @default 128
+             */
+            max_tokens: number;
+            /**
+             * Temperature
+             * @default 0
+             */
+            temperature: number;
+            /** Stop */
+            stop?: string | string[] | null;
+            /**
+             * Stream
+             * @default false
+             */
+            stream: boolean;
+        };
+        /**
          * Finding
          * @description All problems of one kind. ``lines`` are the first of ``count``; ``message`` is the first line's.
          */
@@ -6246,6 +6318,65 @@ export interface components {
             path: string;
             /** Name */
             name?: string | null;
+        };
+        /**
+         * InfillExtra
+         * @description A piece of another file that the editor has open.
+         */
+        InfillExtra: {
+            /**
+             * Filename
+             * @default
+             */
+            filename: string;
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+        };
+        /**
+         * InfillIn
+         * @description ``/infill``; fields of llama.cpp's own sampling are left aside.
+         */
+        InfillIn: {
+            /** Model */
+            model?: string | null;
+            /**
+             * Input Prefix
+             * @default
+             */
+            input_prefix: string;
+            /**
+             * Input Suffix
+             * @default
+             */
+            input_suffix: string;
+            /**
+             * Input Extra
+             * @default []
+             */
+            input_extra: components["schemas"]["InfillExtra"][];
+            /**
+             * Prompt
+             * @default
+             */
+            prompt: string;
+            /**
+             * N Predict
+             * @default 128
+             */
+            n_predict: number;
+            /**
+             * Temperature
+             * @default 0
+             */
+            temperature: number;
+            /**
+             * Stop
+             * @default []
+             */
+            stop: string[];
         };
         /** ItemsIn */
         ItemsIn: {
@@ -11427,6 +11558,76 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    complete_code_zhilu_v1_coder_repos__repo__v1_completions_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                repo: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FillIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    infill_code_zhilu_v1_coder_repos__repo__infill_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                repo: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InfillIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
             };
             /** @description Validation Error */
             422: {
