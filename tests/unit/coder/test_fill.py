@@ -18,8 +18,8 @@ from zhilu.apps.coder.index.store import IndexStore
 from zhilu.apps.coder.samples import unpack_sample
 from zhilu.errors import UnsupportedError
 from zhilu.messages import T
-from zhilu.models.fill import fill_marks_of
-from zhilu.wire.fill import FILL_MARKS
+from zhilu.prompts.fill import FILL_MARKS
+from zhilu.serving.api.filling import fill_marks_of
 
 QWEN = FILL_MARKS[0]
 

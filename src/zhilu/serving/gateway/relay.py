@@ -24,8 +24,8 @@ from zhilu.errors import BusyError, InputError, TooLargeError, UnreachableError,
 from zhilu.logs import as_error, get_logger
 from zhilu.messages import T
 from zhilu.models.chosen import named_model
+from zhilu.serving.api.filling import filled
 from zhilu.serving.gateway.endless import refuse_endless
-from zhilu.serving.gateway.filling import filled
 from zhilu.serving.gateway.ledger import CLIENT_LEFT, exchange_of
 from zhilu.serving.gateway.outside import hidden, raise_fault, raise_lost, refuse_unasked
 from zhilu.serving.gateway.stream import EventStream

@@ -14,7 +14,7 @@ from zhilu.apps.coder.index.store import IndexStore
 from zhilu.client import ModelClient
 from zhilu.errors import UnsupportedError, ZhiluError
 from zhilu.messages import T
-from zhilu.wire.fill import FILL_MARKS, FillMarks
+from zhilu.prompts.fill import FILL_MARKS, FillMarks
 
 __all__ = ["CodeCompletion", "complete", "marks_of"]
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu.apps.coder.fill.complete import CodeCompletion
-from zhilu.wire.fill import FILL_MARKS
+from zhilu.prompts.fill import FILL_MARKS
 
 __all__ = ["FillIn", "InfillExtra", "InfillIn", "completion_body", "infill_body", "parts_of_prompt"]
 

@@ -63,8 +63,14 @@ class SourceText:
     encoding: str
 
 
-def walk(root: Path, skipped: Counter[str], limits: RepoLimits = RepoLimits()) -> Iterator[FoundFile]:
-    """The files to read, sorted by path within their folders; ``skipped`` counts the others by reason (``link``, ``size``, ``name``, …)."""
+def walk(
+    root: Path, skipped: Counter[str], limits: RepoLimits = RepoLimits(), *, every_kind: bool = False
+) -> Iterator[FoundFile]:
+    """The files to read, sorted by path within their folders; ``skipped`` counts the others by reason (``link``, ``size``, …).
+
+    Args:
+        every_kind: also those of kinds that are not read, as ``text``.
+    """
     pending: list[tuple[str, int]] = [("", 0)]
     files = looked_at = 0
     while pending:
@@ -95,13 +101,17 @@ def walk(root: Path, skipped: Counter[str], limits: RepoLimits = RepoLimits()) -
                     below.append((path, depth + 1))
             elif not entry.is_file(follow_symlinks=False):
                 skipped["special"] += 1
-            elif (language := LANGUAGES.get(PurePosixPath(entry.name).suffix.lower())) and entry.name[0] != ".":
+            elif (language := _language(entry.name, every_kind)) and entry.name[0] != ".":
                 if entry.stat(follow_symlinks=False).st_size > limits.file_bytes:
                     skipped["size"] += 1
                 else:
                     files += 1
                     yield FoundFile(path, language)
         pending.extend(reversed(below))
+
+
+def _language(name: str, every_kind: bool) -> str | None:
+    return LANGUAGES.get(PurePosixPath(name).suffix.lower(), "text" if every_kind else None)
 
 
 def _can_be_shown(name: str) -> bool:

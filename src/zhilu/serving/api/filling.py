@@ -1,17 +1,24 @@
-"""``suffix`` of a completion, for engines that have no such field: the prompt is written with the model's own marks."""
+"""``suffix`` of a completion, for engines that have no such field: the prompt is written with the model's own marks.
+Its vocabulary says whether it has any; nothing is guessed from its name."""
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from zhilu import wire
 from zhilu.errors import InputError, UnsupportedError
 from zhilu.messages import T
-from zhilu.models.fill import fill_marks_of
+from zhilu.models.check import gguf_files
+from zhilu.prompts.fill import FILL_MARKS, FillMarks
 from zhilu.serving.served import Served
 
-__all__ = ["filled"]
+__all__ = ["fill_marks_of", "filled"]
+
+_HEAD = 64 << 20  # a GGUF file's vocabulary stands in its head
 
 
 def filled(served: Served, data: Mapping[str, Any], body: wire.Request) -> dict[str, Any] | None:
@@ -47,3 +54,26 @@ def filled(served: Served, data: Mapping[str, Any], body: wire.Request) -> dict[
     if "special_tokens" in served.facts.can:  # the marks of an end are seen as text, and end it
         changed |= {"skip_special_tokens": False, "stop": [*stops, *marks.ends]}
     return changed
+
+
+def fill_marks_of(path: Path | None) -> FillMarks | None:
+    """The marks that a model of the store was taught; None where it was taught none, or nobody knows (it lives elsewhere)."""
+    if path is None:
+        return None
+    found = gguf_files(path) if path.is_dir() else [path]
+    file = found[0] if found else path / "tokenizer.json"
+    try:
+        return _marks_in(file, file.stat().st_mtime_ns)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=64)
+def _marks_in(file: Path, _changed: int) -> FillMarks | None:
+    if file.stat().st_size == 0:
+        return None
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        for marks in FILL_MARKS:
+            if all(text.find(mark.encode(), 0, _HEAD) >= 0 for mark in (marks.prefix, marks.suffix, marks.middle)):
+                return marks
+    return None
