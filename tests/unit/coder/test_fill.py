@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +93,15 @@ def test_the_middle_of_a_line(suffix: str, is_single: bool) -> None:
     assert is_single_line(suffix) is is_single
 
 
+_numbers = count()
+
+
 class Engine:
     """Streams a text; counts tokens as a model with Qwen's marks does, or says that it cannot fill in."""
 
     def __init__(self, text: str, *, marks: bool = True) -> None:
         self.text, self.marks = text, marks
-        self.base_url = f"http://engine-{id(self)}/v1"
+        self.base_url = f"http://engine-{next(_numbers)}/v1"
         self.prompts: list[str] = []
         self.num_sent = 0
 

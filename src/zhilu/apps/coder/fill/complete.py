@@ -19,7 +19,7 @@ from zhilu.prompts.fill import FILL_MARKS, FillMarks
 __all__ = ["CodeCompletion", "complete", "marks_of"]
 
 _PREFIX, _SUFFIX = 4_000, 1_500  # characters around the cursor
-_known: dict[tuple[str, str], FillMarks | None] = {}
+_known: dict[tuple[str, str], FillMarks] = {}  # server and model, of those that have been asked
 
 
 class CodeCompletion(BaseModel):
