@@ -29,6 +29,7 @@ _MOST_STEPS = 8
 _AIM = 100  # characters
 _PLANS = 3  # the first one, and two more for what it did not foresee
 _TRIES = 2  # of one step
+_LOOSER = 0.7  # temperature of a second try
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Planner:
             name, aim = now.plan[now.at]
             if name in self._tools:
                 return await self._arguments(now, name, aim, lang)
-        functions = [tool["function"] for tool in as_openai(self._asker.offered(messages))]
+        functions = [_function(tool, lang) for tool in self._asker.offered(messages)]
         if not now.plans and not now.done:
             return await self._ask(plan_messages(now.opening, functions, lang), _plan_or_answer(functions))
         may_go_on = now.plans < _PLANS
@@ -107,15 +108,17 @@ class Planner:
         return await self._ask(sent, _plan_or_answer(functions) if may_go_on else _ANSWER)
 
     async def _arguments(self, now: Standing, name: str, aim: str, lang: Lang) -> Said:
-        function = as_openai([self._tools[name]])[0]["function"]
+        function = _function(self._tools[name], lang)
         sent = arguments_messages(now.opening, function, aim, now.done, lang)
         shape = shape_of(function.get("parameters") or {})
-        said = await self._ask(sent, shape if shape.get("properties") is not None else {"type": "object"})
+        # The same words again would be the same failure again.
+        otherwise = {"temperature": _LOOSER, "seed": now.tries} if now.tries else {}
+        said = await self._ask(sent, shape if shape.get("properties") is not None else {"type": "object"}, **otherwise)
         return replace(said, text="", thought=aim, calls=[(name, _read(said.raw))])
 
-    async def _ask(self, sent: list[dict[str, Any]], schema: Mapping[str, Any]) -> Said:
+    async def _ask(self, sent: list[dict[str, Any]], schema: Mapping[str, Any], **params: Any) -> Said:
         form = {"type": "json_schema", "json_schema": {"name": "turn", "schema": schema, "strict": True}}
-        reply = await self._client.chat(sent, model=self._model, response_format=form, **self._params)
+        reply = await self._client.chat(sent, model=self._model, response_format=form, **{**self._params, **params})
         message, reason = first_choice(reply)
         raw = str(message.get("content") or "")
         said = Said(raw, [], "", num_tokens(reply), is_cut=reason == "length", prompt=sent, raw=raw)
@@ -125,6 +128,12 @@ class Planner:
         if isinstance(value, dict) and isinstance(value.get("answer"), str):
             return replace(said, text=value["answer"])
         return said
+
+
+def _function(tool: Tool, lang: Lang) -> dict[str, Any]:
+    """As OpenAI has it, with the title in the language of the task."""
+    title = tool.facts.title
+    return {**as_openai([tool])[0]["function"], **({"title": title.say(lang)} if title else {})}
 
 
 _ANSWER: dict[str, Any] = {

@@ -78,8 +78,8 @@ class StepDone:
 def plan_messages(
     opening: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]], lang: Lang
 ) -> list[dict[str, Any]]:
-    """``opening``: the role, what was said before, the task. ``tools``: OpenAI's function objects."""
-    told = "\n".join(json.dumps(_brief(tool), ensure_ascii=False) for tool in tools)
+    """``opening``: the role, what was said before, the task. ``tools``: OpenAI's function objects, a ``title`` beside."""
+    told = "\n".join(_brief(tool) for tool in tools)
     form = _PLAN.say(lang).format(tools=told)
     written = [dict(message) for message in opening]
     if written and written[0]["role"] == "system":
@@ -144,5 +144,8 @@ def _items(arguments: Any) -> list[tuple[str, Any]]:
     return list(arguments.items()) if isinstance(arguments, Mapping) else [("", arguments)]
 
 
-def _brief(tool: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tool[key] for key in ("name", "description", "parameters") if key in tool}
+def _brief(tool: Mapping[str, Any]) -> str:
+    """Name, arguments, and what it does: a plan needs no more."""
+    given = ", ".join((tool.get("parameters") or {}).get("properties") or {})
+    title = f"{tool['title']}. " if tool.get("title") else ""
+    return f"{tool['name']}({given}): {title}{str(tool.get('description') or '').strip()}"

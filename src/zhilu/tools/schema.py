@@ -1,7 +1,7 @@
 """A tool's schema as a grammar can hold it: references resolved, and only what says the shape.
 
 A grammar narrows what a model can write; ``check.checked`` then holds the whole schema. So what a grammar does not know
-(``format``, ``pattern``, ``minimum``) may be left out here, and nothing is lost but a chance to be right at once.
+(``format``, ``minimum``, any but a plain ``pattern``) may be left out here, and nothing is lost but a chance to be right at once.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 __all__ = ["inlined", "num_nodes", "shape_of"]
 
+_LONGEST_PATTERN = 300
 _DEEPEST = 6  # of references within references: a tree of trees has to end somewhere
 _KEPT = ("type", "description", "enum", "const", "minItems", "maxItems", "minLength", "maxLength")
 
@@ -63,10 +64,19 @@ def shape_of(schema: Any) -> dict[str, Any]:
     return _shape(inlined(schema) if isinstance(schema, Mapping) else {})
 
 
+def _is_plain(pattern: Any) -> bool:
+    """A whole text, without what one grammar or another cannot do (looking around, looking back, word boundaries)."""
+    if not isinstance(pattern, str) or len(pattern) > _LONGEST_PATTERN:
+        return False
+    return pattern.startswith("^") and pattern.endswith("$") and "(?" not in pattern and "\\" not in pattern
+
+
 def _shape(node: Any) -> dict[str, Any]:
     if not isinstance(node, Mapping):
         return {}
     kept = {key: node[key] for key in _KEPT if key in node}
+    if _is_plain(node.get("pattern")):
+        kept["pattern"] = node["pattern"]
     several = node.get("anyOf") or node.get("oneOf")
     if several:
         return {**kept, "anyOf": [_shape(one) for one in several]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 from zhilu.agents.drive import MemoryTrace, drive
 from zhilu.agents.loop import AskModel, Budget, Ending, agent_loop
 from zhilu.agents.plan import Planner, Standing
+from zhilu.agents.sources.calculator import calculate
 from zhilu.client import ModelClient
 from zhilu.tools import Tool, tool_from
+from zhilu.tools.schema import shape_of
 
 
 def price(item: str) -> str:
@@ -78,10 +81,24 @@ def test_a_failed_step_is_tried_once_more_and_then_left() -> None:
     ending, asked = run(
         PLAN, {"item": "cup"}, {"item": "mug"}, {"text": "?"}, again, {"text": "unknown"}, {"answer": "not known"}
     )
+    assert (asked[1]["temperature"], asked[2]["temperature"]) == (0.0, 0.7)  # the same words would fail the same way
     assert "The last call failed" in last_words(asked, 2) and "call price" in last_words(asked, 2)
     assert "call note (note it)" in last_words(asked, 3) and "FAILED" in last_words(asked, 3)
     assert "call note (that it is not known)" in last_words(asked, 5)
     assert ending.answer == "not known"
+
+
+def test_an_expression_is_held_to_numbers() -> None:
+    """The name of a number in place of the number is what small models write most."""
+    shape = shape_of(tool_from(calculate).facts.parameters)["properties"]["expression"]
+    assert re.fullmatch(shape["pattern"], "round((6.5 + 4.2) × 19%, 2)") and not re.fullmatch(
+        shape["pattern"], "price * 2"
+    )
+
+
+@pytest.mark.parametrize("pattern", [r"\d+", "^(?=a)b$", "a+", "^" + "a" * 400 + "$", 3])
+def test_a_pattern_that_some_grammar_cannot_hold_is_left_to_the_check(pattern: Any) -> None:
+    assert "pattern" not in shape_of({"type": "string", "pattern": pattern})
 
 
 def test_plans_come_to_an_end() -> None:

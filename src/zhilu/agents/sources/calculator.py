@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from zhilu.errors import InputError
 from zhilu.messages import T
@@ -28,19 +31,29 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log": math.log, "log10": math.log10, "exp": math.exp, "sin": math.sin, "cos": math.cos, "tan": math.tan,
     "sum": lambda *values: sum(values),
 }  # fmt: skip
+_PERCENT = re.compile(
+    r"([0-9])[ ]?%(?![ ]?[0-9(.])"
+)  # 15 % of something; between two numbers it is the rest of a division
 _CONSTANTS = {"pi": math.pi, "e": math.e}
+# What an expression is written with. A model that is held to it cannot write the name of a number in place of the number.
+Arithmetic = Annotated[
+    str,
+    Field(
+        pattern="^([0-9., ()+*/%^=×÷−–（），＋-]|sqrt|abs|round|min|max|floor|ceil|log|exp|sin|cos|tan|sum|pi|e|E)+$"
+    ),
+]
 _SIGNS = str.maketrans({"×": "*", "÷": "/", "−": "-", "–": "-", "（": "(", "）": ")", "，": ",", "＋": "+"})
 _LONGEST = 500  # characters of an expression
 _HIGHEST = 1000  # an exponent: 9**9**9 would fill the memory
 
 
-def calculate(expression: str) -> str:
+def calculate(expression: Arithmetic) -> str:
     """Work out an arithmetic expression exactly. Use it for every calculation instead of doing it in your head.
 
     Args:
         expression: for example (3 + 4) * 2.5, 17 % 5, 2 ** 10, sqrt(2), round(10 / 3, 2).
     """
-    text = expression.replace("^", "**").translate(_SIGNS).strip().rstrip("=").strip()
+    text = _PERCENT.sub(r"\1/100", expression.translate(_SIGNS).replace("^", "**")).strip().rstrip("=").strip()
     if len(text) > _LONGEST:
         raise _refused(expression[:60], "it is too long", "表达式太长")
     try:
@@ -101,7 +114,7 @@ class CalculatorSource:
 
     @asynccontextmanager
     async def open(self, context: Context, argument: str) -> AsyncIterator[list[Tool]]:
-        yield [tool_from(calculate, name="calculator")]
+        yield [tool_from(calculate, name="calculator", title=T("Work out numbers", "计算数值"))]
 
 
 CALCULATOR = CalculatorSource()

@@ -207,9 +207,9 @@ class FilesSource:
     async def open(self, context: Context, argument: str) -> AsyncIterator[list[Tool]]:
         folder = Folder(Path(argument))
         yield [
-            tool_from(folder.list_files),
-            tool_from(folder.read_file),
-            tool_from(folder.search_files),
+            tool_from(folder.list_files, title=T("List the files", "列出文件")),
+            tool_from(folder.read_file, title=T("Read a file", "读文件")),
+            tool_from(folder.search_files, title=T("Search the texts of the files", "在文件的文字中查找")),
             tool_from(folder.write_file, effect="write", repeatable=True, title=T("Write a file", "写文件")),
             tool_from(folder.append_to_file, effect="write", title=T("Add to a file", "追加到文件")),
             tool_from(folder.replace_in_file, effect="write", title=T("Change a file", "修改文件")),

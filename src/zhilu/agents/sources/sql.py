@@ -132,7 +132,7 @@ class SqlSource:
         words = "\n\nArgs:\n    sql: one SQLite statement."
         sql_query.__doc__ = f"Read {what}. One SELECT statement.{words}"
         sql_execute.__doc__ = f"Change rows of {what}. One INSERT, UPDATE or DELETE statement.{words}"
-        tools: list[Tool] = [tool_from(sql_query)]
+        tools: list[Tool] = [tool_from(sql_query, title=T("Query the database", "查询数据库"))]
         if self._writes:
             tools.append(tool_from(sql_execute, effect="write", title=T("Change the database", "修改数据库")))
         yield tools

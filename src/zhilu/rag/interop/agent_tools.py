@@ -54,7 +54,10 @@ class KnowledgeSource:
             f"document.{search_knowledge_base.__doc__}"
         )
         read_document.__doc__ = f"Read a document of {kb.name!r} from a character on.{read_document.__doc__}"
-        yield [tool_from(search_knowledge_base), tool_from(read_document)]
+        yield [
+            tool_from(search_knowledge_base, title=T("Search the knowledge base", "在知识库中查找")),
+            tool_from(read_document, title=T("Read a document", "读一份文档")),
+        ]
 
 
 KNOWLEDGE = KnowledgeSource()

@@ -63,8 +63,8 @@ class WebSource:
         local = context.settings.web_search == "site" and not context.settings.web_url
         effect: Effect = "read" if local else "send"
         yield [
-            tool_from(web_search, effect=effect, repeatable=True),
-            tool_from(read_page, effect="send", repeatable=True),
+            tool_from(web_search, effect=effect, repeatable=True, title=T("Search the web", "在网上搜索")),
+            tool_from(read_page, effect="send", repeatable=True, title=T("Read a web page", "读网页")),
         ]
 
 
