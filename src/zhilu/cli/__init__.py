@@ -22,6 +22,7 @@ VERBS: dict[str, T] = {
     "chat": T("Talk to a model in the terminal", "在终端里和模型对话"),
     "kb": T("Knowledge bases: create, add documents, ask", "知识库：创建、添加文档、提问"),
     "web": T("Answer from the web, with sources", "联网回答，附来源"),
+    "knowledge": T("An organisation's knowledge: accounts, groups, leave", "企业知识库：账号、用户组、权限"),
     "report": T("Ask tables: checked SQL, charts, reports", "用提问查表：经过检查的 SQL、图表、报告"),
     "app": T("Products: list, acceptance runs, templates to take home", "产品：列表、验收、带走模板"),
     "support": T("Customer service: desks, orders, people who take over", "客服：服务台、订单查询、人工接管"),

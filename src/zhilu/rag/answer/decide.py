@@ -95,9 +95,9 @@ def read_first(
         return found, len(holding) or passages  # they come first already
     if meaning is None or not meaning.worth.crosses or len(first) < 2:
         return found, passages
-    near = {hit.chunk_id: _nearest(question, [hit], meaning) for hit in first}
-    first = sorted(first, key=lambda hit: -near[hit.chunk_id])
-    kept = [hit for hit in first if near[hit.chunk_id] >= _CLOSE * max(near.values())]
+    near = {(hit.kb_id, hit.chunk_id): _nearest(question, [hit], meaning) for hit in first}
+    first = sorted(first, key=lambda hit: -near[hit.kb_id, hit.chunk_id])
+    kept = [hit for hit in first if near[hit.kb_id, hit.chunk_id] >= _CLOSE * max(near.values())]
     others = [hit for hit in found.hits if hit not in kept]
     return replace(found, hits=[*kept, *others]), len(kept)
 

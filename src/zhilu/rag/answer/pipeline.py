@@ -44,6 +44,7 @@ from zhilu.rag.retrieve.followup import stand_alone
 from zhilu.rag.retrieve.in_turn import retrieve_in_turn
 from zhilu.rag.retrieve.options import Searching
 from zhilu.rag.retrieve.search import Retrieved, retrieve
+from zhilu.rag.retrieve.several import Several
 from zhilu.trace import AnswerTrace
 
 __all__ = ["PASSAGES", "answer", "search"]
@@ -53,7 +54,7 @@ THOUGHTS = 1024  # tokens, beside the answer's, for a model that cannot be kept 
 
 
 async def answer(
-    kb: KnowledgeBase,
+    kb: KnowledgeBase | Several,
     question: str,
     *,
     client: ModelClient,
@@ -69,7 +70,7 @@ async def answer(
     """Ask ``question`` of ``kb``, in the ``manner`` that the model is good for. Closing the iterator stops the model.
 
     Every question leaves a trace in the kb; where ``record`` is given, it gets the trace instead: what is asked to measure is
-    none of a person's questions.
+    none of a person's questions, and what is asked of several belongs to none of them.
 
     Raises:
         ZhiluError: from the model's server, or because not even one passage fits its context.
@@ -103,9 +104,9 @@ async def answer(
         yield Event("delta", {"text": rest})
     citations = _citations(found.hits, settled)
     trace = _trace(question, sought, prompt, reply, settled, citations, model, started, retrieved_s)
-    if record is None:
+    if record is None and not isinstance(kb, Several):
         await asyncio.to_thread(kb.add_trace, trace.model_dump())
-    else:
+    elif record is not None:
         record(trace)
     yield Event(
         "done",
@@ -129,7 +130,7 @@ class _Sought:
 
 
 async def _seek(
-    kb: KnowledgeBase, question: str, history: Sequence[Mapping[str, Any]], client: ModelClient, model: str,
+    kb: KnowledgeBase | Several, question: str, history: Sequence[Mapping[str, Any]], client: ModelClient, model: str,
     embedder: TextEmbedder | None, k: int, manner: Manner, caution: Caution, searching: Searching,
 ) -> _Sought:  # fmt: skip
     """The passages, and whether they are worth asking a model about."""
@@ -154,7 +155,7 @@ async def _seek(
 
 
 async def search(
-    kb: KnowledgeBase, question: str, *, client: ModelClient | None, model: str, embedder: TextEmbedder | None, k: int,
+    kb: KnowledgeBase | Several, question: str, *, client: ModelClient | None, model: str, embedder: TextEmbedder | None, k: int,
     manner: Manner, searching: Searching,
 ) -> Retrieved:  # fmt: skip
     """The passages in the order in which ``answer`` would read them; ``client`` is asked for a draft alone."""
@@ -170,7 +171,7 @@ async def search(
 
 
 async def _with_draft(
-    kb: KnowledgeBase, question: str, found: Retrieved, client: ModelClient, model: str, embedder: TextEmbedder | None,
+    kb: KnowledgeBase | Several, question: str, found: Retrieved, client: ModelClient, model: str, embedder: TextEmbedder | None,
     k: int, searching: Searching,
 ) -> Retrieved:  # fmt: skip
     """The passages found with a made-up answer beside the question; what they cover is still measured by the question alone."""

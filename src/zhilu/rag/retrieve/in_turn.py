@@ -14,6 +14,7 @@ from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.retrieve.followup import is_elliptic, opening_question
 from zhilu.rag.retrieve.search import Retrieved, retrieve
+from zhilu.rag.retrieve.several import Several
 from zhilu.text.terms import content_terms
 
 __all__ = ["STANDS_ALONE", "retrieve_in_turn"]
@@ -24,7 +25,7 @@ STANDS_ALONE = (
 
 
 def retrieve_in_turn(
-    kb: KnowledgeBase,
+    kb: KnowledgeBase | Several,
     question: str,
     history: Sequence[Mapping[str, Any]],
     embedder: TextEmbedder | None,
