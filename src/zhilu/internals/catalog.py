@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zhilu.errors import NotFoundError, nearest
 from zhilu.internals.words import WORDS, Words
+from zhilu.internals.words_beyond import BEYOND
 from zhilu.messages import T
 
 __all__ = ["LESSONS", "Lesson", "find_lesson"]
@@ -17,8 +18,9 @@ __all__ = ["LESSONS", "Lesson", "find_lesson"]
 class Lesson:
     """
     Attributes:
-        part: name of the module under ``lessons`` that one reads and may rewrite.
-        proof: name of the module under ``proofs``.
+        task: of the roadmap, or a part of 6.7, which the roadmap does not name.
+        part: the module under ``lessons`` that one reads and may rewrite, such as ``beyond.experts``.
+        proof: the module under ``proofs``.
         real: the product's own files that the lesson imports or explains.
         papers: where the idea comes from.
     """
@@ -32,7 +34,17 @@ class Lesson:
 
     @property
     def words(self) -> Words:
-        return WORDS[self.task]
+        return WORDS[self.task] if self.task in WORDS else BEYOND[self.task]
+
+    @property
+    def gated(self) -> bool:
+        """Whether the roadmap has it, and so a gate."""
+        return self.task in WORDS
+
+    @property
+    def file(self) -> str:
+        """Under ``lessons``."""
+        return f"{self.part.replace('.', '/')}.py"
 
     @property
     def module(self) -> str:
@@ -40,7 +52,7 @@ class Lesson:
 
     @property
     def path(self) -> Path:
-        return Path(__file__).parent / "lessons" / f"{self.part}.py"
+        return Path(__file__).parent / "lessons" / self.file
 
     def prove(self) -> object:
         """The proof's function; imports what it needs."""
@@ -93,6 +105,52 @@ LESSONS: dict[str, Lesson] = {
             "optimizers",
             ("training/optimizer.py", "training/model.py"),
             ("AdamW (1711.05101)", "Lion (2302.06675)", "Adafactor (1804.04235)", "Muon (Jordan 2024)"),
+            needs_torch=True,
+        ),
+        Lesson(
+            "6.7.1",
+            "beyond.experts",
+            "beyond.experts",
+            ("training/model.py",),
+            ("DeepSeek-V3 (2412.19437)", "Balancing without a loss (2408.15664)", "Switch Transformers (2101.03961)"),
+            needs_torch=True,
+        ),
+        Lesson(
+            "6.7.2",
+            "beyond.speculative",
+            "beyond.speculative",
+            ("engine/choose/speculate.py", "engine/engine.py", "engine/observe.py"),
+            ("Speculative decoding (2211.17192)", "Speculative sampling (2302.01318)"),
+        ),
+        Lesson(
+            "6.7.3",
+            "beyond.multi_token",
+            "beyond.multi_token",
+            ("training/model.py",),
+            ("DeepSeek-V3 (2412.19437)", "Multi-token prediction (2404.19737)"),
+            needs_torch=True,
+        ),
+        Lesson(
+            "6.7.4",
+            "beyond.quantise",
+            "beyond.quantise",
+            ("engine/observe.py", "engine/model/weights.py"),
+            ("QLoRA, NF4 (2305.14314)", "GPTQ (2210.17323)", "LLM.int8() (2208.07339)"),
+        ),
+        Lesson(
+            "6.7.5",
+            "beyond.preferences",
+            "beyond.preferences",
+            ("training/model.py",),
+            ("PPO (1707.06347)", "InstructGPT (2203.02155)", "DPO (2305.18290)", "DeepSeekMath, GRPO (2402.03300)"),
+            needs_torch=True,
+        ),
+        Lesson(
+            "6.7.6",
+            "beyond.scaling",
+            "beyond.scaling",
+            ("training/model.py",),
+            ("Scaling laws (2001.08361)", "Chinchilla (2203.15556)"),
             needs_torch=True,
         ),
     )

@@ -82,7 +82,8 @@ def run(context: Context, task: str, guess: int | None, mine: Path | None, ours:
     for number, option in enumerate(lesson.words.options):
         mark = "✓" if number == result.answer else "✗" if guess == number + 1 else " "
         click.echo(f"  {mark} {number + 1}. {option.say()}")
-    said = T(f"Next: zhilu check {task}", f"下一步：zhilu check {task}")
+    follows = f"zhilu check {task}" if lesson.gated else f"zhilu internals copy {task}"
+    said = T(f"Next: {follows}", f"下一步：{follows}")
     click.secho("\n" + said.say(), fg="green" if result.passed else "yellow")
 
 

@@ -22,7 +22,7 @@ def check(task: str, context: Context) -> Verdict:
     path = Path(last.mine) if last.mine else lesson.path
     words = lesson.words
     figures = [
-        Figure(T("code", "代码"), last.mine or f"internals/lessons/{lesson.part}.py"),
+        Figure(T("code", "代码"), last.mine or f"internals/lessons/{lesson.file}"),
         *(Figure(one.name, f"{one.value} ({one.bar})") for one in result.checks),
     ]
     if last.guess is not None:
@@ -41,4 +41,8 @@ def check(task: str, context: Context) -> Verdict:
     return Verdict.passed(why, *figures, artefacts=[Artefact.of(path)])
 
 
-GATES = [Gate(lesson.task, lesson.words.name, partial(check, lesson.task), slow=True) for lesson in LESSONS.values()]
+GATES = [
+    Gate(lesson.task, lesson.words.name, partial(check, lesson.task), slow=True)
+    for lesson in LESSONS.values()
+    if lesson.gated
+]

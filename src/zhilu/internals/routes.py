@@ -20,7 +20,10 @@ router = APIRouter(prefix="/zhilu/v1/internals", tags=["internals"])
 
 
 class LessonOut(BaseModel):
-    """``missing``: the command that installs what the lesson needs and this machine has not; None where all is here."""
+    """``gated``: the roadmap has a gate for it.
+
+    ``missing``: the command that installs what the lesson needs and this machine has not; None where all is here.
+    """
 
     task: str
     name: Text
@@ -35,6 +38,7 @@ class LessonOut(BaseModel):
     missing: str | None
     result: Result | None
     passed: bool
+    gated: bool
     guess: int | None
     mine: str | None
     at: str | None
@@ -73,13 +77,14 @@ def _out(context: Context, lesson: Lesson) -> LessonOut:
         lesson=words.lesson,
         question=words.question,
         options=list(words.options),
-        part=f"internals/lessons/{lesson.part}.py",
+        part=f"internals/lessons/{lesson.file}",
         source=lesson.path.read_text(encoding="utf-8"),
         real=list(lesson.real),
         papers=list(lesson.papers),
         missing=INSTALL_TORCH if lesson.needs_torch and not has_torch() else None,
         result=last.result,
         passed=last.result is not None and last.result.passed,
+        gated=lesson.gated,
         guess=last.guess,
         mine=last.mine,
         at=last.at,

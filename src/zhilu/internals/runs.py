@@ -98,7 +98,7 @@ def copy_part(task: str, folder: Path) -> Path:
         InputError: there is one already, and it may be somebody's work.
     """
     lesson = find_lesson(task)
-    target = folder / f"{lesson.part}.py"
+    target = folder / lesson.path.name
     if target.exists():
         raise InputError(
             T(f"{target} is there already.", f"{target} 已经存在。"),

@@ -7352,7 +7352,9 @@ export interface components {
         };
         /**
          * LessonOut
-         * @description ``missing``: the command that installs what the lesson needs and this machine has not; None where all is here.
+         * @description ``gated``: the roadmap has a gate for it.
+         *
+         *     ``missing``: the command that installs what the lesson needs and this machine has not; None where all is here.
          */
         LessonOut: {
             /** Task */
@@ -7395,6 +7397,8 @@ export interface components {
             result: components["schemas"]["Result"] | null;
             /** Passed */
             passed: boolean;
+            /** Gated */
+            gated: boolean;
             /** Guess */
             guess: number | null;
             /** Mine */

@@ -1,31 +1,46 @@
 import { useLocation } from "wouter";
 import { Page } from "@/components/Page";
+import { Segments } from "@/components/Segments";
 import { TabPanel, Tabs } from "@/components/Tabs";
 import { ErrorPanel, Skeleton } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
-import { useLessons } from "./api";
+import { useLessons, type Lesson } from "./api";
 import { LessonView } from "./LessonView";
 import css from "./Internals.module.css";
+
+/** The number of the roadmap's task: 6.7.2 is a part of 6.7. */
+const group = (task: string) => task.split(".").slice(0, 2).join(".");
 
 export default function InternalsPage({ task }: { task?: string }) {
   const { t, say } = useI18n();
   const [, go] = useLocation();
   const { data, error, isPending, refetch } = useLessons();
-  const shown = data?.find((lesson) => lesson.task === task)?.task ?? data?.[0]?.task ?? "";
+  const lesson = data?.find((one) => one.task === task) ?? data?.find((one) => group(one.task) === task) ?? data?.[0];
+  const groups = [...new Set(data?.map((one) => group(one.task)))];
+  const inGroup = (name: string) => data?.filter((one) => group(one.task) === name) ?? [];
+  const title = (lessons: Lesson[]) => (lessons.length > 1 ? t("internals.beyond") : say(lessons[0]?.name ?? ""));
   return (
     <Page title={t("internals.title")} lead={t("internals.lead")}>
       {error && <ErrorPanel error={error} retry={() => void refetch()} />}
       {isPending && <Skeleton lines={8} height={28} />}
-      {data && (
+      {lesson && (
         <Tabs
           label={t("internals.title")}
-          value={shown}
+          value={group(lesson.task)}
           onChange={(name) => go(`/internals/${name}`)}
-          tabs={data.map((lesson) => ({ value: lesson.task, label: `${lesson.task} ${say(lesson.name)}` }))}
+          tabs={groups.map((name) => ({ value: name, label: `${name} ${title(inGroup(name))}` }))}
         >
-          {data.map((lesson) => (
-            <TabPanel key={lesson.task} value={lesson.task} className={css.panel}>
-              <LessonView lesson={lesson} />
+          {groups.map((name) => (
+            <TabPanel key={name} value={name} className={css.panel}>
+              {inGroup(name).length > 1 && (
+                <Segments
+                  label={t("internals.beyond")}
+                  value={lesson.task}
+                  onChange={(chosen) => go(`/internals/${chosen}`)}
+                  options={inGroup(name).map((one) => ({ value: one.task, label: say(one.name) }))}
+                />
+              )}
+              {group(lesson.task) === name && <LessonView key={lesson.task} lesson={lesson} />}
             </TabPanel>
           ))}
         </Tabs>

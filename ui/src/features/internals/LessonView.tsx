@@ -89,9 +89,11 @@ function Answer({ lesson, result }: { lesson: Lesson; result: Result }) {
       <Sign size={18} aria-hidden />
       <div>
         <p>{words()}</p>
-        <Link href={`/roadmap/${lesson.task}`}>
-          {t("internals.toGate", { task: lesson.task })} <ArrowRight size={13} aria-hidden />
-        </Link>
+        {lesson.gated && (
+          <Link href={`/roadmap/${lesson.task}`}>
+            {t("internals.toGate", { task: lesson.task })} <ArrowRight size={13} aria-hidden />
+          </Link>
+        )}
       </div>
     </div>
   );

@@ -4,6 +4,7 @@ export const strings = {
     en: "Build each part of a model so that it equals the industrial one. Guess, measure, read the code, then write your own: every number here comes from a run on this machine.",
     zh: "亲手搭出模型的每个部件，与工业级实现逐个数字吻合。先猜，再测，读代码，然后写出自己的版本：这里的每个数字都来自本机的一次运行。",
   },
+  "internals.beyond": { en: "Beyond the list", zh: "清单之外" },
   "internals.guess": { en: "Guess first", zh: "先猜" },
   "internals.measure": { en: "Measure it", zh: "测一测" },
   "internals.again": { en: "Measure again", zh: "再测一次" },

@@ -1,0 +1,1 @@
+"""The proofs of lesson 6.7, one a part."""
