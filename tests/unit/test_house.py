@@ -133,7 +133,9 @@ recipes = ("zhilu.training.", "zhilu.rag.interop.")
 lessons = tuple(f"zhilu.internals.lessons.lesson{name}" for name in ("1", "3_flash_torch", "4", "6"))
 proofs = tuple(f"zhilu.internals.proofs.{name}" for name in ("training", "parallel", "optimizers"))
 torch_alone = ("zhilu.tuning.recipes.", "zhilu.engine.runner.torch")
-needs_torch = (*recipes, *lessons, *proofs, *torch_alone, "zhilu.migrations.env", "zhilu.migrations.versions", "zhilu.__main__")
+parts = ("experts", "multi_token", "preferences", "scaling")
+beyond = tuple(f"zhilu.internals.{kind}.beyond.{name}" for kind in ("lessons", "proofs") for name in parts)
+needs_torch = (*recipes, *lessons, *proofs, *beyond, *torch_alone, "zhilu.migrations.env", "zhilu.migrations.versions", "zhilu.__main__")
 for module in pkgutil.walk_packages(zhilu.__path__, "zhilu."):
     if module.name.startswith(needs_torch):
         continue
