@@ -51,7 +51,7 @@ MISTAKES = (
     Mistake("6.7.1", "nobody is shared", "out = self.shared(flat)", "out = torch.zeros_like(flat)"),
     Mistake("6.7.2", "every guess is kept", "if rng.random() < p[token] / q[token]:", "if True:"),
     Mistake("6.7.2", "what is thrown away is drawn from the target anew", "rest = np.maximum(p - q, 0)", "rest = p"),
-    Mistake("6.7.2", "places are judged one too early", "[len(text) - 1 :]", "[len(text) - 2 :]"),
+    Mistake("6.7.2", "the token for nothing is drawn for the wrong place", "p=target[-1])", "p=target[0])"),
     Mistake("6.7.2", "the token for nothing is forgotten", "    written.append(int(rng.choice(target.shape[-1], p=target[-1])))", ""),
     Mistake("6.7.3", "it is asked for the token it was told", "second.flatten(0, 1), ids[:, 2:]", "second.flatten(0, 1), ids[:, 1:-1]"),
     Mistake("6.7.3", "a wrong guess is kept", "if guess is not None and new[0] == guess:", "if guess is not None:"),
