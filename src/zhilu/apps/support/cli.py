@@ -224,5 +224,5 @@ async def _asked(context: Context, name: str, messages: tuple[str, ...], model: 
     desk = Desks(context).get(name)
     memory = SupportMemory()
     async with connect(context) as client:
-        known = known_of(context, client, named_model(context, model), desk)
+        known = known_of(context, client, named_model(context, model or desk.settings.model), desk)
         return [await answer_turn(text, memory, known) for text in messages]

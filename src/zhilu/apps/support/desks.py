@@ -40,13 +40,14 @@ def origin_of(text: str) -> str | None:
 
 class DeskSettings(BaseModel):
     """``origins``: the sites whose pages may show the widget. ``verify_phone``: an order is told only with the last four digits
-    of its phone number. ``patience``: so many answers in a row that were none, then a person is asked."""
+    of its phone number. ``patience``: so many answers in a row that were none, then a person is asked. ``model``: None, the one that runs."""
 
     model_config = ConfigDict(extra="forbid")
     greeting: str = Field("", max_length=500)
     origins: list[str] = Field(default_factory=list, max_length=50)
     verify_phone: bool = True
     patience: int = Field(2, ge=1, le=10)
+    model: str | None = Field(None, max_length=200)
 
     @field_validator("origins")
     @classmethod

@@ -92,7 +92,9 @@ function Ticket({ contact }: { contact: Contact }) {
   const reply = useChange(replyTo);
   const end = useChange(endContact);
   const bottom = useRef<HTMLDivElement>(null);
-  useEffect(() => bottom.current?.scrollIntoView({ block: "nearest" }), [lines.length]);
+  useEffect(() => {
+    bottom.current?.scrollIntoView({ block: "nearest" });
+  }, [lines.length]);
   const status = statusOf(lines, contact);
   const submit = (event: FormEvent) => {
     event.preventDefault();

@@ -32,7 +32,9 @@ function Talk({ desk, onAgain }: { desk: string; onAgain: () => void }) {
   const rate = useChange((rating: number) => (mine ? rateAs(desk, mine, rating) : Promise.resolve(null)));
   const isOver = lines.some(({ what }) => what === "closed");
   const isRated = lines.some(({ what }) => what === "rated");
-  useEffect(() => end.current?.scrollIntoView({ block: "nearest" }), [lines.length, say.isPending]);
+  useEffect(() => {
+    end.current?.scrollIntoView({ block: "nearest" });
+  }, [lines.length, say.isPending]);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!text.trim() || say.isPending) return;

@@ -1,4 +1,5 @@
 export const strings = {
+  "support.nav": { en: "Support", zh: "客服" },
   "support.title": { en: "Customer service", zh: "客服" },
   "support.lead": {
     en: "A desk answers from canned answers, documents and your order table, and hands over to a person where it cannot.",
@@ -37,7 +38,7 @@ export const strings = {
   },
   "support.answerEn": { en: "Answer in English", zh: "英文回答" },
   "support.answerZh": { en: "Answer in Chinese", zh: "中文回答" },
-  "support.used": { en: "used {n|once|{n} times}", zh: "用过 {n} 次" },
+  "support.used": { en: "used {n} {n|time|times}", zh: "用过 {n} 次" },
   "support.noFaqs": { en: "No canned answers yet", zh: "还没有常见问题" },
   "support.match": { en: "Which answer would a question get?", zh: "一个问题会匹配到哪条回答？" },
   "support.matchButton": { en: "Look", zh: "查看" },
@@ -81,7 +82,7 @@ export const strings = {
   "support.figure.contacts": { en: "conversations", zh: "对话" },
   "support.figure.alone": { en: "answered alone", zh: "独立解决" },
   "support.figure.over": { en: "handed over", zh: "转人工" },
-  "support.figure.satisfaction": { en: "satisfaction, of {n}", zh: "满意度（{n} 次评价）" },
+  "support.figure.satisfaction": { en: "satisfaction ({n} {n|rating|ratings})", zh: "满意度（{n} 次评价）" },
   "support.answeredBy": { en: "What answered", zh: "回答来自" },
   "support.by.faq": { en: "canned answer", zh: "常见问题" },
   "support.by.order": { en: "order table", zh: "订单表" },

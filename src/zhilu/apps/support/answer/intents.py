@@ -34,7 +34,7 @@ _PERSON = (
     ),
 )
 _NOT = re.compile(
-    r"(?:\bnot\b|n't|\bdont\b|\bno need\b|\bnever\b|\bwithout\b|不用|不要|不需要|不想|不必|别)[^，。！？,.!?\n]{0,16}$"
+    r"(?:\bnot\b|\bno $|n't|\bdont\b|\bno need\b|\bnever\b|\bwithout\b|不用|不要|不需要|不想|不必|别)[^，。！？,.!?\n]{0,16}$"
 )
 _ORDER = (
     re.compile(

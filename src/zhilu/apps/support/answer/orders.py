@@ -37,7 +37,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "phone": ("phone", "phone_number", "mobile", "tel", "telephone", "手机号", "手机", "电话", "联系电话"),
     "product": ("product", "item", "title", "goods", "商品", "商品名称", "产品", "名称"),
 }
-_PRIVATE = re.compile(r"(?i)phone|mobile|tel|mail|address|name|customer|手机|电话|邮箱|地址|姓名|收货人|客户|身份")
+_PRIVATE = re.compile(
+    r"(?i)phone|mobile|tel|mail|address|name|customer|手机|电话|邮箱|地址|姓名|收货人|收件人|客户|身份"
+)
 _NOT_WORD = re.compile(r"[^0-9a-z\u4e00-\u9fff]")
 
 

@@ -12,7 +12,7 @@ from zhilu.apps.support.answer.orders import OrderTable, canonical_number, digit
 __all__ = ["Slots", "read_slots"]
 
 # A run of Latin letters and digits with single marks inside; bounded, so linear on any text.
-_TOKEN = re.compile(r"[0-9A-Za-z](?:[-_/ ]?[0-9A-Za-z]){2,39}")
+_TOKEN = re.compile(r"[0-9A-Za-z](?:[-_/ ]?[0-9A-Za-z]){1,39}")
 _PHONE = re.compile(r"\+?[0-9](?:[ ()-]?[0-9]){3,18}")
 
 

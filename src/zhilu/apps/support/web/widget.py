@@ -26,7 +26,7 @@ from zhilu.context import Context, context_of
 from zhilu.errors import BusyError, NotFoundError
 from zhilu.host.security import Guests
 from zhilu.messages import T, current_lang
-from zhilu.models.chosen import default_model
+from zhilu.models.chosen import named_model
 from zhilu.prompts.message import Lang
 
 __all__ = ["guests", "router", "script_router"]
@@ -142,8 +142,9 @@ async def write_message(
     context = context_of(request)
     found, contact = await asyncio.to_thread(_mine, request, desk, contact_id, x_zhilu_contact)
     _said.check(contact.id)
+    model = named_model(context, found.settings.model)
     async with connect(context) as client:
-        lines = await receive(context, client, default_model(context).name, found, contact.id, body.text.strip())
+        lines = await receive(context, client, model, found, contact.id, body.text.strip())
     contact = await asyncio.to_thread(Contacts(context).get, contact.id)
     lang = await asyncio.to_thread(_lang, context, contact.id)
     return _as_widget(contact, [_line(line, lang) for line in lines])

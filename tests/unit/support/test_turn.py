@@ -1,0 +1,213 @@
+"""One message answered: rules before the model, facts from the table alone, a person where nothing answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zhilu.apps.support.answer.faq import match
+from zhilu.apps.support.answer.meaning import Meanings
+from zhilu.apps.support.answer.orders import OrderTable
+from zhilu.apps.support.answer.turn import DocumentAnswer, Known, SupportMemory, TurnReply, answer_turn
+from zhilu.apps.support.desks import FaqEntry
+from zhilu.apps.support.sample import sample_faqs, sample_orders
+from zhilu.errors import InputError, NotFoundError
+
+
+class Server:
+    """A server without an embedder, whose model says what it is told to."""
+
+    def __init__(self, *replies: str) -> None:
+        self.replies = list(replies)
+        self.asked: list[dict[str, Any]] = []
+
+    async def chat(self, messages: list[dict[str, str]], **rest: Any) -> dict[str, Any]:
+        self.asked.append({"messages": messages, **rest})
+        if not self.replies:
+            raise NotFoundError("no model")
+        return {"choices": [{"message": {"content": self.replies.pop(0)}, "finish_reason": "stop"}]}
+
+    async def embeddings(self, *_: Any, **__: Any) -> Any:
+        raise NotFoundError("no embedder")
+
+
+FAQS = [FaqEntry(id=str(n), **wish.model_dump()) for n, wish in enumerate(sample_faqs())]
+RETURNS = 2
+
+
+class Talk:
+    def __init__(self, folder: Path, server: Server, lang: Any = "en", **known: Any) -> None:
+        table = OrderTable(folder)
+        if lang is not None:
+            path = sample_orders(lang)
+            table.put(path.read_bytes(), path.name)
+        self.memory = SupportMemory()
+        client: Any = server
+        self.known = Known(faqs=FAQS, orders=table, client=client, model="m", meanings=Meanings(), **known)
+
+    def say(self, text: str) -> TurnReply:
+        return asyncio.run(answer_turn(text, self.memory, self.known))
+
+
+def sorted_as(intent: str, faq: int = 0) -> str:
+    return json.dumps({"intent": intent, "faq": faq})
+
+
+def test_an_order_is_told_once_number_and_phone_fit(tmp_path: Path) -> None:
+    talk = Talk(tmp_path, server := Server())
+    assert "order number" in talk.say("where is my order?").text
+    assert "LH-99999" in talk.say("LH-99999").text
+    assert "last four digits" in talk.say("sorry, LH-20413").text
+    wrong = talk.say("9999")
+    assert "not the phone number" in wrong.text and wrong.details["wrong"] == "LH-20413"
+    told = talk.say("0123")
+    assert told.details == {"order": "LH-20413"}
+    for fact in ("LH-20413", "delivered", "JD0146003412", "56.50 EUR", "2026-11-16"):
+        assert fact in told.text
+    assert "Anna" not in told.text and "447700900123" not in told.text
+    assert server.asked == [], "no model has a part in it"
+    assert "LH-20413" in talk.say("track my order").text, "the number is remembered, and the phone"
+
+
+def test_who_guesses_phones_is_handed_over(tmp_path: Path) -> None:
+    talk = Talk(tmp_path, Server())
+    talk.say("LH-20413")
+    assert [talk.say(n).hand_over for n in ("1111", "2222", "3333")] == [None, None, "phone"]
+    closed = Talk(tmp_path, Server(), may_try=lambda number: number != "LH-20413")
+    closed.say("LH-20413")
+    reply = closed.say("0123")
+    assert reply.hand_over == "phone" and "JD014" not in reply.text, (
+        "even the right one, after too many tries elsewhere"
+    )
+
+
+def test_a_whole_phone_number_must_fit_as_a_whole(tmp_path: Path) -> None:
+    talk = Talk(tmp_path, Server())
+    talk.say("LH-20413")
+    assert "not the phone" in talk.say("+44 7700 111 0123").text
+    assert "delivered" in talk.say("+44 7700 900 123").text
+
+
+def test_a_phone_finds_the_order_of_a_product(tmp_path: Path) -> None:
+    talk = Talk(tmp_path, Server())
+    talk.say("where is my order")
+    several = talk.say("I lost the number, my phone is 447700900111")
+    assert "LH-20411" in several.text and "LH-20416" in several.text and "shipped" not in several.text
+    one = Talk(tmp_path, Server())
+    one.say("where is my order")
+    assert one.say("it was the trekking poles, phone 447700900111").details == {"order": "LH-20416"}
+
+
+def test_without_phones_in_the_table_the_number_is_enough(tmp_path: Path) -> None:
+    talk = Talk(tmp_path / "a", Server(), lang=None)
+    talk.known.orders.put(b"order_no,state\nA-1,ready\n", "x.csv")
+    assert "ready" in talk.say("A-1").text
+    free = Talk(tmp_path / "b", Server(), verify_phone=False)
+    assert "delivered" in free.say("LH-20413").text
+
+
+def test_the_language_is_the_customers(tmp_path: Path) -> None:
+    talk = Talk(tmp_path, Server(), lang="zh")
+    assert talk.say("我的快递到哪了").text == "请提供您的订单号。"
+    assert "后四位" in talk.say("DX202611005").text
+    assert "JDX008812345" in talk.say("4444").text and "运单号" in talk.say("查一下我的订单").text
+
+
+def test_a_canned_answer_that_is_surely_meant_needs_no_model(tmp_path: Path) -> None:
+    talk = Talk(tmp_path, server := Server())
+    reply = talk.say("怎么退货")
+    assert (reply.by, reply.details["faq"], reply.details["sure"]) == ("faq", str(RETURNS), True)
+    assert talk.say("How do I return something?").text.startswith("You may return")
+    assert server.asked == []
+
+
+def test_words_inside_other_words_are_no_hit() -> None:
+    for text in (
+        "the returning hero of the saga",
+        "payment",
+        "在",
+        "a",
+        "delivery driver jobs near me",
+        "退货率分析报告模板",
+    ):
+        found = asyncio.run(match(text, FAQS, None, Meanings()))
+        assert not any(c.sure for c in found), text
+
+
+def test_the_model_chooses_among_the_near_ones_and_no_others(tmp_path: Path) -> None:
+    talk = Talk(tmp_path, server := Server(sorted_as("faq", 1), sorted_as("faq", 9), "no JSON"))
+    reply = talk.say("refund to a gift card please")
+    assert reply.by == "faq" and not reply.details["sure"]
+    schema = server.asked[0]["response_format"]["json_schema"]["schema"]
+    assert schema["properties"]["intent"]["enum"] == ["faq", "order", "document", "small_talk", "complaint", "person"]
+    assert schema["properties"]["faq"]["enum"][0] == 0 and len(schema["properties"]["faq"]["enum"]) <= 5
+    assert talk.say("refund to a gift card please").by == "nothing", "a number that was not offered is none"
+    assert talk.say("refund to a gift card please").intent == "document", "what is no JSON decides nothing"
+
+
+@pytest.mark.parametrize(("intent", "hand_over"), [("person", "asked"), ("complaint", "complaint")])
+def test_the_model_may_send_to_a_person(tmp_path: Path, intent: str, hand_over: str) -> None:
+    reply = Talk(tmp_path, Server(sorted_as(intent))).say("the zip of my tent broke on the first night, I am furious")
+    assert (reply.intent, reply.hand_over) == (intent, hand_over)
+
+
+def test_documents_answer_and_a_miss_offers_a_person(tmp_path: Path) -> None:
+    async def documents(question: str) -> DocumentAnswer | None:
+        return DocumentAnswer("1.9 kg [1]", [{"doc_name": "tents.md"}]) if "Ridge" in question else None
+
+    sort = [sorted_as("document")] * 5
+    talk = Talk(tmp_path, Server(*sort), documents=documents)
+    found = talk.say("what is the weight of the Ridge 2")
+    assert (found.by, found.text) == ("document", "1.9 kg [1]")
+    missed = talk.say("who is the president of the moon")
+    assert missed.by == "nothing" and missed.hand_over is None and talk.memory.offered
+    assert talk.say("yes please").hand_over == "asked"
+    again = Talk(tmp_path, Server(*sort), documents=documents)
+    again.say("who is the president of the moon")
+    assert again.say("no thanks").hand_over is None
+    assert again.say("and of mars").hand_over == "unanswered", "two in a row"
+
+
+def test_the_models_small_talk_says_nothing_that_binds(tmp_path: Path) -> None:
+    replies = ["Nice to meet you!", "You get 50 % off!", "see http://evil.example", "x" * 400]
+    for said in replies:
+        talk = Talk(tmp_path, Server(sorted_as("small_talk"), said))
+        reply = talk.say("you sound like a nice robot today")
+        assert (reply.text == said) is (said == replies[0]), said
+
+
+def test_a_number_within_a_long_complaint_is_no_order_question(tmp_path: Path) -> None:
+    text = "LH-20413 arrived with a broken valve and smells of gas, this is dangerous and I am angry"
+    assert Talk(tmp_path, Server(sorted_as("complaint"))).say(text).hand_over == "complaint"
+    assert "last four" in Talk(tmp_path, Server(sorted_as("document"))).say(text).text, "else it is the order"
+
+
+def test_without_an_order_table_orders_go_to_a_person(tmp_path: Path) -> None:
+    talk = Talk(tmp_path, Server(sorted_as("order")), lang=None)
+    assert "cannot look up orders" in talk.say("where is my order").text
+    assert talk.say("ok").hand_over == "asked"
+
+
+def test_a_database_is_taken_in_and_a_hostile_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "given.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE other (a)")
+    connection.execute('CREATE TABLE "the orders" ("Order Number" TEXT, "a""b" TEXT, _key TEXT)')
+    connection.execute('INSERT INTO "the orders" VALUES (?, ?, ?)', ("Z 7", "'; DROP TABLE orders; --", "k"))
+    connection.commit()
+    connection.close()
+    table = OrderTable(tmp_path / "desk")
+    info = table.put(path.read_bytes(), "../../given.db")
+    assert info.origin == "given.db" and info.num_rows == 1
+    found = table.find("z-7")
+    assert found is not None and found.facts['a"b'] == "'; DROP TABLE orders; --"
+    assert table.find("' OR 1=1 --") is None and table.find("") is None
+    for data in (b"", b"\x00\x01\x02", b"SQLite format 3\x00" + b"x" * 200, b"order_no\n", b"a,b\n1,2\n"):
+        with pytest.raises(InputError):
+            table.put(data, "x.csv")
+    assert table.find("z-7") is not None, "what was there stays"
