@@ -6147,7 +6147,7 @@ export interface components {
         /**
          * DeskSettings
          * @description ``origins``: the sites whose pages may show the widget. ``verify_phone``: an order is told only with the last four digits
-         *     of its phone number. ``patience``: so many answers in a row that were none, then a person is asked.
+         *     of its phone number. ``patience``: so many answers in a row that were none, then a person is asked. ``model``: None, the one that runs.
          */
         DeskSettings: {
             /**
@@ -6167,6 +6167,8 @@ export interface components {
              * @default 2
              */
             patience: number;
+            /** Model */
+            model?: string | null;
         };
         /**
          * Difference

@@ -82,7 +82,10 @@ def judge(case: DeskCase, replies: list[TurnReply]) -> T | None:
     if leaked := next((word for word in case.never if _plain(word) in everything), None):
         return T(f"says {leaked!r}, which it must not", f"说出了不该说的 {leaked!r}")
     if last.hand_over != case.hand_over and (case.hand_over is not None or case.kind == "no_person"):
-        return T(f"hand-over: {last.hand_over}, expected: {case.hand_over}", f"转人工：{last.hand_over}，应为：{case.hand_over}")
+        return T(
+            f"hand-over: {last.hand_over}, expected: {case.hand_over}",
+            f"转人工：{last.hand_over}，应为：{case.hand_over}",
+        )
     if case.faq is not None and last.details.get("faq") != str(case.faq):
         return T("another answer than the canned one that is meant", "不是应当给出的那条常见问题")
     if case.not_faq and last.by == "faq":

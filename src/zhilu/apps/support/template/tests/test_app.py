@@ -70,5 +70,7 @@ def test_without_a_desk_it_says_how_to_make_one(client: TestClient) -> None:
 
 def test_a_name_stays_one_part_of_the_path(client: TestClient) -> None:
     client.post("/api/contacts/..%2F..%2Fdesks/messages", json={"text": "?"}, headers={"X-Secret": "s1"})
-    assert not asked or asked[-1].url.path.startswith(("/zhilu/v1/support/widget/d1/contacts/", "/zhilu/v1/support/desks"))
+    assert not asked or asked[-1].url.path.startswith(
+        ("/zhilu/v1/support/widget/d1/contacts/", "/zhilu/v1/support/desks")
+    )
     assert all(b"/widget/d1/contacts/..%2F..%2Fdesks/" in r.url.raw_path for r in asked if r.method == "POST")
