@@ -134,7 +134,9 @@ function NameDialog({ open, onClose, busy, error, onName }: NameDialogProps) {
       onSubmit={() => name.trim() && onName(name)}
       actions={
         <>
-          <Button onClick={() => onName(null)}>{t("support.sample")}</Button>
+          <Button busy={busy} onClick={() => onName(null)}>
+            {t("support.sample")}
+          </Button>
           <Button tone="primary" type="submit" busy={busy} disabled={!name.trim()}>
             {t("do.create")}
           </Button>

@@ -14,7 +14,17 @@ from zhilu.errors import ZhiluError
 from zhilu.prompts.message import Lang
 from zhilu.prompts.support import INTENTS, intent_messages, intent_schema, small_talk_messages
 
-__all__ = ["Intent", "Sorted", "Yes", "by_rule", "chat_back", "is_greeting", "sort_by_model", "yes_or_no"]
+__all__ = [
+    "Intent",
+    "Sorted",
+    "Yes",
+    "by_rule",
+    "chat_back",
+    "is_greeting",
+    "is_question",
+    "sort_by_model",
+    "yes_or_no",
+]
 
 Intent = Literal["faq", "order", "document", "small_talk", "complaint", "person"]
 Yes = Literal["yes", "no"]
@@ -59,6 +69,10 @@ _PERSON_WORDS = """
 human agent person operator representative realperson humanplease agentplease personplease anagentplease ahumanplease
 人工 人工客服 人工服务 真人 真人客服 客服 转接
 """
+_QUESTION = re.compile(
+    r"[?？吗呢]|什么|怎么|怎样|如何|多少|多久|多大|多重|多长|几|哪|谁|能否|是否"
+    r"|^\s*(?:how|what|which|when|where|who|why|can|may|is|are|do|does|will)\b"
+)
 _GREETING_WORDS = """
 hi hello hey hithere hellothere goodmorning goodafternoon goodevening 你好 您好 嗨 哈喽 早上好 下午好 晚上好 在吗 你好啊
 """
@@ -96,6 +110,10 @@ def by_rule(text: str) -> Intent | None:
 
 def is_greeting(text: str) -> bool:
     return _letters(unicodedata.normalize("NFKC", text).lower()) in _GREETINGS
+
+
+def is_question(text: str) -> bool:
+    return _QUESTION.search(text.lower()) is not None
 
 
 def yes_or_no(text: str) -> Yes | None:

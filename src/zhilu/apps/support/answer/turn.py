@@ -20,6 +20,7 @@ from zhilu.apps.support.answer.intents import (
     by_rule,
     chat_back,
     is_greeting,
+    is_question,
     sort_by_model,
     yes_or_no,
 )
@@ -127,6 +128,8 @@ async def _sorted(
     if intent == "order" or _names_one(slots):
         return _order(text, slots, memory, known, lang)
     if intent == "small_talk":
+        if is_question(text) and known.documents is not None and (answered := await known.documents(text)) is not None:
+            return _from_documents(answered, memory)  # a small model takes many a question for a chat
         said = await chat_back(known.client, known.model, text, lang)
         return TurnReply(
             text=said or words.HELLO.say(lang), intent="small_talk", by="model" if said is not None else "rule"
@@ -136,10 +139,14 @@ async def _sorted(
 
 async def _documents(text: str, memory: SupportMemory, known: Known, lang: Lang) -> TurnReply:
     found = await known.documents(text) if known.documents is not None else None
-    if found is not None:
-        memory.misses = 0
-        return TurnReply(text=found.text, intent="document", by="document", details={"citations": found.citations})
-    return _missed("document", words.UNKNOWN, memory, known, lang)
+    return (
+        _from_documents(found, memory) if found is not None else _missed("document", words.UNKNOWN, memory, known, lang)
+    )
+
+
+def _from_documents(found: DocumentAnswer, memory: SupportMemory) -> TurnReply:
+    memory.misses = 0
+    return TurnReply(text=found.text, intent="document", by="document", details={"citations": found.citations})
 
 
 def _missed(intent: Intent, said: T, memory: SupportMemory, known: Known, lang: Lang) -> TurnReply:
