@@ -185,7 +185,7 @@ def test_a_desk_is_made_and_tried_on_the_page(gateway: str) -> None:
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_text("Saved")).to_be_visible()
         page.get_by_role("tab", name="Figures").click()
-        expect(page.get_by_text("order table")).to_be_visible()
+        expect(page.get_by_text("order table 3")).to_be_visible()
         watching.close()
 
 
