@@ -11,7 +11,9 @@ from starlette.testclient import TestClient
 from tests.contract.test_public_routes import doors
 
 from zhilu.context import Context, open_context
+from zhilu.errors import UnreachableError
 from zhilu.host.app import create_app
+from zhilu.messages import T
 
 SUPPORT = "/zhilu/v1/support"
 SHOP = "https://shop.example"
@@ -254,3 +256,22 @@ def test_desks_faqs_and_orders_are_edited(client: TestClient, desk: str) -> None
     assert client.get(f"{at}/orders").json()["num_rows"] == 1, "what was there stays"
     assert client.post(f"{SUPPORT}/desks/sample").status_code == 409
     assert client.delete(at).status_code == 204 and client.get(at).status_code == 404
+
+
+def test_two_messages_at_once_and_a_model_that_is_gone(
+    client: TestClient, desk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = Customer(client, desk)
+    client.patch(f"{SUPPORT}/desks/{desk}", json={"kb_id": "gone"})
+    assert customer.say("how heavy is a zebra")[-1]["role"] == "bot", "a knowledge base that was deleted is none"
+
+    async def unreachable(*_: Any, **__: Any) -> None:
+        raise UnreachableError(T("No model.", "没有模型。"))
+
+    monkeypatch.setattr("zhilu.apps.support.service.answer_turn", unreachable)
+    told = customer.say("how heavy is the tent")[-1]
+    assert told["role"] == "bot" and "Please ask again" in told["text"]
+    assert "how heavy is the tent" in client.get(f"{SUPPORT}/desks/{desk}/figures").json()["unanswered"]
+    monkeypatch.setattr("zhilu.apps.support.service._answering", {customer.id})
+    busy = customer.post("messages", {"text": "and now?"})
+    assert busy.status_code == 429 and "retry-after" in busy.headers

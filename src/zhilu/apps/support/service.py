@@ -15,7 +15,7 @@ from zhilu.apps.support.contacts import Contacts, SupportLine
 from zhilu.apps.support.desks import Desk, Desks
 from zhilu.client import ModelClient
 from zhilu.context import Context
-from zhilu.errors import BusyError, NotFoundError
+from zhilu.errors import BusyError, NotFoundError, ZhiluError
 from zhilu.messages import T
 from zhilu.rag.answer import answer
 
@@ -57,6 +57,7 @@ class Limit:
         return times
 
 
+_answering: set[str] = set()  # conversations whose bot thinks now
 _WRONG_PHONES = Limit(10, 3600)  # for each order, whoever asks: four digits are soon guessed
 
 
@@ -104,15 +105,31 @@ async def receive(
     """Store what the customer says, and the bot's answer where no person has the conversation; returns the new lines.
 
     Raises:
-        ConflictError: the conversation is closed.
+        ConflictError: the conversation is closed. BusyError: the message before is being answered.
     """
+    if contact_id in _answering:  # two turns at once would forget what the other learned
+        raise BusyError(T("One message at a time, please.", "请等上一条消息回复后再发送。"), retry_after=2)
+    _answering.add(contact_id)
+    try:
+        return await _answer(context, client, model, desk, contact_id, text)
+    finally:
+        _answering.discard(contact_id)
+
+
+async def _answer(
+    context: Context, client: ModelClient, model: str, desk: Desk, contact_id: str, text: str
+) -> list[SupportLine]:
     contacts = Contacts(context)
     said = await asyncio.to_thread(contacts.say, contact_id, "customer", text)
     if (await asyncio.to_thread(contacts.get, contact_id)).status != "bot":
         return [said]
     memory = SupportMemory.model_validate(await asyncio.to_thread(contacts.memory, contact_id))
     known = await asyncio.to_thread(known_of, context, client, model, desk)
-    reply = await answer_turn(text, memory, known)
+    try:
+        reply = await answer_turn(text, memory, known)
+    except ZhiluError as error:  # no model answers: the customer is told so, and the question is among the unanswered
+        stopped = words.STOPPED.say(memory.lang or "en")
+        reply = TurnReply(text=stopped, intent="document", by="nothing", details={"error": error.code})
     await asyncio.to_thread(_store, context, desk, contact_id, reply, memory)
     return await asyncio.to_thread(contacts.lines, contact_id, said.id - 1)
 
