@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zhilu.apps.coder.edit_cli import COMMANDS
 from zhilu.cli_support import echo_json, json_option, pass_context_obj, table
 from zhilu.context import Context
 from zhilu.errors import InputError
@@ -185,3 +186,7 @@ def _show(answer: CodeAnswer) -> None:
         click.secho(T("The code that was found does not answer it.", "找到的代码无法回答这个问题。").say(), fg="yellow")
     for caller in answer.callers:
         click.echo(f"{caller.path}:{caller.line}  {caller.inside}  {caller.text}")
+
+
+for command in COMMANDS:
+    code.add_command(command)
