@@ -34,19 +34,17 @@ class CodeCompletion(BaseModel):
 async def marks_of(client: ModelClient, model: str) -> FillMarks | None:
     """The marks that are single tokens of the model; None where it has none, or its server does not count tokens."""
     key = (client.base_url, model)
-    if key not in _known:
-        _known[key] = None
-        for marks in FILL_MARKS:
-            try:
-                counted = await client.tokenize(
-                    model=model, prompt=marks.prefix + marks.middle, add_special_tokens=False
-                )
-            except ZhiluError:
-                counted = None
-            if counted is not None and counted.get("count") == 2:
-                _known[key] = marks
-                break
-    return _known[key]
+    if key in _known:
+        return _known[key]
+    for marks in FILL_MARKS:
+        try:
+            counted = await client.tokenize(model=model, prompt=marks.prefix + marks.middle, add_special_tokens=False)
+        except ZhiluError:
+            counted = None
+        if counted is not None and counted.get("count") == 2:
+            _known[key] = marks
+            return marks
+    return None
 
 
 async def complete(
