@@ -110,6 +110,21 @@ def test_a_mark_alone_is_no_answer_and_a_citation_without_a_name_is_not_checked(
     assert said[0].cites and not said[0].missing and not said[0].is_founded
 
 
+@pytest.mark.parametrize(
+    ("text", "names", "missing"),
+    [
+        ("Cart.total", ["Cart", "total"], []),
+        ("percent_of", ["percent_of"], []),
+        ("It is Cart.total that calls it.", ["Cart", "total"], []),
+        ("It is Cart.tax that calls it.", ["Cart"], ["tax"]),
+        ("It is fast, e.g. in the U.S. or so.", [], []),
+    ],
+)
+def test_a_name_is_one_without_backticks_too(text: str, names: list[str], missing: list[str]) -> None:
+    said = check(text, PASSAGES)[0]
+    assert ([n for n in said.names if len(n) > 1], [m for m in said.missing if len(m) > 1]) == (names, missing)
+
+
 def test_code_of_the_model_is_told_from_that_of_the_repository() -> None:
     quoted, invented = check("```python\ndef total(self):\n    return a\n```\nand\n```\nreturn a * 2\n```", PASSAGES)[
         ::2

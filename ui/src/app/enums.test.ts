@@ -15,6 +15,7 @@ const SHOWN: Record<string, string> = {
   "BoardQuestion.status": "rag.board.status.",
   "BoardRow.label": "rag.board.label.",
   "CodeAnswer.status": "coder.status.",
+  "CodeEdit.status": "coder.edit.",
   "DatabaseColumn.kind": "report.kind.",
   "Document.status": "rag.status.",
   "EngineOut.status": "models.engine.",

@@ -687,6 +687,105 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/coder/repos/{repo}/edits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Code Edits */
+        get: operations["list_code_edits_zhilu_v1_coder_repos__repo__edits_get"];
+        put?: never;
+        /**
+         * Propose Code Edit
+         * @description A diff, or why there is none. Nothing is written to the repository.
+         */
+        post: operations["propose_code_edit_zhilu_v1_coder_repos__repo__edits_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/coder/repos/{repo}/edits/{edit}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Code Edit */
+        get: operations["get_code_edit_zhilu_v1_coder_repos__repo__edits__edit__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove Code Edit
+         * @description Forget it; what it wrote stays.
+         */
+        delete: operations["remove_code_edit_zhilu_v1_coder_repos__repo__edits__edit__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/coder/repos/{repo}/edits/{edit}/apply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Apply Code Edit
+         * @description Approve it: written as a whole, and only if the file is as it was.
+         */
+        post: operations["apply_code_edit_zhilu_v1_coder_repos__repo__edits__edit__apply_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/coder/repos/{repo}/edits/{edit}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Undo Code Edit */
+        post: operations["undo_code_edit_zhilu_v1_coder_repos__repo__edits__edit__undo_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/coder/repos/{repo}/edits/{edit}/tests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test Code Edit
+         * @description Run the repository's tests in the sandbox, on a copy with the change in it.
+         */
+        post: operations["test_code_edit_zhilu_v1_coder_repos__repo__edits__edit__tests_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/coder/repos/{repo}/v1/completions": {
         parameters: {
             query?: never;
@@ -5679,6 +5778,82 @@ export interface components {
             moved: boolean;
         };
         /**
+         * CodeEdit
+         * @description ``status``: ``proposed``; ``applied``, it stands in the repository; ``undone``; ``refused``, the model wrote nothing that could
+         *     be applied, and ``problem`` says why.
+         */
+        CodeEdit: {
+            /** Id */
+            id: string;
+            /** Instruction */
+            instruction: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "proposed" | "applied" | "undone" | "refused";
+            /**
+             * Path
+             * @default
+             */
+            path: string;
+            /**
+             * Symbol
+             * @default
+             */
+            symbol: string;
+            /**
+             * Diff
+             * @default
+             */
+            diff: string;
+            /** Problem */
+            problem?: {
+                en: string;
+                zh: string;
+            } | null;
+            /**
+             * Attempts
+             * @default 0
+             */
+            attempts: number;
+            /**
+             * Model
+             * @default
+             */
+            model: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Before
+             * @default
+             */
+            before: string;
+            /**
+             * After
+             * @default
+             */
+            after: string;
+            tests?: components["schemas"]["CodeTestRun"] | null;
+        };
+        /**
+         * CodeEditIn
+         * @description ``symbol``: the function that is meant; else it is found by the words.
+         */
+        CodeEditIn: {
+            /** Instruction */
+            instruction: string;
+            /** Symbol */
+            symbol?: string | null;
+            /** Path */
+            path?: string | null;
+            /** Model */
+            model?: string | null;
+        };
+        /**
          * CodeFile
          * @description ``problem``: why it has no symbols, where it could have.
          */
@@ -5855,6 +6030,25 @@ export interface components {
              * @default
              */
             doc: string;
+        };
+        /**
+         * CodeTestRun
+         * @description A run of the repository's tests in the sandbox, on a copy with the change in it.
+         */
+        CodeTestRun: {
+            /** Command */
+            command: string;
+            /** Passed */
+            passed: boolean;
+            /** Code */
+            code: number;
+            /** Output */
+            output: string;
+            /**
+             * Timed Out
+             * @default false
+             */
+            timed_out: boolean;
         };
         /**
          * CodeText
@@ -12456,6 +12650,230 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_code_edits_zhilu_v1_coder_repos__repo__edits_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                repo: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeEdit"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    propose_code_edit_zhilu_v1_coder_repos__repo__edits_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                repo: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeEditIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeEdit"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_code_edit_zhilu_v1_coder_repos__repo__edits__edit__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                repo: string;
+                edit: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeEdit"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_code_edit_zhilu_v1_coder_repos__repo__edits__edit__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                repo: string;
+                edit: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    apply_code_edit_zhilu_v1_coder_repos__repo__edits__edit__apply_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                repo: string;
+                edit: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeEdit"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    undo_code_edit_zhilu_v1_coder_repos__repo__edits__edit__undo_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                repo: string;
+                edit: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeEdit"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    test_code_edit_zhilu_v1_coder_repos__repo__edits__edit__tests_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                repo: string;
+                edit: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeEdit"];
+                };
             };
             /** @description Validation Error */
             422: {

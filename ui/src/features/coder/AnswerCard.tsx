@@ -84,7 +84,7 @@ function Said({ sentence, onOpen }: { sentence: Sentence; onOpen: (place: Place)
 }
 
 /** A text with what stands in backticks set as code. */
-function Worded({ text }: { text: string }) {
+export function Worded({ text }: { text: string }) {
   return text.split("`").map((piece, index) => (index % 2 ? <code key={index}>{piece}</code> : piece));
 }
 

@@ -12,6 +12,7 @@ import { useI18n, type Key } from "@/lib/i18n";
 import { isActive } from "@/lib/jobs";
 import { useJobs } from "@/lib/queries";
 import { AskCode } from "./AskCode";
+import { EditCode } from "./EditCode";
 import { FileDialog, type Place } from "./FileDialog";
 import { SearchCode } from "./SearchCode";
 import { useAddRepo, useFiles, useReadAgain, useRemoveRepo, useRepos, type Repo } from "./api";
@@ -82,6 +83,7 @@ function Work({ repo }: { repo: Repo }) {
         tabs={[
           { value: "ask", label: t("coder.tab.ask") },
           { value: "search", label: t("coder.tab.search") },
+          { value: "edit", label: t("coder.tab.edit") },
         ]}
       >
         <TabPanel value="ask" className={css.panel} forceMount hidden={tab !== "ask"}>
@@ -89,6 +91,9 @@ function Work({ repo }: { repo: Repo }) {
         </TabPanel>
         <TabPanel value="search" className={css.panel}>
           <SearchCode repo={repo} onOpen={setPlace} />
+        </TabPanel>
+        <TabPanel value="edit" className={css.panel}>
+          <EditCode repo={repo} />
         </TabPanel>
       </Tabs>
       {place && <FileDialog repo={repo.id} place={place} onClose={() => setPlace(null)} />}

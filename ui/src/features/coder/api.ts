@@ -13,6 +13,7 @@ export type Hit = Schemas["CodeHit"];
 export type Caller = Schemas["CodeCaller"];
 export type Answer = Schemas["CodeAnswer"];
 export type Sentence = Schemas["CodeSentence"];
+export type Edit = Schemas["CodeEdit"];
 interface Started {
   repo: Repo;
   job: Job;
@@ -91,6 +92,33 @@ export function useRemoveRepo() {
   const queries = useQueryClient();
   return useMutation({
     mutationFn: (repo: string) => api.delete(at(repo)),
+    onSettled: () => queries.invalidateQueries({ queryKey: ["coder"] }),
+  });
+}
+
+export function useEdits(repo: string) {
+  return useQuery({
+    queryKey: ["coder", "edits", repo],
+    queryFn: ({ signal }) => api.get<Edit[]>(`${at(repo)}/edits`, signal),
+  });
+}
+
+export function usePropose(repo: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (wish: { instruction: string; symbol: string | null }) => api.post<Edit>(`${at(repo)}/edits`, wish),
+    onSettled: () => queries.invalidateQueries({ queryKey: ["coder", "edits", repo] }),
+  });
+}
+
+/** Approves a change, takes it back, tries it, or forgets it. */
+export function useEditStep(repo: string, id: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: async (step: "apply" | "undo" | "tests" | "forget") => {
+      if (step === "forget") await api.delete(`${at(repo)}/edits/${id}`);
+      else await api.post<Edit>(`${at(repo)}/edits/${id}/${step}`);
+    },
     onSettled: () => queries.invalidateQueries({ queryKey: ["coder"] }),
   });
 }

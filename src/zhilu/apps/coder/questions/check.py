@@ -25,6 +25,8 @@ _PLACE = re.compile(r"(?<![\w./-])([\w./-]{1,200}\.\w{1,5}):(\d{1,7})(?:-(\d{1,7
 _TICKED = re.compile(r"`([^`\n]{1,300})`")
 _NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
 _CALLED = re.compile(r"(?<![\w$])[A-Za-z_$][\w$]{0,100}(?=\()", re.ASCII)
+_DOTTED = re.compile(r"(?<![\w$/.-])[A-Za-z_]\w{0,100}\.[A-Za-z_]\w{0,100}(?:\.\w{1,100})?", re.ASCII)
+_ALONE = re.compile(r"[A-Za-z_$][\w$.]{1,200}", re.ASCII)  # an answer that is a name and nothing else
 _SHAPED = re.compile(r"(?<![\w$/.-])[A-Za-z]\w{0,100}", re.ASCII)
 # What every program knows, whatever code was shown.
 _KNOWN = frozenset(
@@ -135,6 +137,10 @@ def _names(text: str) -> list[str]:
             found.extend(_NAME.findall(ticked))
     bare = _TICKED.sub(" ", text)
     found.extend(name for name in _CALLED.findall(bare) if len(name) > 1)
+    for dotted in _DOTTED.findall(bare):
+        found.extend(_NAME.findall(dotted))
+    if _ALONE.fullmatch(text.strip().rstrip(".。")):
+        found.extend(_NAME.findall(bare))
     found.extend(w for w in _SHAPED.findall(bare) if "_" in w.strip("_") or _has_inner_capital(w))
     return [name for name in dict.fromkeys(found) if name not in _KNOWN]
 
