@@ -148,6 +148,11 @@ def test_callers_are_shown_where_they_are_asked_for(store: IndexStore) -> None:
     assert shown[:2] == ["percent_of", "Cart.total"]
     answer = put(store, "`total` calls it [2].", "Who calls `percent_of`?")
     assert [(c.path, c.inside) for c in answer.callers] == [("shop/cart.py", "Cart.total")]
+    said = [(s.text, s.from_index) for s in answer.sentences]
+    assert said == [("`percent_of` is called in `Cart.total`.", True), ("`total` calls it.", False)]
+    assert (
+        put(store, "所给代码中没有。", "谁调用了 `release`？").status == "answered"
+    )  # what the index knows is no model's to deny
 
 
 def test_passages_fit_the_room_and_do_not_overlap(store: IndexStore) -> None:

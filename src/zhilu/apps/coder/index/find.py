@@ -24,6 +24,7 @@ class CodeHit(CodeUnit):
 class CodeCaller(BaseModel):
     """A line that calls ``name``, and the symbol that the line stands in."""
 
+    name: str
     path: str
     line: int
     inside: str
@@ -113,7 +114,7 @@ def callers(store: IndexStore, name: str, limit: int = 100) -> list[CodeCaller]:
             texts[path] = (store.text(path) or "").split("\n")
         inside = symbol_at(store, path, line)
         text = texts[path][line - 1].strip()[:300] if line <= len(texts[path]) else ""
-        found.append(CodeCaller(path=path, line=line, inside=inside.qualname if inside else "", text=text))
+        found.append(CodeCaller(name=last, path=path, line=line, inside=inside.qualname if inside else "", text=text))
     return found
 
 

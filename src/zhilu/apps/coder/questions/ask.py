@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from zhilu.apps.coder.index.find import CodeCaller, callers, named_in
 from zhilu.apps.coder.index.store import IndexStore
-from zhilu.apps.coder.questions.check import CodeSentence, check
+from zhilu.apps.coder.questions.check import CodeCite, CodeSentence, check
 from zhilu.apps.coder.questions.choose import CodePassage, asks_for_callers, choose
 from zhilu.apps.coder.questions.prompts import NOT_THERE, language_of, question_messages, word_messages
 from zhilu.client import ModelClient
@@ -58,16 +58,36 @@ async def ask(client: ModelClient, model: str, store: IndexStore, question: str)
             if piece:
                 reply += piece
                 yield Event("text", {"text": piece})
-    answer.sentences = check(reply, answer.passages)
-    answer.status = _status(reply, answer.sentences)
+    told = check(reply, answer.passages)
+    if any(words.rstrip(".。") in reply for words in NOT_THERE.values()):
+        told = []
+    answer.sentences = [*_read_off(question, answer.callers), *told]
+    answer.status = _status(answer.sentences)
     yield Event("done", answer.model_dump(mode="json"))
 
 
-def _status(reply: str, said: list[CodeSentence]) -> Literal["answered", "partly", "unfounded", "nothing"]:
-    if not said or any(words.rstrip(".。") in reply for words in NOT_THERE.values()):
+def _status(said: list[CodeSentence]) -> Literal["answered", "partly", "unfounded", "nothing"]:
+    if not said:
         return "nothing"
     founded = [s.is_founded for s in said]
     return "answered" if all(founded) else "partly" if any(founded) else "unfounded"
+
+
+def _read_off(question: str, found: list[CodeCaller]) -> list[CodeSentence]:
+    """Who calls what, as the index has it: a small model overlooks calls, and this needs no model."""
+    said = []
+    for name in dict.fromkeys(caller.name for caller in found):
+        calls = [caller for caller in found if caller.name == name]
+        places = list(dict.fromkeys(c.inside or c.path for c in calls))
+        shown = [f"`{place}`" for place in places[:8]]
+        text = (
+            f"`{name}` 在 {'、'.join(shown)} 中被调用。"
+            if language_of(question) == "zh"
+            else f"`{name}` is called in {', '.join(shown)}."
+        )
+        cites = [CodeCite(path=c.path, start=c.line, end=c.line, symbol=c.inside) for c in calls[:8]]
+        said.append(CodeSentence(text=text, names=[name, *places[:8]], cites=cites, is_founded=True, from_index=True))
+    return said
 
 
 async def _english_words(client: ModelClient, model: str, question: str, answer: CodeAnswer) -> str:

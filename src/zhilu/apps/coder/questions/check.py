@@ -46,7 +46,7 @@ class CodeCite(BaseModel):
 
 class CodeSentence(BaseModel):
     """``names``: those that stand in the cited code. ``missing``: names, lines or places that do not. A sentence is founded where
-    nothing is missing and there was something to check: names in it, or its lines of code."""
+    nothing is missing and there was something to check: names in it, or its lines of code. ``from_index``: no model said it."""
 
     text: str
     is_code: bool = False
@@ -54,6 +54,7 @@ class CodeSentence(BaseModel):
     cites: list[CodeCite] = []
     missing: list[str] = []
     is_founded: bool = False
+    from_index: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ NOT_THERE = {"en": "Not in the code shown.", "zh": "所给代码中没有。"}
 _ANSWER = {
     "en": "You answer a question about a repository from the numbered pieces of its code, and from nothing else. One to four short "
     "sentences, in English. Write names of functions, classes and variables exactly as they stand in the code, between backticks. "
-    "End each sentence with the number of the piece it rests on, like [1]. If the pieces do not answer the question, write only: "
+    "End each sentence with the number of the piece it rests on, like [1]. Only where none of the pieces has to do with the question, write: "
     + NOT_THERE["en"],
     "zh": "你只根据下面编号的代码片段回答关于代码仓库的问题。用中文写一到四句短句。函数、类和变量的名字必须与代码中完全一致，并放在反引号里。"
-    "每句话末尾写上所依据片段的编号，例如 [1]。如果这些片段回答不了问题，只写：" + NOT_THERE["zh"],
+    "每句话末尾写上所依据片段的编号，例如 [1]。只有当所有片段都与问题无关时，才写：" + NOT_THERE["zh"],
 }
 _WORDS = (
     "A question about a program follows. Write up to eight English words that names of functions or comments in the code about it "
