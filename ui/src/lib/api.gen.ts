@@ -1085,6 +1085,493 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/knowledge/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who Am I */
+        get: operations["who_am_i_zhilu_v1_knowledge_me_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/sign-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign In Here */
+        post: operations["sign_in_here_zhilu_v1_knowledge_sign_in_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/sign-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign Out Here */
+        post: operations["sign_out_here_zhilu_v1_knowledge_sign_out_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/set-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set Up
+         * @description The first account, an admin's: only from this machine, and only while there is none.
+         */
+        post: operations["set_up_zhilu_v1_knowledge_set_up_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/ask": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask Knowledge
+         * @description Server-sent events ``retrieved | delta | done | error``, over all that the person may read.
+         */
+        post: operations["ask_knowledge_zhilu_v1_knowledge_ask_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Search Knowledge */
+        post: operations["search_knowledge_zhilu_v1_knowledge_search_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/suggestions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Suggest Knowledge */
+        get: operations["suggest_knowledge_zhilu_v1_knowledge_suggestions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/questions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** My Questions */
+        get: operations["my_questions_zhilu_v1_knowledge_questions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/questions/{question_id}/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give Feedback */
+        post: operations["give_feedback_zhilu_v1_knowledge_questions__question_id__feedback_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Readable */
+        get: operations["list_readable_zhilu_v1_knowledge_documents_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/kbs/{kb_id}/documents/{doc_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Document
+         * @description 404 also for what is there and may not be read.
+         */
+        get: operations["read_document_zhilu_v1_knowledge_kbs__kb_id__documents__doc_id__get"];
+        put?: never;
+        post?: never;
+        /** Remove From Knowledge */
+        delete: operations["remove_from_knowledge_zhilu_v1_knowledge_kbs__kb_id__documents__doc_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/kbs/{kb_id}/documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add To Knowledge
+         * @description For editors, into a knowledge base of which they may read all.
+         */
+        post: operations["add_to_knowledge_zhilu_v1_knowledge_kbs__kb_id__documents_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/kbs/{kb_id}/sync": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sync Knowledge
+         * @description Read the sources again; the ids of the jobs.
+         */
+        post: operations["sync_knowledge_zhilu_v1_knowledge_kbs__kb_id__sync_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/reports/freshness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Report Freshness */
+        get: operations["report_freshness_zhilu_v1_knowledge_reports_freshness_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/reports/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Report Gaps */
+        get: operations["report_gaps_zhilu_v1_knowledge_reports_gaps_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/reports/figures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Report Figures */
+        get: operations["report_figures_zhilu_v1_knowledge_reports_figures_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/oidc/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin Oidc */
+        post: operations["begin_oidc_zhilu_v1_knowledge_oidc_begin_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/oidc/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Finish Oidc */
+        post: operations["finish_oidc_zhilu_v1_knowledge_oidc_finish_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/admin/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List People */
+        get: operations["list_people_zhilu_v1_knowledge_admin_people_get"];
+        put?: never;
+        /** Add Person */
+        post: operations["add_person_zhilu_v1_knowledge_admin_people_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/admin/people/{person_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove Person */
+        delete: operations["remove_person_zhilu_v1_knowledge_admin_people__person_id__delete"];
+        options?: never;
+        head?: never;
+        /** Change Person */
+        patch: operations["change_person_zhilu_v1_knowledge_admin_people__person_id__patch"];
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/admin/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Groups */
+        get: operations["list_groups_zhilu_v1_knowledge_admin_groups_get"];
+        put?: never;
+        /** Add Group */
+        post: operations["add_group_zhilu_v1_knowledge_admin_groups_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/admin/groups/{group_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove Group */
+        delete: operations["remove_group_zhilu_v1_knowledge_admin_groups__group_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/admin/groups/{group_id}/leaves": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Grant Leave */
+        post: operations["grant_leave_zhilu_v1_knowledge_admin_groups__group_id__leaves_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/admin/groups/{group_id}/leaves/{kb_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Leave
+         * @description Without ``folder`` every leave for this knowledge base.
+         */
+        delete: operations["revoke_leave_zhilu_v1_knowledge_admin_groups__group_id__leaves__kb_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/admin/kbs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List All Kbs
+         * @description Names alone: giving leave needs them, and reads nothing.
+         */
+        get: operations["list_all_kbs_zhilu_v1_knowledge_admin_kbs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/admin/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read Audit */
+        get: operations["read_audit_zhilu_v1_knowledge_admin_audit_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/knowledge/admin/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Audit
+         * @description JSON lines, the oldest first.
+         */
+        get: operations["export_audit_zhilu_v1_knowledge_admin_audit_export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/lens/tokens": {
         parameters: {
             query?: never;
@@ -4719,6 +5206,36 @@ export interface components {
             most: number;
         };
         /**
+         * AskedQuestion
+         * @description ``answer`` is None where something it rests on may not be read any more; ``documents`` are those that may.
+         */
+        AskedQuestion: {
+            /** Id */
+            id: string;
+            /** Asked At */
+            asked_at: string;
+            /** Question */
+            question: string;
+            /** Answer */
+            answer: string | null;
+            /** Refused */
+            refused: boolean;
+            /** Verdict */
+            verdict: string;
+            /** Model */
+            model: string;
+            /** Seconds */
+            seconds: number;
+            /** Documents */
+            documents: {
+                [key: string]: string;
+            }[];
+            /** Rating */
+            rating: number | null;
+            /** Note */
+            note: string;
+        };
+        /**
          * AskedRow
          * @description A held-out prompt, the data's answer, both answers as they were served, and what the rule says of each (0 to 1).
          */
@@ -4779,6 +5296,38 @@ export interface components {
             map: string;
             /** Scores */
             scores: components["schemas"]["HeadScore"][];
+        };
+        /**
+         * AuditEntry
+         * @description ``who`` is the name of a person, ``cli`` for the owner of the machine, or empty for nobody who was known.
+         */
+        AuditEntry: {
+            /** Id */
+            id: number;
+            /** At */
+            at: string;
+            /** Who */
+            who: string;
+            /** Did */
+            did: string;
+            /** About */
+            about: string;
+            /** Details */
+            details: {
+                [key: string]: unknown;
+            };
+            /** Hash */
+            hash: string;
+        };
+        /**
+         * AuditPage
+         * @description ``broken``: the id of the first row that is not what was written; None if all are whole.
+         */
+        AuditPage: {
+            /** Entries */
+            entries: components["schemas"]["AuditEntry"][];
+            /** Broken */
+            broken: number | null;
         };
         /**
          * Bar
@@ -5021,6 +5570,11 @@ export interface components {
             /** File */
             file: string;
         };
+        /** Body_add_to_knowledge_zhilu_v1_knowledge_kbs__kb_id__documents_post */
+        Body_add_to_knowledge_zhilu_v1_knowledge_kbs__kb_id__documents_post: {
+            /** Files */
+            files: string[];
+        };
         /** Body_look_at_picture_zhilu_v1_media_look_post */
         Body_look_at_picture_zhilu_v1_media_look_post: {
             /** File */
@@ -5192,6 +5746,8 @@ export interface components {
          * @description A line that calls ``name``, and the symbol that the line stands in.
          */
         CodeCaller: {
+            /** Name */
+            name: string;
             /** Path */
             path: string;
             /** Line */
@@ -5421,7 +5977,7 @@ export interface components {
         /**
          * CodeSentence
          * @description ``names``: those that stand in the cited code. ``missing``: names, lines or places that do not. A sentence is founded where
-         *     nothing is missing and there was something to check: names in it, or its lines of code.
+         *     nothing is missing and there was something to check: names in it, or its lines of code. ``from_index``: no model said it.
          */
         CodeSentence: {
             /** Text */
@@ -5451,6 +6007,11 @@ export interface components {
              * @default false
              */
             is_founded: boolean;
+            /**
+             * From Index
+             * @default false
+             */
+            from_index: boolean;
         };
         /**
          * CodeSymbol
@@ -5707,6 +6268,15 @@ export interface components {
             added_at: string;
             report?: components["schemas"]["DataReport"] | null;
         };
+        /** DayCount */
+        DayCount: {
+            /** Day */
+            day: string;
+            /** Asked */
+            asked: number;
+            /** Refused */
+            refused: number;
+        };
         /** Desk */
         Desk: {
             /** Id */
@@ -5928,6 +6498,13 @@ export interface components {
             num_versions: number;
             /** Answering */
             answering?: number | null;
+        };
+        /** DocumentCount */
+        DocumentCount: {
+            /** Name */
+            name: string;
+            /** Count */
+            count: number;
         };
         /**
          * DocumentText
@@ -6300,6 +6877,24 @@ export interface components {
             facts: {
                 [key: string]: string;
             };
+        };
+        /**
+         * Gap
+         * @description Questions that ask for much the same and were refused or disliked. ``question`` is the newest of them.
+         */
+        Gap: {
+            /** Question */
+            question: string;
+            /** Count */
+            count: number;
+            /** Refused */
+            refused: number;
+            /** Disliked */
+            disliked: number;
+            /** Notes */
+            notes: string[];
+            /** Last At */
+            last_at: string;
         };
         /** GpuOut */
         GpuOut: {
@@ -6725,6 +7320,214 @@ export interface components {
                 [key: string]: unknown;
             } | null;
         };
+        /** KnowledgeAsk */
+        KnowledgeAsk: {
+            /** Question */
+            question: string;
+            /** History */
+            history?: components["schemas"]["KnowledgeTurn"][];
+            /** Model */
+            model?: string | null;
+        };
+        /** KnowledgeBaseName */
+        KnowledgeBaseName: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Num Documents */
+            num_documents: number;
+        };
+        /**
+         * KnowledgeDocument
+         * @description ``source``: where it is kept in step with; None for one that was uploaded.
+         */
+        KnowledgeDocument: {
+            /** Kb Id */
+            kb_id: string;
+            /** Kb Name */
+            kb_name: string;
+            /** Doc Id */
+            doc_id: string;
+            /** Name */
+            name: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Version */
+            version: number;
+            /** Added At */
+            added_at: string;
+            /** Source */
+            source: string | null;
+        };
+        /**
+         * KnowledgeFigures
+         * @description ``people``: how many asked.
+         */
+        KnowledgeFigures: {
+            /** Days */
+            days: components["schemas"]["DayCount"][];
+            /** Documents */
+            documents: components["schemas"]["DocumentCount"][];
+            /** People */
+            people: number;
+            /** Asked */
+            asked: number;
+            /** Refused */
+            refused: number;
+            /** Liked */
+            liked: number;
+            /** Disliked */
+            disliked: number;
+        };
+        /** KnowledgeGroup */
+        KnowledgeGroup: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Members */
+            members: string[];
+            /** Leaves */
+            leaves: components["schemas"]["KnowledgeLeave"][];
+        };
+        /** KnowledgeHit */
+        KnowledgeHit: {
+            /** Kb Id */
+            kb_id: string;
+            /** Doc Id */
+            doc_id: string;
+            /** Doc Name */
+            doc_name: string;
+            /** Chunk Id */
+            chunk_id: number;
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /** Page */
+            page: number | null;
+            /** Heading */
+            heading: string;
+            /** Text */
+            text: string;
+            /** Lang */
+            lang: string;
+            /** Score */
+            score: number;
+        };
+        /**
+         * KnowledgeLeave
+         * @description ``folder`` empty: all of the knowledge base.
+         */
+        KnowledgeLeave: {
+            /** Kb Id */
+            kb_id: string;
+            /** Folder */
+            folder: string;
+        };
+        /**
+         * KnowledgeMe
+         * @description ``person`` is None for who is not signed in. ``empty``: there are no accounts yet, and the first may be made.
+         *     ``oidc``: the provider that people may sign in with.
+         */
+        KnowledgeMe: {
+            person: components["schemas"]["KnowledgePerson"] | null;
+            /** Empty */
+            empty: boolean;
+            /** Oidc */
+            oidc: string | null;
+            /** Kbs */
+            kbs: {
+                [key: string]: unknown;
+            }[];
+        };
+        /**
+         * KnowledgePerson
+         * @description ``origin``: ``local`` with a password here, or the address of the OpenID provider that knows the person.
+         */
+        KnowledgePerson: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Shown */
+            shown: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "reader" | "editor" | "admin";
+            /** Origin */
+            origin: string;
+            /** Disabled */
+            disabled: boolean;
+            /** Groups */
+            groups: string[];
+        };
+        /** KnowledgeSearch */
+        KnowledgeSearch: {
+            /** Query */
+            query: string;
+            /**
+             * K
+             * @default 10
+             */
+            k: number;
+        };
+        /** KnowledgeSignIn */
+        KnowledgeSignIn: {
+            /** Name */
+            name: string;
+            /** Password */
+            password: string;
+        };
+        /** KnowledgeText */
+        KnowledgeText: {
+            /** Doc Id */
+            doc_id: string;
+            /** Name */
+            name: string;
+            /** Text */
+            text: string;
+        };
+        /** KnowledgeTurn */
+        KnowledgeTurn: {
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "user" | "assistant";
+            /** Content */
+            content: string;
+        };
+        /**
+         * KnowledgeUploaded
+         * @description ``rejected``: name and the inside of ``errors.error_body``.
+         */
+        KnowledgeUploaded: {
+            /** Added */
+            added: string[];
+            /** Rejected */
+            rejected: {
+                [key: string]: unknown;
+            }[];
+            /** Job */
+            job: string | null;
+        };
+        /** KnowledgeVote */
+        KnowledgeVote: {
+            /**
+             * Rating
+             * @enum {integer}
+             */
+            rating: -1 | 0 | 1;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+        };
         /**
          * LayerToken
          * @description What the model would say if it ended after this block (0: with the embedding alone).
@@ -6736,6 +7539,19 @@ export interface components {
             text: string;
             /** Probability */
             probability: number;
+        };
+        /**
+         * LeaveIn
+         * @description ``folder`` empty: all of the knowledge base.
+         */
+        LeaveIn: {
+            /** Kb Id */
+            kb_id: string;
+            /**
+             * Folder
+             * @default
+             */
+            folder: string;
         };
         /**
          * LessonOut
@@ -7586,6 +8402,11 @@ export interface components {
             /** Kb Id */
             kb_id?: string | null;
         };
+        /** NewGroup */
+        NewGroup: {
+            /** Name */
+            name: string;
+        };
         /** NewKb */
         NewKb: {
             /** Name */
@@ -7599,6 +8420,26 @@ export interface components {
             embedder?: string | null;
             /** Store */
             store?: string | null;
+        };
+        /** NewPerson */
+        NewPerson: {
+            /** Name */
+            name: string;
+            /** Password */
+            password: string;
+            /**
+             * Shown
+             * @default
+             */
+            shown: string;
+            /**
+             * Role
+             * @default reader
+             * @enum {string}
+             */
+            role: "reader" | "editor" | "admin";
+            /** Groups */
+            groups?: string[];
         };
         /**
          * NewQuestion
@@ -7741,6 +8582,28 @@ export interface components {
             job: string | null;
             /** Sources */
             sources: string[];
+        };
+        /**
+         * OidcAnswer
+         * @description What the provider appended to the address of the page.
+         */
+        OidcAnswer: {
+            /**
+             * Code
+             * @default
+             */
+            code: string;
+            /** State */
+            state: string;
+            /** Error */
+            error?: string | null;
+            /** Iss */
+            iss?: string | null;
+        };
+        /** OidcStarted */
+        OidcStarted: {
+            /** Url */
+            url: string;
         };
         /**
          * OpenedContact
@@ -8110,6 +8973,17 @@ export interface components {
             /** Size Bytes */
             size_bytes: number | null;
             job: components["schemas"]["Job"] | null;
+        };
+        /** PersonChanges */
+        PersonChanges: {
+            /** Role */
+            role?: ("reader" | "editor" | "admin") | null;
+            /** Disabled */
+            disabled?: boolean | null;
+            /** Password */
+            password?: string | null;
+            /** Groups */
+            groups?: string[] | null;
         };
         /**
          * PictureAnswer
@@ -9430,6 +10304,31 @@ export interface components {
             checkable: number;
             /** Tasks */
             tasks: components["schemas"]["TaskOut"][];
+        };
+        /**
+         * StaleDocument
+         * @description A document that should be looked at. ``why``: ``old`` (``days`` since it was added) or ``source`` (its source could not be
+         *     read; ``error`` is the inside of ``errors.error_body``).
+         */
+        StaleDocument: {
+            /** Kb Name */
+            kb_name: string;
+            /** Doc Id */
+            doc_id: string;
+            /** Name */
+            name: string;
+            /** Added At */
+            added_at: string;
+            /** Days */
+            days: number;
+            /** Why */
+            why: string;
+            /** Source */
+            source: string | null;
+            /** Error */
+            error: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * StartIn
@@ -12549,6 +13448,904 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
                 };
+            };
+        };
+    };
+    who_am_i_zhilu_v1_knowledge_me_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgeMe"];
+                };
+            };
+        };
+    };
+    sign_in_here_zhilu_v1_knowledge_sign_in_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KnowledgeSignIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgePerson"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    sign_out_here_zhilu_v1_knowledge_sign_out_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    set_up_zhilu_v1_knowledge_set_up_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KnowledgeSignIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgePerson"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    ask_knowledge_zhilu_v1_knowledge_ask_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KnowledgeAsk"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    search_knowledge_zhilu_v1_knowledge_search_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KnowledgeSearch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgeHit"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    suggest_knowledge_zhilu_v1_knowledge_suggestions_get: {
+        parameters: {
+            query?: {
+                text?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string[];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    my_questions_zhilu_v1_knowledge_questions_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AskedQuestion"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    give_feedback_zhilu_v1_knowledge_questions__question_id__feedback_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                question_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KnowledgeVote"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_readable_zhilu_v1_knowledge_documents_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgeDocument"][];
+                };
+            };
+        };
+    };
+    read_document_zhilu_v1_knowledge_kbs__kb_id__documents__doc_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+                doc_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgeText"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_from_knowledge_zhilu_v1_knowledge_kbs__kb_id__documents__doc_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+                doc_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    add_to_knowledge_zhilu_v1_knowledge_kbs__kb_id__documents_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_add_to_knowledge_zhilu_v1_knowledge_kbs__kb_id__documents_post"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgeUploaded"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    sync_knowledge_zhilu_v1_knowledge_kbs__kb_id__sync_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string[];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    report_freshness_zhilu_v1_knowledge_reports_freshness_get: {
+        parameters: {
+            query?: {
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StaleDocument"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    report_gaps_zhilu_v1_knowledge_reports_gaps_get: {
+        parameters: {
+            query?: {
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Gap"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    report_figures_zhilu_v1_knowledge_reports_figures_get: {
+        parameters: {
+            query?: {
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgeFigures"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    begin_oidc_zhilu_v1_knowledge_oidc_begin_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OidcStarted"];
+                };
+            };
+        };
+    };
+    finish_oidc_zhilu_v1_knowledge_oidc_finish_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: {
+                zhilu_knowledge_oidc?: string | null;
+            };
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OidcAnswer"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgePerson"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_people_zhilu_v1_knowledge_admin_people_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgePerson"][];
+                };
+            };
+        };
+    };
+    add_person_zhilu_v1_knowledge_admin_people_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPerson"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgePerson"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_person_zhilu_v1_knowledge_admin_people__person_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                person_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_person_zhilu_v1_knowledge_admin_people__person_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                person_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PersonChanges"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgePerson"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_groups_zhilu_v1_knowledge_admin_groups_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgeGroup"][];
+                };
+            };
+        };
+    };
+    add_group_zhilu_v1_knowledge_admin_groups_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewGroup"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgeGroup"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_group_zhilu_v1_knowledge_admin_groups__group_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    grant_leave_zhilu_v1_knowledge_admin_groups__group_id__leaves_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeaveIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgeGroup"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    revoke_leave_zhilu_v1_knowledge_admin_groups__group_id__leaves__kb_id__delete: {
+        parameters: {
+            query?: {
+                folder?: string | null;
+            };
+            header?: never;
+            path: {
+                group_id: string;
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgeGroup"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_all_kbs_zhilu_v1_knowledge_admin_kbs_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgeBaseName"][];
+                };
+            };
+        };
+    };
+    read_audit_zhilu_v1_knowledge_admin_audit_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                before?: number | null;
+                did?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    export_audit_zhilu_v1_knowledge_admin_audit_export_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
