@@ -27,6 +27,7 @@ const SHOWN: Record<string, string> = {
   "PictureAnswer.way": "media.way.",
   "ModelState.state": "model.state.",
   "Part.kind": "lens.part.",
+  "KnowledgePerson.role": "know.role.",
   "LongtextWish.want": "longtext.want.",
   "PromptComparison.verdict": "prompts.verdict.",
   "ScoredItem.grader": "prompts.grader.",
@@ -52,6 +53,9 @@ const UNSEEN = new Set([
   "ExportIn.format",
   "ExportIn.precision",
   "MergeIn.dtype",
+  "KnowledgeTurn.role",
+  "NewPerson.role",
+  "PersonChanges.role",
   "Message.role",
   "Message.status",
   "ModelDetail.thinking", // decides whether the switch is there

@@ -55,7 +55,6 @@ function unreachable(cause: unknown): ApiError {
 
 /** What is wrong, from an answer that is not 2xx: the product's error body, or the status where a proxy answered. */
 export function refusal(response: Response, text: string): ApiError {
-  if (response.status === 401) keyAsker?.();
   const said = `${response.status} ${response.statusText}`.trim();
   let detail: ErrorDetail | undefined;
   try {
@@ -63,6 +62,8 @@ export function refusal(response: Response, text: string): ApiError {
   } catch {
     // Not ours: the status says what there is to say.
   }
+  // A password that does not fit is no question of the server's key.
+  if (response.status === 401 && (!detail || detail.code === "invalid_api_key")) keyAsker?.();
   return new ApiError(
     response.status,
     detail?.message ? detail : { message: said, type: "http_error", param: null, code: null, fix: null },

@@ -231,7 +231,7 @@ def oidc() -> None:
 @oidc.command("set")
 @click.option("--issuer", required=True, help="https://…")
 @click.option("--client-id", required=True)
-@click.option("--redirect-uri", default="http://127.0.0.1:8642/knowledge/signed-in", show_default=True)
+@click.option("--redirect-uri", default="http://127.0.0.1:8642/enterprise/signed-in", show_default=True)
 @click.option("--groups-claim", help="its names make members of groups that exist here 用该声明决定用户组")
 @click.option("--title", default="OpenID", show_default=True, help="on the button 按钮上的名称")
 @pass_context_obj

@@ -1,0 +1,62 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { api, stream } from "@/lib/api";
+import type { components } from "@/lib/api.gen";
+import type { Citation, ErrorDetail } from "@/lib/types";
+
+type Schemas = components["schemas"];
+export type Me = Schemas["KnowledgeMe"];
+export type Person = Schemas["KnowledgePerson"];
+export type Group = Schemas["KnowledgeGroup"];
+export type Role = Person["role"];
+type KnowledgeDocument = Schemas["KnowledgeDocument"];
+
+const AT = "/knowledge";
+
+/** What the server says now, under one key, so that signing in or out throws all of it away. */
+function useKnown<R>(path: string, enabled = true) {
+  return useQuery({
+    queryKey: ["enterprise", path],
+    queryFn: ({ signal }) => api.get<R>(`${AT}${path}`, signal),
+    enabled,
+  });
+}
+
+export const useMe = () => useKnown<Me>("/me");
+export const useDocuments = () => useKnown<KnowledgeDocument[]>("/documents");
+export const useQuestions = () => useKnown<Schemas["AskedQuestion"][]>("/questions?limit=20");
+export const useFreshness = () => useKnown<Schemas["StaleDocument"][]>("/reports/freshness");
+export const useGaps = () => useKnown<Schemas["Gap"][]>("/reports/gaps");
+export const useFigures = () => useKnown<Schemas["KnowledgeFigures"]>("/reports/figures");
+export const usePeople = () => useKnown<Person[]>("/admin/people");
+export const useGroups = () => useKnown<Group[]>("/admin/groups");
+export const useAllKbs = () => useKnown<Schemas["KnowledgeBaseName"][]>("/admin/kbs");
+export const useAudit = () => useKnown<Schemas["AuditPage"]>("/admin/audit");
+
+export interface Change {
+  method: "post" | "patch" | "delete";
+  path: string;
+  body?: unknown;
+}
+
+/** Any change; all that is shown is asked for again after it. */
+export function useChange() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ method, path, body }: Change) =>
+      method === "delete" ? api.delete<unknown>(`${AT}${path}`) : api[method]<unknown>(`${AT}${path}`, body),
+    onSettled: () => queries.invalidateQueries({ queryKey: ["enterprise"] }),
+  });
+}
+
+export type AskEvent =
+  | { event: "retrieved"; data: { passages: Citation[] } }
+  | { event: "delta"; data: { text: string } }
+  | { event: "done"; data: { answer: string; refused: boolean; citations: Citation[]; trace_id: string } }
+  | { event: "error"; data: { error: ErrorDetail } };
+
+export const askKnowledge = (question: string, signal: AbortSignal) =>
+  stream<AskEvent>(`${AT}/ask`, signal, { question });
+
+export const beginOidc = () => api.post<{ url: string }>(`${AT}/oidc/begin`);
+export const finishOidc = (answer: Record<string, string>) => api.post<Person>(`${AT}/oidc/finish`, answer);
+export const auditHref = `/zhilu/v1${AT}/admin/audit/export`;
