@@ -72,6 +72,7 @@ const UNSEEN = new Set([
   "Repaired.how",
   "SetFileIn.form",
   "Setup.answers",
+  "DocTurn.role",
   "Turn.role",
   "ExportIn.format", // names of formats and number types, the same in every language
   "ExportIn.precision",

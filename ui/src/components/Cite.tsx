@@ -1,6 +1,6 @@
 import { FileText } from "lucide-react";
 import { HoverCard } from "radix-ui";
-import type { ComponentProps } from "react";
+import { createContext, useContext, type ComponentProps } from "react";
 import { Link } from "wouter";
 import { useI18n } from "@/lib/i18n";
 import { plainPassage } from "@/lib/plain";
@@ -17,12 +17,16 @@ export function passageHref({ kb_id, doc_id, start, end, quote_start, quote_end,
   return `/knowledge/${kb_id}/documents/${doc_id}?${query}`;
 }
 
+/** How a page opens passages of documents, where it shows documents itself. */
+export const PassageHref = createContext(passageHref);
+
 /** A passage of a document opens in the viewer, one of a web page opens that page in a tab of its own. */
 function PassageLink({ citation, ...rest }: { citation: Citation } & Omit<ComponentProps<"a">, "href">) {
+  const hrefOf = useContext(PassageHref);
   if (citation.url && /^https?:/.test(citation.url))
     return <a {...rest} href={citation.url} target="_blank" rel="noopener noreferrer nofollow" />;
   if (citation.url) return <span {...rest} />; // a file of the folder that was searched: the browser opens none
-  return <Link {...rest} href={passageHref(citation)} />;
+  return <Link {...rest} href={hrefOf(citation)} />;
 }
 
 /** `[n]` in an answer: hover or focus shows the passage, a click opens the document there. */

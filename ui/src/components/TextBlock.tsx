@@ -1,10 +1,11 @@
 import { Fragment, memo } from "react";
 import { pieces } from "@/lib/codepoints";
 import { useI18n } from "@/lib/i18n";
-import type { Block } from "./blocks";
-import css from "./DocumentPage.module.css";
+import type { Block } from "@/lib/blocks";
+import css from "./DocumentView.module.css";
 
-type Range = readonly [number, number] | null;
+/** In UTF-16 units of the whole text. */
+export type Range = readonly [number, number] | null;
 
 interface TextBlockProps {
   block: Block;
@@ -20,7 +21,7 @@ export const TextBlock = memo(function TextBlock({ block, passage, quote }: Text
   const here = (range: Range): Range => range && [range[0] - from, range[1] - from];
   return (
     <section id={`b${block.start}`} className={css.block} data-heading={block.heading || undefined}>
-      {block.page !== null && <h3 className={css.pageNumber}>{t("rag.page", { page: block.page })}</h3>}
+      {block.page !== null && <h3 className={css.pageNumber}>{t("doc.page", { page: block.page })}</h3>}
       {hashes > 0 && <span className={css.hashes}>{block.text.slice(0, hashes)}</span>}
       {pieces(block.text.slice(hashes), here(passage), here(quote)).map((piece, index) => {
         if (!piece.passage && !piece.quote) return <Fragment key={index}>{piece.text}</Fragment>;
