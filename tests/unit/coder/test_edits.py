@@ -16,7 +16,7 @@ from zhilu.agents.sandbox.wall import can_wall
 from zhilu.apps.coder.edits.blocks import Refused, changed_text, unified
 from zhilu.apps.coder.edits.kept import CodeEdit, Edits, open_file
 from zhilu.apps.coder.edits.propose import propose
-from zhilu.apps.coder.edits.testing import copied, run_tests
+from zhilu.apps.coder.edits.testing import copied, run_tests, trial
 from zhilu.apps.coder.index.python import outline_python
 from zhilu.apps.coder.index.store import CodeSymbol
 from zhilu.apps.coder.job import index_now
@@ -74,6 +74,15 @@ def test_imports_that_a_function_needs_go_to_the_top() -> None:
         FILE, fenced("import os\nimport math\n\ndef h(x):\n    return math.floor(x)"), "python", target("h")
     )
     assert after.startswith("import os\nimport math\n\n\nclass A:") and after.count("import os") == 1
+
+
+def test_a_definition_is_found_in_an_answer_that_was_cut_off_behind_it() -> None:
+    cut = "```python\nclass A:\n    def f(self, x):\n        return x + 1\n\n    def g(self):\n        return (1"
+    assert changed_text(FILE, cut, "python", target("f")) == FILE.replace(
+        "        return x\n\n", "        return x + 1\n\n"
+    )
+    with pytest.raises(Refused, match="does not parse"):
+        changed_text(FILE, "```python\ndef f(self, x):\n    return (x", "python", target("f"))
 
 
 def test_search_and_replace() -> None:
@@ -293,6 +302,28 @@ def test_tests_run_on_a_copy_with_the_change(edits: Edits) -> None:
     ran = asyncio.run(run_tests(edits.context, edits.root, made))
     assert not ran.passed and "test_money" in ran.output
     assert asyncio.run(run_tests(edits.context, edits.root)).passed  # the repository itself is untouched
+
+
+@needs_walls
+def test_what_breaks_tests_is_mended_once_or_stays_as_it_was_asked_for(edits: Edits) -> None:
+    right = fenced('def parse_amount(text):\n    whole, _, cents = text.replace(",", ".").strip().partition(".")\n'
+                   '    return int(whole) * 100 + int((cents + "00")[:2])')  # fmt: skip
+    wrong = fenced("def parse_amount(text):\n    return 0")
+    store = Repos(edits.context).index(edits.repo)
+
+    def made(writer: Writer) -> CodeEdit:
+        edit = edits.new("`parse_amount` takes a comma too.", "m")
+        tried = trial(edits.context, edits.root)
+        return asyncio.run(propose(writer, "m", store, edits.root, edit, tried=tried))  # type: ignore[arg-type]
+
+    writer = Writer(wrong, right)
+    mended = made(writer)
+    assert mended.tests is not None and mended.tests.passed and mended.attempts == 2
+    assert "test_money" in writer.asked[1][-1]["content"]
+    for second in (wrong.replace("0", "1"), "Sorry."):
+        kept = made(Writer(wrong, second))
+        assert kept.status == "proposed" and "return 0" in kept.after
+        assert kept.tests is not None and not kept.tests.passed
 
 
 @needs_walls

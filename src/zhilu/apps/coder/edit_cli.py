@@ -41,7 +41,9 @@ def _edits(context: Context, repo: str) -> Edits:
 @click.option("--symbol", help=T("the function that is meant", "要修改的函数").say())
 @click.option("--path", help=T("the file that is meant", "要修改的文件").say())
 @click.option(
-    "--test", is_flag=True, help=T("run the tests on a copy with the change", "在带修改的副本上运行测试").say()
+    "--test",
+    is_flag=True,
+    help=T("try it with the tests; the model may mend it once", "用测试试验，模型可改正一次").say(),
 )
 @click.option("--model")
 @json_option
@@ -57,12 +59,8 @@ def edit(
     as_json: bool,
 ) -> None:
     """Propose a change of REPO as a diff. Nothing is written until you apply it. 以 diff 提出修改，应用之前不写入。"""
-    from zhilu.apps.coder.edits.testing import run_tests
-
     edits = _edits(context, repo)
-    made = asyncio.run(_proposed(context, edits, instruction, symbol, path, model))
-    if test and made.status == "proposed":
-        made.tests = asyncio.run(run_tests(context, edits.root, made))
+    made = asyncio.run(_proposed(context, edits, instruction, symbol, path, model, test))
     edits.save(made)
     if as_json:
         echo_json(made.model_dump(mode="json", exclude={"before", "after"}))
@@ -75,17 +73,25 @@ def edit(
 
 
 async def _proposed(
-    context: Context, edits: Edits, instruction: str, symbol: str | None, path: str | None, model: str | None
+    context: Context,
+    edits: Edits,
+    instruction: str,
+    symbol: str | None,
+    path: str | None,
+    model: str | None,
+    test: bool,
 ) -> CodeEdit:
     from zhilu.apps.coder.edits.propose import propose
+    from zhilu.apps.coder.edits.testing import trial
     from zhilu.apps.coder.repos import Repos
     from zhilu.client import connect
     from zhilu.models.chosen import named_model
 
     made = edits.new(instruction, named_model(context, model))
     store = Repos(context).index(edits.repo)
+    tried = trial(context, edits.root) if test else None
     async with connect(context) as client:
-        return await propose(client, made.model, store, edits.root, made, path=path, symbol=symbol)
+        return await propose(client, made.model, store, edits.root, made, path=path, symbol=symbol, tried=tried)
 
 
 @click.command("edits")

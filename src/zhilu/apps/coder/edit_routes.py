@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu.apps.coder.edits.kept import CodeEdit, Edits
 from zhilu.apps.coder.edits.propose import propose
-from zhilu.apps.coder.edits.testing import run_tests
+from zhilu.apps.coder.edits.testing import run_tests, trial
 from zhilu.apps.coder.repos import Repos
 from zhilu.apps.coder.routes import refuse_from_elsewhere
 from zhilu.client import connect
@@ -23,12 +23,14 @@ router = APIRouter(prefix="/zhilu/v1/coder/repos/{repo}/edits", tags=["coder"])
 
 
 class CodeEditIn(BaseModel):
-    """``symbol``: the function that is meant; else it is found by the words."""
+    """``symbol``: the function that is meant; else it is found by the words. ``test``: try it, and let the model mend it once where
+    the repository's tests fail; only from this machine."""
 
     model_config = ConfigDict(extra="forbid")
     instruction: str = Field(min_length=1, max_length=4000)
     symbol: str | None = Field(None, max_length=300)
     path: str | None = Field(None, max_length=1000)
+    test: bool = False
     model: str | None = None
 
 
@@ -46,12 +48,21 @@ def list_code_edits(repo: str, request: Request) -> list[CodeEdit]:
 async def propose_code_edit(repo: str, body: CodeEditIn, request: Request) -> CodeEdit:
     """A diff, or why there is none. Nothing is written to the repository."""
     context = context_of(request)
+    if body.test:
+        refuse_from_elsewhere(request)
     edits = await asyncio.to_thread(_edits, request, repo)
     edit = edits.new(body.instruction, named_model(context, body.model))
     store = Repos(context).index(edits.repo)
     async with connect(context) as client:
         edit = await propose(
-            client, edit.model, store, Path(edits.repo.root), edit, path=body.path or None, symbol=body.symbol or None
+            client,
+            edit.model,
+            store,
+            edits.root,
+            edit,
+            path=body.path or None,
+            symbol=body.symbol or None,
+            tried=trial(context, edits.root) if body.test else None,
         )
     edits.save(edit)
     return edit

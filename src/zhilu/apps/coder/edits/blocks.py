@@ -141,6 +141,8 @@ def _whole(text: str, code: str, language: str, target: CodeSymbol) -> str:
 def _definition(code: str, name: str) -> tuple[list[str], str]:
     """The imports that stand before a definition, and the definition with what stands beside it (new functions it calls)."""
     tree = parses(code)
+    if isinstance(tree, str) and (alone := _block_of(code, name)):
+        code, tree = alone, parses(alone)
     if isinstance(tree, str):
         raise Refused(T(f"The code does not parse: {tree}.", f"代码无法解析：{tree}。"))
     lines = code.split("\n")
@@ -159,6 +161,21 @@ def _definition(code: str, name: str) -> tuple[list[str], str]:
         first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
         pieces.append("\n".join(lines[first - 1 : node.end_lineno]))
     return told, "\n\n\n".join(pieces)
+
+
+def _block_of(code: str, name: str) -> str:
+    """The lines of a definition in a text that is cut off behind it, or wrong elsewhere; empty where its own end is not there."""
+    lines = code.split("\n")
+    heads = tuple(f"{kind} {name}{end}" for kind in ("def", "async def", "class") for end in ("(", ":", " "))
+    start = next((n for n, line in enumerate(lines) if line.lstrip().startswith(heads)), None)
+    if start is None:
+        return ""
+    depth = len(lines[start]) - len(lines[start].lstrip())
+    for end in range(start + 1, len(lines)):
+        line = lines[end]
+        if line.strip() and len(line) - len(line.lstrip()) <= depth and line.strip()[0] not in ")]}":
+            return textwrap.dedent("\n".join(lines[start:end])).rstrip()
+    return ""
 
 
 def _behind_imports(text: str) -> int:

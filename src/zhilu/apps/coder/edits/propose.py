@@ -3,11 +3,12 @@ is meant it writes search/replace blocks. What cannot be applied goes back to it
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from zhilu.apps.coder.edits.blocks import Refused, changed_text
-from zhilu.apps.coder.edits.kept import CodeEdit, Opened, finish, open_file
+from zhilu.apps.coder.edits.kept import CodeEdit, CodeTestRun, Opened, finish, open_file
 from zhilu.apps.coder.fill.near import near
 from zhilu.apps.coder.index.find import find_symbols, named_in, search
 from zhilu.apps.coder.index.python import outline_python
@@ -15,14 +16,20 @@ from zhilu.apps.coder.index.store import CodeSymbol, IndexStore
 from zhilu.client import ModelClient
 from zhilu.errors import InputError, NotFoundError
 from zhilu.messages import T
+from zhilu.text.sentences import token_ends
 
 __all__ = ["propose"]
 
-_TOKENS = 700
+_TOKENS = 160  # of an answer, and as many as the code has twice over
 _MOST_LINES = 120  # of a file that is shown whole for search/replace
 _WHOLE = (
     "You change one function of a program as you are told. Write the whole function anew, with its docstring, in one fenced block and "
-    "nothing else. Keep its name and everything that the change does not concern. Do not write the rest of the file."
+    "nothing else. Keep its name and everything that the change does not concern: what worked before works as before. Do not write the "
+    "rest of the file, nor the class around a method."
+)
+_FAILED = (
+    "After this change tests of the repository fail. Where the change that was asked for makes that necessary, write the same again. Else "
+    "write the function once more so that it does what was asked for and the tests pass."
 )
 _BLOCKS = (
     "You change a file as you are told. For each change write one block and nothing else:\n"
@@ -40,8 +47,12 @@ async def propose(
     *,
     path: str | None = None,
     symbol: str | None = None,
+    tried: Callable[[CodeEdit], Awaitable[CodeTestRun | None]] | None = None,
 ) -> CodeEdit:
     """Fill in ``edit``: ``proposed`` with its diff, or ``refused`` with the reason. Nothing is written.
+
+    Args:
+        tried: runs the repository's tests with a proposal in place; where they fail the model sees why, and may mend it once.
 
     Raises:
         NotFoundError: no such file or symbol. InputError: the file is none that is changed here.
@@ -51,16 +62,29 @@ async def propose(
     target = _as_it_is_now(opened, target)
     edit.path, edit.symbol = opened.path, target.qualname if target else ""
     messages = _messages(store, opened, target, edit.instruction)
+    code = opened.text.split("\n")[target.start - 1 : target.end] if target else opened.text.split("\n")
+    most = _TOKENS + 2 * len(token_ends("\n".join(code)))
     for attempt in (1, 2):
         edit.attempts = attempt
-        reply = await client.chat(messages, model=model, max_tokens=_TOKENS, temperature=0)
+        reply = await client.chat(messages, model=model, max_tokens=most, temperature=0)
         said = str(reply["choices"][0]["message"].get("content") or "")
         try:
-            return finish(edit, opened, changed_text(opened.text, said, opened.language, target))
+            after = changed_text(opened.text, said, opened.language, target)
         except Refused as refused:
+            if edit.status == "proposed":
+                return edit  # the first one stands
             edit.problem = refused.message
             again = f"{refused.message.en} Write it again, mended, in the same form."
-            messages = [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": again}]
+        else:
+            before = edit.model_copy(deep=True)
+            edit = finish(edit, opened, after)
+            edit.tests = await tried(edit) if tried else None
+            if edit.tests is None or edit.tests.passed:
+                return edit
+            if before.status == "proposed":
+                return before  # mending it did not help: what was asked for first
+            again = f"{_FAILED}\n```\n{edit.tests.output[-1200:]}\n```"
+        messages = [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": again}]
     return edit
 
 

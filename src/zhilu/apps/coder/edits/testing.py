@@ -9,17 +9,17 @@ import shlex
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from zhilu.agents.sandbox import Limits, Sandbox
 from zhilu.apps.coder.edits.kept import CodeEdit, CodeTestRun
 from zhilu.apps.coder.index.walk import RepoLimits, read_file, walk
 from zhilu.context import Context
-from zhilu.errors import InputError
+from zhilu.errors import InputError, MissingComponentError
 from zhilu.messages import T
 
-__all__ = ["copied", "run_tests", "test_command"]
+__all__ = ["copied", "run_tests", "test_command", "trial"]
 
 _LIMITS = Limits(seconds=60.0, memory_mb=2048)
 _MOST_BYTES = 64 << 20
@@ -87,6 +87,18 @@ async def run_tests(
         output=output[-8_000:],
         timed_out=ran.timed_out,
     )
+
+
+def trial(context: Context, root: Path) -> Callable[[CodeEdit], Awaitable[CodeTestRun | None]]:
+    """Tries a proposal; None where there is no sandbox here, or no test."""
+
+    async def tried(edit: CodeEdit) -> CodeTestRun | None:
+        try:
+            return await run_tests(context, root, edit)
+        except (InputError, MissingComponentError):
+            return None
+
+    return tried
 
 
 def copied(root: Path, folder: Path) -> None:
