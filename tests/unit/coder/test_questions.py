@@ -47,10 +47,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> IndexStore:
     return store
 
 
-def put(store: IndexStore, reply: str, question: str) -> CodeAnswer:
+def put(store: IndexStore, reply: str, question: str, teller: Teller | None = None) -> CodeAnswer:
     async def run() -> CodeAnswer:
         last = None
-        async for event in ask(Teller(reply), "m", store, question):  # type: ignore[arg-type]
+        async for event in ask(teller or Teller(reply), "m", store, question):  # type: ignore[arg-type]
             last = event
         assert last is not None and last.name == "done"
         return CodeAnswer.model_validate(last.data)
@@ -195,6 +195,40 @@ def test_a_chinese_question_is_also_searched_in_english(store: IndexStore) -> No
     answer = put(store, "所给代码中没有。", "运费什么时候免收？")
     assert answer.searched == "free shipping cost" and answer.status == "nothing"
     assert answer.passages[0].path == "shop/shipping.py"
+
+
+class Doubter(Teller):
+    """Refuses while it may."""
+
+    async def chat_stream(self, messages: list[dict[str, str]], **_: Any) -> AsyncIterator[dict[str, Any]]:
+        self.asked.append(messages)
+        may_refuse = "Not in the code shown." in messages[0]["content"]
+        yield {
+            "choices": [{"delta": {"content": "Not in the code shown." if may_refuse else "`split_evenly` does [1]."}}]
+        }
+
+
+@pytest.mark.parametrize(
+    ("question", "status", "turns"),
+    [
+        ("Which function splits evenly between people?", "answered", 2),
+        ("How does it send an invoice by telegraph?", "nothing", 1),
+    ],
+)
+def test_a_refusal_is_asked_about_once_more_where_the_code_holds_the_words(
+    store: IndexStore, question: str, status: str, turns: int
+) -> None:
+    doubter = Doubter("")
+    answer = put(store, "", question, doubter)
+    assert (answer.status, len(doubter.asked)) == (status, turns)
+    if turns == 2:
+        assert answer.passages[0].symbol == "split_evenly" and answer.passages[0].number == 1
+        assert len(answer.passages) <= 2
+
+
+def test_words_to_search_for_are_taken_out_of_whatever_the_model_writes(store: IndexStore) -> None:
+    teller = Teller("所给代码中没有。", "1. `is_expired`, checkCoupon; 优惠券")
+    assert put(store, "", "哪个函数判断优惠券过期？", teller).searched == "is expired check coupon"
 
 
 def test_nothing_found_asks_no_model(tmp_path: Path) -> None:

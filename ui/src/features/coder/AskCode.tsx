@@ -32,7 +32,7 @@ export function AskCode({ repo, onOpen }: { repo: Repo; onOpen: (place: Place) =
     setGoing({ question: asked, found: null, text: "" });
     try {
       for await (const { event, data } of ask(repo.id, asked, control.signal)) {
-        if (event === "passages") setGoing((old) => old && { ...old, found: data });
+        if (event === "passages") setGoing((old) => old && { ...old, found: data, text: "" });
         else if (event === "text") setGoing((old) => old && { ...old, text: old.text + data.text });
         else if (event === "error") setError(data.error);
         else if (event === "done") {

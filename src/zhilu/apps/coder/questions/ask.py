@@ -9,11 +9,13 @@ from pydantic import BaseModel
 
 from zhilu.apps.coder.index.find import CodeCaller, callers, named_in
 from zhilu.apps.coder.index.store import IndexStore
+from zhilu.apps.coder.index.terms import code_words, names_in, parts_of
 from zhilu.apps.coder.questions.check import CodeCite, CodeSentence, check
 from zhilu.apps.coder.questions.choose import CodePassage, asks_for_callers, choose
 from zhilu.apps.coder.questions.prompts import NOT_THERE, language_of, question_messages, word_messages
 from zhilu.client import ModelClient
 from zhilu.events import Event
+from zhilu.text.terms import query_terms
 
 __all__ = ["CodeAnswer", "ask", "context_of"]
 
@@ -21,6 +23,7 @@ _ANSWER_TOKENS = 320
 _UNKNOWN_CONTEXT = 4096  # where a server does not say
 _FRAME = 320  # tokens of the words around the code
 _CHARACTERS = 2.4  # of code for a token, from below
+_HELD = 0.5
 _MOST_ROOM = 7_000  # characters: what a small model on a processor reads in reasonable time
 
 
@@ -51,19 +54,43 @@ async def ask(client: ModelClient, model: str, store: IndexStore, question: str)
     yield Event("passages", answer.model_dump(mode="json"))
     reply = ""
     if answer.passages:
-        messages = question_messages(question, answer.passages)
-        async for chunk in client.chat_stream(messages, model=model, max_tokens=_ANSWER_TOKENS, temperature=0):
-            answer.tokens += int((chunk.get("usage") or {}).get("completion_tokens", 0))
-            piece = _piece(chunk)
-            if piece:
-                reply += piece
-                yield Event("text", {"text": piece})
+        async for piece in _told(client, question_messages(question, answer.passages), answer):
+            reply += piece
+            yield Event("text", {"text": piece})
+    if _refuses(reply) and (close := _close(question, answer.searched, answer.passages)):
+        # A small model refuses too soon among six pieces; the ones that hold the question's words are put to it alone.
+        reply, answer.passages = "", close
+        yield Event("passages", answer.model_dump(mode="json"))
+        async for piece in _told(client, question_messages(question, close, may_refuse=False), answer):
+            reply += piece
+            yield Event("text", {"text": piece})
     told = check(reply, answer.passages)
-    if any(words.rstrip(".。") in reply for words in NOT_THERE.values()):
+    if _refuses(reply):
         told = []
     answer.sentences = [*_read_off(question, answer.callers), *told]
     answer.status = _status(answer.sentences)
     yield Event("done", answer.model_dump(mode="json"))
+
+
+async def _told(client: ModelClient, messages: list[dict[str, str]], answer: CodeAnswer) -> AsyncIterator[str]:
+    async for chunk in client.chat_stream(messages, model=answer.model, max_tokens=_ANSWER_TOKENS, temperature=0):
+        answer.tokens += int((chunk.get("usage") or {}).get("completion_tokens", 0))
+        if piece := _piece(chunk):
+            yield piece
+
+
+def _refuses(reply: str) -> bool:
+    return any(words.rstrip(".。") in reply for words in NOT_THERE.values())
+
+
+def _close(question: str, searched: str, passages: list[CodePassage]) -> list[CodePassage]:
+    """At most two passages that hold half of the question's words, numbered anew."""
+    asked = set(code_words(" ".join(query_terms(searched or question))).split())
+    if not asked:
+        return []
+    held = [len(asked & set(code_words(f"{p.path} {p.symbol} {p.text}").split())) / len(asked) for p in passages]
+    best = sorted((n for n, share in enumerate(held) if share >= _HELD), key=lambda n: -held[n])[:2]
+    return [passages[n].model_copy(update={"number": place}) for place, n in enumerate(sorted(best), 1)]
 
 
 def _status(said: list[CodeSentence]) -> Literal["answered", "partly", "unfounded", "nothing"]:
@@ -95,7 +122,7 @@ async def _english_words(client: ModelClient, model: str, question: str, answer:
     reply = await client.chat(word_messages(question), model=model, max_tokens=40, temperature=0)
     answer.tokens += int((reply.get("usage") or {}).get("completion_tokens", 0))
     said = str(reply["choices"][0]["message"].get("content") or "")
-    words = [w for w in said.replace(",", " ").lower().split() if w.isascii() and w.isalpha() and len(w) < 24]
+    words = [part for name in names_in(said) for part in parts_of(name) if 1 < len(part) < 24]
     return " ".join(dict.fromkeys(words[:12]))
 
 
