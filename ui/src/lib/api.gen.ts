@@ -5843,7 +5843,8 @@ export interface components {
         };
         /**
          * CodeEditIn
-         * @description ``symbol``: the function that is meant; else it is found by the words.
+         * @description ``symbol``: the function that is meant; else it is found by the words. ``test``: try it, and let the model mend it once where
+         *     the repository's tests fail; only from this machine.
          */
         CodeEditIn: {
             /** Instruction */
@@ -5852,6 +5853,11 @@ export interface components {
             symbol?: string | null;
             /** Path */
             path?: string | null;
+            /**
+             * Test
+             * @default false
+             */
+            test: boolean;
             /** Model */
             model?: string | null;
         };
