@@ -104,8 +104,10 @@ def test_lines_that_are_cited_exist(text: str, missing: list[str]) -> None:
     assert check(text, PASSAGES)[0].missing == missing
 
 
-def test_a_mark_alone_is_no_answer_and_a_citation_without_a_name_is_not_checked() -> None:
-    assert check("[2]", PASSAGES) == []
+def test_a_mark_alone_names_what_it_points_at_and_a_citation_without_a_name_is_not_checked() -> None:
+    assert check("", PASSAGES) == check("[9]", PASSAGES) == check(".", PASSAGES) == []
+    pointed = check("[2]", PASSAGES)
+    assert [(s.text, s.cites[0].path, s.is_founded) for s in pointed] == [("`percent_of`", "shop/money.py", True)]
     said = check("It is fast [1].", PASSAGES)
     assert said[0].cites and not said[0].missing and not said[0].is_founded
 
@@ -181,7 +183,8 @@ def test_the_whole_way(store: IndexStore) -> None:
     [
         ("Not in the code shown.", "nothing"),
         ("", "nothing"),
-        ("[1]", "nothing"),
+        ("[1]", "answered"),
+        ("[9]", "nothing"),
         ("It does that well [1].", "unfounded"),
         ("`find_tax` does it [1].", "unfounded"),
         ("`find_coupon` does it [1]. `find_tax` too [1].", "partly"),

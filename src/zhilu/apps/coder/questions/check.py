@@ -68,7 +68,15 @@ def check(reply: str, passages: Sequence[CodePassage]) -> list[CodeSentence]:
     said = [_block(p.text, passages) if p.is_code else _sentence(p.text, passages) for p in _pieces(reply)]
     for one in said:
         one.is_founded = bool(one.cites and (one.names or one.is_code)) and not one.missing
-    return [one for one in said if any(c.isalnum() for c in one.text)]
+    said = [one for one in said if any(c.isalnum() for c in one.text)]
+    return said or _pointed_at(reply, passages)
+
+
+def _pointed_at(reply: str, passages: Sequence[CodePassage]) -> list[CodeSentence]:
+    """An answer that is numbers and nothing else points at pieces: what they define is named."""
+    numbers = dict.fromkeys(int(n) for group in _MARK.findall(reply) for n in re.split(r"[,，、]", group))
+    found = [passages[n - 1] for n in numbers if 1 <= n <= len(passages) and passages[n - 1].symbol]
+    return [CodeSentence(text=f"`{p.symbol}`", names=[p.symbol], cites=[_cite(p)], is_founded=True) for p in found]
 
 
 def _pieces(reply: str) -> list[_Piece]:
