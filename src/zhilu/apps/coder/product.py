@@ -32,6 +32,6 @@ PRODUCT = Product(
     ),
     page="/coder",
     acceptance=_acceptance,
-    floor=0.65,
+    floor=0.5,
     template=Path(__file__).with_name("template"),
 )
