@@ -126,6 +126,13 @@ def test_a_canned_answer_that_is_surely_meant_needs_no_model(tmp_path: Path) -> 
     assert server.asked == []
 
 
+def test_a_question_behind_a_greeting_is_found_and_two_questions_are_not_one(tmp_path: Path) -> None:
+    for text in ("你好，怎么退货？", "Hello! I bought a lamp from you. How do I return something?"):
+        assert Talk(tmp_path, Server()).say(text).details["faq"] == str(RETURNS), text
+    both = asyncio.run(match("怎么退货？怎么取消订单？", FAQS, None, Meanings()))
+    assert not any(c.sure for c in both) and {c.entry.id for c in both[:2]} == {str(RETURNS), "4"}
+
+
 def test_words_inside_other_words_are_no_hit() -> None:
     for text in (
         "the returning hero of the saga",

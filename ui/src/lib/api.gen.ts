@@ -4190,6 +4190,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/support/desks/sample/documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Sample Documents
+         * @description What is written about the sample shop's goods, for a knowledge base of it.
+         */
+        get: operations["list_sample_documents_zhilu_v1_support_desks_sample_documents_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/support/desks/{desk}": {
         parameters: {
             query?: never;
@@ -9917,6 +9937,13 @@ export interface components {
             tokens: number;
             /** Learned */
             learned: number;
+        };
+        /** SampleDocument */
+        SampleDocument: {
+            /** Name */
+            name: string;
+            /** Text */
+            text: string;
         };
         /** SamplingParams */
         SamplingParams: {
@@ -19099,6 +19126,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Desk"];
+                };
+            };
+        };
+    };
+    list_sample_documents_zhilu_v1_support_desks_sample_documents_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SampleDocument"][];
                 };
             };
         };

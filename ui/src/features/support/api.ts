@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { api, stream } from "@/lib/api";
+import { api, ApiError, stream } from "@/lib/api";
 import type { components } from "@/lib/api.gen";
 
 type Schemas = components["schemas"];
@@ -66,8 +66,23 @@ export function useChange<Input, Output>(change: (input: Input) => Promise<Outpu
   });
 }
 
-export const createDesk = (name: string | null) =>
-  name === null ? api.post<Desk>("/support/desks/sample") : api.post<Desk>("/support/desks", { name });
+/** A desk of one's own, or (null) the sample shop with a knowledge base of its documents. */
+export async function createDesk(name: string | null): Promise<Desk> {
+  if (name !== null) return api.post<Desk>("/support/desks", { name });
+  const desk = await api.post<Desk>("/support/desks/sample");
+  const documents = await api.get<Schemas["SampleDocument"][]>("/support/desks/sample/documents");
+  try {
+    const kb = await api.post<{ id: string }>("/kbs", { name: desk.name });
+    const form = new FormData();
+    documents.forEach((one) => form.append("files", new Blob([one.text], { type: "text/markdown" }), one.name));
+    await api.post(`/kbs/${kb.id}/documents`, form);
+    return await changeDesk(desk.id)({ kb_id: kb.id } as Schemas["DeskChanges"]);
+  } catch (error) {
+    // A knowledge base of that name may be there from before: the desk works without, and one is chosen in its settings.
+    if (error instanceof ApiError) return desk;
+    throw error;
+  }
+}
 export const changeDesk = (desk: string) => (changes: Schemas["DeskChanges"]) => api.patch<Desk>(at(desk), changes);
 export const removeDesk = (desk: string) => api.delete(at(desk));
 export const saveFaq = (desk: string) => (faq: { id: string | null } & FaqWish) => {

@@ -9,6 +9,7 @@ one of the strangers, ``possible`` above most, and those the model has to confir
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from zhilu.text.terms import content_terms
 __all__ = ["LIMITS", "Candidate", "match"]
 
 _BY_MEANING = 0.9
+_CLAUSE_END = re.compile(r"[,.;:!?\n，。；：！？、]")
 _APART = 0.05  # the best must lead the second by this much
 # (sure, possible) by embedder and language; "": words alone.
 LIMITS: dict[str, dict[str, tuple[float, float]]] = {
@@ -47,30 +49,50 @@ async def match(
     question: str, entries: Sequence[FaqEntry], client: ModelClient | None, meanings: Meanings
 ) -> list[Candidate]:
     """The entries that come into question, the nearest first; of these at most the first is sure. Without ``client`` words
-    alone decide."""
+    alone decide.
+
+    A question may stand behind a greeting or a story, so the clauses of a message are looked at beside the whole: one sure hit is
+    enough, unless another part surely asks for another entry.
+    """
     asked = [(place, text) for place, entry in enumerate(entries) for text in entry.questions]
     if not asked or not question.strip():
         return []
     texts = [text for _, text in asked]
-    scores, embedder = _by_words(question, texts), ""
+    pieces = [question, *_clauses(question)]
+    vectors = None
     if client is not None:
-        ours, theirs = await meanings.of(client, [question], "query"), await meanings.of(client, texts, "query")
+        ours, theirs = await meanings.of(client, pieces, "query"), await meanings.of(client, texts, "query")
         if ours is not None and theirs is not None and ours.embedder == theirs.embedder:
-            near = theirs.rows @ ours.rows[0]
-            scores, embedder = _BY_MEANING * near + (1 - _BY_MEANING) * scores, ours.embedder
-    same = _plain(question)
-    scores = np.where([_plain(text) == same for text in texts], 1.0, scores)
-    of: dict[int, list[float]] = {}
-    for (place, _), score in zip(asked, scores.tolist(), strict=True):
-        of.setdefault(place, []).append(score)
-    ranked = sorted(((_together(each), place) for place, each in of.items()), reverse=True)
-    sure, possible = LIMITS[embedder][language_of(question)]
-    lead = ranked[0][0] - (ranked[1][0] if len(ranked) > 1 else 0.0)
+            vectors = ours, theirs
+    sure, possible = LIMITS[vectors[0].embedder if vectors is not None else ""][language_of(question)]
+    best: dict[int, float] = {}
+    surely: list[int] = []  # the entries that a piece surely asks for
+    for number, piece in enumerate(pieces):
+        scores = _by_words(piece, texts)
+        if vectors is not None:
+            near = vectors[1].rows @ vectors[0].rows[number]
+            scores = _BY_MEANING * near + (1 - _BY_MEANING) * scores
+        same = _plain(piece)
+        scores = np.where([_plain(text) == same for text in texts], 1.0, scores)
+        of: dict[int, list[float]] = {}
+        for (place, _), score in zip(asked, scores.tolist(), strict=True):
+            of.setdefault(place, []).append(score)
+        ranked = sorted(((_together(each), place) for place, each in of.items()), reverse=True)
+        for score, place in ranked:
+            best[place] = max(best.get(place, score), score)
+        if ranked[0][0] >= sure and ranked[0][0] - (ranked[1][0] if len(ranked) > 1 else 0.0) >= _APART:
+            surely.append(ranked[0][1])
+    meant = surely[0] if len(set(surely)) == 1 else None
+    order = sorted(best, key=lambda place: (place != meant, -best[place], place))
     return [
-        Candidate(entries[place], round(score, 3), rank == 0 and score >= sure and lead >= _APART)
-        for rank, (score, place) in enumerate(ranked)
-        if score >= possible
+        Candidate(entries[place], round(best[place], 3), place == meant) for place in order if best[place] >= possible
     ]
+
+
+def _clauses(question: str) -> list[str]:
+    """The parts of a longer message, at most four; none where it is one part."""
+    parts = [part for text in _CLAUSE_END.split(question[:1000]) if len(part := text.strip()) >= 3]
+    return parts[:4] if len(parts) > 1 else []
 
 
 def _together(scores: list[float]) -> float:

@@ -43,7 +43,7 @@ TOO_MANY = T("That was wrong too often. A person will help you.", "多次核对�
 NO_ORDERS = T(
     "I cannot look up orders here. Shall I hand you over to a person?", "这里无法查询订单。需要为您转接人工客服吗？"
 )
-_ORDER = T("Order {number}: {facts}.", "订单 {number}：{facts}。")
+_ORDER = T("Order {number}", "订单 {number}")
 _NO_ORDER = T(
     "I find no order {number}. Please check the number; it is in the confirmation we sent you.",
     "没有找到订单 {number}。请核对订单号，可以在下单确认信息里找到。",
@@ -52,9 +52,9 @@ _NO_ORDER = T(
 
 def order_text(order: FoundOrder, lang: Lang) -> str:
     """Every figure as it stands in the table."""
-    comma, colon = ("; ", ": ") if lang == "en" else ("；", "：")
-    facts = comma.join(f"{name.replace('_', ' ')}{colon}{value}" for name, value in order.facts.items())
-    return _ORDER.say(lang).format(number=order.number, facts=facts or order.product or "–")
+    colon = ": " if lang == "en" else "："
+    facts = [f"{name.replace('_', ' ')}{colon}{value}" for name, value in order.facts.items()]
+    return "\n".join([_ORDER.say(lang).format(number=order.number), *(facts or [order.product])])
 
 
 def no_such_order(number: str, lang: Lang) -> str:

@@ -12,7 +12,7 @@ from zhilu.apps.support.answer.faq import match
 from zhilu.apps.support.answer.orders import FoundOrder, OrdersInfo
 from zhilu.apps.support.desks import Desk, Desks, DeskSettings, FaqEntry, FaqWish
 from zhilu.apps.support.figures import DeskFigures, figures_of
-from zhilu.apps.support.sample import make_sample
+from zhilu.apps.support.sample import make_sample, sample_documents
 from zhilu.apps.support.service import MEANINGS, orders_of
 from zhilu.apps.support.web import queue, widget
 from zhilu.apps.support.web.widget import guests
@@ -55,6 +55,11 @@ class FaqCandidate(BaseModel):
     sure: bool
 
 
+class SampleDocument(BaseModel):
+    name: str
+    text: str
+
+
 class ShownColumns(BaseModel):
     model_config = ConfigDict(extra="forbid")
     shown: list[str] = Field(max_length=40)
@@ -74,6 +79,12 @@ def create_desk(body: NewDesk, request: Request) -> Desk:
 def create_sample_desk(request: Request) -> Desk:
     """A small outdoor shop with canned answers and orders, to try a desk with."""
     return make_sample(context_of(request))
+
+
+@desks.get("/sample/documents")
+def list_sample_documents() -> list[SampleDocument]:
+    """What is written about the sample shop's goods, for a knowledge base of it."""
+    return [SampleDocument(name=name, text=data.decode()) for name, data in sample_documents().items()]
 
 
 @desks.get("/{desk}")
