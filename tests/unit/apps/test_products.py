@@ -66,7 +66,9 @@ def test_a_run_that_breaks_off_replaces_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_a_product_is_whole(name: str) -> None:
     one = products().get(name)
-    assert one.name == name and one.page == f"/{name}"
+    assert one.name == name
+    own = Path(__file__).parents[3] / "ui" / "src" / "features" / name / "page.ts"
+    assert one.page == f"/{name}" or f'href: "{one.page}"' in own.read_text(encoding="utf-8")
     assert re.search("[\u4e00-\u9fff]", one.title.zh + one.says.zh) and 0.5 <= one.floor <= 1
     for part in ("app.py", "requirements.txt", "Dockerfile", "README.md", "static", "tests"):
         assert (one.template / part).exists(), part

@@ -64,9 +64,9 @@ def utc_now() -> str:
 class Ledger:
     """A connection for each call: processes and threads share the file, and every write is one transaction."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, folder: Path | None = None) -> None:
         self.context = context
-        self.folder = context.home.path / "apps" / "knowledge"
+        self.folder = folder or context.home.path / "apps" / "knowledge"
         self.path = self.folder / "knowledge.db"
 
     @contextmanager

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Leave", "add_within", "answer", "answer_within", "documents_within", "knowledge_bases", "open_shelf", "read_within",
-    "remove_within", "search_within", "sync_within", "temporary_shelf",
+    "remove_within", "search_within", "sync_within", "temporary_knowledge_base", "temporary_shelf",
 ]  # fmt: skip
 
 
@@ -158,3 +158,10 @@ def sync_within(context: Context, leaves: Sequence[Leave], kb_id: str) -> list[s
     from zhilu.rag.answer.within import sync_on
 
     return sync_on(context, leaves, kb_id)
+
+
+def temporary_knowledge_base(context: Context, name: str, files: Mapping[str, str]) -> AbstractAsyncContextManager[str]:
+    """``files`` (text by name) as a knowledge base among the others for the time of a block; its id."""
+    from zhilu.rag.answer.within import temporary_on
+
+    return temporary_on(context, name, files)

@@ -3,16 +3,20 @@ comes from here, so that there is one place where leave is looked at."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+import asyncio
+import io
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zhilu.errors import InputError, NotFoundError, ZhiluError, error_body
 from zhilu.messages import T
 from zhilu.rag.index.embedding import embedder_of
-from zhilu.rag.index.ingest import start_ingestion
+from zhilu.rag.index.ingest import ingest_document, start_ingestion
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
+from zhilu.rag.load import Reader
 from zhilu.rag.records import Document
 from zhilu.rag.retrieve.leave import Leave
 from zhilu.rag.retrieve.search import retrieve
@@ -27,7 +31,17 @@ if TYPE_CHECKING:
     from zhilu.events import Event
     from zhilu.trace import AnswerTrace
 
-__all__ = ["add_on", "answer_on", "documents_on", "read_on", "remove_on", "search_on", "several_of", "sync_on"]
+__all__ = [
+    "add_on",
+    "answer_on",
+    "documents_on",
+    "read_on",
+    "remove_on",
+    "search_on",
+    "several_of",
+    "sync_on",
+    "temporary_on",
+]
 
 
 def several_of(context: Context, leaves: Iterable[Leave]) -> Several:
@@ -49,8 +63,6 @@ async def answer_on(
     context: Context, client: ModelClient, leaves: Sequence[Leave], question: str, *, history: Sequence[Mapping[str, Any]],
     model: str | None, k: int | None, record: Callable[[AnswerTrace], object],
 ) -> AsyncGenerator[Event, None]:  # fmt: skip
-    import asyncio
-
     from zhilu.models.chosen import default_model
     from zhilu.rag.answer import pipeline
     from zhilu.rag.answer.manner import manner_of
@@ -123,6 +135,29 @@ def remove_on(context: Context, leaves: Sequence[Leave], kb_id: str, doc_id: str
 def sync_on(context: Context, leaves: Sequence[Leave], kb_id: str) -> list[str]:
     kb = _whole(context, leaves, kb_id)
     return [start_sync(context, kb, source).id for source in SourceBook(kb).every()]
+
+
+@asynccontextmanager
+async def temporary_on(context: Context, name: str, files: Mapping[str, str]) -> AsyncIterator[str]:
+    kb = await asyncio.to_thread(_made, context, name, files)
+    try:
+        yield kb.id
+    finally:
+        await asyncio.to_thread(Library(context).remove, kb.id)
+
+
+def _made(context: Context, name: str, files: Mapping[str, str]) -> KnowledgeBase:
+    kb = Library(context).create(f"{name} {secrets.token_hex(4)}")
+    try:
+        with Reader() as reader:
+            for called, text in files.items():
+                document, _ = kb.add(io.BytesIO(text.encode()), called, max_mb=10)
+                loaded = reader.load(kb.original(document.id), called)
+                ingest_document(kb, document.id, embedder_of(context, kb.embedder), lambda share, stage: None, loaded)
+    except BaseException:
+        Library(context).remove(kb.id)
+        raise
+    return kb
 
 
 def _whole(context: Context, leaves: Sequence[Leave], kb_id: str) -> KnowledgeBase:

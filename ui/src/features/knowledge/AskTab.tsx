@@ -52,6 +52,7 @@ export function AskTab({ me }: { me: Me }) {
     if (question.trim() && !going) void put(question.trim());
   };
   if (me.kbs.length === 0) return <Empty icon={LockKeyhole} title={t("know.nothing")} hint={t("know.nothingHint")} />;
+  const earlier = questions.data?.filter(({ id }) => id !== now?.id) ?? [];
   const names = me.kbs.map((kb) => String(kb.name)).join(", ");
   const label = t("know.question", { names });
   return (
@@ -95,20 +96,18 @@ export function AskTab({ me }: { me: Me }) {
           {now.id && !going && <Vote key={now.id} id={now.id} />}
         </article>
       )}
-      {questions.data && questions.data.length > 0 && (
+      {earlier.length > 0 && (
         <section>
           <h2>{t("know.earlier")}</h2>
-          {questions.data
-            .filter(({ id }) => id !== now?.id)
-            .map((one) => (
-              <details key={one.id} className={css.earlier}>
-                <summary>
-                  {one.question} {one.refused && <small>{t("know.refused")}</small>}
-                </summary>
-                <p>{one.answer ?? t("know.hidden")}</p>
-                <small>{one.documents.map(({ name }) => name).join(" · ")}</small>
-              </details>
-            ))}
+          {earlier.map((one) => (
+            <details key={one.id} className={css.earlier}>
+              <summary>
+                {one.question} {one.refused && <small>{t("know.refused")}</small>}
+              </summary>
+              <p>{one.answer ?? t("know.hidden")}</p>
+              <small>{one.documents.map(({ name }) => name).join(" · ")}</small>
+            </details>
+          ))}
         </section>
       )}
     </div>
