@@ -135,7 +135,8 @@ proofs = tuple(f"zhilu.internals.proofs.{name}" for name in ("training", "parall
 torch_alone = ("zhilu.tuning.recipes.", "zhilu.engine.runner.torch")
 parts = ("experts", "multi_token", "preferences", "scaling")
 beyond = tuple(f"zhilu.internals.{kind}.beyond.{name}" for kind in ("lessons", "proofs") for name in parts)
-needs_torch = (*recipes, *lessons, *proofs, *beyond, *torch_alone, "zhilu.migrations.env", "zhilu.migrations.versions", "zhilu.__main__")
+papers = ("zhilu.internals.papers.figures_learning",)
+needs_torch = (*recipes, *lessons, *proofs, *beyond, *papers, *torch_alone, "zhilu.migrations.env", "zhilu.migrations.versions", "zhilu.__main__")
 for module in pkgutil.walk_packages(zhilu.__path__, "zhilu."):
     if module.name.startswith(needs_torch):
         continue

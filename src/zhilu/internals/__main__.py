@@ -1,4 +1,6 @@
-"""``python -m zhilu.internals TASK [FILE]``: one lesson in this process. Prints lines of JSON: progress, then the result.
+"""``python -m zhilu.internals TASK [FILE]``: one lesson, or a paper's figure by its name, in this process.
+
+Prints lines of JSON: progress, then the result.
 
 ``runs`` starts it. A learner's own file runs here and nowhere else.
 """
@@ -15,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from zhilu.internals.catalog import Lesson, find_lesson
+from zhilu.internals.papers.shelf import PAPERS, measure
 from zhilu.messages import T
 
 
@@ -31,7 +34,7 @@ def load_part(lesson: Lesson, file: Path | None) -> ModuleType:
 
 
 def main(arguments: list[str]) -> int:
-    lesson, file = find_lesson(arguments[0]), Path(arguments[1]) if len(arguments) > 1 else None
+    file = Path(arguments[1]) if len(arguments) > 1 else None
     out = sys.stdout
     sys.stdout = sys.stderr  # a lesson's own prints are none of the protocol
 
@@ -41,6 +44,10 @@ def main(arguments: list[str]) -> int:
     def say(fraction: float, stage: T) -> None:
         tell({"progress": fraction, "stage": stage.data()})
 
+    if arguments[0] in PAPERS:
+        tell({"result": measure(PAPERS[arguments[0]]).model_dump(mode="json")})
+        return 0
+    lesson = find_lesson(arguments[0])
     prove: Any = lesson.prove()
     try:
         result = prove(load_part(lesson, file), say)

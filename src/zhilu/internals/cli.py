@@ -88,6 +88,35 @@ def run(context: Context, task: str, guess: int | None, mine: Path | None, ours:
 
 
 @internals.command()
+@click.argument("name", required=False)
+@json_option
+@pass_context_obj
+def paper(context: Context, name: str | None, as_json: bool) -> None:
+    """Papers to read beside the code; with a NAME, its figure is measured here.
+    对照代码阅读的论文；给出 NAME 时，在本机实测它的图。"""
+    from zhilu.internals.papers.shelf import PAPERS, find_paper
+    from zhilu.internals.runs import run_paper
+
+    if name is None:
+        if as_json:
+            echo_json([{"name": one.name, "title": one.title.data(), "arxiv": one.arxiv} for one in PAPERS.values()])
+        else:
+            columns = (T("name", "名称"), T("paper", "论文"), T("arXiv", "arXiv"))
+            table(columns, [(one.name, one.full, one.arxiv) for one in PAPERS.values()])
+        return
+    found = find_paper(name)
+    result = run_paper(context, name)
+    if as_json:
+        echo_json({**result.model_dump(mode="json"), "passed": result.passed})
+        return
+    click.secho(found.full, bold=True)
+    click.echo(
+        f"https://arxiv.org/abs/{found.arxiv}\n\n{found.claim.say()}\n\n{found.words.say()}\n\n{found.shows.say()}\n"
+    )
+    _show(result)
+
+
+@internals.command()
 @click.argument("task")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
 def copy(task: str, folder: Path) -> None:

@@ -7,7 +7,9 @@ from pydantic import BaseModel, ConfigDict
 
 from zhilu.context import Context, context_of
 from zhilu.internals.catalog import LESSONS, Lesson, find_lesson
-from zhilu.internals.job import submit_lesson
+from zhilu.internals.job import submit_lesson, submit_paper
+from zhilu.internals.papers.paper import Paper, Place, place_of
+from zhilu.internals.papers.shelf import PAPERS, find_paper
 from zhilu.internals.result import Result
 from zhilu.internals.runs import kept
 from zhilu.jobs import Job
@@ -57,6 +59,40 @@ def list_lessons(request: Request) -> list[LessonOut]:
     return [_out(context, lesson) for lesson in LESSONS.values()]
 
 
+class PaperOut(BaseModel):
+    """``code`` is looked up at the moment of asking, so that a line named here is where it says."""
+
+    name: str
+    title: Text
+    full: str
+    url: str
+    claim: Text
+    equation: str
+    words: Text
+    code: list[Place]
+    shows: Text
+    lesson: str
+    missing: str | None
+    result: Result | None
+    at: str | None
+
+
+@router.get("/papers")
+def list_papers(request: Request) -> list[PaperOut]:
+    context = context_of(request)
+    return [_paper(context, paper) for paper in PAPERS.values()]
+
+
+@router.get("/papers/{name}")
+def show_paper(name: str, request: Request) -> PaperOut:
+    return _paper(context_of(request), find_paper(name))
+
+
+@router.post("/papers/{name}/run", status_code=202)
+def run_figure(name: str, request: Request) -> Job:
+    return submit_paper(context_of(request), name)
+
+
 @router.get("/{task}")
 def show_lesson(task: str, request: Request) -> LessonOut:
     return _out(context_of(request), find_lesson(task))
@@ -65,6 +101,25 @@ def show_lesson(task: str, request: Request) -> LessonOut:
 @router.post("/{task}/run", status_code=202)
 def run(task: str, body: RunIn, request: Request) -> Job:
     return submit_lesson(context_of(request), task, body.guess)
+
+
+def _paper(context: Context, paper: Paper) -> PaperOut:
+    last = kept(context, paper.name)
+    return PaperOut(
+        name=paper.name,
+        title=paper.title,
+        full=paper.full,
+        url=f"https://arxiv.org/abs/{paper.arxiv}",
+        claim=paper.claim,
+        equation=paper.equation,
+        words=paper.words,
+        code=[place_of(*where) for where in paper.code],
+        shows=paper.shows,
+        lesson=paper.lesson,
+        missing=INSTALL_TORCH if paper.needs_torch and not has_torch() else None,
+        result=last.result,
+        at=last.at,
+    )
 
 
 def _out(context: Context, lesson: Lesson) -> LessonOut:

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ValidationError
 
 from zhilu.errors import InputError, NotFoundError, ZhiluError
 from zhilu.home import atomic_write
-from zhilu.internals.catalog import Lesson, find_lesson
+from zhilu.internals.catalog import find_lesson
+from zhilu.internals.papers.shelf import find_paper
 from zhilu.internals.result import Result, Say
 from zhilu.messages import T
 from zhilu.setup.require import require_torch
@@ -24,7 +25,7 @@ from zhilu.setup.require import require_torch
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["Kept", "copy_part", "keep_guess", "kept", "run_lesson"]
+__all__ = ["Kept", "copy_part", "keep_guess", "kept", "run_lesson", "run_paper"]
 
 _LONGEST_S = 300
 # Models this small gain nothing from threads, which wait for each other by spinning.
@@ -86,8 +87,22 @@ def run_lesson(
         _keep(context, task, mine=str(_checked(mine)) if mine else None)
     own = kept(context, task).mine
     file = _checked(Path(own)) if own else None
-    result = _in_process(lesson, file, say or (lambda fraction, stage: None))
+    result = _in_process(lesson.task, file, say or (lambda fraction, stage: None))
     _keep(context, task, result=result, at=datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    return result
+
+
+def run_paper(context: Context, name: str, *, say: Say | None = None) -> Result:
+    """Measure the figure of a paper, and keep it.
+
+    Raises:
+        NotFoundError: no such paper. MissingComponentError: its figure needs PyTorch, which is not installed.
+    """
+    paper = find_paper(name)
+    if paper.needs_torch:
+        require_torch(paper.title)
+    result = _in_process(name, None, say or (lambda fraction, stage: None))
+    _keep(context, name, result=result, at=datetime.now(timezone.utc).isoformat(timespec="seconds"))
     return result
 
 
@@ -110,8 +125,8 @@ def copy_part(task: str, folder: Path) -> Path:
     return target
 
 
-def _in_process(lesson: Lesson, file: Path | None, say: Say) -> Result:
-    argv = [sys.executable, "-m", "zhilu.internals", lesson.task, *([str(file)] if file else [])]
+def _in_process(task: str, file: Path | None, say: Say) -> Result:
+    argv = [sys.executable, "-m", "zhilu.internals", task, *([str(file)] if file else [])]
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
         subprocess.Popen(
@@ -141,11 +156,11 @@ def _in_process(lesson: Lesson, file: Path | None, say: Say) -> Result:
             T(f"{file}, line {last['line']}: {last['broke']}", f"{file} 第 {last['line']} 行：{last['broke']}"),
             param="mine",
             code="lesson_broke",
-            fix=f"zhilu internals run {lesson.task} --ours",
+            fix=f"zhilu internals run {task} --ours",
         )
     why = said.strip().splitlines()[-1:] or [f"exit {process.returncode}"]
     raise ZhiluError(
-        T(f"Lesson {lesson.task} did not finish: {why[0]}", f"课程 {lesson.task} 没有运行完：{why[0]}"),
+        T(f"{task} did not finish: {why[0]}", f"{task} 没有运行完：{why[0]}"),
         code="lesson_broke",
         fix="zhilu doctor",
     )

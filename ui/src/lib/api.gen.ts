@@ -923,6 +923,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/internals/papers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Papers */
+        get: operations["list_papers_zhilu_v1_internals_papers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/internals/papers/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show Paper */
+        get: operations["show_paper_zhilu_v1_internals_papers__name__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/internals/papers/{name}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Run Figure */
+        post: operations["run_figure_zhilu_v1_internals_papers__name__run_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/internals/{task}": {
         parameters: {
             query?: never;
@@ -8906,6 +8957,49 @@ export interface components {
             share: number;
         };
         /**
+         * PaperOut
+         * @description ``code`` is looked up at the moment of asking, so that a line named here is where it says.
+         */
+        PaperOut: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: {
+                en: string;
+                zh: string;
+            };
+            /** Full */
+            full: string;
+            /** Url */
+            url: string;
+            /** Claim */
+            claim: {
+                en: string;
+                zh: string;
+            };
+            /** Equation */
+            equation: string;
+            /** Words */
+            words: {
+                en: string;
+                zh: string;
+            };
+            /** Code */
+            code: components["schemas"]["Place"][];
+            /** Shows */
+            shows: {
+                en: string;
+                zh: string;
+            };
+            /** Lesson */
+            lesson: string;
+            /** Missing */
+            missing: string | null;
+            result: components["schemas"]["Result"] | null;
+            /** At */
+            at: string | null;
+        };
+        /**
          * Parity
          * @description Attributes:
          *         prompts: compared; ``equal_prompts`` of them were tokenized alike, ``equal_answers`` answered alike.
@@ -9027,6 +9121,20 @@ export interface components {
             model: string;
             /** Text */
             text: string;
+        };
+        /**
+         * Place
+         * @description Where a symbol is: its file under the package, the lines it takes, and what they say.
+         */
+        Place: {
+            /** File */
+            file: string;
+            /** Symbol */
+            symbol: string;
+            /** Line */
+            line: number;
+            /** Source */
+            source: string;
         };
         /**
          * PresetOut
@@ -13204,6 +13312,88 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LessonOut"][];
+                };
+            };
+        };
+    };
+    list_papers_zhilu_v1_internals_papers_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaperOut"][];
+                };
+            };
+        };
+    };
+    show_paper_zhilu_v1_internals_papers__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaperOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    run_figure_zhilu_v1_internals_papers__name__run_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

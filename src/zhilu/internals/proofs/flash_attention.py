@@ -27,7 +27,7 @@ from zhilu.messages import T
 from zhilu.models.shipped import NANO
 from zhilu.setup.require import has_torch
 
-__all__ = ["prove"]
+__all__ = ["gap", "openvino_attention", "peak", "prove", "real_qkv"]
 
 Array = npt.NDArray[np.float32]
 _LENGTH = 230  # not a multiple of any tile
@@ -58,8 +58,8 @@ def prove(part: Any, say: Say) -> Result:
         say(0.4, T("asking PyTorch", "与 PyTorch 比较"))
         checks += _torch_checks(part, triples)
     say(0.6, T("measuring memory", "测量内存"))
-    whole = [_peak(lambda q, k, v: _exact(q, k, v), n) for n in _LENGTHS]
-    tiled = [_peak(lambda q, k, v: part.forward(q, k, v)[0], n) for n in _LENGTHS]
+    whole = [peak(lambda q, k, v: _exact(q, k, v), n) for n in _LENGTHS]
+    tiled = [peak(lambda q, k, v: part.forward(q, k, v)[0], n) for n in _LENGTHS]
     powers = _power(whole), _power(tiled)
     checks += [
         at_least(T("memory of the whole matrix grows as length to the power", "完整矩阵的内存随长度的几次方增长"), powers[0], 1.7),
@@ -175,7 +175,7 @@ def _through(attend: Callable[..., Any], triple: tuple[Array, Array, Array], d_o
     return (out[0].detach().numpy(), *(x.grad[0].numpy() for x in tensors if x.grad is not None))
 
 
-def _peak(attend: Callable[[Array, Array, Array], Array], n: int) -> int:
+def peak(attend: Callable[[Array, Array, Array], Array], n: int) -> int:
     """Bytes at the highest point beyond inputs and output (NumPy tells tracemalloc of every array)."""
     rng = np.random.default_rng(n)
     q, k, v = (rng.standard_normal((1, n, 64), dtype=np.float32) for _ in range(3))

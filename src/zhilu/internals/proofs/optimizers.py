@@ -15,7 +15,7 @@ from zhilu.messages import T
 from zhilu.training.model import Nano, NanoConfig
 from zhilu.training.optimizer import orthogonalize
 
-__all__ = ["batches", "prove", "small_model"]
+__all__ = ["batches", "prove", "small_model", "train"]
 
 _STEPS = 40
 _SAME = 1e-7  # of weights after all steps: the last bit of a number around one
@@ -60,9 +60,9 @@ def prove(part: Any, say: Say) -> Result:
         if name == "lion":  # a sign turns at the last bit: in double precision no two ways to add disagree about it
             mine, theirs = mine.double(), theirs.double()
         ours = _own(part, name, mine)
-        losses = _train(mine, [one.step for one in ours], data)
+        losses = train(mine, [one.step for one in ours], data)
         library = _library(name, theirs)
-        wanted = _train(theirs, [one.step for one in library], data)
+        wanted = train(theirs, [one.step for one in library], data)
         off = worst(
             float((a - b).detach().abs().max()) for a, b in zip(mine.parameters(), theirs.parameters(), strict=True)
         )
@@ -113,7 +113,7 @@ def prove(part: Any, say: Say) -> Result:
     )
 
 
-def _train(model: Nano, steps: list[Callable[[], Any]], data: list[Tensor]) -> list[float]:
+def train(model: Nano, steps: list[Callable[[], Any]], data: list[Tensor]) -> list[float]:
     losses = []
     for batch in data:
         model.zero_grad(set_to_none=True)

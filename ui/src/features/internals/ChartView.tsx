@@ -1,3 +1,4 @@
+import { SaveFigure } from "@/components/SaveFigure";
 import { useI18n } from "@/lib/i18n";
 import type { Chart } from "./api";
 import { scale, short } from "./scale";
@@ -67,6 +68,7 @@ export function ChartView({ chart }: { chart: Chart }) {
           </li>
         ))}
       </ul>
+      <SaveFigure name={say(chart.title)} />
       <details className={css.numbers}>
         <summary>{t("internals.numbers")}</summary>
         <div className={css.scrolls}>

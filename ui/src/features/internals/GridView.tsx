@@ -1,3 +1,4 @@
+import { SaveFigure } from "@/components/SaveFigure";
 import { useI18n } from "@/lib/i18n";
 import type { Grid } from "./api";
 import pictures from "./Pictures.module.css";
@@ -53,6 +54,7 @@ export function GridView({ grid }: { grid: Grid }) {
           ))}
         </ul>
       )}
+      <SaveFigure name={say(grid.title)} />
     </figure>
   );
 }

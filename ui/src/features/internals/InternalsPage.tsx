@@ -1,4 +1,5 @@
-import { useLocation } from "wouter";
+import { BookOpen } from "lucide-react";
+import { Link, useLocation } from "wouter";
 import { Page } from "@/components/Page";
 import { Segments } from "@/components/Segments";
 import { TabPanel, Tabs } from "@/components/Tabs";
@@ -20,7 +21,15 @@ export default function InternalsPage({ task }: { task?: string }) {
   const inGroup = (name: string) => data?.filter((one) => group(one.task) === name) ?? [];
   const title = (lessons: Lesson[]) => (lessons.length > 1 ? t("internals.beyond") : say(lessons[0]?.name ?? ""));
   return (
-    <Page title={t("internals.title")} lead={t("internals.lead")}>
+    <Page
+      title={t("internals.title")}
+      lead={t("internals.lead")}
+      actions={
+        <Link href="/internals/papers" className={css.toPapers}>
+          <BookOpen size={15} aria-hidden /> {t("papers.title")}
+        </Link>
+      }
+    >
       {error && <ErrorPanel error={error} retry={() => void refetch()} />}
       {isPending && <Skeleton lines={8} height={28} />}
       {lesson && (

@@ -100,7 +100,7 @@ function Answer({ lesson, result }: { lesson: Lesson; result: Result }) {
 }
 
 /** Everything a run found: what it was held against, and its pictures. */
-function Found({ result }: { result: Result }) {
+export function Found({ result }: { result: Result }) {
   const { t } = useI18n();
   return (
     <>

@@ -1,3 +1,4 @@
+import { SaveFigure } from "@/components/SaveFigure";
 import { useI18n } from "@/lib/i18n";
 import type { Timeline } from "./api";
 import { scale, short } from "./scale";
@@ -58,6 +59,7 @@ export function TimelineView({ timeline }: { timeline: Timeline }) {
           </li>
         ))}
       </ul>
+      <SaveFigure name={say(timeline.title)} />
     </figure>
   );
 }

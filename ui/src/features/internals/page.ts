@@ -8,7 +8,10 @@ declare module "@/lib/i18n" {
 }
 
 export const page: WorkbenchPage = {
-  routes: [route("/internals/:task?", () => import("./InternalsPage"))],
+  routes: [
+    route("/internals/papers/:paper?", () => import("./PapersPage")),
+    route("/internals/:task?", () => import("./InternalsPage")),
+  ],
   nav: { href: "/internals", label: "internals.title", icon: Microscope, group: "learn", order: 30 },
   strings,
 };

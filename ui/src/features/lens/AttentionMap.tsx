@@ -1,4 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from "react";
+import { SaveFigure } from "@/components/SaveFigure";
 import { useI18n } from "@/lib/i18n";
 import type { AttentionOut } from "./api";
 import { inked } from "./Lesson";
@@ -90,6 +91,7 @@ export function Matrix({ seen, at, onChoose }: { seen: AttentionOut; at: Look; o
         <code>{inked(seen.tokens[told.from] ?? "")}</code> → <code>{inked(seen.tokens[told.to] ?? "")}</code>{" "}
         <b>{(100 * weight).toFixed(1)} %</b>
       </figcaption>
+      <SaveFigure name={t("lens.attention.matrix")} only="png" />
     </figure>
   );
 }
@@ -108,32 +110,35 @@ export function Arcs({ seen, at, onChoose }: { seen: AttentionOut; at: Look; onC
     }
   const y = (index: number) => index * LINE + LINE / 2;
   return (
-    <svg viewBox={`0 0 360 ${n * LINE}`} className={pictures.arcs} role="img" aria-label={t("lens.attention.arcs")}>
-      {lines.map(({ from, to, weight }) => (
-        <path
-          key={`${from}-${to}`}
-          d={`M128 ${y(from)}C180 ${y(from)} 180 ${y(to)} 232 ${y(to)}`}
-          data-chosen={from === at.from || undefined}
-          style={{
-            opacity: weight * (from === at.from ? 1 : 0.35),
-            strokeWidth: from === at.from ? 1 + 3 * weight : 1,
-          }}
-        />
-      ))}
-      {seen.tokens.map((token, index) => (
-        <g
-          key={index}
-          onClick={() => onChoose({ from: index, to: Math.min(at.to, index) })}
-          data-chosen={index === at.from || undefined}
-        >
-          <text x={122} y={y(index)} textAnchor="end">
-            {inked(token)}
-          </text>
-          <text x={238} y={y(index)}>
-            {inked(token)}
-          </text>
-        </g>
-      ))}
-    </svg>
+    <div data-figure>
+      <svg viewBox={`0 0 360 ${n * LINE}`} className={pictures.arcs} role="img" aria-label={t("lens.attention.arcs")}>
+        {lines.map(({ from, to, weight }) => (
+          <path
+            key={`${from}-${to}`}
+            d={`M128 ${y(from)}C180 ${y(from)} 180 ${y(to)} 232 ${y(to)}`}
+            data-chosen={from === at.from || undefined}
+            style={{
+              opacity: weight * (from === at.from ? 1 : 0.35),
+              strokeWidth: from === at.from ? 1 + 3 * weight : 1,
+            }}
+          />
+        ))}
+        {seen.tokens.map((token, index) => (
+          <g
+            key={index}
+            onClick={() => onChoose({ from: index, to: Math.min(at.to, index) })}
+            data-chosen={index === at.from || undefined}
+          >
+            <text x={122} y={y(index)} textAnchor="end">
+              {inked(token)}
+            </text>
+            <text x={238} y={y(index)}>
+              {inked(token)}
+            </text>
+          </g>
+        ))}
+      </svg>
+      <SaveFigure name={t("lens.attention.arcs")} />
+    </div>
   );
 }

@@ -1,4 +1,5 @@
 export const shared = {
+  "figure.save": { en: "Save “{name}” as {kind}", zh: "把“{name}”存为 {kind}" },
   "app.name": { en: "Zhilu", zh: "指路" },
   "app.skip": { en: "Skip to content", zh: "跳到正文" },
   "app.menu": { en: "Menu", zh: "菜单" },

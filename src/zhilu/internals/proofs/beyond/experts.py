@@ -14,7 +14,7 @@ from zhilu.internals.result import Chart, Check, Grid, Result, Say, Series, Tabl
 from zhilu.messages import T
 from zhilu.training.model import Nano
 
-__all__ = ["prove"]
+__all__ = ["prove", "train"]
 
 _EXPERTS, _TOP, _WIDTH, _SHARED = 8, 2, 32, 32
 _STEPS, _TAIL, _SPEED, _AUXILIARY = 80, 20, 0.02, 0.05
@@ -36,7 +36,7 @@ def prove(part: Any, say: Say) -> Result:
     uneven, losses, loads = {}, {}, {}
     for index, (way, name) in enumerate(_WAYS.items()):
         say(0.2 + 0.27 * index, T(f"training: {name.en}", f"训练：{name.zh}"))
-        losses[way], uneven[way], loads[way] = _train(part, way)
+        losses[way], uneven[way], loads[way] = train(part, way)
     last = {way: sum(ys[-_TAIL:]) / _TAIL for way, ys in uneven.items()}
     end = {way: sum(ys[-_TAIL:]) / _TAIL for way, ys in losses.items()}
     checks += [
@@ -196,7 +196,7 @@ def _copy(theirs: Any, layer: Any) -> None:
             expert.load_state_dict(theirs.experts[number].state_dict())
 
 
-def _train(part: Any, way: str) -> tuple[list[float], list[float], list[list[float]]]:
+def train(part: Any, way: str) -> tuple[list[float], list[float], list[list[float]]]:
     """Losses, how uneven the first layer's load was, and its load in the last steps."""
     model = small_model()
     torch.manual_seed(5)

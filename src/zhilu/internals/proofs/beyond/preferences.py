@@ -12,7 +12,7 @@ from zhilu.internals.result import Chart, Check, Result, Say, Series, Table, at_
 from zhilu.messages import T
 from zhilu.training.model import Nano, NanoConfig
 
-__all__ = ["base_policy", "prove", "writer"]
+__all__ = ["base_policy", "dpo_optimum", "learn", "prove", "writer"]
 
 _DIGITS, _BEGIN, _ANSWER = 8, 9, 4
 _QUESTIONS, _GROUP, _ROUNDS = 12, 8, 24
@@ -29,7 +29,7 @@ def prove(part: Any, say: Say) -> Result:
     curves = {}
     for index, way in enumerate(("ppo", "grpo")):
         say(0.3 + 0.25 * index, T(f"learning by {_NAMES[way]}", f"用 {_NAMES[way]} 学习"))
-        curves[way] = _learn(part, base, way)
+        curves[way] = learn(part, base, way)
     say(0.85, T("learning by DPO", "用 DPO 学习"))
     curves["dpo"] = _learn_pairs(part, base)
     ends = {way: sum(ys[-5:]) / 5 for way, ys in curves.items()}
@@ -147,30 +147,35 @@ def _dpo(part: Any) -> list[Check]:
 
     beta, reward = 0.5, torch.tensor([1.0, 0.2, -0.5, 0.0, 0.7, -1.2], dtype=torch.float64)
     start = torch.randn(6, dtype=torch.float64).log_softmax(0)
+    found = dpo_optimum(part, reward, start, beta)
+    best = (start + reward / beta).softmax(
+        0
+    )  # what PPO's goal, reward less β · distance, has as its optimum (equation 4)
+    away = worst([float((found.exp() - best).abs().max())])
+    return [
+        at_most(T("DPO: gradient against the paper's", "DPO：梯度与论文之差"), off, 1e-6),
+        at_most(T("DPO ends where reward and distance are best", "DPO 的终点就是奖励与距离的最优"), away, 1e-3),
+    ]
+
+
+def dpo_optimum(part: Any, reward: Tensor, start: Tensor, beta: float) -> Tensor:
+    """Log-probabilities that DPO's loss is least for, if every pair is compared as often as the reward says."""
     scores = nn.Parameter(start.clone())
-    pairs = [(i, j) for i in range(6) for j in range(6) if i != j]
-    first, second = (torch.tensor(side) for side in zip(*pairs, strict=True))
-    wins = torch.sigmoid(reward[first] - reward[second])  # how often the first is preferred
+    places = range(len(start))
+    pairs = [(i, j, float(torch.sigmoid(reward[i] - reward[j]))) for i in places for j in places if i != j]
     optimizer = torch.optim.LBFGS([scores], max_iter=400, tolerance_grad=1e-12, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
         policy = scores.log_softmax(0)
         loss = torch.zeros((), dtype=torch.float64)
-        for i, j, often in zip(first.tolist(), second.tolist(), wins.tolist(), strict=True):
+        for i, j, often in pairs:
             loss = loss + often * part.dpo_loss(policy[i], policy[j], start[i], start[j], beta)
         loss.backward()
         return loss
 
     optimizer.step(closure)
-    best = (start + reward / beta).softmax(
-        0
-    )  # what PPO's goal, reward less β · distance, has as its optimum (equation 4)
-    away = worst([float((scores.detach().softmax(0) - best).abs().max())])
-    return [
-        at_most(T("DPO: gradient against the paper's", "DPO：梯度与论文之差"), off, 1e-6),
-        at_most(T("DPO ends where reward and distance are best", "DPO 的终点就是奖励与距离的最优"), away, 1e-3),
-    ]
+    return scores.detach().log_softmax(0)
 
 
 def _groups(part: Any) -> list[Check]:
@@ -270,7 +275,7 @@ class _Values(nn.Module):
         return out
 
 
-def _learn(part: Any, base: Nano, way: str) -> list[float]:
+def learn(part: Any, base: Nano, way: str) -> list[float]:
     policy, values = _copy(base), _Values(base)
     torch.manual_seed(12)
     weights = [*policy.parameters(), *(values.parameters() if way == "ppo" else ())]

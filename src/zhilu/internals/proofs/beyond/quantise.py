@@ -18,7 +18,7 @@ from zhilu.messages import T
 from zhilu.models.shipped import NANO
 from zhilu.setup.require import has_torch
 
-__all__ = ["Changed", "prove", "real_layers"]
+__all__ = ["Changed", "apart", "prove", "real_layers"]
 
 Array = npt.NDArray[np.float32]
 _BITS = (8, 6, 4, 3, 2)
@@ -62,7 +62,7 @@ def prove(part: Any, say: Say) -> Result:
     for number, (name, bits, way) in enumerate(ways):
         say(0.4 + 0.1 * number, name)
         changed = {key: way(*pair) for key, pair in layers.items()}
-        off, alike = _apart(changed)
+        off, alike = apart(changed)
         moved.append(off)
         rows.append([name, T.of(f"{bits:.2f}"), T.of(f"{off:.4f}"), T.of(f"{alike:.0%}")])
     checks += [
@@ -155,7 +155,7 @@ def log_softmax_rows(logits: Array) -> Array:
     return np.stack([log_softmax(row) for row in logits])
 
 
-def _apart(weights: dict[str, Array]) -> tuple[float, float]:
+def apart(weights: dict[str, Array]) -> tuple[float, float]:
     """Mean divergence of the next token's probabilities from the model's own, and how often the likeliest is the same."""
     right, model = _unchanged(), Changed(weights)
     mine = log_softmax_rows(model.logits(model.observe(_test_ids()).hidden[-1]))
