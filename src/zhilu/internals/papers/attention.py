@@ -22,7 +22,7 @@ ATTENTION = (
             "就在多数基准上胜过 1750 亿权重的 GPT-3。"
             "它的配方成了大家的配方：每块之前归一化、SwiGLU、旋转位置。",
         ),
-        r"\mathrm{FFN}(x) = W_{down}\,\bigl(\mathrm{SiLU}(W_{gate}\,x) \odot W_{up}\,x\bigr)",
+        r"\mathrm{FFN}(x) = W_{down}\,\left(\mathrm{SiLU}(W_{gate}\,x) \odot W_{up}\,x\right)",
         T(
             "The feed-forward block makes two wide vectors from x. One goes through a soft switch and says, number by "
             "number, how much of the other "

@@ -111,7 +111,7 @@ LEARNING = (
             "650 亿权重的模型可以在一块 48 GB 的显卡上微调：权重用 4 位存放，适配器用 16 位学习。NF4 把 16 "
             "个级放在正态分布的权重所在之处，损失比其他 4 位类型小。",
         ),
-        r"q_i = \tfrac12\Bigl(Q_N\bigl(\tfrac{i}{2^k+1}\bigr) + Q_N\bigl(\tfrac{i+1}{2^k+1}\bigr)\Bigr)",
+        r"q_i = \tfrac12\left(Q_N\left(\tfrac{i}{2^k+1}\right) + Q_N\left(\tfrac{i+1}{2^k+1}\right)\right)",
         T(
             "Cut the bell curve into slices that hold equally many weights, and put a level into each: many levels near zero, few far out.",
             "把钟形曲线切成权重数量相等的片，每片放一级：零附近多，远处少。",
@@ -140,7 +140,7 @@ LEARNING = (
             "a simple loss on pairs, with the same optimum.",
             "从偏好中学习不需要奖励模型，也不需要采样。把奖励用策略表示，它就消去了，剩下一个作用在成对回答上的简单损失，最优解相同。",
         ),
-        r"\mathcal L = -\log \sigma\Bigl(\beta \log\frac{\pi(y_w)}{\pi_{ref}(y_w)} - \beta \log\frac{\pi(y_l)}{\pi_{ref}(y_l)}\Bigr)",
+        r"\mathcal L = -\log \sigma\left(\beta \log\frac{\pi(y_w)}{\pi_{ref}(y_w)} - \beta \log\frac{\pi(y_l)}{\pi_{ref}(y_l)}\right)",
         T(
             "Make the better answer (w) likelier than it was at the start by more than the worse one (l). β says how much moving away costs.",
             "让较好的回答（w）比起点更可能，且幅度超过较差的回答（l）。β 表示离开起点的代价。",
@@ -165,7 +165,7 @@ LEARNING = (
             "needed second derivatives for.",
             "只要不让每个动作变得太多，一批经验就可以用好几步。一个简单的裁剪，做到了前身需要二阶导数才能做到的事。",
         ),
-        r"L = \mathbb E\bigl[\min\bigl(r\,A,\; \mathrm{clip}(r, 1-\epsilon, 1+\epsilon)\,A\bigr)\bigr], \qquad r = \frac{\pi(a)}{\pi_{old}(a)}",
+        r"L = \mathbb E\left[\min\left(r\,A,\; \mathrm{clip}(r, 1-\epsilon, 1+\epsilon)\,A\right)\right], \qquad r = \frac{\pi(a)}{\pi_{old}(a)}",
         T(
             "r says how much likelier an action has become. If it was good (A above zero), making it more than 20 % "
             "likelier gains nothing; if it was "

@@ -1,4 +1,4 @@
-import { lazy, Suspense } from "react";
+import { Fragment, lazy, Suspense } from "react";
 import { LessonCard } from "@/components/Lesson";
 import { FixLine } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
@@ -33,8 +33,25 @@ export function CodeView({ lesson }: { lesson: Lesson }) {
       <p className={css.hint}>
         {t("internals.real")}: {lesson.real.map((name) => `zhilu/${name}`).join(", ")}
         <br />
-        {t("internals.papers")}: {lesson.papers.join("; ")}
+        {t("internals.papers")}:{" "}
+        {lesson.papers.map((paper, index) => (
+          <Fragment key={paper}>
+            {index > 0 && "; "}
+            <PaperLink paper={paper} />
+          </Fragment>
+        ))}
       </p>
     </LessonCard>
+  );
+}
+
+/** A paper that names its arXiv number leads there. */
+function PaperLink({ paper }: { paper: string }) {
+  const id = /\((\d{4}\.\d{4,5})\)/.exec(paper)?.[1];
+  if (!id) return paper;
+  return (
+    <a href={`https://arxiv.org/abs/${id}`} target="_blank" rel="noopener noreferrer">
+      {paper}
+    </a>
   );
 }

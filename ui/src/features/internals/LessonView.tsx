@@ -61,7 +61,7 @@ function Guess({ lesson }: { lesson: Lesson }) {
           tone="primary"
           icon={Gauge}
           busy={run.isPending || running}
-          disabled={guess === null}
+          disabled={guess === null && !result}
           onClick={() => run.mutate(guess)}
         >
           {t(result ? "internals.again" : "internals.measure")}
@@ -127,18 +127,23 @@ export function Found({ result }: { result: Result }) {
   );
 }
 
+/** Letters of a value that has a line of its own. */
+const LONG = 24;
+
 function Checks({ result }: { result: Result }) {
   const { t, say } = useI18n();
   return (
     <ul className={css.checks}>
       {result.checks.map((check, index) => {
         const Sign = check.passed ? CircleCheck : CircleX;
+        const long = String(check.value).length > LONG;
         return (
-          <li key={index} data-passed={check.passed}>
+          <li key={index} data-passed={check.passed} data-long={long || undefined}>
             <Sign size={16} aria-label={t(check.passed ? "internals.met" : "internals.missed")} />
             <span>{say(check.name)}</span>
             <b>{typeof check.value === "number" ? short(check.value) : check.value}</b>
-            <small>{check.bar}</small>
+            {/* A long list that met its bar is the same list once more. */}
+            <small>{long && check.passed ? t("internals.equal") : check.bar}</small>
           </li>
         );
       })}

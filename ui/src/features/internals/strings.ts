@@ -41,6 +41,7 @@ export const strings = {
     en: "Each row is one comparison of this run: what was found, and the bar it has to meet. Break the code, and rows turn red.",
     zh: "每行是这次运行的一项比较：测得的值，以及必须达到的标准。把代码改坏，就会有行变红。",
   },
+  "internals.equal": { en: "the same", zh: "完全相同" },
   "internals.met": { en: "met", zh: "达标" },
   "internals.missed": { en: "missed", zh: "未达标" },
   "internals.numbers": { en: "The numbers", zh: "查看数字" },
