@@ -63,6 +63,7 @@ class Settings(BaseModel):
     pgvector_url: str | None = Field(None, pattern=r"^postgres(ql)?://")
     milvus_url: str | None = Field(None, pattern=r"^https?://")
     max_upload_mb: int = Field(200, ge=1, le=4096)
+    chat_file_chars: int = Field(3000, ge=200, le=2_000_000)
     max_jobs: int = Field(1, ge=1, le=64)
     max_engines: int = Field(2, ge=1, le=32)
     threads: int = Field(0, ge=0, le=1024)
@@ -126,6 +127,10 @@ DESCRIPTIONS: dict[str, T] = {
         "为选用 milvus 的知识库保存向量的 Milvus 服务器",
     ),
     "max_upload_mb": T("Largest file that may be uploaded, in MB", "允许上传的最大文件（MB）"),
+    "chat_file_chars": T(
+        "Characters of attached files that a chat shows its model; longer files in the parts that are asked about",
+        "对话中附件给模型看的字符数上限；更长的文件只给与问题有关的部分",
+    ),
     "max_jobs": T("Jobs that run at the same time", "同时运行的任务数"),
     "max_engines": T("Models that are kept running at the same time", "同时保持运行的模型数"),
     "threads": T("CPU threads for models; 0: all cores", "模型使用的 CPU 线程数；0 表示全部核心"),
@@ -168,6 +173,7 @@ _LIVE = {
     "embedder",
     "answers",
     "max_upload_mb",
+    "chat_file_chars",
     "max_jobs",
     "hf_endpoint",
     "modelscope_endpoint",

@@ -5,6 +5,7 @@ model sees it thousands of times, and a large one needs no more. Nothing here ca
 """
 
 from zhilu.prompts.agent import agent_messages, opening_messages
+from zhilu.prompts.attached import attached_message
 from zhilu.prompts.chat import chat_messages, title_messages
 from zhilu.prompts.draft import draft_messages
 from zhilu.prompts.grounded import (
@@ -36,6 +37,7 @@ __all__ = [
     "StepDone",
     "agent_messages",
     "arguments_messages",
+    "attached_message",
     "chat_messages",
     "direct_messages",
     "draft_messages",

@@ -422,11 +422,74 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List Conversations */
+        /**
+         * List Conversations
+         * @description Newest first; with ``q`` those that hold it in their title or in a message.
+         */
         get: operations["list_conversations_zhilu_v1_conversations_get"];
         put?: never;
         /** Create Conversation */
         post: operations["create_conversation_zhilu_v1_conversations_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/conversations/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Conversations
+         * @description All conversations, or one, as a file.
+         */
+        get: operations["export_conversations_zhilu_v1_conversations_export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/conversations/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import File
+         * @description An export of conversations (JSON), or a list of OpenAI's messages.
+         */
+        post: operations["import_file_zhilu_v1_conversations_import_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/conversations/attachments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Attach File
+         * @description Read a file, to be sent with a question.
+         */
+        post: operations["attach_file_zhilu_v1_conversations_attachments_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -5325,6 +5388,27 @@ export interface components {
             tuned_score: number;
         };
         /**
+         * Attachment
+         * @description A file as it was read. ``kind``: its media type; ``num_chars`` of its text; ``notes``: what could not be read of it.
+         */
+        Attachment: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Num Chars */
+            num_chars: number;
+            /**
+             * Notes
+             * @default []
+             */
+            notes: {
+                [key: string]: string;
+            }[];
+        };
+        /**
          * AttentionIn
          * @description ``head`` None: the average over all heads of the layer.
          */
@@ -5645,6 +5729,16 @@ export interface components {
         Body_add_to_knowledge_zhilu_v1_knowledge_kbs__kb_id__documents_post: {
             /** Files */
             files: string[];
+        };
+        /** Body_attach_file_zhilu_v1_conversations_attachments_post */
+        Body_attach_file_zhilu_v1_conversations_attachments_post: {
+            /** File */
+            file: string;
+        };
+        /** Body_import_file_zhilu_v1_conversations_import_post */
+        Body_import_file_zhilu_v1_conversations_import_post: {
+            /** File */
+            file: string;
         };
         /** Body_look_at_picture_zhilu_v1_media_look_post */
         Body_look_at_picture_zhilu_v1_media_look_post: {
@@ -6186,6 +6280,11 @@ export interface components {
             updated_at: string;
             /** Head Id */
             head_id: string | null;
+            /**
+             * System Prompt
+             * @default
+             */
+            system_prompt: string;
             /** Messages */
             messages: components["schemas"]["Message"][];
         };
@@ -6205,6 +6304,11 @@ export interface components {
             model?: string | null;
             /** Kb Id */
             kb_id?: string | null;
+            /**
+             * System Prompt
+             * @default
+             */
+            system_prompt: string;
         };
         /** CustomerMessage */
         CustomerMessage: {
@@ -6934,6 +7038,35 @@ export interface components {
             fix: string[];
             /** Docs */
             docs: string | null;
+        };
+        /**
+         * Found
+         * @description ``place``: the words around what was looked for, where a message holds it.
+         */
+        Found: {
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+            /** Model */
+            model: string | null;
+            /** Kb Id */
+            kb_id: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /**
+             * Place
+             * @default
+             */
+            place: string;
         };
         /**
          * FoundOrder
@@ -8186,6 +8319,13 @@ export interface components {
             citations: {
                 [key: string]: unknown;
             }[];
+            /**
+             * Attachments
+             * @default []
+             */
+            attachments: {
+                [key: string]: unknown;
+            }[];
             /** Usage */
             usage?: {
                 [key: string]: unknown;
@@ -8471,6 +8611,11 @@ export interface components {
             model?: string | null;
             /** Kb Id */
             kb_id?: string | null;
+            /**
+             * System Prompt
+             * @default
+             */
+            system_prompt: string;
         };
         /** NewDesk */
         NewDesk: {
@@ -11197,6 +11342,12 @@ export interface components {
             parent_id?: string | null;
             /** Content */
             content?: string | null;
+            /**
+             * Attachments
+             * @description ids of files that were posted to …/attachments
+             * @default []
+             */
+            attachments: string[];
             /** @default {} */
             params: components["schemas"]["SamplingParams"];
             /**
@@ -12178,7 +12329,9 @@ export interface operations {
     };
     list_conversations_zhilu_v1_conversations_get: {
         parameters: {
-            query?: never;
+            query?: {
+                q?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -12191,7 +12344,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Summary"][];
+                    "application/json": components["schemas"]["Found"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };
@@ -12216,6 +12378,102 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    export_conversations_zhilu_v1_conversations_export_get: {
+        parameters: {
+            query?: {
+                format?: "json" | "md" | "html";
+                id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    import_file_zhilu_v1_conversations_import_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_import_file_zhilu_v1_conversations_import_post"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Summary"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    attach_file_zhilu_v1_conversations_attachments_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_attach_file_zhilu_v1_conversations_attachments_post"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attachment"];
                 };
             };
             /** @description Validation Error */

@@ -86,11 +86,11 @@ async function send(path: string, init: RequestInit): Promise<Response> {
 }
 
 /** A request to the OpenAI API, its body sent as it is; the answer comes unread, a refusal too (see `refusal`). */
-export function openaiPost(path: string, body: string, signal: AbortSignal): Promise<Response> {
+export function openaiPost(path: string, body: string | FormData, signal: AbortSignal): Promise<Response> {
   return reach(`/v1${path}`, {
     method: "POST",
     signal,
-    headers: headers({ "Content-Type": "application/json" }),
+    headers: headers(typeof body === "string" ? { "Content-Type": "application/json" } : undefined),
     body,
   });
 }

@@ -63,8 +63,17 @@ export type Job = Omit<Schemas["Job"], "error"> & { error: ErrorDetail | null };
 export type SetupPart = Omit<Schemas["PartView"], "job"> & { job: Job | null };
 export type JobStatus = Job["status"];
 
-export type ConversationSummary = Schemas["Summary"];
-export type Message = Omit<Sent<"Message">, "error" | "citations" | "usage"> & {
+export type ConversationSummary = Schemas["Summary"] & { place?: string };
+/** A file that goes with a question; `shown`: how many of its characters the model was given. */
+export interface Attached {
+  id: string;
+  name: string;
+  kind: string;
+  num_chars: number;
+  shown?: number;
+}
+export type Message = Omit<Sent<"Message">, "error" | "citations" | "usage" | "attachments"> & {
+  attachments: Attached[];
   error: ErrorDetail | null;
   citations: Citation[];
   usage: Usage | null;

@@ -7,16 +7,19 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import cast
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, FastAPI, Query, Request, UploadFile
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from zhilu.apps.chat.attach import MOST, Attachment, Attachments
 from zhilu.apps.chat.running import RunningTurn, RunningTurns
-from zhilu.apps.chat.store import Conversation, ConversationStore, Summary
+from zhilu.apps.chat.share import FORMATS, Format, export, import_conversations
+from zhilu.apps.chat.store import Conversation, ConversationStore, Found, Summary
 from zhilu.apps.chat.turn import run_turn
 from zhilu.client import connect
 from zhilu.context import Context, context_of
 from zhilu.events import HEADERS, MEDIA_TYPE, Event
+from zhilu.rag.load import check_size
 
 __all__ = ["lifespan", "router"]
 
@@ -27,6 +30,7 @@ router = APIRouter(prefix="/zhilu/v1/conversations", tags=["chat"])
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     if not app.state.ephemeral:  # a gateway that lives beside another must not touch that one's turns
         ConversationStore(app.state.context).close_interrupted()
+        Attachments(app.state.context).forget_unsent()
     app.state.turns = RunningTurns(app.state.context)
     yield
     await app.state.turns.close()
@@ -37,6 +41,7 @@ class NewConversation(BaseModel):
     title: str = Field("", max_length=300)
     model: str | None = None
     kb_id: str | None = None
+    system_prompt: str = Field("", max_length=20_000)
 
 
 class ConversationChanges(BaseModel):
@@ -47,6 +52,7 @@ class ConversationChanges(BaseModel):
     head_id: str | None = None
     model: str | None = None
     kb_id: str | None = None
+    system_prompt: str = Field("", max_length=20_000)
 
 
 class SamplingParams(BaseModel):
@@ -67,13 +73,42 @@ class Turn(BaseModel):
     model_config = ConfigDict(extra="forbid")
     parent_id: str | None = None
     content: str | None = Field(None, max_length=400_000)
+    attachments: list[str] = Field([], max_length=MOST, description="ids of files that were posted to …/attachments")
     params: SamplingParams = SamplingParams()
     keep: bool = False
 
 
 @router.get("")
-def list_conversations(request: Request) -> list[Summary]:
-    return ConversationStore(context_of(request)).list()
+def list_conversations(request: Request, q: str = Query("", max_length=200)) -> list[Found]:
+    """Newest first; with ``q`` those that hold it in their title or in a message."""
+    return list(ConversationStore(context_of(request)).search(q))
+
+
+@router.get("/export", response_class=Response)
+def export_conversations(request: Request, format: Format = "json", id: str | None = None) -> Response:
+    """All conversations, or one, as a file."""
+    store = ConversationStore(context_of(request))
+    ids = [one.id for one in store.list()] if id is None else [id]
+    content = export([store.get(one) for one in ids], format)
+    headers = {"Content-Disposition": f'attachment; filename="zhilu-chat.{format}"'}
+    return Response(content, media_type=FORMATS[format], headers=headers)
+
+
+@router.post("/import", status_code=201)
+def import_file(request: Request, file: UploadFile) -> list[Summary]:
+    """An export of conversations (JSON), or a list of OpenAI's messages."""
+    context = context_of(request)
+    content = file.file.read(context.settings.max_upload_mb * 1024 * 1024 + 1)
+    check_size(len(content), context.settings.max_upload_mb)
+    return import_conversations(ConversationStore(context), content)
+
+
+@router.post("/attachments", status_code=201)
+def attach_file(request: Request, file: UploadFile) -> Attachment:
+    """Read a file, to be sent with a question."""
+    context = context_of(request)
+    content = file.file.read(context.settings.max_upload_mb * 1024 * 1024 + 1)
+    return Attachments(context).add(file.filename or "file", content)
 
 
 @router.post("", status_code=201)
@@ -128,7 +163,13 @@ async def _events(context: Context, conversation_id: str, body: Turn) -> AsyncGe
     params = body.params.model_dump(exclude_none=True)
     async with connect(context) as client:
         events = run_turn(
-            context, client, conversation_id, parent_id=body.parent_id, content=body.content, params=params
+            context,
+            client,
+            conversation_id,
+            parent_id=body.parent_id,
+            content=body.content,
+            params=params,
+            attachments=body.attachments,
         )
         async with aclosing(events):
             async for event in events:

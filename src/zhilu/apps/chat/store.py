@@ -20,10 +20,12 @@ from zhilu.errors import InputError, NotFoundError
 from zhilu.messages import T
 from zhilu.tables import now
 
-__all__ = ["Conversation", "ConversationStore", "Message", "Summary"]
+__all__ = ["Conversation", "ConversationStore", "Found", "Message", "Summary"]
 
 MessageStatus = Literal["complete", "streaming", "stopped", "error"]
 TITLE_CHARACTERS = 40
+_PLACE = 40  # characters shown before and after what was found
+_ESCAPE = "\\"
 
 
 class Message(BaseModel):
@@ -39,6 +41,7 @@ class Message(BaseModel):
     status: MessageStatus
     error: dict[str, Any] | None = None
     citations: list[dict[str, Any]] = []
+    attachments: list[dict[str, Any]] = []  # id, name, kind, num_chars; in what was sent also ``shown``, its characters
     usage: dict[str, Any] | None = None
     finish_reason: str | None = None
     model: str | None = None
@@ -55,10 +58,17 @@ class Summary(BaseModel):
     updated_at: datetime
 
 
+class Found(Summary):
+    """``place``: the words around what was looked for, where a message holds it."""
+
+    place: str = ""
+
+
 class Conversation(Summary):
     """A conversation with all its branches; ``head_id`` is the leaf that was shown last."""
 
     head_id: str | None
+    system_prompt: str = ""
     messages: list[Message]
 
 
@@ -72,8 +82,12 @@ class ConversationStore:
     def __init__(self, context: Context) -> None:
         self._database = context.database
 
-    def create(self, *, title: str = "", model: str | None = None, kb_id: str | None = None) -> Conversation:
-        row = ConversationRow(id=_new_id(), title=title.strip(), model=model, kb_id=kb_id)
+    def create(
+        self, *, title: str = "", model: str | None = None, kb_id: str | None = None, system_prompt: str = ""
+    ) -> Conversation:
+        row = ConversationRow(
+            id=_new_id(), title=title.strip(), model=model, kb_id=kb_id, system_prompt=system_prompt.strip()
+        )
         with self._database.session() as session:
             session.add(row)
             session.flush()
@@ -94,7 +108,7 @@ class ConversationStore:
             return _conversation(row, list(messages))
 
     def change(self, conversation_id: str, changes: dict[str, Any]) -> Conversation:
-        """Set any of title, model, kb_id, head_id."""
+        """Set any of title, model, kb_id, system_prompt, head_id."""
         with self._database.session() as session:
             row = _find(session, conversation_id)
             head = changes.get("head_id")
@@ -108,8 +122,48 @@ class ConversationStore:
         with self._database.session() as session:
             session.delete(_find(session, conversation_id))
 
+    def search(self, words: str) -> Sequence[Found]:
+        """The conversations whose title or messages hold ``words`` (case does not matter), newest first, with the place."""
+        wanted = words.strip().casefold()
+        if not wanted:
+            return [Found(**one.model_dump()) for one in self.list()]
+        pattern = f"%{_escaped(words.strip())}%"
+        with self._database.reading() as session:
+            said = select(MessageRow.conversation_id, MessageRow.content).where(
+                MessageRow.content.ilike(pattern, escape=_ESCAPE)
+            )
+            places: dict[str, str] = {}
+            for conversation_id, content in session.execute(said.order_by(MessageRow.seq)):
+                places.setdefault(conversation_id, _around(content, wanted))
+        return [
+            Found(**one.model_dump(), place=places.get(one.id, ""))
+            for one in self.list()
+            if one.id in places or wanted in one.title.casefold()
+        ]
+
+    def take_in(self, shared: dict[str, Any]) -> Summary:
+        """A conversation of an export, with ids of its own."""
+        ids = {message["id"]: _new_id() for message in shared["messages"]}
+        with self._database.session() as session:
+            row = ConversationRow(
+                id=_new_id(), title=shared["title"].strip(), model=shared["model"], system_prompt=shared["system_prompt"],
+                head_id=ids.get(shared["head_id"] or ""),
+            )  # fmt: skip
+            session.add(row)
+            for seq, message in enumerate(shared["messages"], 1):
+                own = {key: message[key] for key in ("role", "content", "thought", "model", "citations", "usage")}
+                parent = ids.get(message["parent_id"] or "")
+                session.add(MessageRow(id=ids[message["id"]], conversation_id=row.id, parent_id=parent, seq=seq, **own))
+            session.flush()
+            return Summary.model_validate(row, from_attributes=True)
+
     def begin_turn(
-        self, conversation_id: str, parent_id: str | None, content: str | None, model: str
+        self,
+        conversation_id: str,
+        parent_id: str | None,
+        content: str | None,
+        model: str,
+        attachments: Sequence[dict[str, Any]] = (),
     ) -> tuple[Message | None, Message]:
         """Add the user's message under ``parent_id`` (or answer the user message ``parent_id`` again when ``content`` is
         None) and an empty answer below it, which becomes the head.
@@ -134,7 +188,13 @@ class ConversationStore:
                         param="parent_id",
                     )
                 user = MessageRow(
-                    id=_new_id(), conversation_id=row.id, parent_id=parent_id, role="user", content=content, seq=seq + 1
+                    id=_new_id(),
+                    conversation_id=row.id,
+                    parent_id=parent_id,
+                    role="user",
+                    content=content,
+                    attachments=list(attachments),
+                    seq=seq + 1,
                 )
                 session.add(user)
                 if not row.title:
@@ -205,6 +265,17 @@ def _title_of(content: str) -> str:
     return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1].rstrip() + "…"
 
 
+def _escaped(words: str) -> str:
+    return words.replace(_ESCAPE, _ESCAPE * 2).replace("%", f"{_ESCAPE}%").replace("_", f"{_ESCAPE}_")
+
+
+def _around(content: str, wanted: str) -> str:
+    at = max(content.casefold().find(wanted), 0)
+    start, end = max(at - _PLACE, 0), at + len(wanted) + _PLACE
+    told = " ".join(content[start:end].split())
+    return f"{'…' if start else ''}{told}{'…' if end < len(content) else ''}"
+
+
 def _find(session: Session, conversation_id: str) -> ConversationRow:
     row = session.get(ConversationRow, conversation_id)
     if row is None:
@@ -236,5 +307,6 @@ def _conversation(row: ConversationRow, messages: list[MessageRow]) -> Conversat
         created_at=row.created_at,
         updated_at=row.updated_at,
         head_id=row.head_id,
+        system_prompt=row.system_prompt,
         messages=[_message(m) for m in messages],
     )

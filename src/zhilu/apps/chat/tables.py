@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from zhilu.migrations import Tables
 from zhilu.tables import Utc, now
 
-__all__ = ["TABLES", "ChatBase", "ConversationRow", "MessageRow"]
+__all__ = ["TABLES", "AttachmentRow", "ChatBase", "ConversationRow", "MessageRow"]
 
 
 class ChatBase(DeclarativeBase):
@@ -27,6 +28,7 @@ class ConversationRow(ChatBase):
     title: Mapped[str] = mapped_column(Text, default="")
     model: Mapped[str | None] = mapped_column(String(200), nullable=True)
     kb_id: Mapped[str | None] = mapped_column(String(64), nullable=True)
+    system_prompt: Mapped[str] = mapped_column(Text, default="", server_default="")
     head_id: Mapped[str | None] = mapped_column(String(32), nullable=True)
     created_at: Mapped[datetime] = mapped_column(Utc, default=now)
     updated_at: Mapped[datetime] = mapped_column(Utc, default=now, index=True)
@@ -48,8 +50,24 @@ class MessageRow(ChatBase):
     finish_reason: Mapped[str | None] = mapped_column(String(32), nullable=True)
     model: Mapped[str | None] = mapped_column(String(200), nullable=True)
     trace_id: Mapped[str | None] = mapped_column(String(64), nullable=True)
+    attachments: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, server_default="[]")
     # Order of birth: two messages of one turn can fall into the same microsecond.
     seq: Mapped[int] = mapped_column(Integer, default=0)
+    created_at: Mapped[datetime] = mapped_column(Utc, default=now)
+
+
+class AttachmentRow(ChatBase):
+    """A file that was attached to a question, as text. It has no conversation until the question is sent."""
+
+    __tablename__ = "attachments"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=lambda: uuid.uuid4().hex)
+    conversation_id: Mapped[str | None] = mapped_column(
+        ForeignKey("conversations.id", ondelete="CASCADE"), nullable=True, index=True
+    )
+    name: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(200))
+    text: Mapped[str] = mapped_column(Text)
+    notes: Mapped[list[dict[str, str]]] = mapped_column(JSON, default=list, server_default="[]")
     created_at: Mapped[datetime] = mapped_column(Utc, default=now)
 
 

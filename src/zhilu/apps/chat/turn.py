@@ -5,13 +5,15 @@ Whatever happens, the part of the answer that has arrived is kept.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from zhilu.apps.chat.store import ConversationStore, Message, branch
+from zhilu.apps.chat.attach import Attachments, with_files
+from zhilu.apps.chat.store import Conversation, ConversationStore, Message, branch
 from zhilu.client import ModelClient
 from zhilu.context import Context
 from zhilu.errors import InputError, error_body
@@ -19,6 +21,7 @@ from zhilu.events import Event
 from zhilu.logs import as_error
 from zhilu.messages import T
 from zhilu.models.chosen import default_model
+from zhilu.prompts import Message as PromptMessage
 from zhilu.prompts import chat_messages
 
 __all__ = ["run_turn"]
@@ -49,15 +52,17 @@ async def run_turn(
     parent_id: str | None,
     content: str | None,
     params: dict[str, Any],
+    attachments: Sequence[str] = (),
 ) -> AsyncGenerator[Event, None]:
     """Events of one turn: ``start``, ``retrieved``, ``thought``, ``delta``, then ``done`` or ``error``.
 
-    Closing the iterator stops the model and keeps the part that came, marked ``stopped``.
+    ``attachments``: ids of files that belong to ``content``. Closing the iterator stops the model and keeps the part that came, marked ``stopped``.
     """
     store = ConversationStore(context)
     conversation = store.get(conversation_id)
     model = conversation.model or default_model(context).name
-    user, assistant = store.begin_turn(conversation_id, parent_id, content, model)
+    attached = _bound(context, conversation, content, attachments)
+    user, assistant = store.begin_turn(conversation_id, parent_id, content, model, attached)
     yield Event("start", {"user": _wire(user), "assistant": _wire(assistant)})
     answer = _Answer()
     status, error = "stopped", None
@@ -67,7 +72,7 @@ async def run_turn(
         source = (
             _grounded(context, client, conversation.kb_id, history, model, params, answer)
             if conversation.kb_id
-            else _plain(client, history, model, params, answer)
+            else _plain(context, client, conversation.system_prompt, history, model, params, answer)
         )
         async for event in source:
             yield event
@@ -85,10 +90,60 @@ async def run_turn(
         yield Event("done", {"assistant": _wire(final), "title": store.get(conversation_id).title})
 
 
+def _bound(
+    context: Context, conversation: Conversation, content: str | None, ids: Sequence[str]
+) -> list[dict[str, Any]]:
+    if not ids:
+        return []
+    if content is None:
+        raise InputError(
+            T(
+                "Files go with a question, not with another answer to one.",
+                "附件随问题一起发送，重新回答时不能再附加。",
+            ),
+            param="attachments",
+        )
+    if conversation.kb_id:
+        raise InputError(
+            T(
+                "This conversation answers from a knowledge base. Add the file there, or talk without it.",
+                "这段对话用知识库回答。请把文件加入知识库，或者改为不用知识库的对话。",
+            ),
+            param="attachments",
+            fix=f"zhilu kb add {conversation.kb_id} FILE",
+        )
+    return Attachments(context).bind(conversation.id, ids)
+
+
+def _told(context: Context, history: list[Message], store: ConversationStore) -> list[PromptMessage]:
+    """The branch as the model reads it: files stand before their question. How much was shown is kept with the message."""
+    asked = [m for m in history if m.role == "user"]
+    ids = [one["id"] for m in asked for one in m.attachments]
+    if not ids:
+        return [{"role": m.role, "content": m.content} for m in history if m.content]
+    texts, shown = with_files(
+        [(m.content, m.attachments) for m in asked], Attachments(context).texts(ids), context.settings.chat_file_chars
+    )
+    for message in asked:
+        if message.attachments:
+            kept = [{**one, "shown": shown.get(one["id"], 0)} for one in message.attachments]
+            store.save_answer(message.id, attachments=kept)
+    of = dict(zip((m.id for m in asked), texts, strict=True))
+    return [{"role": m.role, "content": of.get(m.id, m.content)} for m in history if m.content]
+
+
 async def _plain(
-    client: ModelClient, history: list[Message], model: str, params: dict[str, Any], answer: _Answer
+    context: Context,
+    client: ModelClient,
+    system_prompt: str,
+    history: list[Message],
+    model: str,
+    params: dict[str, Any],
+    answer: _Answer,
 ) -> AsyncIterator[Event]:
-    messages = chat_messages([{"role": m.role, "content": m.content} for m in history if m.content])
+    told = await asyncio.to_thread(_told, context, history, ConversationStore(context))
+    role: list[PromptMessage] = [{"role": "system", "content": system_prompt}] if system_prompt.strip() else []
+    messages = chat_messages([*role, *told])
     if (think := params.pop("think", None)) is not None:
         params["chat_template_kwargs"] = {"enable_thinking": think}
     async for chunk in client.chat_stream(messages, model=model, **params):

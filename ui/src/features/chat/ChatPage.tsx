@@ -44,6 +44,12 @@ export default function ChatPage({ id }: { id?: string }) {
   );
 }
 
+export interface Chosen {
+  model: string | null;
+  kb_id: string | null;
+  system_prompt: string;
+}
+
 function Talk({ id }: { id: string | undefined }) {
   const { t } = useI18n();
   const queries = useQueryClient();
@@ -52,10 +58,7 @@ function Talk({ id }: { id: string | undefined }) {
   const errorText = useErrorText();
   const { data: status } = useStatus();
   const [sampling, setSampling] = useSampling();
-  const [fresh, setFresh] = useState<{ model: string | null; kb_id: string | null }>({
-    model: null,
-    kb_id: params.get("kb"),
-  });
+  const [fresh, setFresh] = useState<Chosen>({ model: null, kb_id: params.get("kb"), system_prompt: "" });
   const { data: conversation, error, refetch } = useConversation(id);
   const patch = usePatchConversation();
   const { running, failed } = useTurn(id);
@@ -64,7 +67,7 @@ function Talk({ id }: { id: string | undefined }) {
   const canThink = useCanThink(model);
   const path = conversation ? pathTo(conversation.messages, conversation.head_id) : [];
 
-  const choose = (change: { model?: string | null; kb_id?: string | null }) => {
+  const choose = (change: Partial<Chosen>) => {
     if (id === undefined) setFresh({ ...fresh, ...change });
     else patch.mutate({ id, change });
   };
@@ -74,7 +77,7 @@ function Talk({ id }: { id: string | undefined }) {
     const asked = { ...what, params: chosen?.kb_id ? undefined : sendable(sampling, canThink) };
     if (id !== undefined) return startTurn(queries, id, asked);
     try {
-      const made = await api.post<Conversation>("/conversations", { model: fresh.model, kb_id: fresh.kb_id });
+      const made = await api.post<Conversation>("/conversations", fresh);
       queries.setQueryData<Conversation>(conversationKey(made.id), {
         ...made,
         head_id: null,
@@ -138,12 +141,13 @@ function Talk({ id }: { id: string | undefined }) {
         draftKey={id ?? "new"}
         model={model}
         kbId={chosen?.kb_id ?? null}
+        role={chosen?.system_prompt ?? ""}
         running={running}
         disabled={id !== undefined && !conversation}
         sampling={sampling}
         onSampling={setSampling}
         onChoose={choose}
-        onSend={(content) => void ask({ parent_id: path.at(-1)?.id ?? null, content })}
+        onSend={(content, attachments) => void ask({ parent_id: path.at(-1)?.id ?? null, content, attachments })}
         onStop={() => id !== undefined && stopTurn(id)}
       />
     </section>

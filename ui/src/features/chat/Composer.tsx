@@ -1,5 +1,5 @@
 import { ArrowUp, Square } from "lucide-react";
-import { useLayoutEffect, useRef, type KeyboardEvent } from "react";
+import { useLayoutEffect, useRef, useState, type KeyboardEvent } from "react";
 import { Link } from "wouter";
 import { Button, Spinner } from "@/components/Button";
 import { useI18n } from "@/lib/i18n";
@@ -7,8 +7,11 @@ import { useKeptText } from "@/lib/kept";
 import { useKbs, useApis, useModels, useStartModel, useStatus } from "@/lib/queries";
 import type { ModelState, Sampling } from "@/lib/types";
 import { ModelMenu } from "@/components/ModelMenu";
+import { AttachButton, FileChips } from "./Attached";
 import { KbMenu } from "./choices";
 import css from "./Composer.module.css";
+import { useFiles } from "./files";
+import { Microphone } from "./Microphone";
 import { useCanThink } from "./sampling";
 import { SamplingMenu } from "./SamplingMenu";
 
@@ -21,8 +24,10 @@ interface ComposerProps {
   disabled: boolean;
   sampling: Sampling;
   onSampling: (next: Sampling) => void;
-  onChoose: (change: { model?: string | null; kb_id?: string | null }) => void;
-  onSend: (content: string) => void;
+  /** The system prompt of this conversation; empty: the product's own. */
+  role: string;
+  onChoose: (change: { model?: string | null; kb_id?: string | null; system_prompt?: string }) => void;
+  onSend: (content: string, attachments: string[]) => void;
   onStop: () => void;
 }
 
@@ -30,7 +35,7 @@ interface ComposerProps {
 const isTouch = matchMedia("(pointer: coarse)").matches;
 
 export function Composer(props: ComposerProps) {
-  const { draftKey, model, kbId, running, disabled, sampling, onSampling, onChoose, onSend, onStop } = props;
+  const { draftKey, model, kbId, running, disabled, sampling, onSampling, onChoose, onSend, onStop, role } = props;
   const canThink = useCanThink(model);
   const { t } = useI18n();
   const [text, write] = useKeptText(draftKey);
@@ -38,6 +43,8 @@ export function Composer(props: ComposerProps) {
   const state = useModelState(model);
   const kb = useKbs().data?.find(({ id }) => id === kbId);
   const ready = state === "ready" && !disabled;
+  const files = useFiles();
+  const [dropping, setDropping] = useState(false);
 
   useLayoutEffect(() => {
     const area = field.current;
@@ -47,9 +54,10 @@ export function Composer(props: ComposerProps) {
   }, [text]);
 
   const send = () => {
-    if (!text.trim() || running || !ready) return;
-    onSend(text.trim());
+    if (!text.trim() || running || !ready || files.busy) return;
+    onSend(text.trim(), kbId === null ? files.ids : []);
     write("");
+    files.clear();
   };
   const onKey = (event: KeyboardEvent) => {
     // Enter that ends an input method's composition chooses a word; it does not send.
@@ -63,11 +71,25 @@ export function Composer(props: ComposerProps) {
       {model && <ModelNotice model={model} state={state} />}
       <form
         className={css.box}
+        data-dropping={dropping || undefined}
+        onDragOver={(event) => {
+          if (kbId !== null || !event.dataTransfer.types.includes("Files")) return;
+          event.preventDefault();
+          setDropping(true);
+        }}
+        onDragLeave={() => setDropping(false)}
+        onDrop={(event) => {
+          if (kbId !== null || !event.dataTransfer.files.length) return;
+          event.preventDefault();
+          setDropping(false);
+          files.add([...event.dataTransfer.files]);
+        }}
         onSubmit={(event) => {
           event.preventDefault();
           send();
         }}
       >
+        {kbId === null && <FileChips files={files} />}
         <textarea
           ref={field}
           autoFocus={!isTouch}
@@ -78,11 +100,27 @@ export function Composer(props: ComposerProps) {
           placeholder={kb ? t("chat.askKb", { name: kb.name }) : t("chat.ask")}
           onChange={(event) => write(event.target.value)}
           onKeyDown={onKey}
+          onPaste={(event) => {
+            const pasted = [...event.clipboardData.files];
+            if (!pasted.length || kbId !== null) return;
+            event.preventDefault();
+            files.add(pasted);
+          }}
         />
         <div className={css.row}>
           <ModelMenu chosen={model} onChoose={(name) => onChoose({ model: name })} />
           <KbMenu chosen={kbId} onChoose={(id) => onChoose({ kb_id: id })} />
-          {kbId === null && <SamplingMenu sampling={sampling} onChange={onSampling} canThink={canThink} />}
+          {kbId === null && (
+            <SamplingMenu
+              sampling={sampling}
+              onChange={onSampling}
+              canThink={canThink}
+              role={role}
+              onRole={(system_prompt) => onChoose({ system_prompt })}
+            />
+          )}
+          {kbId === null && <AttachButton onFiles={files.add} />}
+          <Microphone onText={(said) => write(text.trim() ? `${text.trim()} ${said}` : said)} />
           {running ? (
             <button
               type="button"
@@ -94,7 +132,12 @@ export function Composer(props: ComposerProps) {
               <Square size={14} fill="currentColor" aria-hidden />
             </button>
           ) : (
-            <button type="submit" className={css.send} aria-label={t("answer.send")} disabled={!text.trim() || !ready}>
+            <button
+              type="submit"
+              className={css.send}
+              aria-label={t("answer.send")}
+              disabled={!text.trim() || !ready || files.busy}
+            >
               <ArrowUp size={18} aria-hidden />
             </button>
           )}

@@ -1,16 +1,18 @@
-import { MoreHorizontal, Pencil, SquarePen, Trash2 } from "lucide-react";
-import { useState } from "react";
+import { Code2, Download, FileText, FileUp, MoreHorizontal, Pencil, SquarePen, Trash2 } from "lucide-react";
+import { useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { Button, IconButton } from "@/components/Button";
 import { Confirm, Dialog } from "@/components/Dialog";
 import { Field } from "@/components/Field";
 import { Menu, MenuItem } from "@/components/Menu";
 import { SearchField } from "@/components/SearchField";
-import { ErrorPanel, Skeleton } from "@/components/states";
+import { ErrorPanel, Skeleton, useErrorText } from "@/components/states";
+import { download } from "@/lib/api";
 import { useI18n, type Key } from "@/lib/i18n";
 import { useConversations } from "@/lib/queries";
+import { toast } from "@/lib/toast";
 import type { ConversationSummary } from "@/lib/types";
-import { useDeleteConversation, usePatchConversation } from "./api";
+import { useDeleteConversation, useFound, useImport, usePatchConversation } from "./api";
 import css from "./ConversationList.module.css";
 
 const DAY = 86_400_000;
@@ -39,8 +41,14 @@ export function ConversationList({ current, onChosen }: { current: string | unde
   const [query, setQuery] = useState("");
   const [doing, setDoing] = useState<{ what: "rename" | "delete"; to: ConversationSummary } | null>(null);
 
-  const wanted = query.trim().toLowerCase();
-  const found = (data ?? []).filter(({ title }) => (title ?? "").toLowerCase().includes(wanted));
+  const errorText = useErrorText();
+  const wanted = query.trim();
+  const searched = useFound(wanted);
+  const found = (wanted ? searched.data : data) ?? [];
+  const save = (what: string, name: string) =>
+    void download(`/conversations/export?${what}`, name).catch((refusal: unknown) =>
+      toast(errorText(refusal).text, "bad"),
+    );
   const close = () => setDoing(null);
   return (
     <div className={css.list}>
@@ -55,12 +63,17 @@ export function ConversationList({ current, onChosen }: { current: string | unde
         >
           {t("chat.new")}
         </Button>
-        {(data?.length ?? 0) > 5 && <SearchField label={t("chat.search")} value={query} onChange={setQuery} />}
+        <AllMenu onExport={() => save("format=json", "zhilu-chat.json")} />
+      </div>
+      <div className={css.search}>
+        {(data?.length ?? 0) > 1 && <SearchField label={t("chat.search")} value={query} onChange={setQuery} />}
       </div>
       <div className={css.scroll}>
         {error && <ErrorPanel error={error} retry={() => void refetch()} />}
         {isPending && <Skeleton lines={6} height={20} />}
-        {data && !found.length && <p className={css.none}>{t(wanted ? "chat.noneFound" : "chat.noneYet")}</p>}
+        {data && !found.length && !searched.isFetching && (
+          <p className={css.none}>{t(wanted ? "chat.noneFound" : "chat.noneYet")}</p>
+        )}
         {byAge(found, dataUpdatedAt).map(([label, members]) => (
           <section key={label}>
             <h2>{t(label)}</h2>
@@ -73,10 +86,20 @@ export function ConversationList({ current, onChosen }: { current: string | unde
                     aria-current={one.id === current ? "page" : undefined}
                   >
                     {one.title || t("chat.untitled")}
+                    {wanted && one.place && <small>{one.place}</small>}
                   </Link>
                   <Menu trigger={<IconButton small icon={MoreHorizontal} label={t("do.more")} className={css.more} />}>
                     <MenuItem icon={Pencil} onSelect={() => setDoing({ what: "rename", to: one })}>
                       {t("do.rename")}
+                    </MenuItem>
+                    <MenuItem icon={Code2} onSelect={() => save(`format=html&id=${one.id}`, `${nameOf(one)}.html`)}>
+                      {t("chat.saveHtml")}
+                    </MenuItem>
+                    <MenuItem icon={FileText} onSelect={() => save(`format=md&id=${one.id}`, `${nameOf(one)}.md`)}>
+                      {t("chat.saveMd")}
+                    </MenuItem>
+                    <MenuItem icon={Download} onSelect={() => save(`format=json&id=${one.id}`, `${nameOf(one)}.json`)}>
+                      {t("chat.saveJson")}
                     </MenuItem>
                     <MenuItem icon={Trash2} danger onSelect={() => setDoing({ what: "delete", to: one })}>
                       {t("do.delete")}
@@ -99,6 +122,45 @@ export function ConversationList({ current, onChosen }: { current: string | unde
         />
       )}
     </div>
+  );
+}
+
+/** A title as the name of a file. */
+const nameOf = ({ title }: ConversationSummary) => (title ?? "").replace(/[\\/:*?"<>|]/g, " ").trim() || "chat";
+
+/** What concerns all conversations. */
+function AllMenu({ onExport }: { onExport: () => void }) {
+  const { t } = useI18n();
+  const errorText = useErrorText();
+  const bring = useImport();
+  const picker = useRef<HTMLInputElement>(null);
+  return (
+    <>
+      <Menu trigger={<IconButton icon={MoreHorizontal} label={t("chat.all")} />}>
+        <MenuItem icon={FileUp} onSelect={() => picker.current?.click()}>
+          {t("chat.import")}
+        </MenuItem>
+        <MenuItem icon={Download} onSelect={onExport}>
+          {t("chat.export")}
+        </MenuItem>
+      </Menu>
+      <input
+        ref={picker}
+        type="file"
+        hidden
+        accept=".json"
+        data-testid="chat-import"
+        onChange={(event) => {
+          const file = event.target.files?.[0];
+          event.target.value = "";
+          if (!file) return;
+          bring.mutate(file, {
+            onSuccess: (made) => toast(t("chat.imported", { n: made.length })),
+            onError: (refusal) => toast(errorText(refusal).text, "bad"),
+          });
+        }}
+      />
+    </>
   );
 }
 

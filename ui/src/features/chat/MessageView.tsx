@@ -9,7 +9,9 @@ import { ErrorPanel } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { splitThought } from "@/lib/thinking";
 import type { Message } from "@/lib/types";
+import { Attached } from "./Attached";
 import css from "./MessageView.module.css";
+import { ReadAloud } from "./ReadAloud";
 
 interface Shared {
   message: Message;
@@ -70,6 +72,7 @@ export function Question({
   }
   return (
     <article className={css.question} aria-label={t("chat.you")}>
+      {message.attachments.length > 0 && <Attached files={message.attachments} />}
       <p>{message.content}</p>
       <div className={css.tools}>
         <CopyButton text={message.content} />
@@ -128,6 +131,7 @@ export function Answer({
         {!live && (
           <div className={css.tools}>
             {told.answer && <CopyButton text={told.answer} />}
+            {told.answer && <ReadAloud text={told.answer} />}
             <IconButton small icon={RefreshCw} label={t("chat.regenerate")} disabled={locked} onClick={onAgain} />
             <Versions id={message.id} versions={versions} onVersion={onVersion} locked={locked} />
             <span className={css.facts}>

@@ -1,6 +1,6 @@
 import { SlidersHorizontal } from "lucide-react";
 import { Popover } from "radix-ui";
-import { useId } from "react";
+import { useId, useState } from "react";
 import { Button } from "@/components/Button";
 import { Field } from "@/components/Field";
 import { Segments } from "@/components/Segments";
@@ -14,9 +14,11 @@ interface SamplingMenuProps {
   onChange: (next: Sampling) => void;
   /** The model thinks before it answers, where one wishes. */
   canThink: boolean;
+  role: string;
+  onRole: (text: string) => void;
 }
 
-export function SamplingMenu({ sampling, onChange, canThink }: SamplingMenuProps) {
+export function SamplingMenu({ sampling, onChange, canThink, role, onRole }: SamplingMenuProps) {
   const { t } = useI18n();
   const set = <K extends keyof Sampling>(key: K, value: Sampling[K] | undefined) => {
     const next = { ...sampling, [key]: value };
@@ -24,10 +26,16 @@ export function SamplingMenu({ sampling, onChange, canThink }: SamplingMenuProps
     onChange(next);
   };
   const changed = Object.keys(sampling).length > 0;
+  const [draft, setDraft] = useState(role);
   return (
-    <Popover.Root>
+    <Popover.Root
+      onOpenChange={(open) => {
+        if (open) setDraft(role);
+        else if (draft.trim() !== role) onRole(draft.trim());
+      }}
+    >
       <Popover.Trigger asChild>
-        <Pill label={t("chat.sampling")} on={changed}>
+        <Pill label={t("chat.sampling")} on={changed || role !== ""}>
           <SlidersHorizontal size={14} aria-hidden />
         </Pill>
       </Popover.Trigger>
@@ -40,6 +48,17 @@ export function SamplingMenu({ sampling, onChange, canThink }: SamplingMenuProps
             </Button>
           </div>
           <p className={css.hint}>{t("chat.samplingHint")}</p>
+          <Field label={t("chat.role")} hint={t("chat.roleHint")}>
+            {(props) => (
+              <textarea
+                {...props}
+                rows={3}
+                maxLength={20_000}
+                value={draft}
+                onChange={(event) => setDraft(event.target.value)}
+              />
+            )}
+          </Field>
           {canThink && (
             <Field label={t("chat.think")} hint={t("chat.thinkHint")}>
               {() => (

@@ -1,6 +1,8 @@
 /** What the chat asks the server for; the answer's stream is in turns.ts. */
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useDeferredValue } from "react";
 import { api } from "@/lib/api";
+import type { components } from "@/lib/api.gen";
 import type { Conversation, ConversationSummary } from "@/lib/types";
 import { useTurn } from "./turns";
 
@@ -16,7 +18,39 @@ export function useConversation(id: string | undefined) {
   });
 }
 
-type Change = Partial<Pick<Conversation, "title" | "head_id" | "model" | "kb_id">>;
+type Change = Partial<Pick<Conversation, "title" | "head_id" | "model" | "kb_id" | "system_prompt">>;
+
+export type Attachment = components["schemas"]["Attachment"];
+
+/** Reads a file, to be sent with a question. */
+export function attach(file: File): Promise<Attachment> {
+  const form = new FormData();
+  form.set("file", file);
+  return api.post<Attachment>("/conversations/attachments", form);
+}
+
+/** The conversations that hold these words in their title or in a message; asked for once they stand still. */
+export function useFound(words: string) {
+  const asked = useDeferredValue(words);
+  return useQuery({
+    queryKey: ["conversations", "found", asked],
+    queryFn: ({ signal }) => api.get<ConversationSummary[]>(`/conversations?q=${encodeURIComponent(asked)}`, signal),
+    enabled: asked !== "",
+    placeholderData: keepPreviousData,
+  });
+}
+
+export function useImport() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (file: File) => {
+      const form = new FormData();
+      form.set("file", file);
+      return api.post<ConversationSummary[]>("/conversations/import", form);
+    },
+    onSuccess: () => queries.invalidateQueries({ queryKey: ["conversations"] }),
+  });
+}
 
 /** Changes a conversation at once here, then on the server; a refusal brings the server's state back. */
 export function usePatchConversation() {

@@ -13,6 +13,8 @@ export interface Ask {
   parent_id: string | null;
   content: string | null;
   params?: Sampling;
+  /** Ids of files that were attached. */
+  attachments?: string[];
 }
 
 /** The server refused before an answer began; afterwards the message itself bears its error. */

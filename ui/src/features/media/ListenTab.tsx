@@ -9,12 +9,13 @@ import { ago, bytes } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
 import { isActive } from "@/lib/jobs";
 import { useJobs } from "@/lib/queries";
-import { useAddRecording, useDeleteRecording, useRecording, useRecordings, type Ability } from "./api";
+import { useAddRecording, useDeleteRecording, useRecording, useRecordings } from "./api";
 import { clock } from "./clock";
 import { DropBox } from "./DropBox";
 import { Missing } from "./Missing";
 import { RecordingView } from "./RecordingView";
-import { useRecorder } from "./recorder";
+import { useRecorder } from "@/lib/recorder";
+import type { Ability } from "@/lib/voice";
 import css from "./Media.module.css";
 
 /** Local time, without marks that a file's name may not hold. */
@@ -85,7 +86,7 @@ function Bring({ onAdded }: { onAdded: (id: string) => void }) {
       </DropBox>
       {mic.trouble && (
         <p className={css.trouble} role="alert">
-          {t(`media.mic.${mic.trouble.kind}`, { said: mic.trouble.said })}
+          {t(`mic.${mic.trouble.kind}`, { said: mic.trouble.said })}
         </p>
       )}
       {add.error && <ErrorPanel error={add.error} />}

@@ -4,9 +4,10 @@ import { Button } from "@/components/Button";
 import { Field } from "@/components/Field";
 import { ErrorPanel } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
-import { useLook, type Ability, type PictureAnswer } from "./api";
+import { useLook, type PictureAnswer } from "./api";
 import { DropBox } from "./DropBox";
 import { Missing } from "./Missing";
+import type { Ability } from "@/lib/voice";
 import css from "./Media.module.css";
 
 const KINDS = "image/png,image/jpeg,image/gif,image/webp";

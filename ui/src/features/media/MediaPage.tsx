@@ -3,7 +3,7 @@ import { Page } from "@/components/Page";
 import { ErrorPanel, Skeleton } from "@/components/states";
 import { TabPanel, Tabs } from "@/components/Tabs";
 import { useI18n } from "@/lib/i18n";
-import { useMedia } from "./api";
+import { useMedia } from "@/lib/voice";
 import { ListenTab } from "./ListenTab";
 import { LookTab } from "./LookTab";
 import { SpeakTab } from "./SpeakTab";

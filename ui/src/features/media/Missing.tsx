@@ -1,6 +1,6 @@
 import { FixLine } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
-import type { Ability } from "./api";
+import type { Ability } from "@/lib/voice";
 import css from "./Media.module.css";
 
 /** Why something can't be done here yet, and the one command that brings what is missing. */

@@ -7,7 +7,7 @@ import { ErrorPanel, FixLine } from "@/components/states";
 import { number } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
 import { useKeptText } from "@/lib/kept";
-import { speak, type Ability, type Speech } from "./api";
+import { speak, type Ability, type Speech } from "@/lib/voice";
 import { Missing } from "./Missing";
 import { allJapanese, labelOf } from "./voices";
 import css from "./Media.module.css";

@@ -1,11 +1,10 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { components } from "@/lib/api.gen";
-import { api, openaiPost, refusal } from "@/lib/api";
+import { api } from "@/lib/api";
 import { acceptJob } from "@/lib/jobs";
 import type { Job } from "@/lib/types";
 
 type Schemas = components["schemas"];
-export type Ability = Schemas["Ability"];
 export type Recording = Schemas["Recording"];
 export type RecordingText = Schemas["RecordingText"];
 export type Segment = Schemas["Segment"];
@@ -14,13 +13,6 @@ export type PictureAnswer = Schemas["PictureAnswer"];
 const at = (id: string) => `/media/recordings/${encodeURIComponent(id)}`;
 export const soundOf = (id: string) => `${at(id)}/sound`;
 export const subtitlesOf = (id: string, format: "srt" | "text") => `${at(id)}/subtitles?format=${format}`;
-
-/** What can be done here, and what is missing else. */
-export const useMedia = () =>
-  useQuery({
-    queryKey: ["media-state"],
-    queryFn: ({ signal }) => api.get<Schemas["MediaState"]>("/media", signal),
-  });
 
 export const useRecordings = () =>
   useQuery({
@@ -60,19 +52,6 @@ export function useDeleteRecording() {
     mutationFn: (id: string) => api.delete(at(id)),
     onSuccess: () => queries.invalidateQueries({ queryKey: ["media", "recordings"] }),
   });
-}
-
-export interface Speech {
-  input: string;
-  voice?: string;
-  speed: number;
-}
-
-/** The sound as the address of a file; revoke it after use. */
-export async function speak(speech: Speech, signal: AbortSignal): Promise<string> {
-  const response = await openaiPost("/audio/speech", JSON.stringify(speech), signal);
-  if (!response.ok) throw refusal(response, await response.text());
-  return URL.createObjectURL(await response.blob());
 }
 
 export const useLook = () =>

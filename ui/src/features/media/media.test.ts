@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { clock } from "./clock";
-import { troubleOf } from "./recorder";
+import { troubleOf } from "@/lib/recorder";
 import { labelOf } from "./voices";
 import { wordsOf } from "./words";
 

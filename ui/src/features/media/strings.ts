@@ -28,23 +28,6 @@ export const strings = {
     en: "What you record or choose is kept in the data home of this machine, until you delete it.",
     zh: "录音和所选文件保存在本机的数据目录里，直到你删除。",
   },
-  "media.mic.refused": {
-    en: "The browser does not let this page use the microphone. Allow it beside the address, then record again; or choose a file.",
-    zh: "浏览器没有允许本页使用麦克风。请在地址栏旁允许后重新录音，或者选择文件。",
-  },
-  "media.mic.none": {
-    en: "No microphone was found. Plug one in, or choose a file.",
-    zh: "没有找到麦克风。请接上一个，或者选择文件。",
-  },
-  "media.mic.busy": {
-    en: "The microphone does not answer: another program may be using it.",
-    zh: "麦克风没有响应：可能正被别的程序使用。",
-  },
-  "media.mic.insecure": {
-    en: "Browsers give the microphone only to pages of this machine (127.0.0.1) or of https addresses. Choose a file instead.",
-    zh: "浏览器只允许本机地址（127.0.0.1）或 https 页面使用麦克风。请改为选择文件。",
-  },
-  "media.mic.failed": { en: "Recording failed: {said}", zh: "录音失败：{said}" },
 
   "media.recordings": { en: "Recordings", zh: "录音列表" },
   "media.noRecordings": { en: "Nothing was written down yet.", zh: "还没有转写过。" },

@@ -90,4 +90,21 @@ export const shared = {
   "keys.newline": { en: "New line", zh: "换行" },
   "keys.help": { en: "This help", zh: "本帮助" },
   "keys.go": { en: "Go to a page, in the order of the menu", zh: "按菜单顺序前往页面" },
+  "mic.refused": {
+    en: "The browser does not let this page use the microphone. Allow it beside the address, then record again; or choose a file.",
+    zh: "浏览器没有允许本页使用麦克风。请在地址栏旁允许后重新录音，或者选择文件。",
+  },
+  "mic.none": {
+    en: "No microphone was found. Plug one in, or choose a file.",
+    zh: "没有找到麦克风。请接上一个，或者选择文件。",
+  },
+  "mic.busy": {
+    en: "The microphone does not answer: another program may be using it.",
+    zh: "麦克风没有响应：可能正被别的程序使用。",
+  },
+  "mic.insecure": {
+    en: "Browsers give the microphone only to pages of this machine (127.0.0.1) or of https addresses. Choose a file instead.",
+    zh: "浏览器只允许本机地址（127.0.0.1）或 https 页面使用麦克风。请改为选择文件。",
+  },
+  "mic.failed": { en: "Recording failed: {said}", zh: "录音失败：{said}" },
 } as const;
