@@ -5,8 +5,7 @@ model sees it thousands of times, and a large one needs no more. Nothing here ca
 """
 
 from zhilu.prompts.agent import agent_messages, opening_messages
-from zhilu.prompts.attached import attached_message
-from zhilu.prompts.chat import chat_messages, title_messages
+from zhilu.prompts.chat import attached_message, chat_messages, title_messages
 from zhilu.prompts.draft import draft_messages
 from zhilu.prompts.grounded import (
     REFUSAL,
