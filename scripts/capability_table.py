@@ -34,13 +34,22 @@ def table(lang: str) -> str:
     return "\n".join(lines)
 
 
+_BY_GATEWAY = {"suffix"}  # what no engine takes, and the gateway does itself
+
+
 def nowhere(lang: str) -> str:
     """The fields that no engine here can take."""
     engines = [engine_registry().get(name).facts for name in engine_registry().names()]
-    words = [word for word in CAPABILITIES if not any(word in facts.can for facts in engines)]
+    words = [
+        word for word in CAPABILITIES if word not in _BY_GATEWAY and not any(word in facts.can for facts in engines)
+    ]
     names = [f"`{name}`" for word in words for name in (*CAPABILITIES[word].fields, *CAPABILITIES[word].parts)]
     text = {"en": "Known, and refused by name everywhere: ", "zh": "已知但在任何引擎上都按名称拒绝："}[lang]
-    return text + {"en": ", ", "zh": "、"}[lang].join(names) + {"en": ".", "zh": "。"}[lang]
+    filled = {
+        "en": " `suffix` is put into the prompt by the gateway, for models whose vocabulary has the marks.",
+        "zh": "`suffix` 由网关写进提示词，适用于词表中有相应标记的模型。",
+    }[lang]
+    return text + {"en": ", ", "zh": "、"}[lang].join(names) + {"en": ".", "zh": "。"}[lang] + filled
 
 
 def written(text: str, lang: str) -> str:
