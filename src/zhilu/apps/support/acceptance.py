@@ -28,7 +28,7 @@ from zhilu.rag.answer import temporary_shelf
 if TYPE_CHECKING:
     from zhilu.client import ModelClient
     from zhilu.context import Context
-    from zhilu.rag.answer.shelf import Shelf
+    from zhilu.rag.answer import Shelf
 
 __all__ = ["DeskCase", "desk_cases", "judge", "judge_each"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zhilu.client import ModelClient
     from zhilu.context import Context
     from zhilu.events import Event
-    from zhilu.rag.answer.shelf import Shelf
+    from zhilu.rag.answer.shelf import Shelf as Shelf  # its type is for applications too
     from zhilu.trace import AnswerTrace
 
 __all__ = [

@@ -1,6 +1,6 @@
-import { Send, Square } from "lucide-react";
-import { useEffect, useRef, useState, type FormEvent } from "react";
-import { Button, Spinner } from "@/components/Button";
+import { useEffect, useRef, useState } from "react";
+import { AskLine } from "@/components/AskLine";
+import { Spinner } from "@/components/Button";
 import { ErrorPanel } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { AnswerCard } from "./AnswerCard";
@@ -46,41 +46,18 @@ export function AskCode({ repo, onOpen }: { repo: Repo; onOpen: (place: Place) =
       setGoing(null);
     }
   };
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (question.trim() && !going) void put(question.trim());
-  };
   return (
     <div>
-      <form className={css.ask} onSubmit={submit}>
-        <input
-          value={question}
-          onChange={(event) => setQuestion(event.target.value)}
-          aria-label={t("coder.ask", { name: repo.name })}
-          placeholder={t("coder.ask", { name: repo.name })}
-          maxLength={2000}
-          data-testid="coder-question"
-        />
-        {going ? (
-          <Button icon={Square} onClick={() => abort.current?.abort()}>
-            {t("coder.stop")}
-          </Button>
-        ) : (
-          <Button tone="primary" icon={Send} type="submit" disabled={!question.trim()}>
-            {t("coder.askButton")}
-          </Button>
-        )}
-      </form>
-      {repo.name === "tinyshop" && !going && answered.length === 0 && (
-        <div className={css.examples}>
-          <span>{t("coder.tryThese")}</span>
-          {SAMPLE_QUESTIONS.map((text) => (
-            <button key={text} type="button" onClick={() => void put(text)}>
-              {text}
-            </button>
-          ))}
-        </div>
-      )}
+      <AskLine
+        label={t("coder.ask", { name: repo.name })}
+        value={question}
+        onChange={setQuestion}
+        busy={going !== null}
+        onAsk={(text) => void put(text)}
+        onStop={() => abort.current?.abort()}
+        examples={repo.name === "tinyshop" && !going && answered.length === 0 ? SAMPLE_QUESTIONS : []}
+        testId="coder-question"
+      />
       {error != null && <ErrorPanel error={error} />}
       {going && (
         <article className={css.card}>

@@ -1,5 +1,6 @@
 import { PencilLine } from "lucide-react";
 import { useState } from "react";
+import { Examples } from "@/components/AskLine";
 import { Button, Spinner } from "@/components/Button";
 import { ErrorPanel, Skeleton } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
@@ -54,12 +55,7 @@ export function EditCode({ repo }: { repo: Repo }) {
         </div>
       </form>
       {repo.name === "tinyshop" && edits.data?.length === 0 && !propose.isPending && (
-        <div className={css.examples}>
-          <span>{t("coder.tryThese")}</span>
-          <button type="button" onClick={() => submit(example)}>
-            {example}
-          </button>
-        </div>
+        <Examples texts={[example]} onChoose={submit} />
       )}
       {propose.isPending && (
         <p className={css.waiting}>

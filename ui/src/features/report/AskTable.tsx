@@ -1,6 +1,6 @@
-import { Send, Square } from "lucide-react";
-import { useEffect, useRef, useState, type FormEvent } from "react";
-import { Button, Spinner } from "@/components/Button";
+import { useEffect, useRef, useState } from "react";
+import { AskLine } from "@/components/AskLine";
+import { Spinner } from "@/components/Button";
 import { ErrorPanel } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { ask, type Attempt, type Section, type Source } from "./api";
@@ -51,42 +51,19 @@ export function AskTable({ source, kept, onKeep }: AskTableProps) {
       setGoing(null);
     }
   };
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (question.trim() && !going) void put(question.trim());
-  };
   const examples = SAMPLE_QUESTIONS[source.origin] ?? [];
   return (
     <div>
-      <form className={css.ask} onSubmit={submit}>
-        <input
-          value={question}
-          onChange={(event) => setQuestion(event.target.value)}
-          aria-label={t("report.ask", { name: source.name })}
-          placeholder={t("report.ask", { name: source.name })}
-          maxLength={2000}
-          data-testid="report-question"
-        />
-        {going ? (
-          <Button icon={Square} onClick={() => abort.current?.abort()}>
-            {t("report.stop")}
-          </Button>
-        ) : (
-          <Button tone="primary" icon={Send} type="submit" disabled={!question.trim()}>
-            {t("report.askButton")}
-          </Button>
-        )}
-      </form>
-      {examples.length > 0 && !going && answered.length === 0 && (
-        <div className={css.examples}>
-          <span>{t("report.tryThese")}</span>
-          {examples.map((text) => (
-            <button key={text} type="button" onClick={() => void put(text)}>
-              {text}
-            </button>
-          ))}
-        </div>
-      )}
+      <AskLine
+        label={t("report.ask", { name: source.name })}
+        value={question}
+        onChange={setQuestion}
+        busy={going !== null}
+        onAsk={(text) => void put(text)}
+        onStop={() => abort.current?.abort()}
+        examples={going || answered.length ? [] : examples}
+        testId="report-question"
+      />
       {error != null && <ErrorPanel error={error} />}
       {going &&
         (going.section ? (

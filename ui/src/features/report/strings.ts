@@ -16,8 +16,6 @@ export const strings = {
   "report.sources": { en: "Tables", zh: "数据源" },
   "report.rows": { en: "{n} rows", zh: "{n} 行" },
   "report.ask": { en: "Ask about {name}", zh: "向 {name} 提问" },
-  "report.askButton": { en: "Ask", zh: "提问" },
-  "report.stop": { en: "Stop", zh: "停止" },
   "report.writing": { en: "Writing queries…", zh: "正在编写查询…" },
   "report.telling": { en: "Telling what it says…", zh: "正在组织语言…" },
   "report.agreed": { en: "{n} of {of} queries agree", zh: "{of} 条查询中有 {n} 条结果一致" },
@@ -54,7 +52,6 @@ export const strings = {
   "report.kind.number": { en: "number", zh: "数字" },
   "report.kind.text": { en: "text", zh: "文本" },
   "report.kind.date": { en: "date", zh: "日期" },
-  "report.tryThese": { en: "For example", zh: "例如" },
 } as const;
 
 /** Questions to begin with, for the samples. */

@@ -107,4 +107,6 @@ export const shared = {
     zh: "浏览器只允许本机地址（127.0.0.1）或 https 页面使用麦克风。请改为选择文件。",
   },
   "mic.failed": { en: "Recording failed: {said}", zh: "录音失败：{said}" },
+  "ask.ask": { en: "Ask", zh: "提问" },
+  "ask.examples": { en: "For example", zh: "例如" },
 } as const;
