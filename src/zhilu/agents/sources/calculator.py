@@ -47,11 +47,12 @@ _LONGEST = 500  # characters of an expression
 _HIGHEST = 1000  # an exponent: 9**9**9 would fill the memory
 
 
+# Its description has no numbers: a small model copies them into its own expression.
 def calculate(expression: Arithmetic) -> str:
     """Work out an arithmetic expression exactly. Use it for every calculation instead of doing it in your head.
 
     Args:
-        expression: for example (3 + 4) * 2.5, 17 % 5, 2 ** 10, sqrt(2), round(10 / 3, 2).
+        expression: numbers with + - * / % ** and parentheses; also sqrt(), round(, digits), abs(), min(), max().
     """
     text = _PERCENT.sub(r"\1/100", expression.translate(_SIGNS).replace("^", "**")).strip().rstrip("=").strip()
     if len(text) > _LONGEST:
