@@ -26,11 +26,15 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     context.close()
 
 
-def flat(routes: Any) -> Iterator[Any]:
-    """Newer FastAPI keeps an included router as one entry."""
+def flat(routes: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, route). Newer FastAPI keeps an included router as one entry; its prefix is in the router, the one that it was
+    included with is not."""
     for route in routes:
         inside = getattr(route, "original_router", None)
-        yield from flat(inside.routes) if inside is not None else [route]
+        if inside is not None:
+            yield from flat(inside.routes, before + route.include_context.prefix)
+        else:
+            yield before + getattr(route, "path", ""), route
 
 
 def doors(app: Any) -> list[tuple[str, str]]:
@@ -39,9 +43,9 @@ def doors(app: Any) -> list[tuple[str, str]]:
     while not hasattr(inner, "routes") or not hasattr(inner, "state"):
         inner = inner.app
     found = []
-    for route in flat(inner.routes):
+    for whole, route in flat(inner.routes):
         assert hasattr(route, "methods"), f"{route!r} is no plain route: the walk must learn what it serves"
-        path = re.sub(r"\{[^}]*\}", "x", route.path)
+        path = re.sub(r"\{[^}]*\}", "x", whole)
         found += [(method, path) for method in sorted(route.methods or ()) if route.name != PAGE]
     return found
 

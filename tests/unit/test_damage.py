@@ -24,7 +24,7 @@ from zhilu.tables import JobRow
 def filled(own_home: Path) -> Path:
     context = open_context()
     with context.database.session() as session:
-        for number in range(300):
+        for number in range(3000):  # most of the file, whatever other tables there are
             session.add(ConversationRow(id=f"c{number}", title=f"conversation {number} " + "x" * 300))
         session.add(JobRow(id="j", kind="check", title={"en": "t", "zh": "t"}, status="done", params={}))
     context.close()
@@ -68,7 +68,7 @@ def test_damage_is_one_clear_error_and_repair_brings_back_what_can_be_read(
         session.add(ConversationRow(id="new"))
     context.close()
     if damage is overwrite_middle:  # both ends could be read
-        assert kept["conversations"] > 100 and kept["jobs"] == 1
+        assert kept["conversations"] > 1000 and kept["jobs"] == 1
 
 
 @pytest.mark.parametrize("damage", [overwrite, truncate, header], ids=lambda d: d.__name__)
@@ -140,5 +140,5 @@ def test_a_full_disk_is_said_and_nothing_is_half_written(filled: Path) -> None:
     context.close()
     context = open_context()
     with context.database.reading() as session:
-        assert session.execute(text("SELECT COUNT(*) FROM conversations")).scalar() == 300
+        assert session.execute(text("SELECT COUNT(*) FROM conversations")).scalar() == 3000
     context.close()
