@@ -69,6 +69,12 @@ def test_a_method_keeps_its_indentation_however_it_is_written(code: str) -> None
     assert after == FILE.replace("        return x\n\n", "        return x + 1\n\n")
 
 
+def test_of_several_blocks_the_last_that_defines_it_is_meant() -> None:
+    blocks = ["h(1)  # as it is called", "def h(x):\n    return x", "def h(x):\n    return x + 1", "print(h(1))"]
+    reply = "\n".join(fenced(block) for block in blocks)
+    assert "return x + 1" in changed_text(FILE, reply, "python", target("h"))
+
+
 def test_imports_that_a_function_needs_go_to_the_top() -> None:
     after = changed_text(
         FILE, fenced("import os\nimport math\n\ndef h(x):\n    return math.floor(x)"), "python", target("h")

@@ -44,7 +44,7 @@ def changed_text(text: str, reply: str, language: str, target: CodeSymbol | None
     if blocks:
         after = _replaced(text, blocks)
     elif target is not None:
-        after = _whole(text, _fenced(reply), language, target)
+        after = _whole(text, _fenced(reply, target.name), language, target)
     else:
         raise Refused(T("There is no search/replace block in the answer.", "回答中没有 search/replace 块。"))
     if after == text:
@@ -109,13 +109,15 @@ def _replaced(text: str, blocks: list[Block]) -> str:
     return text
 
 
-def _fenced(reply: str) -> str:
-    """The first fenced block; all of the reply where there is none."""
-    _, fence, rest = reply.partition(_FENCE)
-    if not fence:
+def _fenced(reply: str, name: str) -> str:
+    """The fenced block that defines ``name``, else the first; all of the reply where there is none. An answer often begins with the
+    code as it was, or with how the new one is called."""
+    blocks = [block.partition("\n")[2].strip("\n") for block in reply.split(_FENCE)[1::2]]
+    if not blocks:
         return reply.strip("\n")
-    block = rest.partition(_FENCE)[0]
-    return block.partition("\n")[2].strip("\n")
+    heads = (f"def {name}(", f"class {name}(", f"class {name}:", f"function {name}(")
+    defining = [block for block in blocks if any(head in block for head in heads)]
+    return defining[-1] if defining else blocks[0]
 
 
 def _whole(text: str, code: str, language: str, target: CodeSymbol) -> str:
