@@ -21,7 +21,7 @@ from zhilu.errors import UnsupportedError
 from zhilu.messages import Lang
 from zhilu.prompts import StepDone, arguments_messages, ending_messages, language_of, plan_messages
 from zhilu.tools.base import Tool, as_openai
-from zhilu.tools.schema import shape_of
+from zhilu.tools.schema import LATER, shape_of
 
 __all__ = ["Planner", "Standing"]
 
@@ -64,7 +64,12 @@ class Standing:
             is_error = bool(message.get("is_error"))
             arguments = _read(asked.get(str(message.get("tool_call_id"))))
             done.append(StepDone(str(message.get("name")), arguments, str(message.get("content") or ""), is_error))
-            (at, tries) = (at, tries + 1) if is_error and tries + 1 < _TRIES else (at + 1, 0)
+            if not is_error:
+                at, tries = at + 1, 0
+            elif tries + 1 < _TRIES:
+                tries += 1
+            else:  # what comes after would rest on what is not there: a new plan is needed
+                at, tries = len(plan), 0
         return cls(opening, done, plan, at, tries, plans)
 
 
@@ -109,6 +114,8 @@ class Planner:
 
     async def _arguments(self, now: Standing, name: str, aim: str, lang: Lang) -> Said:
         function = _function(self._tools[name], lang)
+        if all(step.name != name for step in now.done):
+            function = {**function, "parameters": _at_first(function.get("parameters") or {})}
         sent = arguments_messages(now.opening, function, aim, now.done, lang)
         shape = shape_of(function.get("parameters") or {})
         # The same words again would be the same failure again.
@@ -134,6 +141,14 @@ def _function(tool: Tool, lang: Lang) -> dict[str, Any]:
     """As OpenAI has it, with the title in the language of the task."""
     title = tool.facts.title
     return {**as_openai([tool])[0]["function"], **({"title": title.say(lang)} if title else {})}
+
+
+def _at_first(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what only a later call of the same tool needs (``LATER``): a small model fills in whatever it is shown."""
+    shown = {
+        n: s for n, s in (parameters.get("properties") or {}).items() if not (isinstance(s, Mapping) and s.get(LATER))
+    }
+    return {**parameters, "properties": shown}
 
 
 _ANSWER: dict[str, Any] = {

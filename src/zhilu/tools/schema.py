@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["inlined", "num_nodes", "shape_of"]
+__all__ = ["LATER", "inlined", "num_nodes", "shape_of"]
 
+LATER = "x-later"  # on a parameter with a default that only a further call needs, such as where to read on
 _LONGEST_PATTERN = 300
 _DEEPEST = 6  # of references within references: a tree of trees has to end somewhere
 _KEPT = ("type", "description", "enum", "const", "minItems", "maxItems", "minLength", "maxLength")

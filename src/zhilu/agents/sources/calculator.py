@@ -39,7 +39,7 @@ _CONSTANTS = {"pi": math.pi, "e": math.e}
 Arithmetic = Annotated[
     str,
     Field(
-        pattern="^([0-9., ()+*/%^=×÷−–（），＋-]|sqrt|abs|round|min|max|floor|ceil|log|exp|sin|cos|tan|sum|pi|e|E)+$"
+        pattern="^([0-9., ()+*/%^=×÷−–（），＋-]|(sqrt|abs|round|min|max|floor|ceil|log10|log|exp|sin|cos|tan|sum)[(]|pi|e|E)+$"
     ),
 ]
 _SIGNS = str.maketrans({"×": "*", "÷": "/", "−": "-", "–": "-", "（": "(", "）": ")", "，": ",", "＋": "+"})

@@ -9,13 +9,16 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from zhilu.agents.choose import words_of
 from zhilu.errors import ConflictError, ForbiddenError, InputError, NotFoundError, TooLargeError, nearest
 from zhilu.home import atomic_write
 from zhilu.messages import T
 from zhilu.tools import Tool, tool_from
+from zhilu.tools.schema import LATER
 
 if TYPE_CHECKING:
     from zhilu.context import Context
@@ -25,6 +28,9 @@ __all__ = ["FILES", "FilesSource", "Folder"]
 _LARGEST = 2_000_000  # bytes of a file that is read or written
 _MOST = 200  # files or lines that are listed
 _CLOSE = 5  # lines shown where none has the text
+
+
+Further = Annotated[int, Field(json_schema_extra={LATER: True})]
 
 
 class Folder:
@@ -53,7 +59,7 @@ class Folder:
             ) from error
         return [{"path": p.relative_to(self.root).as_posix(), "bytes": p.stat().st_size} for p in sorted(found)[:_MOST]]
 
-    def read_file(self, path: str, start_line: int = 1, num_lines: int = 400) -> str:
+    def read_file(self, path: str, start_line: Further = 1, num_lines: Further = 400) -> str:
         """Read a text file of the folder.
 
         Args:
