@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["LATER", "inlined", "num_nodes", "shape_of"]
+__all__ = ["LATER", "WRITTEN", "inlined", "num_nodes", "shape_of"]
 
 LATER = "x-later"  # on a parameter with a default that only a further call needs, such as where to read on
+WRITTEN = "x-written"  # on a text: the pattern that a model is held to, narrower than what the tool takes
 _LONGEST_PATTERN = 300
 _DEEPEST = 6  # of references within references: a tree of trees has to end somewhere
 _KEPT = ("type", "description", "enum", "const", "minItems", "maxItems", "minLength", "maxLength")
@@ -76,8 +77,9 @@ def _shape(node: Any) -> dict[str, Any]:
     if not isinstance(node, Mapping):
         return {}
     kept = {key: node[key] for key in _KEPT if key in node}
-    if _is_plain(node.get("pattern")):
-        kept["pattern"] = node["pattern"]
+    pattern = node.get(WRITTEN, node.get("pattern"))
+    if _is_plain(pattern):
+        kept["pattern"] = pattern
     several = node.get("anyOf") or node.get("oneOf")
     if several:
         return {**kept, "anyOf": [_shape(one) for one in several]}

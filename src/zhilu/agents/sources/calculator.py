@@ -16,6 +16,7 @@ from pydantic import Field
 from zhilu.errors import InputError
 from zhilu.messages import T
 from zhilu.tools import Tool, tool_from
+from zhilu.tools.schema import WRITTEN
 
 if TYPE_CHECKING:
     from zhilu.context import Context
@@ -35,13 +36,10 @@ _PERCENT = re.compile(
     r"([0-9])[ ]?%(?![ ]?[0-9(.])"
 )  # 15 % of something; between two numbers it is the rest of a division
 _CONSTANTS = {"pi": math.pi, "e": math.e}
-# What an expression is written with. A model that is held to it cannot write the name of a number in place of the number.
-Arithmetic = Annotated[
-    str,
-    Field(
-        pattern="^([0-9., ()+*/%^=×÷−–（），＋-]|(sqrt|abs|round|min|max|floor|ceil|log10|log|exp|sin|cos|tan|sum)[(]|pi|e|E)+$"
-    ),
-]
+# How a model that is held to a grammar writes an expression: without letters but those of functions, or it writes the name of a
+# number in place of the number. Others may write what `calculate` reads.
+_WRITTEN = "^([0-9., ()+*/%^-]|(sqrt|abs|round|min|max|floor|ceil|log10|log|exp|sum)[(])+$"
+Arithmetic = Annotated[str, Field(json_schema_extra={WRITTEN: _WRITTEN})]
 _SIGNS = str.maketrans({"×": "*", "÷": "/", "−": "-", "–": "-", "（": "(", "）": ")", "，": ",", "＋": "+"})
 _LONGEST = 500  # characters of an expression
 _HIGHEST = 1000  # an exponent: 9**9**9 would fill the memory
