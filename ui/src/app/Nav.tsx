@@ -1,11 +1,11 @@
 import { CircleHelp, Languages, Monitor, Moon, Search, Sun } from "lucide-react";
 import { Link, useLocation } from "wouter";
-import { HOME, PAGES } from "@/app/pages";
+import { HOME, MENU, PAGES } from "@/app/pages";
 import { Contours, Logo } from "@/components/Logo";
 import { Menu, MenuItem } from "@/components/Menu";
 import { Tip } from "@/components/Tip";
 import { useI18n } from "@/lib/i18n";
-import { GROUPS } from "@/lib/page";
+import { GROUPS, type WorkbenchPage } from "@/lib/page";
 import { useStatus } from "@/lib/queries";
 import { useTheme, type Theme } from "@/lib/theme";
 import css from "./Nav.module.css";
@@ -44,22 +44,9 @@ export function Nav({ inDialog, onSearch, onHelp, onGo }: NavProps) {
       <nav aria-label={t("nav.label")}>
         {GROUPS.map((group) => (
           <div key={group} className={css.group}>
-            {PAGES.filter(({ nav }) => nav.group === group).map(({ nav: { href, label, icon: Icon, Mark } }) => {
-              const here = path === href || path.startsWith(`${href}/`);
-              return (
-                <Link
-                  key={href}
-                  href={href}
-                  onClick={onGo}
-                  className={css.link}
-                  aria-current={here ? "page" : undefined}
-                >
-                  <Icon size={18} aria-hidden />
-                  {t(label)}
-                  {Mark && <Mark />}
-                </Link>
-              );
-            })}
+            {MENU.filter(({ nav }) => nav.group === group).map((page) => (
+              <Entry key={page.nav.href} page={page} path={path} onGo={onGo} />
+            ))}
           </div>
         ))}
       </nav>
@@ -76,6 +63,33 @@ export function Nav({ inDialog, onSearch, onHelp, onGo }: NavProps) {
         </div>
       </div>
     </div>
+  );
+}
+
+const isAt = (path: string, href: string) => path === href || path.startsWith(`${href}/`);
+
+/** An entry, and below it those that stand under it while one is at any of them; else their marks are its own. */
+function Entry({ page: { nav }, path, onGo }: { page: WorkbenchPage; path: string; onGo: (() => void) | undefined }) {
+  const { t } = useI18n();
+  const below = PAGES.filter(({ nav: { under } }) => under === nav.href);
+  const isOpen = [nav, ...below.map((page) => page.nav)].some(({ href }) => isAt(path, href));
+  const { href, label, icon: Icon, Mark } = nav;
+  return (
+    <>
+      <Link
+        href={href}
+        onClick={onGo}
+        className={css.link}
+        aria-current={isAt(path, href) ? "page" : undefined}
+        data-under={nav.under ? true : undefined}
+      >
+        <Icon size={nav.under ? 16 : 18} aria-hidden />
+        {t(label)}
+        {Mark && <Mark />}
+        {!isOpen && below.map(({ nav: { href, Mark } }) => Mark && <Mark key={href} />)}
+      </Link>
+      {isOpen && below.map((page) => <Entry key={page.nav.href} page={page} path={path} onGo={onGo} />)}
+    </>
   );
 }
 

@@ -1,4 +1,4 @@
-import { PAGES } from "@/app/pages";
+import { MENU } from "@/app/pages";
 import { COMMANDS } from "@/app/shortcuts";
 import { Dialog } from "@/components/Dialog";
 import { useI18n, type Key } from "@/lib/i18n";
@@ -11,7 +11,7 @@ const KEYS: readonly [string, Key][] = [
   ["Enter", "keys.send"],
   ["Shift Enter", "keys.newline"],
   ["Esc", "keys.stop"],
-  [`Alt 1…${Math.min(9, PAGES.length)}`, "keys.go"],
+  [`Alt 1…${Math.min(9, MENU.length)}`, "keys.go"],
   ["?", "keys.help"],
 ];
 

@@ -27,4 +27,11 @@ describe("pages", () => {
     expect(new Set(letters).size).toBe(letters.length);
     for (const letter of letters) expect(letter).toMatch(/^[a-z]$/);
   });
+
+  it("stand under a page of the first level and of their own group", () => {
+    for (const { nav } of PAGES.filter(({ nav }) => nav.under !== undefined)) {
+      const above = PAGES.find(({ nav: { href } }) => href === nav.under)?.nav;
+      expect([nav.href, above?.group, above?.under]).toEqual([nav.href, nav.group, undefined]);
+    }
+  });
 });

@@ -14,5 +14,8 @@ export const PAGE_OF: Readonly<Record<string, WorkbenchPage>> = Object.fromEntri
 export const PAGES: readonly WorkbenchPage[] = Object.values(PAGE_OF).sort((a, b) => place(a) - place(b));
 PAGES.forEach(({ strings }) => addStrings(strings));
 
+/** Those of the menu's first level: what the number keys lead to. */
+export const MENU: readonly WorkbenchPage[] = PAGES.filter(({ nav }) => nav.under === undefined);
+
 /** Where `/` leads: the first page of the menu. */
 export const HOME = PAGES[0]?.nav.href ?? "/settings";

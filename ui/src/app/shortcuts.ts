@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "react";
 import { useLocation } from "wouter";
-import { PAGES } from "@/app/pages";
+import { MENU, PAGES } from "@/app/pages";
 
 /** What the pages offer to do from anywhere. */
 export const COMMANDS = PAGES.flatMap(({ commands }) => commands ?? []);
@@ -25,7 +25,7 @@ export function useShortcuts(actions: { palette: () => void; help: () => void })
         return;
       }
       if (event.altKey && !command && /^[1-9]$/.test(event.key)) {
-        const page = PAGES[Number(event.key) - 1];
+        const page = MENU[Number(event.key) - 1];
         if (page) {
           event.preventDefault();
           go(page.nav.href);

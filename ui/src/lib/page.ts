@@ -50,6 +50,8 @@ export interface WorkbenchPage {
     group: Group;
     /** The place within the group, counted in tens so that another can come between. */
     order: number;
+    /** The address of the entry that it stands under: shown while one is there, or at another that stands under it. */
+    under?: string;
     /** What stands at the end of the entry, such as a count. */
     Mark?: ComponentType;
   };

@@ -9,6 +9,6 @@ declare module "@/lib/i18n" {
 
 export const page: WorkbenchPage = {
   routes: [route("/coder/:repo?", () => import("./CoderPage"), "repo")],
-  nav: { href: "/coder", label: "coder.title", icon: CodeXml, group: "use", order: 55 },
+  nav: { href: "/coder", label: "coder.title", icon: CodeXml, group: "use", order: 55, under: "/apps" },
   strings,
 };

@@ -9,6 +9,6 @@ declare module "@/lib/i18n" {
 
 export const page: WorkbenchPage = {
   routes: [route("/docqa", () => import("./StartPage")), route("/docqa/:kb", () => import("./DeskPage"), "kb")],
-  nav: { href: "/docqa", label: "docqa.title", icon: FileQuestion, group: "use", order: 42 },
+  nav: { href: "/docqa", label: "docqa.title", icon: FileQuestion, group: "use", order: 42, under: "/apps" },
   strings,
 };

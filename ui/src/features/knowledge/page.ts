@@ -12,6 +12,6 @@ export const page: WorkbenchPage = {
     route("/enterprise/signed-in", () => import("./SignedIn")),
     route("/enterprise/:tab?", () => import("./EnterprisePage"), "tab"),
   ],
-  nav: { href: "/enterprise", label: "know.title", icon: Building2, group: "use", order: 57 },
+  nav: { href: "/enterprise", label: "know.title", icon: Building2, group: "use", order: 57, under: "/apps" },
   strings,
 };

@@ -12,6 +12,6 @@ export const page: WorkbenchPage = {
     route("/report/made/:id", () => import("./MadePage"), "id"),
     route("/report/:source?", () => import("./ReportPage"), "source"),
   ],
-  nav: { href: "/report", label: "report.title", icon: ChartColumn, group: "use", order: 50 },
+  nav: { href: "/report", label: "report.title", icon: ChartColumn, group: "use", order: 50, under: "/apps" },
   strings,
 };

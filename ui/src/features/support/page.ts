@@ -13,6 +13,14 @@ export const page: WorkbenchPage = {
     route("/support/queue/:id?", () => import("./QueuePage"), "id"),
     route("/support/:desk?", () => import("./SupportPage"), "desk"),
   ],
-  nav: { href: "/support", label: "support.nav", icon: Headset, group: "use", order: 53, Mark: WaitingCount },
+  nav: {
+    href: "/support",
+    label: "support.nav",
+    icon: Headset,
+    group: "use",
+    order: 53,
+    under: "/apps",
+    Mark: WaitingCount,
+  },
   strings,
 };
