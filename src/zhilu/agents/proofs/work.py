@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Done", "work_through"]
 
-BUDGET = Budget(steps=8, tokens=40_000, seconds=1200)
+BUDGET = Budget(steps=12, tokens=40_000, seconds=1200)
 
 
 @dataclass(frozen=True)
