@@ -85,6 +85,8 @@ async function attend(queries: QueryClient, id: string, open: Open, ask: Ask | n
     return null;
   });
   void queries.invalidateQueries({ queryKey: ["conversations"] });
+  // How much of its files was shown is written to the question meanwhile.
+  if (ask?.attachments?.length) void queries.invalidateQueries({ queryKey: cache.key });
   // An answer that ended while nobody read it, or that another process makes: its row tells.
   if (cache.answer?.status === "streaming" || (!ask && !cache.answer)) {
     setTimeout(() => void queries.invalidateQueries({ queryKey: cache.key }), cache.answer ? 0 : WAIT_MS);
