@@ -67,6 +67,8 @@ def test_what_cannot_be_attached_says_why(client: TestClient, context: Context) 
         refused = attach(client, name, content)
         assert refused.status_code in (400, 415, 422), refused.text
         assert refused.json()["error"]["messages"]["zh"]
+    long = attach(client, "long.txt", b"word " * 100_000)
+    assert long.status_code == 413 and "knowledge base" in long.json()["error"]["message"]
     chat = client.post("/zhilu/v1/conversations", json={}).json()["id"]
     url = f"/zhilu/v1/conversations/{chat}/turn"
     assert client.post(url, json={"content": "x", "attachments": ["0"] * 9}).status_code == 400

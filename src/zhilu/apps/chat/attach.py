@@ -18,15 +18,16 @@ from sqlalchemy import delete, select
 
 from zhilu.apps.chat.tables import AttachmentRow
 from zhilu.context import Context
-from zhilu.errors import InputError, NotFoundError
+from zhilu.errors import InputError, NotFoundError, TooLargeError
 from zhilu.messages import T
 from zhilu.prompts import attached_message
 from zhilu.tables import now
 from zhilu.text.bm25 import ranked
 
-__all__ = ["MOST", "Attachment", "Attachments", "with_files"]
+__all__ = ["LONGEST", "MOST", "Attachment", "Attachments", "with_files"]
 
 MOST = 8  # files of one question
+LONGEST = 400_000  # characters of one file, as of a message: all of it is looked through at every turn
 _PIECE = 600  # characters
 _KEPT = timedelta(days=1)  # a file that was attached and never sent
 
@@ -71,6 +72,14 @@ class Attachments:
                 loaded, missing = scans.complete(loaded, path)
         if not loaded.text.strip():
             raise InputError(T(f"There is no text in {own}.", f"{own} 中没有文字。"), code="no_text")
+        if len(loaded.text) > LONGEST:
+            raise TooLargeError(
+                T(
+                    f"{own} has {len(loaded.text)} characters; a chat takes files of {LONGEST}. Put it into a knowledge base.",
+                    f"{own} 有 {len(loaded.text)} 个字符，对话中的附件最多 {LONGEST} 个。请把它放入知识库。",
+                ),
+                fix="zhilu kb add NAME FILE",
+            )
         notes = [] if missing is None else [{"en": missing.message.en, "zh": missing.message.zh}]
         row = AttachmentRow(name=own, kind=loaded.mime, text=loaded.text.replace("\x00", ""), notes=notes)
         with self._database.session() as session:

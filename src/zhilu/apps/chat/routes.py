@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu.apps.chat.attach import MOST, Attachment, Attachments
 from zhilu.apps.chat.running import RunningTurn, RunningTurns
-from zhilu.apps.chat.share import FORMATS, Format, export, import_conversations
+from zhilu.apps.chat.share import FORMATS, LARGEST_MB, Format, export, import_conversations
 from zhilu.apps.chat.store import Conversation, ConversationStore, Found, Summary
 from zhilu.apps.chat.turn import run_turn
 from zhilu.client import connect
@@ -98,8 +98,8 @@ def export_conversations(request: Request, format: Format = "json", id: str | No
 def import_file(request: Request, file: UploadFile) -> list[Summary]:
     """An export of conversations (JSON), or a list of OpenAI's messages."""
     context = context_of(request)
-    content = file.file.read(context.settings.max_upload_mb * 1024 * 1024 + 1)
-    check_size(len(content), context.settings.max_upload_mb)
+    content = file.file.read(LARGEST_MB * 1024 * 1024 + 1)
+    check_size(len(content), LARGEST_MB)
     return import_conversations(ConversationStore(context), content)
 
 

@@ -13,7 +13,7 @@ from zhilu.apps.chat.store import Conversation, ConversationStore, Message, Summ
 from zhilu.errors import InputError
 from zhilu.messages import T
 
-__all__ = ["FORMATS", "Format", "export", "import_conversations"]
+__all__ = ["FORMATS", "LARGEST_MB", "Format", "export", "import_conversations"]
 
 Format = Literal["json", "md", "html"]
 FORMATS: dict[Format, str] = {
@@ -22,6 +22,7 @@ FORMATS: dict[Format, str] = {
     "html": "text/html; charset=utf-8",
 }
 _KIND = "zhilu-conversations/1"
+LARGEST_MB = 32  # of an import: JSON is read in one go, and others wait for it
 _MOST = 5_000  # conversations of one file
 _YOU = T("You", "你")
 

@@ -56,7 +56,8 @@ async def run_turn(
 ) -> AsyncGenerator[Event, None]:
     """Events of one turn: ``start``, ``retrieved``, ``thought``, ``delta``, then ``done`` or ``error``.
 
-    ``attachments``: ids of files that belong to ``content``. Closing the iterator stops the model and keeps the part that came, marked ``stopped``.
+    ``attachments``: ids of files that belong to ``content``. Closing the iterator stops the model and keeps the part that came,
+    marked ``stopped``.
     """
     store = ConversationStore(context)
     conversation = store.get(conversation_id)
@@ -127,7 +128,8 @@ def _told(context: Context, history: list[Message], store: ConversationStore) ->
     for message in asked:
         if message.attachments:
             kept = [{**one, "shown": shown.get(one["id"], 0)} for one in message.attachments]
-            store.save_answer(message.id, attachments=kept)
+            if kept != message.attachments:
+                store.save_answer(message.id, attachments=kept)
     of = dict(zip((m.id for m in asked), texts, strict=True))
     return [{"role": m.role, "content": of.get(m.id, m.content)} for m in history if m.content]
 
