@@ -1,6 +1,7 @@
 import { CodeXml, FolderPlus, RotateCw, Trash2 } from "lucide-react";
 import { useState } from "react";
-import { Link, useLocation } from "wouter";
+import { useLocation } from "wouter";
+import { Beside } from "@/components/Beside";
 import { Button } from "@/components/Button";
 import { Confirm, Dialog } from "@/components/Dialog";
 import { Field } from "@/components/Field";
@@ -50,20 +51,14 @@ export default function CoderPage({ repo: wanted }: { repo?: string }) {
       )}
       {add.error && !adding && <ErrorPanel error={add.error} />}
       {repo && (
-        <div className={css.columns}>
-          <aside>
-            <h2>{t("coder.repos")}</h2>
-            <nav className={css.repos} aria-label={t("coder.repos")}>
-              {repos.data?.map((one) => (
-                <Link key={one.id} href={`/coder/${one.id}`} data-active={one.id === repo.id || undefined}>
-                  {one.name}
-                </Link>
-              ))}
-            </nav>
-            <RepoFacts key={repo.id} repo={repo} />
-          </aside>
+        <Beside
+          title={t("coder.repos")}
+          entries={(repos.data ?? []).map(({ id, name }) => ({ id, name, href: `/coder/${id}` }))}
+          shown={repo.id}
+          facts={<RepoFacts key={repo.id} repo={repo} />}
+        >
           <Work key={repo.id} repo={repo} />
-        </div>
+        </Beside>
       )}
       {adding && <AddDialog onClose={() => setAdding(false)} onAdded={(id) => go(`/coder/${id}`)} />}
     </Page>

@@ -1,6 +1,7 @@
 import { ChartColumn, FilePlus2, Trash2 } from "lucide-react";
 import { useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
+import { Beside } from "@/components/Beside";
 import { Button, IconButton } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
 import { Field } from "@/components/Field";
@@ -67,23 +68,21 @@ export default function ReportPage({ source: wanted }: { source?: string }) {
         </Empty>
       )}
       {source && (
-        <div className={css.columns}>
-          <aside>
-            <h2>{t("report.sources")}</h2>
-            <nav className={css.sources} aria-label={t("report.sources")}>
-              {sources.data?.map((one) => (
-                <Link key={one.id} href={`/report/${one.id}`} data-active={one.id === source.id || undefined}>
-                  {one.name}
-                </Link>
+        <Beside
+          title={t("report.sources")}
+          entries={(sources.data ?? []).map(({ id, name }) => ({ id, name, href: `/report/${id}` }))}
+          shown={source.id}
+          facts={
+            <>
+              <SourceFacts source={source} />
+              {source.notes?.map((note, index) => (
+                <p key={index} className={css.warning}>
+                  {say(note)}
+                </p>
               ))}
-            </nav>
-            <SourceFacts source={source} />
-            {source.notes?.map((note, index) => (
-              <p key={index} className={css.warning}>
-                {say(note)}
-              </p>
-            ))}
-          </aside>
+            </>
+          }
+        >
           <section>
             <AskTable
               key={source.id}
@@ -94,7 +93,7 @@ export default function ReportPage({ source: wanted }: { source?: string }) {
             {kept.length > 0 && <MakeReport source={source} questions={kept} />}
             <MadeReports />
           </section>
-        </div>
+        </Beside>
       )}
     </Page>
   );
