@@ -58,6 +58,11 @@ class Home:
         return self.path / "transcripts"
 
     @property
+    def files(self) -> Path:
+        """What was uploaded to ``/v1/files``; made with the first of them."""
+        return self.path / "files"
+
+    @property
     def engines(self) -> Path:
         return self.path / "engines"
 

@@ -3,7 +3,7 @@
 FastAPI's routes answer only the methods that they name, but probes and some clients send HEAD first (RFC 9110,
 9.3.2: the same status and headers, no body).
 
-While a body is parsed and checked every other client waits. ``/v1`` and its kin read their own bodies with the same limits
+While a body is parsed and checked every other client waits. The rest of ``/v1`` and its kin read their own bodies with the same limits
 (``serving/gateway/relay.py``); files come as forms, which are written to disk piece by piece and have limits of their own.
 """
 
@@ -28,7 +28,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_PATHS = "/zhilu/v1/"
+_PATHS = ("/zhilu/v1/", "/v1/vector_stores")
 _MOST_BYTES = 32 * 1024 * 1024
 _SMALL = 64 * 1024  # whatever it holds is checked in no time
 

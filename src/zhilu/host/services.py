@@ -6,7 +6,7 @@ gateway parses and refuses, counts, and gives errors the API's shape. ``host/tes
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from zhilu import wire
@@ -14,7 +14,7 @@ from zhilu.context import Context
 from zhilu.messages import T
 from zhilu.registry import Registry
 
-__all__ = ["Reply", "Service", "service_registry"]
+__all__ = ["FileSearch", "Reply", "Service", "file_search", "service_registry"]
 
 
 class Reply(NamedTuple):
@@ -48,3 +48,22 @@ class Service(Protocol):
 
 def service_registry() -> Registry[Service]:
     return Registry.from_entry_points("zhilu.services", T("service", "服务"))
+
+
+class FileSearch(Protocol):
+    """Passages from vector stores: what the Responses API's tool ``file_search`` is answered with. Registers under
+    ``zhilu.file_search``; there is one."""
+
+    def find(self, context: Context, wish: Mapping[str, Any], question: str) -> list[dict[str, Any]]:
+        """The passages that fit best, each ``file_id``, ``filename``, ``text``, ``score`` and ``attributes``.
+
+        ``wish``: the tool as the request has it. Blocks.
+
+        Raises:
+            InputError and below: ``wish`` asks for what there is not. NotFoundError: no such vector store.
+        """
+
+
+def file_search() -> FileSearch:
+    registry: Registry[FileSearch] = Registry.from_entry_points("zhilu.file_search", T("file search", "文件检索"))
+    return registry.get(registry.names()[0])

@@ -14,6 +14,7 @@ from zhilu.prompts.grounded import (
     grounded_messages,
     is_refusal,
     rewrite_messages,
+    searched_content,
 )
 from zhilu.prompts.judge import judge_messages, read_judgement
 from zhilu.prompts.longtext import (
@@ -57,6 +58,7 @@ __all__ = [
     "refine_messages",
     "rewrite_messages",
     "says_none",
+    "searched_content",
     "summary_messages",
     "title_messages",
 ]

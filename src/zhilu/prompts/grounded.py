@@ -8,7 +8,15 @@ from typing import TypedDict
 from zhilu.messages import T
 from zhilu.prompts.message import Lang, Message, language_of
 
-__all__ = ["REFUSAL", "Passage", "direct_messages", "grounded_messages", "is_refusal", "rewrite_messages"]
+__all__ = [
+    "REFUSAL",
+    "Passage",
+    "direct_messages",
+    "grounded_messages",
+    "is_refusal",
+    "rewrite_messages",
+    "searched_content",
+]
 
 
 class Passage(TypedDict):
@@ -25,6 +33,10 @@ _GROUNDED = T(
     en="Answer from the numbered passages only. Copy the answer from the passage and cite it as [n]. "
     f"If no passage holds the answer, say: {REFUSAL.en}",
     zh=f"只根据编号的段落回答。从段落中抄出答案，并用 [n] 注明出处。如果段落中没有答案，就说：{REFUSAL.zh}",
+)
+_SEARCHED = T(
+    en="Answer with what the numbered passages say, and cite them as [n].",
+    zh="根据编号的段落回答，并用 [n] 注明出处。",
 )
 _DIRECT = T(
     en="Answer the question directly and briefly, in English, with what the text says.",
@@ -47,17 +59,29 @@ def grounded_messages(question: str, passages: Sequence[Passage], lang: Lang | N
     whatever the passages are written in.
     """
     lang = lang or language_of(question)
+    blocks = _numbered(passages)
+    asked = f"{_QUESTION.say(lang)}{question.strip()}"
+    return [
+        {"role": "system", "content": _GROUNDED.say(lang)},
+        {"role": "user", "content": "\n\n".join([asked, *blocks, asked])},
+    ]
+
+
+def searched_content(question: str, passages: Sequence[Passage], lang: Lang | None = None) -> str:
+    """A message of somebody's own conversation with the passages that were found for it before it; as it is without any."""
+    if not passages:
+        return question
+    return "\n\n".join([*_numbered(passages), _SEARCHED.say(lang or language_of(question)), question])
+
+
+def _numbered(passages: Sequence[Passage]) -> list[str]:
     blocks = []
     for number, passage in enumerate(passages, start=1):
         title = passage["title"].strip()
         blocks.append(
             f"[{number}] {title}\n{passage['text'].strip()}" if title else f"[{number}] {passage['text'].strip()}"
         )
-    asked = f"{_QUESTION.say(lang)}{question.strip()}"
-    return [
-        {"role": "system", "content": _GROUNDED.say(lang)},
-        {"role": "user", "content": "\n\n".join([asked, *blocks, asked])},
-    ]
+    return blocks
 
 
 def direct_messages(

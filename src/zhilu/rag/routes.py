@@ -26,6 +26,7 @@ from zhilu.rag.index.move import start_move
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.load import safe_path
+from zhilu.rag.openai.files import FileShelf
 from zhilu.rag.records import Document, DocumentText, Hit, KbInfo
 from zhilu.rag.repair import Repaired, repair
 from zhilu.rag.retrieve.search import retrieve
@@ -123,6 +124,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _take_up(context: Context) -> None:
     library = Library(context)
     library.sweep()
+    FileShelf(context.home).sweep()
     for info in library.list():
         if info.error is not None:
             continue

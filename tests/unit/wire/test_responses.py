@@ -13,6 +13,8 @@ from zhilu.wire.responses import ResponsesDialect
 CALL = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}}
 USED = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5, "prompt_tokens_details": {"cached_tokens": 1}}
 
+SEARCH = {"type": "file_search", "vector_store_ids": ["vs_1"]}
+
 
 def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
@@ -95,7 +97,10 @@ def test_reasoning_that_says_nothing_is_left_out_of_the_history() -> None:
             "input.0.content.0.file_id",
         ),
         ({"input": [{"role": "user", "content": [{"type": "input_hologram"}]}]}, "input.0.content.0.type"),
-        ({"include": ["file_search_call.results"]}, "include"),
+        ({"include": ["reasoning.encrypted_content"]}, "include"),
+        ({"tools": [SEARCH, SEARCH]}, "tools.1"),
+        ({"tools": [{"type": "file_search"}]}, "tools.0.vector_store_ids"),
+        ({"tools": [{**SEARCH, "colour": 1}]}, "tools.0.colour"),
         ({"tools": [{"type": "web_search"}]}, "tools.0.type"),
         ({"input": [{"type": "reasoning", "summary": [], "content": [{"text": "hm"}]}]}, "input.0.type"),
         ({"input": []}, "input"),
@@ -219,3 +224,33 @@ def test_errors_about_the_chat_name_the_fields_of_this_api() -> None:
         "seed": "seed",
     }
     assert {param: dialect.own_name(param) for param in named} == named
+
+
+def test_a_file_search_comes_before_the_answer_and_its_citations_are_told() -> None:
+    history = [
+        {"role": "user", "content": "Hello"},
+        {"type": "file_search_call", "id": "fs_1", "queries": ["Hello"], "results": None},
+        {"role": "assistant", "content": "Hi"},
+        {"role": "user", "content": [{"type": "input_text", "text": "How long?"}]},
+    ]
+    wish = {"model": "m", "input": history, "tools": [SEARCH], "tool_choice": {"type": "file_search"}, "stream": True}
+    dialect = ResponsesDialect({**wish, "include": ["file_search_call.results"]})
+    assert dialect.file_search is not None and dialect.question == "How long?"
+    found = [{"file_id": "file-1", "filename": "a.md", "text": "Ten days.", "score": 0.9, "attributes": {}}]
+    dialect.take_found(found, "[1] Ten days.\n\nHow long?")
+    body = dialect.body()
+    assert [m["content"] for m in body["messages"]] == ["Hello", "Hi", "[1] Ten days.\n\nHow long?"]
+    assert "tools" not in body and "tool_choice" not in body
+
+    told = events(dialect.begin() + dialect.piece(chunk({"content": "Ten [1], not [7]."}, "stop")) + dialect.end())
+    kinds = [e["type"] for e in told]
+    assert kinds[2:7] == [
+        "response.output_item.added", "response.file_search_call.in_progress", "response.file_search_call.searching",
+        "response.file_search_call.completed", "response.output_item.done",
+    ]  # fmt: skip
+    search, message = told[-1]["response"]["output"]
+    assert search["queries"] == ["How long?"] and search["results"] == found and search["status"] == "completed"
+    cited = {"type": "file_citation", "file_id": "file-1", "filename": "a.md", "index": 4}
+    assert message["content"][0]["annotations"] == [cited]
+    assert [e["annotation"] for e in told if e["type"] == "response.output_text.annotation.added"] == [cited]
+    assert [e["sequence_number"] for e in told] == list(range(len(told)))

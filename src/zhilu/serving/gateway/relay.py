@@ -21,9 +21,11 @@ from starlette.types import Receive, Scope, Send
 
 from zhilu import wire
 from zhilu.errors import BusyError, InputError, TooLargeError, UnreachableError, ZhiluError, error_body
+from zhilu.host.services import file_search
 from zhilu.logs import as_error, get_logger
 from zhilu.messages import T
 from zhilu.models.chosen import named_model
+from zhilu.prompts import Passage, searched_content
 from zhilu.serving.api.filling import filled
 from zhilu.serving.gateway.endless import refuse_endless
 from zhilu.serving.gateway.ledger import CLIENT_LEFT, exchange_of
@@ -239,6 +241,8 @@ class TranslatingRelay(_Answering):
         self.dialect = dialect = self.kind(wire.parse_json(raw))  # type: ignore[call-arg]  # a protocol has no __init__
         name = named_model(self.upstream.context, dialect.model)
         self.exchange.stream = dialect.stream
+        if (wish := getattr(dialect, "file_search", None)) is not None and dialect.question:  # type: ignore[attr-defined]
+            await self._search(dialect, wish)
         if getattr(dialect, "is_load_only", False) and getattr(dialect, "unloads", False):
             return await self._end(name, dialect)
         async with self.upstream.route(name) as route:
@@ -258,6 +262,12 @@ class TranslatingRelay(_Answering):
                 raise broken_off(route.served, error) from error
             if getattr(dialect, "unloads", False):
                 await self._unload(route.served)
+
+    async def _search(self, dialect: Any, wish: Any) -> None:
+        """The Responses API's ``file_search``, before the model is asked."""
+        found = await asyncio.to_thread(file_search().find, self.upstream.context, wish.model_dump(), dialect.question)
+        passages: list[Passage] = [{"title": f["filename"], "text": f["text"]} for f in found]
+        dialect.take_found(found, searched_content(dialect.question, passages))
 
     async def _only_loads(self, dialect: Dialect, route: Route) -> bool:
         """Ollama's way to have a model loaded: a request that says nothing."""

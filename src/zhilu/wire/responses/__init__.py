@@ -1,12 +1,13 @@
 """OpenAI's Responses API (``POST /v1/responses``), stateless, translated to a chat completion and back.
 
 What needs a memory on the server (``store``, ``previous_response_id``, ``conversation``, ``background``) is refused by name, and
-so are OpenAI's own tools (web search, files, computers). Source: OpenAI's API reference, "Responses" and "Streaming events".
+so are OpenAI's own tools (web search, computers) but for ``file_search`` (see ``search``). Source: OpenAI's API reference,
+"Responses" and "Streaming events".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from zhilu.errors import UnsupportedError, ZhiluError
@@ -15,6 +16,7 @@ from zhilu.wire.doors import parse_request
 from zhilu.wire.responses.answer import Answer
 from zhilu.wire.responses.history import messages_of
 from zhilu.wire.responses.request import Format, ResponsesRequest, refuse_beyond_us, refuse_memory
+from zhilu.wire.responses.search import RESULTS, FileSearchTool, search_item
 
 __all__ = ["ResponsesDialect", "ResponsesRequest"]
 
@@ -57,6 +59,31 @@ class ResponsesDialect:
         self.stream = bool(request.stream)
         self._answer = Answer(request)
         self._places, self._messages = zip(*messages_of(request), strict=True)
+        self.file_search: FileSearchTool | None = request.file_search
+
+    @property
+    def question(self) -> str:
+        """The text of the last message that the user wrote; empty where there is none."""
+        number = self._asked()
+        content = self._messages[number]["content"] if number is not None else ""
+        parts = [content] if isinstance(content, str) else [p["text"] for p in content if p["type"] == "text"]
+        return "\n".join(parts).strip()
+
+    def take_found(self, passages: Sequence[Mapping[str, Any]], content: str) -> None:
+        """What ``file_search`` found, and the question with the passages before it, which the model is asked instead."""
+        number, question = self._asked(), self.question
+        assert number is not None, "there was a question to search for"
+        asked = self._messages[number]["content"]
+        if not isinstance(asked, str):
+            content = [*(p for p in asked if p["type"] != "text"), {"type": "text", "text": content}]  # type: ignore[assignment]
+        messages = list(self._messages)
+        messages[number] = {**messages[number], "content": content}
+        self._messages = tuple(messages)
+        with_results = RESULTS in (self._request.include or ())
+        self._answer.searched(search_item(question, passages, with_results), passages)
+
+    def _asked(self) -> int | None:
+        return next((n for n in reversed(range(len(self._messages))) if self._messages[n]["role"] == "user"), None)
 
     def body(self) -> dict[str, Any]:
         wish = self._request
@@ -70,11 +97,12 @@ class ResponsesDialect:
             "messages": list(self._messages),
             **{name: value for name, value in chosen.items() if value is not None},
         }
-        if wish.tools:
+        if wish.functions:
             body["tools"] = [
                 {"type": "function", "function": tool.model_dump(exclude={"type"}, exclude_none=True)}
-                for tool in wish.tools
+                for tool in wish.functions
             ]
+        if wish.functions or (wish.tool_choice is not None and wish.file_search is None):
             body |= {} if wish.tool_choice is None else {"tool_choice": _tool_choice(wish.tool_choice)}
         if wish.reasoning and wish.reasoning.effort:
             body["reasoning_effort"] = wish.reasoning.effort
@@ -100,9 +128,9 @@ class ResponsesDialect:
 
     def begin(self) -> bytes:
         answer = self._answer
-        return answer.event("response.created", response=answer.response("in_progress")) + answer.event(
-            "response.in_progress", response=answer.response("in_progress")
-        )
+        begun = ("response.created", "response.in_progress")
+        opening = b"".join(answer.event(name, response=answer.response("in_progress")) for name in begun)
+        return opening + b"".join(answer.tell_search())
 
     def piece(self, chunk: Mapping[str, Any]) -> bytes:
         answer = self._answer

@@ -9,6 +9,7 @@ from typing import Any
 
 from zhilu.wire.replies import sse
 from zhilu.wire.responses.request import LOGPROBS, ResponsesRequest
+from zhilu.wire.responses.search import citations
 
 __all__ = ["Answer"]
 
@@ -27,6 +28,21 @@ class Answer:
         self._open: dict[str, Any] | None = None  # always the last item
         self._call_index: int | None = None
         self._sequence = 0
+        self._passages: Sequence[Mapping[str, Any]] = ()  # what was found for it, in the order of their numbers
+
+    def searched(self, item: dict[str, Any], passages: Sequence[Mapping[str, Any]]) -> None:
+        """A search was made before the model was asked: the first item of the answer."""
+        self.items.append(item)
+        self._passages = passages
+
+    def tell_search(self) -> Iterator[bytes]:
+        for number, item in enumerate(self.items):
+            place = {"item_id": item["id"], "output_index": number}
+            begun = {**item, "status": "in_progress", "results": None}
+            yield self.event("response.output_item.added", output_index=number, item=begun)
+            for step in ("in_progress", "searching", "completed"):
+                yield self.event(f"response.file_search_call.{step}", **place)
+            yield self.event("response.output_item.done", output_index=number, item=item)
 
     def event(self, type: str, **data: Any) -> bytes:
         number, self._sequence = self._sequence, self._sequence + 1
@@ -77,6 +93,10 @@ class Answer:
         is_cut = self.finish_reason == "length"
         if item["type"] == "message":
             part = item["content"][0]
+            part["annotations"] = citations(part["text"], self._passages)
+            for number, annotation in enumerate(part["annotations"]):
+                where = {**place, "content_index": 0, "annotation_index": number}
+                yield self.event("response.output_text.annotation.added", **where, annotation=annotation)
             done = {"text": part["text"], "logprobs": part["logprobs"]}
             yield self.event("response.output_text.done", **place, content_index=0, **done)
             yield self.event("response.content_part.done", **place, content_index=0, part=part)
@@ -100,7 +120,10 @@ class Answer:
         wish = self.request
         is_cut = self.finish_reason == "length"
         status = status or ("incomplete" if is_cut else "completed")
-        tools = [{"strict": None, "description": None, **tool.model_dump()} for tool in wish.tools or []]
+        tools = [
+            {**({"strict": None, "description": None} if tool.type == "function" else {}), **tool.model_dump()}
+            for tool in wish.tools or []
+        ]
         format = wish.text.format if wish.text else None
         return {
             "id": self.id,

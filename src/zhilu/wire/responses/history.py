@@ -11,6 +11,7 @@ from zhilu.wire.responses.request import (
     Call,
     CallOutput,
     FilePart,
+    FileSearchCall,
     ImagePart,
     Part,
     Reasoning,
@@ -33,7 +34,7 @@ def messages_of(request: ResponsesRequest) -> Iterator[tuple[str, dict[str, Any]
     waiting_at = 0
     for number, item in enumerate(request.input):
         place = f"input.{number}"
-        if isinstance(item, Reasoning):
+        if isinstance(item, Reasoning | FileSearchCall):
             continue
         if isinstance(item, Call):
             waiting, waiting_at = waiting or {"role": "assistant", "content": None}, waiting_at if waiting else number

@@ -12,13 +12,16 @@ from zhilu.messages import T
 from zhilu.wire.requests import Refusal, Request
 from zhilu.wire.requests.base import Strict
 from zhilu.wire.requests.templated import Effort
+from zhilu.wire.responses.search import RESULTS, FileSearchTool
 
 __all__ = [
     "LOGPROBS",
     "Call",
     "CallOutput",
     "FilePart",
+    "FileSearchCall",
     "Format",
+    "Function",
     "ImagePart",
     "Part",
     "Reasoning",
@@ -130,7 +133,17 @@ class Reasoning(Strict):
     encrypted_content: str | None = None
 
 
-_ITEM_KINDS = ("message", "function_call", "function_call_output", "reasoning")
+class FileSearchCall(Strict):
+    """As clients send it back with a history; each request searches anew."""
+
+    type: Literal["file_search_call"]
+    id: str | None = None
+    status: str | None = None
+    queries: list[Any] = Field(default_factory=list)
+    results: list[Any] | None = None
+
+
+_ITEM_KINDS = ("message", "function_call", "function_call_output", "reasoning", "file_search_call")
 
 
 def _item_kind(value: Any) -> str:
@@ -143,18 +156,29 @@ _Item = Annotated[
     Annotated[_Message, Tag("<message>")]
     | Annotated[Call, Tag("<function_call>")]
     | Annotated[CallOutput, Tag("<function_call_output>")]
-    | Annotated[Reasoning, Tag("<reasoning>")],
+    | Annotated[Reasoning, Tag("<reasoning>")]
+    | Annotated[FileSearchCall, Tag("<file_search_call>")],
     Discriminator(_item_kind),
 ]
 _Input = Annotated[Annotated[str, Tag("<str>")] | Annotated[list[_Item], Tag("<list>")], Discriminator(_list_or_text)]
 
 
-class _Function(Strict):
+class Function(Strict):
     type: Literal["function"]
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")]
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
+
+
+def _tool_kind(value: Any) -> str:
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return "<file_search>" if kind == "file_search" else "<function>"
+
+
+Tool = Annotated[
+    Annotated[Function, Tag("<function>")] | Annotated[FileSearchTool, Tag("<file_search>")], Discriminator(_tool_kind)
+]
 
 
 class Format(Strict):
@@ -195,7 +219,7 @@ class ResponsesRequest(Request):
 
     input: _Input
     instructions: str | None = None
-    tools: list[_Function] | None = None
+    tools: list[Tool] | None = None
     tool_choice: Literal["auto", "none", "required"] | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     text: _TextOptions | None = None
@@ -235,6 +259,14 @@ class ResponsesRequest(Request):
     prompt: Any = None
     context_management: Any = None
 
+    @property
+    def functions(self) -> list[Function]:
+        return [tool for tool in self.tools or [] if isinstance(tool, Function)]
+
+    @property
+    def file_search(self) -> FileSearchTool | None:
+        return next((tool for tool in self.tools or [] if isinstance(tool, FileSearchTool)), None)
+
 
 # Known fields with the values that ask for nothing we lack.
 _HARMLESS: Mapping[str, tuple[Any, ...]] = {
@@ -258,15 +290,25 @@ LOGPROBS = "message.output_text.logprobs"
 def refuse_beyond_us(data: Mapping[str, Any]) -> None:
     """Their names say more than "must be 'function'" would."""
     tools = data.get("tools")
+    num_searches = 0
     for number, tool in enumerate(tools if isinstance(tools, list) else []):
         kind = tool.get("type") if isinstance(tool, dict) else None
-        if isinstance(kind, str) and kind != "function":
+        if isinstance(kind, str) and kind not in ("function", "file_search"):
             raise UnsupportedError(
                 T(
-                    f"tools.{number}: the tool {kind!r} does not exist here; functions do.",
-                    f"tools.{number}：这里没有工具 {kind!r}；只支持 function。",
+                    f"tools.{number}: the tool {kind!r} does not exist here; functions and file_search do.",
+                    f"tools.{number}：这里没有工具 {kind!r}；只支持 function 和 file_search。",
                 ),
                 param=f"tools.{number}.type",
+            )
+        num_searches += kind == "file_search"
+        if num_searches > 1:
+            raise UnsupportedError(
+                T(
+                    f"tools.{number}: one file_search for each request; name several vector stores in it.",
+                    f"tools.{number}：每个请求只能有一个 file_search；可在其中列出多个 vector store。",
+                ),
+                param=f"tools.{number}",
             )
     items = data.get("input")
     for number, item in enumerate(items if isinstance(items, list) else []):
@@ -294,11 +336,11 @@ def refuse_memory(request: ResponsesRequest) -> None:
             T(f"{name}={value!r} is not supported. {memory.en}", f"不支持 {name}={value!r}。{memory.zh}"), param=name
         )
     for wanted in request.include or ():
-        if wanted != LOGPROBS:
+        if wanted not in (LOGPROBS, RESULTS):
             raise UnsupportedError(
                 T(
-                    f"include {wanted!r} is not supported; {LOGPROBS!r} is.",
-                    f"include 不支持 {wanted!r}；可用 {LOGPROBS!r}。",
+                    f"include {wanted!r} is not supported; {LOGPROBS!r} and {RESULTS!r} are.",
+                    f"include 不支持 {wanted!r}；可用 {LOGPROBS!r} 和 {RESULTS!r}。",
                 ),
                 param="include",
             )
