@@ -4794,6 +4794,83 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/kbs/{kb_id}/texts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put Texts
+         * @description Keep texts, each under its id; an id that is there already is replaced.
+         */
+        post: operations["put_texts_zhilu_v1_kbs__kb_id__texts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/texts/get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get Texts
+         * @description Those that are there.
+         */
+        post: operations["get_texts_zhilu_v1_kbs__kb_id__texts_get_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/texts/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Remove Texts */
+        post: operations["remove_texts_zhilu_v1_kbs__kb_id__texts_remove_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/texts/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search Texts
+         * @description The texts whose passages fit best, whole; documents that came another way as passages. ``weight``: the vectors' share.
+         */
+        post: operations["search_texts_zhilu_v1_kbs__kb_id__texts_search_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/datasets": {
         parameters: {
             query?: never;
@@ -7411,6 +7488,28 @@ export interface components {
             };
         };
         /**
+         * FoundText
+         * @description ``score`` 0 to 1 is the fused one. A passage of a document that is no such text has the id ``document:passage``, and its
+         *     metadata say where it stands.
+         */
+        FoundText: {
+            /** Id */
+            id: string;
+            /** Text */
+            text: string;
+            /** Metadata */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /** Score */
+            score: number;
+        };
+        /** FoundTexts */
+        FoundTexts: {
+            /** Texts */
+            texts: components["schemas"]["FoundText"][];
+        };
+        /**
          * Gap
          * @description Questions that ask for much the same and were refused or disliked. ``question`` is the newest of them.
          */
@@ -7851,6 +7950,22 @@ export interface components {
             error: {
                 [key: string]: unknown;
             } | null;
+        };
+        /** KeptText */
+        KeptText: {
+            /** Id */
+            id: string;
+            /** Text */
+            text: string;
+            /** Metadata */
+            metadata: {
+                [key: string]: unknown;
+            };
+        };
+        /** KeptTexts */
+        KeptTexts: {
+            /** Texts */
+            texts: components["schemas"]["KeptText"][];
         };
         /** KnowledgeAsk */
         KnowledgeAsk: {
@@ -9064,6 +9179,22 @@ export interface components {
             /** Access Key */
             access_key?: string | null;
         };
+        /** NewText */
+        NewText: {
+            /** Id */
+            id: string;
+            /** Text */
+            text: string;
+            /** Metadata */
+            metadata?: {
+                [key: string]: unknown;
+            };
+        };
+        /** NewTexts */
+        NewTexts: {
+            /** Texts */
+            texts: components["schemas"]["NewText"][];
+        };
         /** NewVectorStore */
         NewVectorStore: {
             /** Name */
@@ -9939,6 +10070,15 @@ export interface components {
             file?: string | null;
         };
         /**
+         * PutTexts
+         * @description ``job`` reads them; None where they can be found already.
+         */
+        PutTexts: {
+            /** Ids */
+            ids: string[];
+            job: components["schemas"]["Job"] | null;
+        };
+        /**
          * QueryAttempt
          * @description One query that the model wrote; ``problem``: why it does not count.
          */
@@ -10101,6 +10241,11 @@ export interface components {
             error: {
                 [key: string]: unknown;
             };
+        };
+        /** RemovedTexts */
+        RemovedTexts: {
+            /** Removed */
+            removed: number;
         };
         /** RenderIn */
         RenderIn: {
@@ -11413,6 +11558,11 @@ export interface components {
             /** Zh */
             zh: string;
         };
+        /** TextIds */
+        TextIds: {
+            /** Ids */
+            ids: string[];
+        };
         /** TextOut */
         TextOut: {
             /** En */
@@ -11433,6 +11583,30 @@ export interface components {
             quote: string;
             /** Coverage */
             coverage: number;
+        };
+        /** TextQuery */
+        TextQuery: {
+            /** Query */
+            query: string;
+            /**
+             * K
+             * @default 4
+             */
+            k: number;
+            /** Filters */
+            filters?: components["schemas"]["FilterComparison"] | components["schemas"]["FilterCompound"] | null;
+            /** Weight */
+            weight?: number | null;
+        };
+        /**
+         * TextsToRemove
+         * @description By id, or by a filter over their metadata.
+         */
+        TextsToRemove: {
+            /** Ids */
+            ids?: string[] | null;
+            /** Filters */
+            filters?: components["schemas"]["FilterComparison"] | components["schemas"]["FilterCompound"] | null;
         };
         /** Timeline */
         Timeline: {
@@ -21106,6 +21280,146 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    put_texts_zhilu_v1_kbs__kb_id__texts_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTexts"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PutTexts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_texts_zhilu_v1_kbs__kb_id__texts_get_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TextIds"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeptTexts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_texts_zhilu_v1_kbs__kb_id__texts_remove_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TextsToRemove"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovedTexts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    search_texts_zhilu_v1_kbs__kb_id__texts_search_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TextQuery"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundTexts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
             };
         };
     };

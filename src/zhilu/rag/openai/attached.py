@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import IO, Any, Literal
@@ -31,6 +32,7 @@ _TABLES = (
   file_id TEXT PRIMARY KEY, filename TEXT NOT NULL, doc_id TEXT REFERENCES documents(id) ON DELETE CASCADE,
   attributes TEXT NOT NULL DEFAULT '{}', batch_id TEXT, error TEXT, created_at TEXT NOT NULL
 )""",
+    "CREATE INDEX IF NOT EXISTS attached_documents ON attached_files(doc_id)",
     "CREATE TABLE IF NOT EXISTS attached_batches (id TEXT PRIMARY KEY, created_at TEXT NOT NULL)",
 )
 
@@ -91,6 +93,21 @@ class Attachments:
             return _of_document(self.kb.versions(file_id.removeprefix("file-"))[0])
         except NotFoundError:
             raise no_such_file(file_id) from None
+
+    def of_documents(self, doc_ids: Iterable[str]) -> dict[str, tuple[str, str, dict[str, Any]]]:
+        """``(file id, file name, attributes)`` of those of these documents (of any version) that have them."""
+        rows = self.database.rows(
+            "SELECT v.id, a.file_id, a.filename, a.attributes FROM documents v JOIN documents d ON d.series = v.series"
+            " JOIN attached_files a ON a.doc_id = d.id WHERE v.id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(doc_ids)),),
+        )
+        return {r["id"]: (r["file_id"], r["filename"], json.loads(r["attributes"])) for r in rows}
+
+    def ready_where(self, passes: Callable[[dict[str, Any]], bool]) -> list[str]:
+        """The documents that are searched and whose attributes pass; most have none, which is an empty object."""
+        ready = [r[0] for r in self.database.rows("SELECT id FROM documents WHERE status = 'ready'")]
+        known = self.of_documents(ready)
+        return [i for i in ready if passes(known[i][2] if i in known else {})]
 
     def add(
         self, file: StoredFile, stream: IO[bytes], attributes: dict[str, Any], *, max_mb: int, batch: str | None = None

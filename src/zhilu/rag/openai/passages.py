@@ -15,7 +15,6 @@ from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.openai.attached import Attachments
 from zhilu.rag.openai.filters import FileFilter, FilterComparison, FilterCompound, fits
-from zhilu.rag.records import Hit
 from zhilu.rag.retrieve.search import retrieve
 
 __all__ = ["FILE_SEARCH", "FoundPassage", "PassageRanking", "search_stores"]
@@ -67,33 +66,21 @@ def search_stores(
     ranking = ranking or PassageRanking()
     best: dict[tuple[str, int], FoundPassage] = {}
     for kb in stores:
-        files = {f.doc.id: f for f in Attachments(kb).every() if f.doc is not None}
-        among = None
-        if wanted is not None:
-            heads = [doc_id for doc_id, f in files.items() if fits(wanted, f.attributes)]
-            among = _answering(kb, heads)
+        attachments = Attachments(kb)
+        among = attachments.ready_where(lambda has: fits(wanted, has)) if wanted is not None else None
         embedder = embedder_of(context, kb.embedder)
-        for query in queries:
-            for hit in retrieve(kb, query, embedder, k=k, doc_ids=among, weight=ranking.weight).hits:
-                file = files.get(hit.doc_id) or files.get(kb.versions(hit.doc_id)[0].id)
-                passage = _passage(hit, file)
-                known = best.get(key := (kb.id, hit.chunk_id))
-                if passage.score >= ranking.score_threshold and (known is None or known.score < passage.score):
-                    best[key] = passage
+        found = [
+            hit for query in queries for hit in retrieve(kb, query, embedder, k=k, doc_ids=among, weight=ranking.weight).hits
+        ]  # fmt: skip
+        files = attachments.of_documents({hit.doc_id for hit in found})
+        for hit in found:
+            file_id, filename, attributes = files.get(hit.doc_id) or (f"file-{hit.doc_id}", hit.doc_name, {})
+            known = best.get(key := (kb.id, hit.chunk_id))
+            if hit.score >= ranking.score_threshold and (known is None or known.score < hit.score):
+                best[key] = FoundPassage(
+                    file_id=file_id, filename=filename, text=hit.text, score=hit.score, attributes=attributes
+                )
     return sorted(best.values(), key=lambda p: -p.score)[:k]
-
-
-def _answering(kb: KnowledgeBase, heads: Sequence[str]) -> list[str]:
-    """The version of each document that is searched now: the newest one may not be read yet."""
-    return [v.id for head in heads for v in kb.versions(head) if v.status == "ready"]
-
-
-def _passage(hit: Hit, file: Any) -> FoundPassage:
-    return FoundPassage(
-        file_id=file.id if file is not None else f"file-{hit.doc_id}",
-        filename=file.filename if file is not None else hit.doc_name,
-        text=hit.text, score=hit.score, attributes=file.attributes if file is not None else {},
-    )  # fmt: skip
 
 
 class _FileSearch:

@@ -1,4 +1,4 @@
-"""LangChain's own tests of a retriever, against a workbench that runs.
+"""LangChain's own tests of a retriever and of a vector store, against a workbench that runs.
 
 langchain-tests brings pytest plugins that change how every test runs, so it is no part of the extra ``dev``. In an environment with it::
 
@@ -8,9 +8,8 @@ langchain-tests brings pytest plugins that change how every test runs, so it is 
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
@@ -18,12 +17,11 @@ import pytest
 pytest.importorskip("langchain_tests", reason="langchain-tests is not installed here")
 
 import httpx
+from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
-from langchain_tests.integration_tests import RetrieversIntegrationTests
+from langchain_tests.integration_tests import RetrieversIntegrationTests, VectorStoreIntegrationTests
 
-from zhilu.context import Context
-from zhilu.host.app import create_app
-from zhilu.rag.interop.langchain import ZhiluRetriever
+from zhilu.rag.interop.langchain import ZhiluRetriever, ZhiluVectorStore
 from zhilu.rag.kb import KnowledgeBase
 
 TEXTS = {
@@ -36,24 +34,8 @@ class TestZhiluRetriever(RetrieversIntegrationTests):
     where: ClassVar[dict[str, Any]] = {}
 
     @pytest.fixture(autouse=True)
-    def running(self, context: Context, fill: Callable[..., KnowledgeBase]) -> Iterator[None]:
-        import uvicorn
-
-        kb = fill(TEXTS)
-        server = uvicorn.Server(
-            uvicorn.Config(create_app(context), host="127.0.0.1", port=0, log_level="warning", http="h11")
-        )
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        for _ in range(400):
-            if server.started:
-                break
-            time.sleep(0.05)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        self.where.update(knowledge_base=kb.id, base_url=f"http://127.0.0.1:{port}")
-        yield
-        server.should_exit = True
-        thread.join(15)
+    def running(self, workbench: str, fill: Callable[..., KnowledgeBase]) -> None:
+        self.where.update(knowledge_base=fill(TEXTS).id, base_url=workbench)
 
     @property
     def retriever_constructor(self) -> type[BaseRetriever]:
@@ -74,3 +56,26 @@ class TestZhiluRetriever(RetrieversIntegrationTests):
         assert again == [best]
         with pytest.raises(httpx.HTTPStatusError, match="404"):
             ZhiluRetriever(**{**self.where, "knowledge_base": "nothing"}).invoke("x")
+
+
+class TestZhiluVectorStore(VectorStoreIntegrationTests):
+    @pytest.fixture
+    def vectorstore(self, workbench: str) -> ZhiluVectorStore:
+        return ZhiluVectorStore(f"store {uuid.uuid4()}", base_url=workbench)
+
+    def test_filters_scores_and_long_texts(self, vectorstore: ZhiluVectorStore) -> None:
+        long = " ".join(f"Rule {n}: the locker of room {n} costs {n} euro." for n in range(1, 300))
+        vectorstore.add_texts(
+            [long, "A towel costs two euro."], [{"year": 2024}, {"year": 2025}], ids=["long", "towel"]
+        )
+        found = vectorstore.similarity_search_with_relevance_scores("What does the locker of room 217 cost?", k=1)
+        assert found[0][0] == Document(id="long", page_content=long, metadata={"year": 2024}) and 0 < found[0][1] <= 1
+        assert [d.id for d in vectorstore.similarity_search("locker", filter={"year": 2025})] == ["towel"]
+        newer = {"type": "gt", "key": "year", "value": 2024}
+        assert [d.id for d in vectorstore.similarity_search("locker", filter=newer)] == ["towel"]
+        with pytest.raises(httpx.HTTPStatusError, match="400"):
+            vectorstore.similarity_search("locker", filter={"type": "like", "key": "year"})
+        with pytest.raises(TypeError, match="colour"):
+            vectorstore.add_texts(["x"], colour="red")
+        with pytest.raises(httpx.HTTPStatusError, match="400"):
+            vectorstore.add_texts([""])
