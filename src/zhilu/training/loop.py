@@ -59,12 +59,22 @@ class Run:
     def load_weights(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state)
 
+    def optimizer_states(self) -> list[Any]:
+        return [optimizer.state_dict() for optimizer in self.optimizers]
+
+    def load_optimizer_states(self, states: list[Any]) -> None:
+        for optimizer, saved in zip(self.optimizers, states, strict=True):
+            optimizer.load_state_dict(saved)
+
     def save(self, recipe: dict[str, Any]) -> None:
         """Write the checkpoint beside itself, then rename: a kill leaves the old one whole."""
         self.saved = time.monotonic()
         state = {name: getattr(self, name) for name in self.counters}
         state |= {"recipe": recipe, "model": self.weights()}
-        state["optimizers"] = [optimizer.state_dict() for optimizer in self.optimizers]
+        state["optimizers"] = self.optimizer_states()
+        self.write(state)
+
+    def write(self, state: dict[str, Any]) -> None:
         temporary = self.path.with_suffix(".tmp")
         torch.save(state, temporary)
         os.replace(temporary, self.path)
@@ -75,8 +85,7 @@ class Run:
             return False
         state = torch.load(self.path, map_location=device, weights_only=True)
         self.load_weights(state["model"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
+        self.load_optimizer_states(state["optimizers"])
         for name in self.counters:
             setattr(self, name, state[name])
         return True

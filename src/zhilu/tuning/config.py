@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu.messages import T
 
-__all__ = ["OBJECTIVES", "REWARDED", "ROUND", "Chosen", "Objective", "TuneConfig", "choose"]
+__all__ = ["OBJECTIVES", "REWARDED", "ROUND", "Chosen", "Launch", "Objective", "TuneConfig", "choose"]
 
 Method = Literal["lora", "qlora", "full"]
 Objective = Literal["sft", "dpo", "kto", "grpo", "ppo"]
+Launch = Literal["one", "ddp", "fsdp2", "zero1", "zero2", "zero3", "ray", "colossalai"]  # see tuning/launch
 REWARDED = ("grpo", "ppo")  # objectives that learn from a reward
 # What is learned from which kind of rows; the first is taken where none is named.
 OBJECTIVES: dict[str, tuple[Objective, ...]] = {
@@ -41,6 +42,8 @@ class TuneConfig(BaseModel):
         rank, alpha, dropout: of LoRA (arXiv 2106.09685); ``rslora`` scales by 1 / sqrt(rank) (arXiv 2312.03732).
         batch_tokens: tokens of one optimizer step.
         max_len: tokens of a packed sequence.
+        launch: how the processes of the run are started and share a step (``launch.LAUNCHERS``); nproc: how many, None: 2.
+        ray_address: of the cluster, for ``ray``; None: one on this machine, for this run.
         patience: evaluations without a better held-out loss after which the run ends; 0: never.
     """
 
@@ -64,6 +67,13 @@ class TuneConfig(BaseModel):
     eval_every: int | None = Field(None, ge=1)
     patience: int = Field(3, ge=0)
     seed: int = 7
+    launch: Launch = "one"
+    nproc: int | None = Field(None, ge=1, le=1024)
+    ray_address: str | None = Field(None, max_length=200)
+
+    @property
+    def num_processes(self) -> int:
+        return 1 if self.launch == "one" else self.nproc or 2
 
     @property
     def strength(self) -> float:

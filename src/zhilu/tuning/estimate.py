@@ -132,18 +132,20 @@ def refuse_memory(folder: Path, config: TuneConfig, chosen: Chosen, longest: int
     import psutil
 
     asked = estimate(folder, config.method, chosen.rank, chosen.max_len, at_once(config, chosen, longest))
-    free = psutil.virtual_memory().available
+    # Each process of this machine reads the whole base before it keeps a part of it. What Ray's have is Ray's to know.
+    here = 1 if config.ray_address else config.num_processes
+    free = psutil.virtual_memory().available // here
     if asked.total <= free:
         return asked
     near = nearest_that_fits(folder, asked, chosen.rank, free, longest)
     parts = f"{asked.weights / 1e9:.1f} + {asked.trained / 1e9:.1f} + {(asked.sequence + asked.logits) / 1e9:.1f}"
     en = (
         f"{config.method} of {config.model} with sequences of {asked.max_len:,} tokens takes about {asked.total / 1e9:.1f} GB (weights, "
-        f"trained tensors and sequences: {parts}); {free / 1e9:.1f} GB are free."
+        f"trained tensors and sequences: {parts}); {free / 1e9:.1f} GB are free{f' for each of {here} processes' if here > 1 else ''}."
     )
     zh = (
         f"用 {config.method} 微调 {config.model}（序列 {asked.max_len:,} 个 token）约需 {asked.total / 1e9:.1f} GB（权重、训练张量、序列："
-        f"{parts}）；空闲内存 {free / 1e9:.1f} GB。"
+        f"{parts}）；{f'{here} 个进程各有' if here > 1 else ''}空闲内存 {free / 1e9:.1f} GB。"
     )
     if near is not None:
         size = f"{near.total / 1e9:.1f} GB"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-import time
-from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +13,7 @@ from zhilu.jobs import Job, JobContext, JobKind, JobStore
 from zhilu.messages import T
 from zhilu.models import ModelStore
 from zhilu.tuning.base_model import TARGETS, count_parameters, load_base, require_trainer
-from zhilu.tuning.config import OBJECTIVES, REWARDED, Chosen, Objective, TuneConfig, choose
+from zhilu.tuning.config import OBJECTIVES, REWARDED, Objective, TuneConfig, choose
 from zhilu.tuning.data.check import DataReport
 from zhilu.tuning.data.checking import check_dataset
 from zhilu.tuning.data.formats import RowError
@@ -27,16 +24,17 @@ from zhilu.tuning.data.records import Example
 from zhilu.tuning.estimate import refuse_memory
 from zhilu.tuning.finish import keep_first_answers, keep_outcome, result_of
 from zhilu.tuning.four_bit import load_base_in_4_bits, require_4_bits
+from zhilu.tuning.launch import refuse_launch
+from zhilu.tuning.launch.ranks import clear_ranks, run_ranks
 from zhilu.tuning.recipes.units import Unit
 from zhilu.tuning.rewards import FILE, REWARDS, keep_own, load_reward
-from zhilu.tuning.runs import RunFolder, RunInfo, RunLibrary
+from zhilu.tuning.runs import RunInfo, RunLibrary
 
 if TYPE_CHECKING:
     from zhilu.context import Context
 
 __all__ = ["TUNE", "checked", "read_units", "submit_tuning"]
 
-_SAVE_SECONDS = 20.0  # between checkpoints
 _HELD_OUT = 0.1  # share of the rows, where no file of them is given
 _MOST_HELD_OUT, _LEAST_ROWS = 200, 8
 
@@ -98,6 +96,7 @@ def checked(context: Context, config: TuneConfig, reward_file: Path | None = Non
             fix=f"zhilu data check {config.data}",
         )
     config = config.model_copy(update={"objective": _objective(config, report.kind or "")})
+    refuse_launch(config)
     _refuse_reward(config, reward_file)
     if report.usable < _LEAST_ROWS:
         raise InputError(
@@ -165,6 +164,7 @@ def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     # (measured here at load 12: 4 times slower). Read by the OpenMP library when PyTorch loads it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from zhilu.tuning.recipes import make_run
+    from zhilu.tuning.recipes.course import begin, train
     from zhilu.tuning.recipes.sft import add_lora
 
     run = RunLibrary(job.context).get(params["run"])
@@ -175,28 +175,33 @@ def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     units, held_out, preflight, config = read_units(job.context, info.config)
     info.config = config
     folder = ModelStore(job.context).path_of(config.model)
-    job.progress(0.01, T("Loading the model", "加载模型"), config.model)
-    model = load_base_in_4_bits(folder) if config.method == "qlora" else load_base(folder)
-    num_parameters = count_parameters(folder)
-    chosen = choose(config, num_parameters, [unit.size for unit in units], preflight.context)
+    chosen = choose(config, count_parameters(folder), [unit.size for unit in units], preflight.context)
     for key, reason in chosen.reasons.items():
         job.log(f"{key} = {getattr(chosen, key)}: {reason.en}")
     info.chosen = {key: getattr(chosen, key) for key in chosen.reasons}
     info.reasons = chosen.reasons
     run.write(info)
+    ended = None
+    if config.launch != "one":  # before the model is loaded here: it is needed in this process only at the end
+        ended = run_ranks(job, run, config)
+    job.progress(0.01 if ended is None else 0.95, T("Loading the model", "加载模型"), config.model)
+    model = load_base_in_4_bits(folder) if config.method == "qlora" else load_base(folder)
     if config.method != "full":
         model = add_lora(model, config, chosen, TARGETS)
     reward = load_reward(config.reward or "", run.path) if config.objective in REWARDED else None
     training = make_run(model, units, held_out, config, chosen, run.checkpoint, preflight, reward)
-    if training.resume():
-        job.log(f"going on from step {training.steps}")
-    run.cut(training.steps)
-    if training.steps == 0:
-        run.cut(-1)
-        run.measure(step=0, **training.measure(held_out, job.check))
-        if config.method != "qlora":  # which is asked as it is served, when the run has ended
+    if ended is not None:
+        for name, value in ended.counters.items():
+            setattr(training, name, value)
+        if config.method != "qlora":
             keep_first_answers(run, model, held_out, preflight)
-    stopped_early = _train(job, run, training, chosen, held_out, config)
+        done = keep_outcome(job, run, training, folder, len(units), held_out, preflight, chosen, ended.stopped_early)
+        clear_ranks(run)
+        return done
+    # One on a base in 4 bits is asked as it is served, when the run has ended.
+    if begin(job, run, training, held_out) and config.method != "qlora":
+        keep_first_answers(run, model, held_out, preflight)
+    stopped_early = train(job, run, training, chosen, held_out, config)
     return keep_outcome(job, run, training, folder, len(units), held_out, preflight, chosen, stopped_early)
 
 
@@ -240,51 +245,6 @@ def _read(preflight: Preflight, library: DatasetLibrary, name: str) -> tuple[lis
             raise refuse(example, error) from None
         units.append(Unit(tuple(rows), example.label))
     return units, examples[0].kind if examples else ""
-
-
-def _train(
-    job: JobContext, run: RunFolder, training: Any, chosen: Chosen, held_out: Sequence[Unit], config: TuneConfig
-) -> bool:
-    """To the last step, or until the held-out loss no longer falls; True where that ended it."""
-    stage = T("Training", "训练")
-    recipe = config.model_dump()
-    while training.steps < chosen.steps and not (config.patience and training.waited >= config.patience):
-        job.check()
-        begun = time.monotonic()
-        values = training.step()
-        training.seconds += time.monotonic() - begun
-        if not math.isfinite(values["loss"]):
-            raise InputError(
-                T(f"The loss is {values['loss']} at step {training.steps}: the learning rate is too high.",
-                  f"第 {training.steps} 步的损失为 {values['loss']}：学习率太高。"),
-                param="learning_rate",
-                fix=f"zhilu tune run --data {config.data} --learning-rate {chosen.learning_rate / 4:.1g}",
-            )  # fmt: skip
-        speed = training.tokens / training.seconds
-        left = (chosen.steps - training.steps) * training.seconds / training.steps
-        measured = {"step": training.steps, **values, "tokens_per_second": speed}
-        if training.steps % chosen.eval_every == 0 or training.steps == chosen.steps:
-            measured |= training.measure(held_out, job.check)
-            if training.judge(measured["held_out"]):
-                _save_best(run, training)
-        run.measure(**measured)
-        detail = f"{training.steps}/{chosen.steps}, loss {values['loss']:.3f}, {speed:,.0f} tok/s, {left:,.0f} s"
-        job.progress(0.02 + 0.93 * training.steps / chosen.steps, stage, detail)
-        if time.monotonic() - training.saved > _SAVE_SECONDS:
-            training.save(recipe)
-    training.save(recipe)
-    stopped = bool(training.steps < chosen.steps)
-    if stopped:
-        job.log(f"the held-out loss was best at step {training.best_step}: ended at {training.steps}")
-    return stopped
-
-
-def _save_best(run: RunFolder, training: Any) -> None:
-    from safetensors.torch import save_file
-
-    temporary = run.path / ".best.safetensors"
-    save_file({name: tensor.contiguous().clone() for name, tensor in training.weights().items()}, temporary)
-    temporary.replace(run.path / "best.safetensors")
 
 
 def _free_name(context: Context, config: TuneConfig) -> str:

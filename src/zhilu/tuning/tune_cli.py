@@ -66,6 +66,17 @@ _OPTIONS = (
     click.option("--max-len", type=click.IntRange(min=16)),
     click.option("--batch-tokens", type=click.IntRange(min=16)),
     click.option("--seed", type=int, default=7, show_default=True),
+    click.option(
+        "--launch",
+        type=click.Choice(["one", "ddp", "fsdp2", "zero1", "zero2", "zero3", "ray", "colossalai"]),
+        default="one",
+        show_default=True,
+        help=T("one process or several (zhilu tune launchers)", "单进程或多进程（zhilu tune launchers）").say(),
+    ),
+    click.option("--nproc", type=click.IntRange(1, 1024), help=T("processes (default: 2)", "进程数（默认 2）").say()),
+    click.option(
+        "--ray-address", help=T("of a Ray cluster (default: one for this run)", "Ray 集群地址（默认临时启动）").say()
+    ),
 )
 
 
@@ -139,6 +150,25 @@ def estimate(context: Context, data: str, model: str | None, as_json: bool, **re
     echo_json(planned.model_dump(mode="json")) if as_json else _print_planned(planned)
     if planned.memory.total > planned.free:
         sys.exit(1)
+
+
+@tune.command()
+@json_option
+def launchers(as_json: bool) -> None:
+    """How a run can be spread over processes, and what each way needs.
+    训练可以怎样分到多个进程，以及各自需要什么。"""
+    from zhilu.tuning.launch import LAUNCHERS
+
+    rows = []
+    for one in LAUNCHERS.values():
+        ready = one.status == "ready" and not one.missing
+        said = T("ready", "可用") if ready else one.status if isinstance(one.status, T) else T(one.install, one.install)
+        rows.append((one.name, one.title.say(), " ".join(one.methods), said.say()))
+    if as_json:
+        keys = ("name", "title", "methods", "status")
+        echo_json([dict(zip(keys, row, strict=True)) for row in rows])
+        return
+    table((T("name", "名称"), T("what", "做法"), T("methods", "方法"), T("status", "状态")), rows)
 
 
 @tune.command("list")

@@ -40,6 +40,10 @@ class Rendered:
     prompt_differs: bool = False
 
     @property
+    def size(self) -> int:
+        return len(self.ids)
+
+    @property
     def num_learned(self) -> int:
         return sum(self.learned)
 

@@ -11,6 +11,7 @@ from zhilu.tuning.config import REWARDED
 if TYPE_CHECKING:
     from zhilu.tuning.config import Chosen, TuneConfig
     from zhilu.tuning.data.preflight import Preflight
+    from zhilu.tuning.launch.spread import Spread
     from zhilu.tuning.recipes.base import TuneRun
     from zhilu.tuning.recipes.units import Unit
     from zhilu.tuning.rewards import Reward
@@ -20,12 +21,13 @@ __all__ = ["make_run"]
 
 def make_run(
     model: Any, units: Sequence[Unit], held_out: Sequence[Unit], config: TuneConfig, chosen: Chosen, path: Path,
-    preflight: Preflight | None = None, reward: Reward | None = None,
+    preflight: Preflight | None = None, reward: Reward | None = None, spread: Spread | None = None,
 ) -> TuneRun:  # fmt: skip
     """The run of ``config.objective`` on a model with its trainable parameters; needs PyTorch.
 
     Args:
         preflight, reward: for the objectives that learn from a reward.
+        spread: over which processes a step is spread; None: this one. Not for objectives that learn from a reward.
     """
     if config.objective in REWARDED:
         from zhilu.tuning.recipes.policy import GrpoRun, PpoRun
@@ -36,11 +38,11 @@ def make_run(
     if config.objective == "dpo":
         from zhilu.tuning.recipes.preference import DpoRun
 
-        return DpoRun(model, units, held_out, config, chosen, path)
+        return DpoRun(model, units, held_out, config, chosen, path, spread)
     if config.objective == "kto":
         from zhilu.tuning.recipes.preference import KtoRun
 
-        return KtoRun(model, units, held_out, config, chosen, path)
+        return KtoRun(model, units, held_out, config, chosen, path, spread)
     from zhilu.tuning.recipes.sft import SftRun
 
-    return SftRun(model, units, config, chosen, path)
+    return SftRun(model, units, config, chosen, path, spread)

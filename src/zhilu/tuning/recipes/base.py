@@ -12,11 +12,10 @@ import torch
 
 from zhilu.training.loop import Run, warmup_stable_decay
 from zhilu.tuning.config import Chosen, TuneConfig
+from zhilu.tuning.launch.spread import Spread
 from zhilu.tuning.recipes.units import Unit
 
 __all__ = ["TuneRun"]
-
-_CLIP = 1.0
 
 
 class TuneRun(Run, ABC):
@@ -27,7 +26,11 @@ class TuneRun(Run, ABC):
 
     counters: ClassVar[tuple[str, ...]] = ("steps", "best", "best_step", "waited", "tokens", "seconds")
 
-    def __init__(self, model: Any, units: Sequence[Unit], config: TuneConfig, chosen: Chosen, path: Path) -> None:
+    def __init__(
+        self, model: Any, units: Sequence[Unit], config: TuneConfig, chosen: Chosen, path: Path,
+        spread: Spread | None = None,
+    ) -> None:  # fmt: skip
+        self.spread = spread or Spread()
         trained = [p for p in model.parameters() if p.requires_grad]
         decay = 0.01 if config.method == "full" else 0.0
         optimizer = torch.optim.AdamW(trained, lr=chosen.learning_rate, betas=(0.9, 0.999), weight_decay=decay)
@@ -45,13 +48,25 @@ class TuneRun(Run, ABC):
         """Figures of held-out units; ``held_out`` is the one by which the best weights are kept: lower is better."""
 
     def weights(self) -> dict[str, torch.Tensor]:
-        return {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
+        return self.spread.whole(self._named())
 
     def load_weights(self, state: dict[str, torch.Tensor]) -> None:
-        own = self.weights()
+        own = self._named()
         assert own.keys() == state.keys(), "a checkpoint of another run"
-        for name, tensor in own.items():
-            tensor.copy_(state[name])
+        self.spread.load(own, state)
+
+    def _named(self) -> dict[str, Any]:
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def optimizer_states(self) -> list[Any]:
+        return self.spread.optimizer_state(self)
+
+    def load_optimizer_states(self, states: list[Any]) -> None:
+        self.spread.load_optimizer_state(self, states)
+
+    def write(self, state: dict[str, Any]) -> None:
+        if self.spread.leads:
+            super().write(state)
 
     def step(self) -> dict[str, float]:
         """One optimizer step; returns its loss, gradient norm, learning rate and numbers of tokens."""
@@ -68,11 +83,7 @@ class TuneRun(Run, ABC):
 
     def update(self) -> float:
         """Clip, take the optimizer's step, clear the gradients; returns their norm before it was clipped."""
-        norm = float(torch.nn.utils.clip_grad_norm_(self.trained, _CLIP))
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        return norm
+        return self.spread.update(self)
 
     def judge(self, loss: float) -> bool:
         """Note a held-out figure; True where it is the best so far."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from zhilu.tuning.data.preflight import Rendered
 
-__all__ = ["Packed", "pack", "step_batches", "steps_of_epoch", "tensors"]
+__all__ = ["Packed", "pack", "shared_length", "step_batches", "steps_of_epoch", "tensors"]
 
 Packed = list[Rendered]
 
@@ -28,17 +28,28 @@ def pack(rows: Sequence[Rendered], length: int) -> list[Packed]:
     return [rows for _, rows in sequences]
 
 
-def step_batches(rows: Sequence[Rendered], length: int, tokens: int, step: int, seed: int) -> list[Packed]:
+def step_batches(
+    rows: Sequence[Rendered], length: int, tokens: int, step: int, seed: int, parts: int = 1
+) -> list[Packed]:
     """The sequences of optimizer step ``step``: a function of its arguments alone, so that a resumed run goes on as it was.
 
     Each epoch is shuffled anew and cut into steps of about ``tokens`` tokens, all rows in each epoch once.
+
+    Args:
+        parts: processes that share the step: where its rows would fill fewer sequences, these are shorter.
     """
     per_epoch = steps_of_epoch(rows, tokens)
     epoch, place = divmod(step, per_epoch)
     order = list(rows)
     random.Random(f"{seed}/{epoch}").shuffle(order)
     bounds = [round(len(order) * at / per_epoch) for at in (place, place + 1)]
-    return pack(order[bounds[0] : bounds[1]], length)
+    return pack(order[bounds[0] : bounds[1]], shared_length(order[bounds[0] : bounds[1]], length, parts))
+
+
+def shared_length(rows: Sequence[Any], length: int, parts: int) -> int:
+    """Tokens of a sequence, at most ``length``, so that ``parts`` processes each have one of about the same size."""
+    sizes = [one.size for one in rows]
+    return min(length, max(*sizes, -(-sum(sizes) // parts))) if parts > 1 and sizes else length
 
 
 def steps_of_epoch(rows: Sequence[Rendered], tokens: int) -> int:

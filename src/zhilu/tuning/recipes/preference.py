@@ -7,6 +7,7 @@ and again at a resumption, since the base is then the same: no second model is k
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ from torch.nn import functional as F
 
 from zhilu.tuning.config import Chosen, TuneConfig
 from zhilu.tuning.data.preflight import Rendered
+from zhilu.tuning.launch.spread import Spread, Work
 from zhilu.tuning.recipes.base import TuneRun
-from zhilu.tuning.recipes.batches import tensors
+from zhilu.tuning.recipes.batches import shared_length, tensors
 from zhilu.tuning.recipes.sft import hidden_of, token_losses
 from zhilu.tuning.recipes.units import Unit, crossed, pack_units, step_units
+
+_ROUNDING = 1e-4  # nats: margins that are none, but for the order in which rows were packed
 
 __all__ = ["DpoRun", "KtoRun", "dpo_losses", "kto_losses", "row_logps"]
 
@@ -55,9 +59,10 @@ class _JudgedRun(TuneRun):
     """With the reference's log-probabilities of all rows, by unit."""
 
     def __init__(
-        self, model: Any, units: Sequence[Unit], held_out: Sequence[Unit], config: TuneConfig, chosen: Chosen, path: Path
+        self, model: Any, units: Sequence[Unit], held_out: Sequence[Unit], config: TuneConfig, chosen: Chosen, path: Path,
+        spread: Spread | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(model, units, config, chosen, path)
+        super().__init__(model, units, config, chosen, path, spread)
         self.beta = config.strength
         self.crossed: dict[int, Unit] = {}
         for group in (units, held_out):
@@ -68,19 +73,27 @@ class _JudgedRun(TuneRun):
     def _cross(self, group: Sequence[Unit]) -> None:
         pass
 
-    @torch.no_grad()
     def _logps(self, units: Sequence[Unit], check: Callable[[], None] = lambda: None) -> dict[int, Tensor]:
         """By unit, without gradient: ``(rows of the unit)``."""
         was = self.model.training
         self.model.eval()
-        found = {}
-        for members in pack_units(units, self.chosen.max_len):
+
+        def work(members: Sequence[Unit]) -> Tensor:
             check()
-            logps = row_logps(self.model, [row for unit in members for row in unit.rows])
+            return row_logps(self.model, [row for unit in members for row in unit.rows])
+
+        packs = pack_units(units, self.chosen.max_len)
+        found = {}
+        for members, logps in zip(packs, self.spread.each([partial(work, pack) for pack in packs]), strict=True):
             parts = logps.split([len(unit.rows) for unit in members])
             found.update({id(unit): part for unit, part in zip(members, parts, strict=True)})
         self.model.train(was)
         return found
+
+    def _packs(self) -> tuple[list[Unit], list[list[Unit]]]:
+        """The units of this step, and the same in sequences."""
+        units = step_units(self.units, self.chosen.batch_tokens, self.steps, self.config.seed)
+        return units, pack_units(units, shared_length(units, self.chosen.max_len, self.spread.count))
 
     def _ratios(self, members: Sequence[Unit]) -> Tensor:
         reference = torch.cat([self.reference[id(unit)] for unit in members])
@@ -89,28 +102,28 @@ class _JudgedRun(TuneRun):
 
 class DpoRun(_JudgedRun):
     def accumulate(self) -> dict[str, float]:
-        chosen_units = step_units(self.units, self.chosen.batch_tokens, self.steps, self.config.seed)
-        total, margins = 0.0, []
-        for members in pack_units(chosen_units, self.chosen.max_len):
+        units, packs = self._packs()
+
+        def work(members: Sequence[Unit]) -> tuple[Tensor, ...]:
             ratios = self._ratios(members)
-            losses, margin = dpo_losses(ratios[0::2], ratios[1::2], self.beta)
-            loss = losses.sum() / len(chosen_units)
-            loss.backward()
-            total += float(loss.detach())
-            margins.append(margin)
-        margin = torch.cat(margins)
+            losses, margins = dpo_losses(ratios[0::2], ratios[1::2], self.beta)
+            return losses.sum() / len(units), margins.sum(), (margins > _ROUNDING).float().sum()
+
+        works: list[Work] = [partial(work, members) for members in packs]
+        total, margin, right = self.spread.learn(works)
         return {
             "loss": total,
-            "train_margin": float(margin.mean()),
-            "train_accuracy": float((margin > 0).float().mean()),
-            "tokens": sum(unit.size for unit in chosen_units),
+            "train_margin": margin / len(units),
+            "train_accuracy": right / len(units),
+            "tokens": sum(unit.size for unit in units),
         }
 
     def measure(self, held_out: Sequence[Unit], check: Callable[[], None] = lambda: None) -> dict[str, float]:
         logps = self._logps(held_out, check)
         ratios = torch.stack([logps[id(unit)] - self.reference[id(unit)] for unit in held_out])
         losses, margins = dpo_losses(ratios[:, 0], ratios[:, 1], self.beta)
-        better = (margins > 0).float() + 0.5 * (margins == 0).float()  # the base itself prefers neither
+        neither = margins.abs() < _ROUNDING  # the base itself prefers neither
+        better = torch.where(neither, 0.5, (margins > 0).float())
         return {"held_out": float(losses.mean()), "margin": float(margins.mean()), "accuracy": float(better.mean())}
 
 
@@ -125,15 +138,16 @@ class KtoRun(_JudgedRun):
         return torch.cat([logps[id(unit)] - self.reference[id(unit)] for unit in across]).mean().clamp(min=0)
 
     def accumulate(self) -> dict[str, float]:
-        chosen_units = step_units(self.units, self.chosen.batch_tokens, self.steps, self.config.seed)
-        kl = self._kl(chosen_units)
-        total = 0.0
-        for members in pack_units(chosen_units, self.chosen.max_len):
+        units, packs = self._packs()
+        kl = self._kl(units)
+
+        def work(members: Sequence[Unit]) -> tuple[Tensor, ...]:
             labels = torch.tensor([bool(unit.label) for unit in members])
-            loss = kto_losses(self._ratios(members), labels, kl, self.beta).sum() / len(chosen_units)
-            loss.backward()
-            total += float(loss.detach())
-        return {"loss": total, "kl": float(kl), "tokens": sum(unit.size for unit in chosen_units)}
+            return (kto_losses(self._ratios(members), labels, kl, self.beta).sum() / len(units),)
+
+        works: list[Work] = [partial(work, members) for members in packs]
+        (total,) = self.spread.learn(works)
+        return {"loss": total, "kl": float(kl), "tokens": sum(unit.size for unit in units)}
 
     def measure(self, held_out: Sequence[Unit], check: Callable[[], None] = lambda: None) -> dict[str, float]:
         logps = self._logps(held_out, check)

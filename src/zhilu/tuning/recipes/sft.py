@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,8 +18,9 @@ from torch.nn import functional as F
 
 from zhilu.tuning.config import Chosen, TuneConfig
 from zhilu.tuning.data.preflight import Rendered
+from zhilu.tuning.launch.spread import Spread, Work
 from zhilu.tuning.recipes.base import TuneRun
-from zhilu.tuning.recipes.batches import pack, step_batches, tensors
+from zhilu.tuning.recipes.batches import Packed, pack, step_batches, tensors
 from zhilu.tuning.recipes.units import Unit
 
 __all__ = ["SftRun", "add_lora", "greedy", "hidden_of", "loss_sum", "mean_loss", "token_losses"]
@@ -78,19 +80,23 @@ def loss_sum(model: Any, batch: dict[str, Any]) -> torch.Tensor:
     return token_losses(model, hidden_of(model, batch)[batch["places"]], batch["labels"]).sum()
 
 
-@torch.no_grad()
-def mean_loss(model: Any, rows: Sequence[Rendered], length: int, check: Callable[[], None] = lambda: None) -> float:
+def mean_loss(
+    model: Any, rows: Sequence[Rendered], length: int, check: Callable[[], None] = lambda: None,
+    spread: Spread | None = None,
+) -> float:  # fmt: skip
     """Mean cross-entropy of the learned tokens of ``rows``, in nats."""
     was = model.training
     model.eval()
-    total, count = 0.0, 0
-    for packed in pack(rows, length):
+
+    def work(packed: Packed) -> torch.Tensor:
         check()
         batch = tensors(packed)
-        total += float(loss_sum(model, batch))
-        count += len(batch["labels"])
+        return torch.stack([loss_sum(model, batch), torch.tensor(float(len(batch["labels"])))])
+
+    found = (spread or Spread()).each([partial(work, packed) for packed in pack(rows, length)])
     model.train(was)
-    return total / max(count, 1)
+    total, count = torch.stack(found).double().sum(0).tolist() if found else (0.0, 1)
+    return float(total / max(count, 1))
 
 
 @torch.no_grad()
@@ -115,25 +121,27 @@ def greedy(model: Any, prompt: Sequence[int], ends: frozenset[int], max_tokens: 
 class SftRun(TuneRun):
     """Supervised: the mean cross-entropy over all learned tokens of a step."""
 
-    def __init__(self, model: Any, units: Sequence[Unit], config: TuneConfig, chosen: Chosen, path: Path) -> None:
-        super().__init__(model, units, config, chosen, path)
+    def __init__(
+        self, model: Any, units: Sequence[Unit], config: TuneConfig, chosen: Chosen, path: Path,
+        spread: Spread | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(model, units, config, chosen, path, spread)
         self.rows = [row for unit in units for row in unit.rows]
 
     def accumulate(self) -> dict[str, float]:
-        batches = [
-            tensors(packed)
-            for packed in step_batches(
-                self.rows, self.chosen.max_len, self.chosen.batch_tokens, self.steps, self.config.seed
-            )
-        ]
-        count = sum(len(batch["labels"]) for batch in batches)
-        total = 0.0
-        for batch in batches:
-            loss = loss_sum(self.model, batch) / count
-            loss.backward()
-            total += float(loss.detach())
-        return {"loss": total, "tokens": sum(batch["input_ids"].shape[1] for batch in batches), "learned": count}
+        sequences = step_batches(
+            self.rows, self.chosen.max_len, self.chosen.batch_tokens, self.steps, self.config.seed, self.spread.count
+        )
+        rows = [row for packed in sequences for row in packed]
+        count = sum(row.num_learned - row.learned[0] for row in rows)  # nothing predicts a row's first token
+
+        def work(packed: Packed) -> tuple[torch.Tensor, ...]:
+            return (loss_sum(self.model, tensors(packed)) / count,)
+
+        works: list[Work] = [partial(work, packed) for packed in sequences]
+        (total,) = self.spread.learn(works)
+        return {"loss": total, "tokens": sum(row.size for row in rows), "learned": count}
 
     def measure(self, held_out: Sequence[Unit], check: Callable[[], None] = lambda: None) -> dict[str, float]:
         rows = [row for unit in held_out for row in unit.rows]
-        return {"held_out": mean_loss(self.model, rows, self.chosen.max_len, check)}
+        return {"held_out": mean_loss(self.model, rows, self.chosen.max_len, check, self.spread)}
