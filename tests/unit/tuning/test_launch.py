@@ -11,8 +11,8 @@ from typing import Any
 
 import psutil
 import pytest
-
 from tests.unit.tuning.conftest import InProcess
+
 from zhilu.context import Context, open_context
 from zhilu.engine.testing import make_tiny_model
 from zhilu.errors import CancelledByUser, InputError, MissingComponentError, UnsupportedError, UpstreamError
@@ -189,6 +189,7 @@ def test_a_launcher_that_is_missing_or_cannot_is_refused_by_name(monkeypatch: py
 
 def test_every_process_has_a_sequence_where_the_step_has_rows_for_it() -> None:
     from tests.unit.tuning.test_sft import ROWS
+
     from zhilu.tuning.recipes.batches import step_batches
 
     alone = step_batches(ROWS, 400, 400, 0, seed=1)

@@ -11714,6 +11714,8 @@ export interface components {
          *         rank, alpha, dropout: of LoRA (arXiv 2106.09685); ``rslora`` scales by 1 / sqrt(rank) (arXiv 2312.03732).
          *         batch_tokens: tokens of one optimizer step.
          *         max_len: tokens of a packed sequence.
+         *         launch: how the processes of the run are started and share a step (``launch.LAUNCHERS``); nproc: how many, None: 2.
+         *         ray_address: of the cluster, for ``ray``; None: one on this machine, for this run.
          *         patience: evaluations without a better held-out loss after which the run ends; 0: never.
          */
         TuneConfig: {
@@ -11774,6 +11776,16 @@ export interface components {
              * @default 7
              */
             seed: number;
+            /**
+             * Launch
+             * @default one
+             * @enum {string}
+             */
+            launch: "one" | "ddp" | "fsdp2" | "zero1" | "zero2" | "zero3" | "ray" | "colossalai";
+            /** Nproc */
+            nproc?: number | null;
+            /** Ray Address */
+            ray_address?: string | null;
         };
         /**
          * Uploaded
