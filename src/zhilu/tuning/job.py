@@ -13,30 +13,24 @@ from zhilu.jobs import Job, JobContext, JobKind, JobStore
 from zhilu.messages import T
 from zhilu.models import ModelStore
 from zhilu.tuning.base_model import TARGETS, count_parameters, load_base, require_trainer
-from zhilu.tuning.config import OBJECTIVES, REWARDED, Objective, TuneConfig, choose
+from zhilu.tuning.config import REWARDED, TuneConfig, choose
 from zhilu.tuning.data.check import DataReport
 from zhilu.tuning.data.checking import check_dataset
-from zhilu.tuning.data.formats import RowError
-from zhilu.tuning.data.library import DatasetLibrary
-from zhilu.tuning.data.preflight import Preflight
-from zhilu.tuning.data.read import read_dataset
-from zhilu.tuning.data.records import Example
 from zhilu.tuning.estimate import refuse_memory
 from zhilu.tuning.finish import keep_first_answers, keep_outcome, result_of
 from zhilu.tuning.four_bit import load_base_in_4_bits, require_4_bits
 from zhilu.tuning.launch import refuse_launch
 from zhilu.tuning.launch.ranks import clear_ranks, run_ranks
-from zhilu.tuning.recipes.units import Unit
+from zhilu.tuning.recipes.rows import objective_of, read_units
 from zhilu.tuning.rewards import FILE, REWARDS, keep_own, load_reward
 from zhilu.tuning.runs import RunInfo, RunLibrary
 
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["TUNE", "checked", "read_units", "submit_tuning"]
+__all__ = ["TUNE", "checked", "submit_tuning"]
 
-_HELD_OUT = 0.1  # share of the rows, where no file of them is given
-_MOST_HELD_OUT, _LEAST_ROWS = 200, 8
+_LEAST_ROWS = 8
 
 
 def submit_tuning(
@@ -95,7 +89,7 @@ def checked(context: Context, config: TuneConfig, reward_file: Path | None = Non
             code="data_not_ready",
             fix=f"zhilu data check {config.data}",
         )
-    config = config.model_copy(update={"objective": _objective(config, report.kind or "")})
+    config = config.model_copy(update={"objective": objective_of(config, report.kind or "")})
     refuse_launch(config)
     _refuse_reward(config, reward_file)
     if report.usable < _LEAST_ROWS:
@@ -107,25 +101,6 @@ def checked(context: Context, config: TuneConfig, reward_file: Path | None = Non
             param="data",
         )  # fmt: skip
     return config, report
-
-
-def _objective(config: TuneConfig, kind: str) -> Objective:
-    """What is learned from rows of ``kind``: as asked for, or the usual.
-
-    Raises:
-        InputError: it cannot be learned from these rows.
-    """
-    possible = OBJECTIVES.get(kind, ())
-    wanted = config.objective or (possible[0] if possible else None)
-    if wanted is None or wanted not in possible:
-        others = ", ".join(possible) or "-"
-        raise InputError(
-            T(f"{config.data} holds {kind} rows, from which {wanted or 'nothing'} cannot be learned; what can be: {others}.",
-              f"{config.data} 是 {kind} 数据，不能用于 {wanted or '训练'}；可用：{others}。"),
-            param="objective",
-            fix=f"zhilu tune run --data {config.data} --objective {possible[0]}" if possible else "zhilu data formats",
-        )  # fmt: skip
-    return wanted
 
 
 def _refuse_reward(config: TuneConfig, file: Path | None) -> None:
@@ -206,45 +181,6 @@ def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
 
 
 TUNE = JobKind(name="tune", run=run_tuning, resumable=True)
-
-
-def read_units(context: Context, config: TuneConfig) -> tuple[list[Unit], list[Unit], Preflight, TuneConfig]:
-    """Training units, held-out units, what rendered them, and the configuration with its objective."""
-    library, preflight = DatasetLibrary(context), Preflight.of(context, config.model)
-    units, kind = _read(preflight, library, config.data)
-    config = config.model_copy(update={"objective": _objective(config, kind)})
-    if config.held_out:
-        held, _ = _read(preflight, library, config.held_out)
-        return units, held[:_MOST_HELD_OUT], preflight, config
-    every = max(2, round(len(units) / min(_MOST_HELD_OUT, max(2, len(units) * _HELD_OUT))))
-    return [unit for at, unit in enumerate(units) if at % every], units[::every], preflight, config
-
-
-def _read(preflight: Preflight, library: DatasetLibrary, name: str) -> tuple[list[Unit], str]:
-    """The units of a dataset, and the kind of its rows."""
-
-    def refuse(example: Example, error: RowError) -> InputError:
-        en, zh = (
-            f"{name}, line {example.line}: {error.message.en}",
-            f"{name} 第 {example.line} 行：{error.message.zh}",
-        )
-        return InputError(T(en, zh), param="data", code=error.code, fix=f"zhilu data check {name}")
-
-    examples = read_dataset(library.path_of(name)).examples
-    units = []
-    for example in examples:
-        try:
-            rows = preflight.render(example)
-            if example.kind == "preference" and len(rows) != 2:
-                raise RowError(
-                    "many_answers",
-                    "an answer of the pair has several parts that the template renders one by one",
-                    "偏好对中的回答包含多个部分，模板会分别渲染",
-                )
-        except RowError as error:
-            raise refuse(example, error) from None
-        units.append(Unit(tuple(rows), example.label))
-    return units, examples[0].kind if examples else ""
 
 
 def _free_name(context: Context, config: TuneConfig) -> str:

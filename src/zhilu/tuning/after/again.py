@@ -28,8 +28,8 @@ def measure_again(context: Context, run: RunFolder) -> dict[str, tuple[float, fl
     """
     from peft import load_peft_weights, set_peft_model_state_dict
 
-    from zhilu.tuning.job import read_units
     from zhilu.tuning.recipes import make_run
+    from zhilu.tuning.recipes.rows import read_units
     from zhilu.tuning.recipes.sft import add_lora
 
     require_trainer()

@@ -68,7 +68,7 @@ async def ask_held_out(
         NotFoundError: no such run or dataset. InputError: it is not finished, the rule is unknown, or its rows have no
             prompts. UnreachableError, UpstreamError: nothing serves the base.
     """
-    from zhilu.tuning.job import read_units
+    from zhilu.tuning.recipes.rows import read_units
 
     info = RunLibrary(context).get(name).info()
     if info.outcome is None:

@@ -70,9 +70,9 @@ def train_rank(context: Context, run: RunFolder) -> None:
     from zhilu.tuning.config import Chosen
     from zhilu.tuning.finish import peak_mb
     from zhilu.tuning.four_bit import load_base_in_4_bits
-    from zhilu.tuning.job import read_units
     from zhilu.tuning.recipes import make_run
     from zhilu.tuning.recipes.course import begin, train
+    from zhilu.tuning.recipes.rows import read_units
     from zhilu.tuning.recipes.sft import add_lora
 
     # The processes of a machine share its cores.

@@ -15,7 +15,8 @@ from zhilu.tuning.config import TuneConfig, choose
 from zhilu.tuning.estimate import Planned, at_once, estimate, nearest_that_fits
 from zhilu.tuning.finish import peak_mb
 from zhilu.tuning.four_bit import load_base_in_4_bits
-from zhilu.tuning.job import checked, read_units
+from zhilu.tuning.job import checked
+from zhilu.tuning.recipes.rows import read_units
 from zhilu.tuning.rewards import load_reward
 
 if TYPE_CHECKING:
