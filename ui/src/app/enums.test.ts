@@ -73,6 +73,7 @@ const UNSEEN = new Set([
   "SetFileIn.form",
   "Setup.answers",
   "DocTurn.role",
+  "TuneConfig.launch", // names of libraries
   "Turn.role",
   "ExportIn.format", // names of formats and number types, the same in every language
   "ExportIn.precision",
