@@ -38,7 +38,7 @@ REQUEST = re.compile(r"request (\S+)\]")
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with run_gateway(tmp_path_factory.mktemp("clients")) as running:
+    with run_gateway(tmp_path_factory.mktemp("clients"), only=("serving", "rag")) as running:
         running.call(running.supervisor.ensure(MODEL))
         yield running
 
@@ -173,6 +173,38 @@ def test_the_back_ends_stream_through_the_gate(
         context.close()
     assert verdict.status is Status.PASSED, verdict.why
     assert len(verdict.artefacts) == 2
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("browser", [True, False])
+def test_the_pages_stream_through_the_gate(
+    built_react: Path, gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch, npm: tuple[list[str], dict[str, str]],
+    browser: bool,
+) -> None:  # fmt: skip
+    """The sample as its own server serves it, and the workbench where it is built; without a browser the sample's module."""
+
+    from zhilu.client import GATEWAY_FILE
+    from zhilu.serving.page_gates import check_pages
+    from zhilu.serving.proofs.browser import find_chromium
+
+    chromium = find_chromium() if browser else None
+    if browser and chromium is None:
+        pytest.skip("no Chromium here")
+    state = {"url": gateway.url, **mine().note()}
+    (gateway.context.home.run / GATEWAY_FILE).write_text(json.dumps(state))
+    monkeypatch.setenv("PATH", npm[1]["PATH"])
+    context = open_context({"home": str(gateway.context.home.path)})
+    try:
+        verdict = check_pages(context, chromium=lambda: chromium)
+    finally:
+        context.close()
+    told = {figure.name.en: figure.value for figure in verdict.figures}
+    if browser:  # this gateway serves no workbench, which comes last
+        assert "The workbench: it is not built here" in verdict.why.en
+    else:
+        assert verdict.status is Status.PASSED, verdict.why
+        assert "No Chromium" in verdict.why.en
+    assert int(told["The React sample: pieces"]) >= 3
 
 
 # ---------------------------------------------------------------- what programs do with a call, and with errors

