@@ -61,11 +61,12 @@ async def work(job: JobContext, store: RunStore, run_id: str) -> dict[str, Any]:
             model=run.model,
             ask=asker_of(job, run, journal),
             budget=run.wish.budget(),
-            history=store.history(run.wish.after),
+            history=[*(said.model_dump() for said in run.wish.history), *store.history(run.wish.after)],
             help=run.wish.help,
             trace=journal,
             journal=journal,
             on_entry=on_entry,
+            params=run.wish.params,
         )
     store.finish(run_id, ending)
     return {"run": run_id, "stop": ending.stop, "answer": ending.answer}

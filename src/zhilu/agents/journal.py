@@ -58,6 +58,10 @@ class RunJournal:
         self._lock = threading.Lock()
         with self._open() as connection:
             connection.executescript(_SCHEMA)
+            if "changed" not in {row[1] for row in connection.execute("PRAGMA table_info(calls)")}:
+                connection.execute(
+                    "ALTER TABLE calls ADD COLUMN changed TEXT"
+                )  # a run from before one could change a call
 
     # -- the trace
 
@@ -115,19 +119,21 @@ class RunJournal:
     def decide(self, call_id: str, decision: Decision, *, always: bool = False) -> bool:
         """A person's answer to a call that waits; False where none waits under this id. The first answer stays. ``always``: a yes
         holds for this tool until the run ends."""
+        changed = None if decision.arguments is None else _text(decision.arguments)
         with self._open() as connection:
             done = connection.execute(
-                "UPDATE calls SET allowed = ?, always = ?, reason = ?, decided_at = ? WHERE id = ? AND asked_at IS NOT NULL AND allowed IS NULL",
-                (int(decision.allowed is True), int(always), decision.reason, time.time(), call_id),
+                "UPDATE calls SET allowed = ?, always = ?, reason = ?, changed = ?, decided_at = ? "
+                "WHERE id = ? AND asked_at IS NOT NULL AND allowed IS NULL",
+                (int(decision.allowed is True), int(always), decision.reason, changed, time.time(), call_id),
             )
             return done.rowcount == 1
 
     def decision(self, call: ToolCall) -> Decision | None:
         """What was decided on exactly this call: the same id, name and arguments."""
-        row = self._row("SELECT allowed, reason, name, arguments FROM calls WHERE id = ?", call.id)
+        row = self._row("SELECT allowed, reason, name, arguments, changed FROM calls WHERE id = ?", call.id)
         if row is None or row[0] is None or (row[2], json.loads(row[3])) != (call.name, call.arguments):
             return None
-        return Decision(row[0] == 1, row[1] or "")
+        return Decision(row[0] == 1, row[1] or "", json.loads(row[4]) if row[4] else None)
 
     def pending(self) -> list[Pending]:
         with self._open() as connection:
@@ -148,6 +154,15 @@ class RunJournal:
             return {
                 i: bool(a) for i, a in connection.execute("SELECT id, allowed FROM calls WHERE allowed IS NOT NULL")
             }
+
+    def told(self) -> dict[str, dict[str, Any]]:
+        """What is known of each call by its id: ``effect``, ``begun``, and ``changed``, the arguments that a person put instead."""
+        with self._open() as connection:
+            rows = connection.execute("SELECT id, effect, begun_at, changed FROM calls").fetchall()
+        return {
+            i: {"effect": effect, "begun": begun is not None, "changed": json.loads(changed) if changed else None}
+            for i, effect, begun, changed in rows
+        }
 
     def _know(self, connection: sqlite3.Connection, call: ToolCall, effect: str | None) -> None:
         connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
@@ -17,7 +18,7 @@ from zhilu.messages import T
 from zhilu.tools.source import read_name, tool_sources
 from zhilu.tools.wrappers import Decision
 
-__all__ = ["router"]
+__all__ = ["refuse_from_elsewhere", "router"]
 
 router = APIRouter(prefix="/zhilu/v1/agents", tags=["agents"])
 
@@ -60,6 +61,7 @@ class AgentAnswerIn(BaseModel):
     allowed: bool
     reason: str = Field("", max_length=1000)
     always: bool = False
+    arguments: dict[str, Any] | None = Field(None, description="what to do instead of what the model asked for")
 
 
 class AgentReplayIn(BaseModel):
@@ -79,7 +81,7 @@ def list_agent_runs(request: Request) -> list[Run]:
 
 @router.post("/runs", status_code=201)
 def start_agent_run(body: RunWish, request: Request) -> Run:
-    _refuse_from_elsewhere(request, body)
+    refuse_from_elsewhere(request, body.tools)
     return start_run(context_of(request), body)
 
 
@@ -104,8 +106,11 @@ def answer_call(run_id: str, call_id: str, body: AgentAnswerIn, request: Request
     """A person's answer to a call that waits."""
     context = context_of(request)
     store = RunStore(context)
-    journal = store.journal(store.get(run_id).id)
-    if not journal.decide(call_id, Decision(body.allowed, body.reason), always=body.always):
+    run = store.get(run_id)
+    if body.arguments is not None:  # whoever writes the arguments of a tool uses it
+        refuse_from_elsewhere(request, run.wish.tools)
+    decision = Decision(body.allowed, body.reason, body.arguments if body.allowed else None)
+    if not store.journal(run.id).decide(call_id, decision, always=body.always):
         raise NotFoundError(T(f"No call {call_id!r} waits.", f"没有等待中的调用 {call_id!r}。"))
     return _whole(context, run_id)
 
@@ -114,20 +119,19 @@ def answer_call(run_id: str, call_id: str, body: AgentAnswerIn, request: Request
 def replay_agent_run(run_id: str, body: AgentReplayIn, request: Request) -> Run:
     """A new run that takes over what was before, and goes on from there."""
     context = context_of(request)
-    _refuse_from_elsewhere(request, RunStore(context).get(run_id).wish)
+    refuse_from_elsewhere(request, RunStore(context).get(run_id).wish.tools)
     return start_run(context, RunStore(context).get(run_id).wish, replay_of=run_id, before=body.before)
 
 
-def _refuse_from_elsewhere(request: Request, wish: RunWish) -> None:
+def refuse_from_elsewhere(request: Request, tools: Sequence[str]) -> None:
     """A key opens the API to another machine; it is no leave to run programs and read folders here.
 
     Raises:
-        ForbiddenError: names the tool.
+        ForbiddenError: names the tool. NotFoundError: no such kind of tools. InputError: its argument is missing.
     """
-    if request.client is not None and is_loopback(request.client.host):
-        return
-    for name in wish.tools:
-        if read_name(name)[2].is_local:
+    for name in tools:
+        is_local = read_name(name)[2].is_local
+        if is_local and not (request.client is not None and is_loopback(request.client.host)):
             raise ForbiddenError(
                 T(
                     f"{name!r} reaches this machine's own files or programs: only who sits at it may give it to an agent.",

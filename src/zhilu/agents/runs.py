@@ -8,7 +8,7 @@ import shlex
 import shutil
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,6 +29,14 @@ Runs = list["Run"]
 Messages = list[dict[str, Any]]
 
 
+class SaidBefore(BaseModel):
+    """What was said before a run."""
+
+    model_config = ConfigDict(extra="forbid")
+    role: Literal["system", "user", "assistant"]
+    content: str = Field(max_length=2_000_000)
+
+
 class RunWish(BaseModel):
     """What a person asks for.
 
@@ -37,10 +45,12 @@ class RunWish(BaseModel):
         allow: names of tools that may be used in this run without asking; what they do was told when they were named.
         help: hold the model to what is offered (see ``ask``).
         after: a run whose conversation this one goes on with.
+        history: what was said before, where another keeps it: OpenAI's messages, a system message first if there is one.
+        params: of the model's requests, such as ``temperature``.
     """
 
     model_config = ConfigDict(extra="forbid")
-    task: str = Field(min_length=1, max_length=20_000)
+    task: str = Field(min_length=1, max_length=400_000)
     tools: list[str] = Field(default_factory=list, max_length=30)
     model: str | None = None
     allow: list[str] = Field(default_factory=list, max_length=100)
@@ -49,6 +59,8 @@ class RunWish(BaseModel):
     max_tokens: int = Field(60_000, ge=100, le=10_000_000)
     max_seconds: float = Field(1800, ge=1, le=86_400)
     after: str | None = None
+    history: list[SaidBefore] = Field(default_factory=list, max_length=2000)
+    params: dict[str, float | int | bool] = Field(default_factory=dict, max_length=20)
 
     def budget(self) -> Budget:
         return Budget(self.max_steps, self.max_tokens, self.max_seconds)
@@ -168,7 +180,8 @@ def start_run(context: Context, wish: RunWish, *, replay_of: str | None = None, 
             param="before",
             fix=f"zhilu agent show {replay_of}",
         )
-    run = store.create(wish, named_model(context, wish.model), replay_of=replay_of, before=before)
+    model = named_model(context, wish.model)
+    run = store.create(wish, model, replay_of=replay_of, before=before)
     short = wish.task if len(wish.task) <= 60 else f"{wish.task[:59]}…"
     job = JobStore(context).submit("agent", {"run": run.id}, T(f"Agent: {short}", f"智能体：{short}"))
     run = store.get(run.id)

@@ -26,7 +26,7 @@ from zhilu.prompts.longtext import (
     says_none,
 )
 from zhilu.prompts.message import Message, language_of
-from zhilu.prompts.plan import StepDone, arguments_messages, ending_messages, plan_messages
+from zhilu.prompts.plan import StepDone, arguments_messages, ending_messages, plan_messages, which_tool_messages
 from zhilu.prompts.questions import open_question_messages, question_messages
 from zhilu.prompts.summary import summary_messages
 
@@ -61,4 +61,5 @@ __all__ = [
     "searched_content",
     "summary_messages",
     "title_messages",
+    "which_tool_messages",
 ]

@@ -52,9 +52,13 @@ Turn = dict[str, Any]  # a message with ``thought`` and ``name`` beside
 
 
 def opening_messages(task: str, history: Sequence[Mapping[str, Any]] = (), lang: Lang | None = None) -> list[Turn]:
-    """The beginning of a run: the role, what was said before, the task."""
+    """The beginning of a run: the role, what was said before, the task. A system message that ``history`` begins with stands
+    behind the role: many templates take one only."""
     lang = lang or language_of(task)
-    return [{"role": "system", "content": _ROLE.say(lang)}, *map(dict, history), {"role": "user", "content": task}]
+    role, before = _ROLE.say(lang), [dict(message) for message in history]
+    if before and before[0]["role"] == "system":
+        role = f"{role}\n{before.pop(0)['content']}"
+    return [{"role": "system", "content": role}, *before, {"role": "user", "content": task}]
 
 
 def agent_messages(messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]], lang: Lang) -> list[Turn]:

@@ -15,7 +15,7 @@ from typing import Any
 from zhilu.messages import T
 from zhilu.prompts.message import Lang
 
-__all__ = ["StepDone", "arguments_messages", "ending_messages", "plan_messages"]
+__all__ = ["StepDone", "arguments_messages", "ending_messages", "plan_messages", "which_tool_messages"]
 
 # The example's tools are offered nowhere, and its numbers stand in no task: a small model copies what it sees.
 _PLAN = T(
@@ -65,6 +65,28 @@ _ONLY_ANSWER = T(
 )
 
 
+# Measured with Qwen2.5-Coder-1.5B on 30 messages, zh and en: 27 right, one of them without a tool that it needed.
+_WHICH = T(
+    en="""Tools of this conversation:
+{tools}
+- none: talk, general knowledge, writing, translating, explaining
+
+Which one does the user's message need?
+If the tools were price and none: "What does a pen cost?" → {{"tool": "price"}}; "Who painted the Mona Lisa?" → {{"tool": "none"}}; \
+"Good evening" → {{"tool": "none"}}
+Reply with one JSON object.""",
+    zh="""这段对话的工具：
+{tools}
+- none: 闲聊、常识、写作、翻译、解释
+
+用户的消息需要哪一个？
+假如工具是 price 和 none：“钢笔多少钱？” → {{"tool": "price"}}；“《蒙娜丽莎》是谁画的？” → {{"tool": "none"}}；\
+“晚上好” → {{"tool": "none"}}
+只回复一个 JSON 对象。""",
+)
+_MESSAGE = T(en="Message: {message}", zh="消息：{message}")
+
+
 @dataclass(frozen=True)
 class StepDone:
     """A call that was made and what came of it."""
@@ -73,6 +95,15 @@ class StepDone:
     arguments: Any
     result: str
     is_error: bool = False
+
+
+def which_tool_messages(message: str, tools: Mapping[str, str], lang: Lang) -> list[dict[str, Any]]:
+    """Whether a message of a conversation needs one of its tools at all, as {"tool": name or "none"}. ``tools``: title by name."""
+    told = "\n".join(f"- {name}: {title}" for name, title in tools.items())
+    return [
+        {"role": "system", "content": _WHICH.say(lang).format(tools=told)},
+        {"role": "user", "content": _MESSAGE.say(lang).format(message=message)},
+    ]
 
 
 def plan_messages(

@@ -6,9 +6,10 @@ The order matters and is said in ``guarded``: what is asked for is what will be 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from zhilu.errors import ForbiddenError, UnreachableError
 from zhilu.messages import T
@@ -37,10 +38,11 @@ CHARACTERS = 8000  # of a result, as the model gets it
 
 @dataclass(frozen=True)
 class Decision:
-    """A person's answer; ``reason`` is told to the model where it is no."""
+    """A person's answer; ``reason`` is told to the model where it is no. ``arguments``: what to do instead, with a yes."""
 
     allowed: bool
     reason: str = ""
+    arguments: dict[str, Any] | None = None
 
 
 Ask = Callable[[ToolFacts, ToolCall], Awaitable[Decision]]
@@ -80,8 +82,10 @@ class Approved(Wrapped):
     """Asks a person before each call that does more than read. It alone decides by ``facts.effect``: neither the name, nor the
     arguments, nor anything that a model or a document says can change that.
 
+    A person may change the arguments: the model is told what was done instead.
+
     Raises:
-        ForbiddenError: the person said no.
+        ForbiddenError: the person said no. InputError: the changed arguments do not fit the tool.
     """
 
     def __init__(self, inner: Tool, ask: Ask) -> None:
@@ -103,7 +107,12 @@ class Approved(Wrapped):
                 ),
                 code="not_allowed",
             )
-        return await self.inner.call(asked)
+        if decision.arguments is None or decision.arguments == asked.arguments:
+            return await self.inner.call(asked)
+        changed = _copy(asked, checked(self.facts, decision.arguments))
+        result = await self.inner.call(changed)
+        told = json.dumps(changed.arguments, ensure_ascii=False, default=str)
+        return replace(result, text=f"The person changed the arguments to {told}. Its result: {result.text}")
 
 
 class Limited(Wrapped):

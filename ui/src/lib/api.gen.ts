@@ -530,7 +530,8 @@ export interface paths {
         put?: never;
         /**
          * Turn
-         * @description Server-sent events ``start | retrieved | thought | delta | done | error``; disconnecting stops the model unless ``keep``.
+         * @description Server-sent events ``start | steps | searched | retrieved | thought | note | delta | done | error``; disconnecting stops the
+         *     model unless ``keep``.
          */
         post: operations["turn_zhilu_v1_conversations__conversation_id__turn_post"];
         /**
@@ -5345,6 +5346,13 @@ export interface components {
              * @default false
              */
             always: boolean;
+            /**
+             * Arguments
+             * @description what to do instead of what the model asked for
+             */
+            arguments?: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * AgentEntryOut
@@ -5755,6 +5763,11 @@ export interface components {
             notes: {
                 [key: string]: string;
             }[];
+            /**
+             * Picture
+             * @default false
+             */
+            picture: boolean;
         };
         /**
          * AttentionIn
@@ -6198,6 +6211,56 @@ export interface components {
             bare: components["schemas"]["Rendered"];
         };
         /**
+         * ChatStep
+         * @description What a person sees of a step. ``kind`` ``plan``: ``plan`` are the calls it means to make, ``tool`` and ``aim``.
+         *
+         *     ``kind`` ``call``: one call. ``effect`` is known where a person is or was asked; ``changed``: the arguments that the person put
+         *     instead; ``seconds``: how long the tool worked.
+         */
+        ChatStep: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @default call
+             * @enum {string}
+             */
+            kind: "plan" | "call";
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Arguments */
+            arguments?: unknown;
+            /** Changed */
+            changed?: {
+                [key: string]: unknown;
+            } | null;
+            /** Effect */
+            effect?: ("read" | "write" | "run" | "send") | null;
+            /**
+             * State
+             * @default done
+             * @enum {string}
+             */
+            state: "waiting" | "running" | "done" | "failed" | "refused";
+            /**
+             * Result
+             * @default
+             */
+            result: string;
+            /** Seconds */
+            seconds?: number | null;
+            /**
+             * Plan
+             * @default []
+             */
+            plan: {
+                [key: string]: string;
+            }[];
+        };
+        /**
          * Check
          * @description One number against its bar; a run passes where all of its checks do.
          */
@@ -6625,6 +6688,8 @@ export interface components {
             model: string | null;
             /** Kb Id */
             kb_id: string | null;
+            /** Folder Id */
+            folder_id?: string | null;
             /**
              * Created At
              * Format: date-time
@@ -6642,12 +6707,29 @@ export interface components {
              * @default
              */
             system_prompt: string;
+            /**
+             * Tools
+             * @default []
+             */
+            tools: string[];
+            /**
+             * Params
+             * @default {}
+             */
+            params: {
+                [key: string]: unknown;
+            };
+            /**
+             * Web
+             * @default false
+             */
+            web: boolean;
             /** Messages */
             messages: components["schemas"]["Message"][];
         };
         /**
          * ConversationChanges
-         * @description Fields left out stay as they are; null clears ``model`` or ``kb_id``.
+         * @description Fields left out stay as they are; null clears ``model``, ``kb_id`` or ``folder_id``.
          */
         ConversationChanges: {
             /**
@@ -6666,6 +6748,21 @@ export interface components {
              * @default
              */
             system_prompt: string;
+            /**
+             * Tools
+             * @description kinds of tools, as ``kind:argument``; answers are then worked out with them
+             * @default []
+             */
+            tools: string[];
+            /** @default {} */
+            params: components["schemas"]["SamplingParams"];
+            /**
+             * Web
+             * @default false
+             */
+            web: boolean;
+            /** Folder Id */
+            folder_id?: string | null;
         };
         /** CustomerMessage */
         CustomerMessage: {
@@ -7451,6 +7548,8 @@ export interface components {
             model: string | null;
             /** Kb Id */
             kb_id: string | null;
+            /** Folder Id */
+            folder_id?: string | null;
             /**
              * Created At
              * Format: date-time
@@ -8774,6 +8873,20 @@ export interface components {
             /** Trace Id */
             trace_id?: string | null;
             /**
+             * Steps
+             * @default []
+             */
+            steps: components["schemas"]["ChatStep"][];
+            /**
+             * Notes
+             * @default []
+             */
+            notes: {
+                [key: string]: string;
+            }[];
+            /** Run Id */
+            run_id?: string | null;
+            /**
              * Created At
              * Format: date-time
              */
@@ -9037,7 +9150,10 @@ export interface components {
             /** Unsure */
             unsure: number;
         };
-        /** NewConversation */
+        /**
+         * NewConversation
+         * @description ``web``: answers come from the web. With ``tools``, ``kb_id`` and ``web`` are tools among the others.
+         */
         NewConversation: {
             /**
              * Title
@@ -9053,6 +9169,21 @@ export interface components {
              * @default
              */
             system_prompt: string;
+            /**
+             * Tools
+             * @description kinds of tools, as ``kind:argument``; answers are then worked out with them
+             * @default []
+             */
+            tools: string[];
+            /** @default {} */
+            params: components["schemas"]["SamplingParams"];
+            /**
+             * Web
+             * @default false
+             */
+            web: boolean;
+            /** Folder Id */
+            folder_id?: string | null;
         };
         /** NewDesk */
         NewDesk: {
@@ -10645,6 +10776,8 @@ export interface components {
          *         allow: names of tools that may be used in this run without asking; what they do was told when they were named.
          *         help: hold the model to what is offered (see ``ask``).
          *         after: a run whose conversation this one goes on with.
+         *         history: what was said before, where another keeps it: OpenAI's messages, a system message first if there is one.
+         *         params: of the model's requests, such as ``temperature``.
          */
         RunWish: {
             /** Task */
@@ -10677,6 +10810,12 @@ export interface components {
             max_seconds: number;
             /** After */
             after?: string | null;
+            /** History */
+            history?: components["schemas"]["SaidBefore"][];
+            /** Params */
+            params?: {
+                [key: string]: number | boolean;
+            };
         };
         /** RunningOut */
         RunningOut: {
@@ -10707,6 +10846,19 @@ export interface components {
             ready_seconds: number | null;
             /** In Flight */
             in_flight: number;
+        };
+        /**
+         * SaidBefore
+         * @description What was said before a run.
+         */
+        SaidBefore: {
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "system" | "user" | "assistant";
+            /** Content */
+            content: string;
         };
         /**
          * Sample
@@ -11354,6 +11506,8 @@ export interface components {
             model: string | null;
             /** Kb Id */
             kb_id: string | null;
+            /** Folder Id */
+            folder_id?: string | null;
             /**
              * Created At
              * Format: date-time

@@ -71,14 +71,23 @@ export interface Attached {
   kind: string;
   num_chars: number;
   shown?: number;
+  /** It is a picture that a model can see. */
+  picture?: boolean;
 }
-export type Message = Omit<Sent<"Message">, "error" | "citations" | "usage" | "attachments"> & {
+/** A step of the work on an answer. */
+export type ChatStep = Sent<"ChatStep">;
+export type Message = Omit<Sent<"Message">, "error" | "citations" | "usage" | "attachments" | "steps" | "notes"> & {
+  steps: ChatStep[];
+  notes: Text[];
   attachments: Attached[];
   error: ErrorDetail | null;
   citations: Citation[];
   usage: Usage | null;
 };
-export type Conversation = Omit<Schemas["Conversation"], "messages"> & { messages: Message[] };
+export type Conversation = Omit<Sent<"Conversation">, "messages" | "params"> & {
+  messages: Message[];
+  params: Sampling;
+};
 
 export type KnowledgeBase = Omit<Schemas["KbInfo"], "error"> & { error?: ErrorDetail | null };
 export type StoreOffer = Omit<Schemas["StoreOffer"], "error" | "title"> & { title: Text; error: ErrorDetail | null };

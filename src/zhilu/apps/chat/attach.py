@@ -18,7 +18,7 @@ from sqlalchemy import delete, select
 
 from zhilu.apps.chat.tables import AttachmentRow
 from zhilu.context import Context
-from zhilu.errors import InputError, NotFoundError, TooLargeError
+from zhilu.errors import InputError, NotFoundError, TooLargeError, ZhiluError
 from zhilu.messages import T
 from zhilu.prompts import attached_message
 from zhilu.tables import now
@@ -29,6 +29,12 @@ __all__ = ["LONGEST", "MOST", "Attachment", "Attachments", "with_files"]
 MOST = 8  # files of one question
 LONGEST = 400_000  # characters of one file, as of a message: all of it is looked through at every turn
 _PIECE = 600  # characters
+_SEEN = {
+    b"\x89PNG": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"RIFF": "image/webp",
+}  # as models take
 _KEPT = timedelta(days=1)  # a file that was attached and never sent
 
 
@@ -40,6 +46,7 @@ class Attachment(BaseModel):
     kind: str
     num_chars: int
     notes: list[dict[str, str]] = []
+    picture: bool = False  # kept as it is, for a model that sees
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Attachments:
         self._context, self._database = context, context.database
 
     def add(self, name: str, content: bytes) -> Attachment:
-        """Read a file and keep its text, not the file.
+        """Read a file and keep its text, not the file; of a picture both.
 
         Raises:
             InputError: it cannot be read; one message says why. ``TooLargeError`` where size is the reason.
@@ -64,13 +71,20 @@ class Attachments:
 
         own = safe_name(name)
         check_size(len(content), self._context.settings.max_upload_mb)
+        kind = next((kind for sign, kind in _SEEN.items() if content.startswith(sign)), None)
         with tempfile.TemporaryDirectory(prefix="attached-", dir=self._context.home.cache) as folder:
             path = Path(folder) / "file"
             path.write_bytes(content)
             loaded = load_limited(path, own)
-            with ScanReader() as scans:
-                loaded, missing = scans.complete(loaded, path)
-        if not loaded.text.strip():
+            missing: ZhiluError | None = None
+            try:
+                with ScanReader() as scans:
+                    loaded, missing = scans.complete(loaded, path)
+            except ZhiluError as error:
+                if kind is None:
+                    raise
+                missing = error  # a model that sees needs no text
+        if not loaded.text.strip() and kind is None:
             raise InputError(T(f"There is no text in {own}.", f"{own} 中没有文字。"), code="no_text")
         if len(loaded.text) > LONGEST:
             raise TooLargeError(
@@ -81,7 +95,9 @@ class Attachments:
                 fix="zhilu kb add NAME FILE",
             )
         notes = [] if missing is None else [{"en": missing.message.en, "zh": missing.message.zh}]
-        row = AttachmentRow(name=own, kind=loaded.mime, text=loaded.text.replace("\x00", ""), notes=notes)
+        row = AttachmentRow(
+            name=own, kind=kind or loaded.mime, text=loaded.text.replace("\x00", ""), notes=notes, content=content if kind else None
+        )  # fmt: skip
         with self._database.session() as session:
             session.add(row)
             session.flush()
@@ -111,8 +127,17 @@ class Attachments:
                         T(f"There is no attached file {one!r}.", f"没有附件 {one!r}。"), param="attachments"
                     )
                 row.conversation_id = conversation_id
-                kept.append({"id": row.id, "name": row.name, "kind": row.kind, "num_chars": len(row.text)})
+                one_kept = {"id": row.id, "name": row.name, "kind": row.kind, "num_chars": len(row.text)}
+                kept.append({**one_kept, "picture": True} if row.content is not None else one_kept)
             return kept
+
+    def pictures(self, ids: Sequence[str]) -> dict[str, tuple[str, bytes]]:
+        """The media type and the bytes of those that are pictures."""
+        with self._database.reading() as session:
+            wanted = AttachmentRow.id.in_(list(ids)) & AttachmentRow.content.is_not(None)
+            return {
+                row.id: (row.kind, row.content or b"") for row in session.scalars(select(AttachmentRow).where(wanted))
+            }
 
     def texts(self, ids: Sequence[str]) -> dict[str, _File]:
         with self._database.reading() as session:
@@ -196,4 +221,6 @@ def _cut(text: str) -> list[str]:
 
 
 def _told(row: AttachmentRow) -> Attachment:
-    return Attachment(id=row.id, name=row.name, kind=row.kind, num_chars=len(row.text), notes=row.notes)
+    return Attachment(
+        id=row.id, name=row.name, kind=row.kind, num_chars=len(row.text), notes=row.notes, picture=row.content is not None
+    )  # fmt: skip

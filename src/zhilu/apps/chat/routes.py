@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
-from typing import cast
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Annotated, cast
 
 from fastapi import APIRouter, FastAPI, Query, Request, UploadFile
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from zhilu.agents.routes import refuse_from_elsewhere
+from zhilu.agents.runs import RunStore
 from zhilu.apps.chat.attach import MOST, Attachment, Attachments
 from zhilu.apps.chat.running import RunningTurn, RunningTurns
 from zhilu.apps.chat.share import FORMATS, LARGEST_MB, Format, export, import_conversations
 from zhilu.apps.chat.store import Conversation, ConversationStore, Found, Summary
-from zhilu.apps.chat.turn import run_turn
+from zhilu.apps.chat.turn import resume_turn, run_turn
 from zhilu.client import connect
 from zhilu.context import Context, context_of
+from zhilu.errors import NotFoundError
 from zhilu.events import HEADERS, MEDIA_TYPE, Event
 from zhilu.rag.load import check_size
 
@@ -31,28 +34,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     if not app.state.ephemeral:  # a gateway that lives beside another must not touch that one's turns
         ConversationStore(app.state.context).close_interrupted()
         Attachments(app.state.context).forget_unsent()
-    app.state.turns = RunningTurns(app.state.context)
+    turns = app.state.turns = RunningTurns(app.state.context)
+    if not app.state.ephemeral:
+        for conversation_id, message_id, run_id in ConversationStore(app.state.context).unfinished():
+            source = resume_turn(app.state.context, conversation_id, message_id, run_id, lambda: turns.leaving)
+            turns.start(conversation_id, source)
     yield
     await app.state.turns.close()
-
-
-class NewConversation(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    title: str = Field("", max_length=300)
-    model: str | None = None
-    kb_id: str | None = None
-    system_prompt: str = Field("", max_length=20_000)
-
-
-class ConversationChanges(BaseModel):
-    """Fields left out stay as they are; null clears ``model`` or ``kb_id``."""
-
-    model_config = ConfigDict(extra="forbid")
-    title: str = Field("", max_length=300)
-    head_id: str | None = None
-    model: str | None = None
-    kb_id: str | None = None
-    system_prompt: str = Field("", max_length=20_000)
 
 
 class SamplingParams(BaseModel):
@@ -64,6 +52,41 @@ class SamplingParams(BaseModel):
     seed: int | None = None
     repetition_penalty: float | None = Field(None, gt=0)
     think: bool | None = Field(None, description="for a model whose template knows ``enable_thinking``")
+
+
+ToolNames = Annotated[
+    list[Annotated[str, Field(max_length=2000)]],
+    Field(max_length=30, description="kinds of tools, as ``kind:argument``; answers are then worked out with them"),
+]
+
+
+class NewConversation(BaseModel):
+    """``web``: answers come from the web. With ``tools``, ``kb_id`` and ``web`` are tools among the others."""
+
+    model_config = ConfigDict(extra="forbid")
+    title: str = Field("", max_length=300)
+    model: str | None = None
+    kb_id: str | None = None
+    system_prompt: str = Field("", max_length=20_000)
+    tools: ToolNames = []
+    params: SamplingParams = SamplingParams()
+    web: bool = False
+    folder_id: str | None = None
+
+
+class ConversationChanges(BaseModel):
+    """Fields left out stay as they are; null clears ``model``, ``kb_id`` or ``folder_id``."""
+
+    model_config = ConfigDict(extra="forbid")
+    title: str = Field("", max_length=300)
+    head_id: str | None = None
+    model: str | None = None
+    kb_id: str | None = None
+    system_prompt: str = Field("", max_length=20_000)
+    tools: ToolNames = []
+    params: SamplingParams = SamplingParams()
+    web: bool = False
+    folder_id: str | None = None
 
 
 class Turn(BaseModel):
@@ -113,7 +136,9 @@ def attach_file(request: Request, file: UploadFile) -> Attachment:
 
 @router.post("", status_code=201)
 def create_conversation(body: NewConversation, request: Request) -> Conversation:
-    return ConversationStore(context_of(request)).create(**body.model_dump())
+    refuse_from_elsewhere(request, body.tools)
+    own = body.model_dump() | {"params": body.params.model_dump(exclude_none=True)}
+    return ConversationStore(context_of(request)).create(**own)
 
 
 @router.get("/{conversation_id}")
@@ -123,21 +148,29 @@ def get_conversation(conversation_id: str, request: Request) -> Conversation:
 
 @router.patch("/{conversation_id}")
 def change_conversation(conversation_id: str, body: ConversationChanges, request: Request) -> Conversation:
-    return ConversationStore(context_of(request)).change(conversation_id, body.model_dump(exclude_unset=True))
+    refuse_from_elsewhere(request, body.tools)
+    changes = body.model_dump(exclude_unset=True)
+    if "params" in changes:
+        changes["params"] = body.params.model_dump(exclude_none=True)
+    return ConversationStore(context_of(request)).change(conversation_id, changes)
 
 
 @router.delete("/{conversation_id}", status_code=204)
 async def delete_conversation(conversation_id: str, request: Request) -> None:
     await _turns(request).stop(conversation_id)
-    await asyncio.to_thread(ConversationStore(context_of(request)).delete, conversation_id)
+    await asyncio.to_thread(_delete, context_of(request), conversation_id)
 
 
 @router.post("/{conversation_id}/turn", response_class=StreamingResponse)
 async def turn(conversation_id: str, body: Turn, request: Request) -> StreamingResponse:
-    """Server-sent events ``start | retrieved | thought | delta | done | error``; disconnecting stops the model unless ``keep``."""
+    """Server-sent events ``start | steps | searched | retrieved | thought | note | delta | done | error``; disconnecting stops the
+    model unless ``keep``."""
     context = context_of(request)
-    await asyncio.to_thread(ConversationStore(context).get, conversation_id)  # a 404 must come before the stream begins
-    running = _turns(request).start(conversation_id, _events(context, conversation_id, body))
+    # A 404 or 403 must come before the stream begins.
+    conversation = await asyncio.to_thread(ConversationStore(context).get, conversation_id)
+    refuse_from_elsewhere(request, conversation.tools)
+    turns = _turns(request)
+    running = turns.start(conversation_id, _events(context, conversation_id, body, lambda: turns.leaving))
     return _streamed(running, keep=body.keep)
 
 
@@ -155,11 +188,23 @@ async def stop_turn(conversation_id: str, request: Request) -> None:
     await _turns(request).stop(conversation_id)
 
 
+def _delete(context: Context, conversation_id: str) -> None:
+    """The conversation, with the runs that worked out its answers."""
+    store = ConversationStore(context)
+    runs = [m.run_id for m in store.get(conversation_id).messages if m.run_id]
+    store.delete(conversation_id)
+    for run_id in runs:
+        with suppress(NotFoundError):
+            RunStore(context).remove(run_id)
+
+
 def _turns(request: Request) -> RunningTurns:
     return cast(RunningTurns, request.app.state.turns)
 
 
-async def _events(context: Context, conversation_id: str, body: Turn) -> AsyncGenerator[Event, None]:
+async def _events(
+    context: Context, conversation_id: str, body: Turn, leaving: Callable[[], bool]
+) -> AsyncGenerator[Event, None]:
     params = body.params.model_dump(exclude_none=True)
     async with connect(context) as client:
         events = run_turn(
@@ -170,6 +215,7 @@ async def _events(context: Context, conversation_id: str, body: Turn) -> AsyncGe
             content=body.content,
             params=params,
             attachments=body.attachments,
+            leaving=leaving,
         )
         async with aclosing(events):
             async for event in events:

@@ -72,6 +72,8 @@ def _joined(events: list[Event]) -> list[Event]:
     for name, group in groupby(events, key=lambda event: event.name):
         if name in ("delta", "thought"):
             joined.append(Event(name, {"text": "".join(event.data["text"] for event in group)}))
+        elif name == "steps":  # each has all that there are
+            joined.append(list(group)[-1])
         else:
             joined.extend(group)
     return joined
@@ -83,6 +85,7 @@ class RunningTurns:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._turns: list[RunningTurn] = []
+        self.leaving = False  # the process ends: what can go on without it is left to
 
     def start(self, conversation_id: str, source: AsyncGenerator[Event, None]) -> RunningTurn:
         """Let ``source`` run to its end, whoever follows it."""
@@ -104,10 +107,12 @@ class RunningTurns:
     async def close(self) -> None:
         """The process ends: what came is kept, and marked as cut off by that."""
         turns = list(self._turns)
+        self.leaving = True
         await _stopped(turns)
         store = ConversationStore(self._context)
+        going_on = {message for _, message, _ in store.unfinished()}
         for turn in turns:
-            if turn.assistant_id is not None:
+            if turn.assistant_id is not None and turn.assistant_id not in going_on:
                 with suppress(ZhiluError):
                     store.save_answer(turn.assistant_id, finish_reason="interrupted")
 

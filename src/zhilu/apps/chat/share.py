@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from zhilu.apps.chat.steps import ChatStep
 from zhilu.apps.chat.store import Conversation, ConversationStore, Message, Summary, branch
 from zhilu.errors import InputError
 from zhilu.messages import T
@@ -37,6 +38,8 @@ class _SharedMessage(BaseModel):
     model: str | None = Field(None, max_length=200)
     citations: list[dict[str, Any]] = []
     usage: dict[str, Any] | None = None
+    steps: list[ChatStep] = Field([], max_length=500)
+    notes: list[dict[str, str]] = Field([], max_length=20)
 
 
 class _SharedConversation(BaseModel):
@@ -44,6 +47,7 @@ class _SharedConversation(BaseModel):
     title: str = Field("", max_length=300)
     model: str | None = Field(None, max_length=200)
     system_prompt: str = Field("", max_length=20_000)
+    params: dict[str, float | int | bool] = Field({}, max_length=20)
     head_id: str | None = None
     messages: list[_SharedMessage] = Field(max_length=20_000)
 
@@ -125,15 +129,32 @@ def _refused(en: str, zh: str) -> InputError:
 
 
 def _shown(one: Conversation) -> list[Message]:
-    return [message for message in branch(one.messages, one.head_id) if message.content]
+    return [message for message in branch(one.messages, one.head_id) if message.content or message.steps]
+
+
+def _worked(message: Message) -> list[tuple[str, str]]:
+    """What was done for an answer: a line for each call, and what came of it."""
+    told = []
+    for step in message.steps:
+        if step.kind == "call":
+            given = json.dumps(step.changed or step.arguments, ensure_ascii=False)
+            told.append((f"{step.name} {given} [{step.state}]", step.result))
+    return told
 
 
 def _markdown(one: Conversation) -> str:
     parts = [f"# {' '.join(one.title.split()) or '-'}"]
     for message in _shown(one):
         who = _YOU.say() if message.role == "user" else message.model or "Zhilu"
-        parts.append(f"## {who}\n\n{message.content}{_sources(message)}")
+        steps = [f"- `{' '.join(head.split())}`\n\n{_indented(result)}\n" for head, result in _worked(message)]
+        notes = [f"> {note.get('en', '')} {note.get('zh', '')}\n" for note in message.notes]
+        parts.append("\n".join([f"## {who}\n", *steps, *notes, f"{message.content}{_sources(message)}"]))
     return "\n\n".join(parts) + "\n"
+
+
+def _indented(text: str) -> str:
+    """As a block of code of Markdown, which its words cannot end."""
+    return "\n".join(f"      {line}" for line in text.splitlines())
 
 
 def _sources(message: Message) -> str:
@@ -147,7 +168,7 @@ _STYLE = (
     "article{white-space:pre-wrap;overflow-wrap:anywhere;margin:1rem 0;padding:.8rem 1rem;border-radius:10px}"
     "article.user{background:#eef2f8}article.assistant{border:1px solid #dde3ec}small{color:#5b6675}"
     "@media(prefers-color-scheme:dark){body{background:#12161c;color:#e6eaf0}article.user{background:#1e2530}"
-    "article.assistant{border-color:#2c3542}}"
+    "article.assistant{border-color:#2c3542}}details{margin:.3rem 0;overflow-wrap:anywhere}pre{white-space:pre-wrap}"
 )
 
 
@@ -159,7 +180,16 @@ def _page(conversations: Sequence[Conversation]) -> str:
         for message in _shown(one):
             who = _YOU.say() if message.role == "user" else message.model or "Zhilu"
             text = html.escape(message.content + _sources(message))
-            parts.append(f'<small>{html.escape(who)}</small><article class="{message.role}">{text}</article>')
+            parts.append(f"<small>{html.escape(who)}</small>")
+            parts += [
+                f"<details><summary>{html.escape(head)}</summary><pre>{html.escape(result)}</pre></details>"
+                for head, result in _worked(message)
+            ]
+            parts += [
+                f"<p><small>{html.escape(n.get('en', ''))} {html.escape(n.get('zh', ''))}</small></p>"
+                for n in message.notes
+            ]
+            parts.append(f'<article class="{message.role}">{text}</article>')
     title = html.escape(conversations[0].title if len(conversations) == 1 else "Zhilu")
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return (

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from zhilu.apps.chat.steps import ChatStep
 from zhilu.apps.chat.tables import ConversationRow, MessageRow
 from zhilu.context import Context
 from zhilu.errors import InputError, NotFoundError
@@ -46,6 +47,9 @@ class Message(BaseModel):
     finish_reason: str | None = None
     model: str | None = None
     trace_id: str | None = None
+    steps: list[ChatStep] = []  # of an answer with tools
+    notes: list[dict[str, str]] = []  # what a person must know of how it came about, en and zh
+    run_id: str | None = None  # the agent's run that made it
     created_at: datetime
 
 
@@ -54,6 +58,7 @@ class Summary(BaseModel):
     title: str
     model: str | None
     kb_id: str | None
+    folder_id: str | None = None
     created_at: datetime
     updated_at: datetime
 
@@ -69,6 +74,9 @@ class Conversation(Summary):
 
     head_id: str | None
     system_prompt: str = ""
+    tools: list[str] = []  # kinds of tools, as ``kind:argument``
+    params: dict[str, Any] = {}  # of sampling
+    web: bool = False  # answers come from the web
     messages: list[Message]
 
 
@@ -82,12 +90,9 @@ class ConversationStore:
     def __init__(self, context: Context) -> None:
         self._database = context.database
 
-    def create(
-        self, *, title: str = "", model: str | None = None, kb_id: str | None = None, system_prompt: str = ""
-    ) -> Conversation:
-        row = ConversationRow(
-            id=_new_id(), title=title.strip(), model=model, kb_id=kb_id, system_prompt=system_prompt.strip()
-        )
+    def create(self, *, title: str = "", system_prompt: str = "", **more: Any) -> Conversation:
+        """``more``: model, kb_id, tools, params, web, folder_id."""
+        row = ConversationRow(id=_new_id(), title=title.strip(), system_prompt=system_prompt.strip(), **more)
         with self._database.session() as session:
             session.add(row)
             session.flush()
@@ -108,7 +113,7 @@ class ConversationStore:
             return _conversation(row, list(messages))
 
     def change(self, conversation_id: str, changes: dict[str, Any]) -> Conversation:
-        """Set any of title, model, kb_id, system_prompt, head_id."""
+        """Set any of title, model, kb_id, system_prompt, tools, params, web, folder_id, head_id."""
         with self._database.session() as session:
             row = _find(session, conversation_id)
             head = changes.get("head_id")
@@ -147,11 +152,14 @@ class ConversationStore:
         with self._database.session() as session:
             row = ConversationRow(
                 id=_new_id(), title=shared["title"].strip(), model=shared["model"], system_prompt=shared["system_prompt"],
-                head_id=ids.get(shared["head_id"] or ""),
+                head_id=ids.get(shared["head_id"] or ""), params=shared["params"],
             )  # fmt: skip
             session.add(row)
             for seq, message in enumerate(shared["messages"], 1):
-                own = {key: message[key] for key in ("role", "content", "thought", "model", "citations", "usage")}
+                own = {
+                    key: message[key]
+                    for key in ("role", "content", "thought", "model", "citations", "usage", "steps", "notes")
+                }
                 parent = ids.get(message["parent_id"] or "")
                 session.add(MessageRow(id=ids[message["id"]], conversation_id=row.id, parent_id=parent, seq=seq, **own))
             session.flush()
@@ -232,10 +240,22 @@ class ConversationStore:
             session.flush()
             return _message(row)
 
+    def unfinished(self) -> Sequence[tuple[str, str, str]]:
+        """Answers with tools that a process left unfinished, as (conversation, message, run): the run goes on, or can."""
+        with self._database.reading() as session:
+            rows = session.execute(
+                select(MessageRow.conversation_id, MessageRow.id, MessageRow.run_id).where(
+                    MessageRow.status == "streaming", MessageRow.run_id.is_not(None)
+                )
+            )
+            return [(conversation, message, str(run)) for conversation, message, run in rows]
+
     def close_interrupted(self) -> int:
-        """Mark answers that a killed process left unfinished as stopped, by an interruption; returns how many there were."""
+        """Mark answers that a killed process left unfinished as stopped, by an interruption; returns how many there were.
+        Those with tools are not among them: see ``unfinished``."""
         with self._database.session() as session:
-            ids = list(session.scalars(select(MessageRow.id).where(MessageRow.status == "streaming")))
+            left = select(MessageRow.id).where(MessageRow.status == "streaming", MessageRow.run_id.is_(None))
+            ids = list(session.scalars(left))
             if ids:
                 session.execute(
                     update(MessageRow)
@@ -299,14 +319,6 @@ def _message(row: MessageRow) -> Message:
 
 
 def _conversation(row: ConversationRow, messages: list[MessageRow]) -> Conversation:
-    return Conversation(
-        id=row.id,
-        title=row.title,
-        model=row.model,
-        kb_id=row.kb_id,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        head_id=row.head_id,
-        system_prompt=row.system_prompt,
-        messages=[_message(m) for m in messages],
-    )
+    names = Conversation.model_fields.keys() - {"messages"}
+    own = {name: getattr(row, name) for name in names}
+    return Conversation(**own, messages=[_message(m) for m in messages])

@@ -7,13 +7,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Float, ForeignKey, Integer, String, Text
+from sqlalchemy import JSON, Boolean, Float, ForeignKey, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from zhilu.migrations import Tables
 from zhilu.tables import Utc, now
 
-__all__ = ["TABLES", "AttachmentRow", "ChatBase", "ConversationRow", "MessageRow"]
+__all__ = [
+    "TABLES", "AttachmentRow", "ChatBase", "ConversationRow", "FolderRow", "MessageRow", "SavedPromptRow",
+]  # fmt: skip
 
 
 class ChatBase(DeclarativeBase):
@@ -29,6 +31,10 @@ class ConversationRow(ChatBase):
     model: Mapped[str | None] = mapped_column(String(200), nullable=True)
     kb_id: Mapped[str | None] = mapped_column(String(64), nullable=True)
     system_prompt: Mapped[str] = mapped_column(Text, default="", server_default="")
+    tools: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    params: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
+    web: Mapped[bool] = mapped_column(Boolean, default=False, server_default="0")
+    folder_id: Mapped[str | None] = mapped_column(String(32), nullable=True)
     head_id: Mapped[str | None] = mapped_column(String(32), nullable=True)
     created_at: Mapped[datetime] = mapped_column(Utc, default=now)
     updated_at: Mapped[datetime] = mapped_column(Utc, default=now, index=True)
@@ -51,6 +57,9 @@ class MessageRow(ChatBase):
     model: Mapped[str | None] = mapped_column(String(200), nullable=True)
     trace_id: Mapped[str | None] = mapped_column(String(64), nullable=True)
     attachments: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, server_default="[]")
+    steps: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, server_default="[]")
+    notes: Mapped[list[dict[str, str]]] = mapped_column(JSON, default=list, server_default="[]")
+    run_id: Mapped[str | None] = mapped_column(String(32), nullable=True)
     # Order of birth: two messages of one turn can fall into the same microsecond.
     seq: Mapped[int] = mapped_column(Integer, default=0)
     created_at: Mapped[datetime] = mapped_column(Utc, default=now)
@@ -68,6 +77,26 @@ class AttachmentRow(ChatBase):
     kind: Mapped[str] = mapped_column(String(200))
     text: Mapped[str] = mapped_column(Text)
     notes: Mapped[list[dict[str, str]]] = mapped_column(JSON, default=list, server_default="[]")
+    content: Mapped[bytes | None] = mapped_column(LargeBinary, nullable=True)  # of a picture: a model may see it
+    created_at: Mapped[datetime] = mapped_column(Utc, default=now)
+
+
+class FolderRow(ChatBase):
+    """A folder of conversations; they outlive it."""
+
+    __tablename__ = "chat_folders"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=lambda: uuid.uuid4().hex)
+    name: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Utc, default=now)
+
+
+class SavedPromptRow(ChatBase):
+    """A text that one writes often, found by its name."""
+
+    __tablename__ = "chat_prompts"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=lambda: uuid.uuid4().hex)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    text: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Utc, default=now)
 
 

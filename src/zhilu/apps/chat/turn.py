@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import Any
 
-from zhilu.apps.chat.attach import Attachments, with_files
+from zhilu.apps.chat import working
+from zhilu.apps.chat.arrived import Arrived
 from zhilu.apps.chat.store import Conversation, ConversationStore, Message, branch
+from zhilu.apps.chat.told import BY_OCR, bound, has_pictures, is_blind, told, told_with_pictures
 from zhilu.client import ModelClient
 from zhilu.context import Context
-from zhilu.errors import InputError, error_body
+from zhilu.errors import InputError, ZhiluError, error_body
 from zhilu.events import Event
 from zhilu.logs import as_error
 from zhilu.messages import T
@@ -24,24 +25,11 @@ from zhilu.models.chosen import default_model
 from zhilu.prompts import Message as PromptMessage
 from zhilu.prompts import chat_messages
 
-__all__ = ["run_turn"]
+__all__ = ["resume_turn", "run_turn"]
 
 # A partial answer is written this often, so that a kill -9 loses at most this many seconds of it.
 SAVE_EVERY_S = 1.0
-
-
-@dataclass
-class _Answer:
-    """What has arrived so far."""
-
-    text: str = ""
-    fields: dict[str, Any] = field(default_factory=dict)
-    thinking_since: float | None = None
-
-    def think(self, text: str) -> None:
-        self.thinking_since = self.thinking_since or time.monotonic()
-        self.fields["thought"] = self.fields.get("thought", "") + text
-        self.fields["thought_seconds"] = round(time.monotonic() - self.thinking_since, 2)
+Leaving = Callable[[], bool]
 
 
 async def run_turn(
@@ -53,85 +41,86 @@ async def run_turn(
     content: str | None,
     params: dict[str, Any],
     attachments: Sequence[str] = (),
+    leaving: Leaving = lambda: False,
 ) -> AsyncGenerator[Event, None]:
-    """Events of one turn: ``start``, ``retrieved``, ``thought``, ``delta``, then ``done`` or ``error``.
+    """Events of one turn: ``start``, ``steps``, ``searched``, ``retrieved``, ``thought``, ``note``, ``delta``, then ``done`` or
+    ``error``.
 
     ``attachments``: ids of files that belong to ``content``. Closing the iterator stops the model and keeps the part that came,
-    marked ``stopped``.
+    marked ``stopped``. ``leaving``: whether the process ends; work with tools is then left to go on without it.
     """
     store = ConversationStore(context)
     conversation = store.get(conversation_id)
     model = conversation.model or default_model(context).name
-    attached = _bound(context, conversation, content, attachments)
+    attached = bound(context, conversation, content, attachments)
     user, assistant = store.begin_turn(conversation_id, parent_id, content, model, attached)
     yield Event("start", {"user": _wire(user), "assistant": _wire(assistant)})
-    answer = _Answer()
+    answer = Arrived()
+    own = {**conversation.params, **params}
+
+    def source() -> AsyncIterator[Event]:
+        history = branch(store.get(conversation_id).messages, assistant.parent_id)
+        if conversation.tools:
+            return _with_tools(context, client, conversation, history, model, own, answer, assistant.id)
+        if conversation.web:
+            return _from_web(context, client, history, model, answer)
+        if conversation.kb_id:
+            return _grounded(context, client, conversation.kb_id, history, model, params, answer)
+        return _plain(context, client, conversation.system_prompt, history, model, own, answer)
+
+    async with aclosing(_kept(context, conversation_id, assistant.id, source, answer, leaving)) as events:
+        async for event in events:
+            yield event
+
+
+async def resume_turn(
+    context: Context, conversation_id: str, message_id: str, run_id: str, leaving: Leaving = lambda: False
+) -> AsyncGenerator[Event, None]:
+    """The same for an answer with tools that another process began."""
+    messages = ConversationStore(context).get(conversation_id).messages
+    yield Event("start", {"user": None, "assistant": _wire(next(m for m in messages if m.id == message_id))})
+    answer = Arrived()
+
+    def source() -> AsyncIterator[Event]:
+        return working.follow(context, run_id, answer, tries=working.TRIES)
+
+    async with aclosing(_kept(context, conversation_id, message_id, source, answer, leaving)) as events:
+        async for event in events:
+            yield event
+
+
+async def _kept(
+    context: Context,
+    conversation_id: str,
+    message_id: str,
+    source: Callable[[], AsyncIterator[Event]],
+    answer: Arrived,
+    leaving: Leaving,
+) -> AsyncGenerator[Event, None]:
+    """The events of ``source``; what arrives is written down, and how it ended."""
+    store = ConversationStore(context)
     status, error = "stopped", None
     try:
-        history = branch(store.get(conversation_id).messages, assistant.parent_id)
         saved_at = time.monotonic()
-        source = (
-            _grounded(context, client, conversation.kb_id, history, model, params, answer)
-            if conversation.kb_id
-            else _plain(context, client, conversation.system_prompt, history, model, params, answer)
-        )
-        async for event in source:
+        async for event in source():
             yield event
-            if time.monotonic() - saved_at > SAVE_EVERY_S:
-                store.save_answer(assistant.id, content=answer.text, thought=answer.fields.get("thought", ""))
+            if time.monotonic() - saved_at > SAVE_EVERY_S or event.name == "steps":
+                so_far = {k: v for k, v in answer.fields.items() if k in ("thought", "steps")}
+                store.save_answer(message_id, content=answer.text, **so_far)
                 saved_at = time.monotonic()
         status = "complete"
     except Exception as problem:  # whatever it is, the answer says so: it was not the person who stopped it
         status, error = "error", error_body(as_error(problem, conversation=conversation_id))["error"]
     finally:
-        final = store.save_answer(assistant.id, content=answer.text, status=status, error=error, **answer.fields)
+        if status == "stopped" and answer.goes_on and leaving():
+            status = "streaming"
+        final = store.save_answer(message_id, content=answer.text, status=status, error=error, **answer.fields)
+        if status == "stopped" and final.run_id:
+            working.cancel(context, final.run_id)
     if error is not None:
         yield Event("error", {"error": error, "assistant": _wire(final)})
     else:
         yield Event("done", {"assistant": _wire(final), "title": store.get(conversation_id).title})
-
-
-def _bound(
-    context: Context, conversation: Conversation, content: str | None, ids: Sequence[str]
-) -> list[dict[str, Any]]:
-    if not ids:
-        return []
-    if content is None:
-        raise InputError(
-            T(
-                "Files go with a question, not with another answer to one.",
-                "附件随问题一起发送，重新回答时不能再附加。",
-            ),
-            param="attachments",
-        )
-    if conversation.kb_id:
-        raise InputError(
-            T(
-                "This conversation answers from a knowledge base. Add the file there, or talk without it.",
-                "这段对话用知识库回答。请把文件加入知识库，或者改为不用知识库的对话。",
-            ),
-            param="attachments",
-            fix=f"zhilu kb add {conversation.kb_id} FILE",
-        )
-    return Attachments(context).bind(conversation.id, ids)
-
-
-def _told(context: Context, history: list[Message], store: ConversationStore) -> list[PromptMessage]:
-    """The branch as the model reads it: files stand before their question. How much was shown is kept with the message."""
-    asked = [m for m in history if m.role == "user"]
-    ids = [one["id"] for m in asked for one in m.attachments]
-    if not ids:
-        return [{"role": m.role, "content": m.content} for m in history if m.content]
-    texts, shown = with_files(
-        [(m.content, m.attachments) for m in asked], Attachments(context).texts(ids), context.settings.chat_file_chars
-    )
-    for message in asked:
-        if message.attachments:
-            kept = [{**one, "shown": shown.get(one["id"], 0)} for one in message.attachments]
-            if kept != message.attachments:
-                store.save_answer(message.id, attachments=kept)
-    of = dict(zip((m.id for m in asked), texts, strict=True))
-    return [{"role": m.role, "content": of.get(m.id, m.content)} for m in history if m.content]
 
 
 async def _plain(
@@ -141,14 +130,38 @@ async def _plain(
     history: list[Message],
     model: str,
     params: dict[str, Any],
-    answer: _Answer,
+    answer: Arrived,
 ) -> AsyncIterator[Event]:
-    told = await asyncio.to_thread(_told, context, history, ConversationStore(context))
-    role: list[PromptMessage] = [{"role": "system", "content": system_prompt}] if system_prompt.strip() else []
-    messages = chat_messages([*role, *told])
     if (think := params.pop("think", None)) is not None:
         params["chat_template_kwargs"] = {"enable_thinking": think}
-    async for chunk in client.chat_stream(messages, model=model, **params):
+    if has_pictures(history):
+        seen = await asyncio.to_thread(told_with_pictures, context, history)
+        try:
+            async for event in _streamed(client, seen, system_prompt, model, params, answer):
+                yield event
+            return
+        except ZhiluError as error:
+            if not is_blind(error):
+                raise
+        written = await asyncio.to_thread(told, context, history)
+        answer.note(BY_OCR.en, BY_OCR.zh)
+        yield Event("note", {"notes": answer.fields["notes"]})
+    else:
+        written = await asyncio.to_thread(told, context, history)
+    async for event in _streamed(client, written, system_prompt, model, params, answer):
+        yield event
+
+
+async def _streamed(
+    client: ModelClient,
+    told: Sequence[Any],
+    system_prompt: str,
+    model: str,
+    params: dict[str, Any],
+    answer: Arrived,
+) -> AsyncIterator[Event]:
+    role: list[PromptMessage] = [{"role": "system", "content": system_prompt}] if system_prompt.strip() else []
+    async for chunk in client.chat_stream(chat_messages([*role, *told]), model=model, **params):
         if chunk.get("usage"):
             answer.fields["usage"] = chunk["usage"]
         for choice in chunk.get("choices", []):
@@ -163,6 +176,43 @@ async def _plain(
                 yield Event("delta", {"text": text})
 
 
+async def _with_tools(
+    context: Context,
+    client: ModelClient,
+    conversation: Conversation,
+    history: list[Message],
+    model: str,
+    params: dict[str, Any],
+    answer: Arrived,
+    message_id: str,
+) -> AsyncIterator[Event]:
+    tools = await working.tools_for(context, client, conversation, history[-1].content, model)
+    if not tools:
+        async for event in _plain(context, client, conversation.system_prompt, history, model, params, answer):
+            yield event
+        return
+    written = await asyncio.to_thread(told, context, history)
+    if has_pictures(history):
+        answer.note(BY_OCR.en, BY_OCR.zh)
+    run_id = await asyncio.to_thread(working.begin, context, conversation, tools, written, model, params)
+    answer.fields["run_id"] = run_id
+    # Written down before anything else: only so a process that comes after a kill knows of the run.
+    await asyncio.to_thread(ConversationStore(context).save_answer, message_id, **answer.fields)
+    async for event in working.follow(context, run_id, answer):
+        yield event
+
+
+async def _from_web(
+    context: Context, client: ModelClient, history: list[Message], model: str, answer: Arrived
+) -> AsyncIterator[Event]:
+    from zhilu.rag.web.ask import answer_from_web
+
+    earlier = [{"role": m.role, "content": m.content} for m in history[:-1] if m.content]
+    events = answer_from_web(context, client, history[-1].content, model=model, history=earlier)
+    async for event in _cited(events, answer):
+        yield event
+
+
 async def _grounded(
     context: Context,
     client: ModelClient,
@@ -170,7 +220,7 @@ async def _grounded(
     history: list[Message],
     model: str,
     params: dict[str, Any],
-    answer: _Answer,
+    answer: Arrived,
 ) -> AsyncIterator[Event]:
     """The same from the documents of a knowledge base; the pipeline checks the answer against its passages."""
     from zhilu.rag.answer import answer as ask
@@ -183,6 +233,11 @@ async def _grounded(
         )
     earlier = [{"role": m.role, "content": m.content} for m in history[:-1] if m.content]
     events = ask(context, client, kb_id, history[-1].content, model=model, history=earlier)
+    async for event in _cited(events, answer):
+        yield event
+
+
+async def _cited(events: AsyncGenerator[Event, None], answer: Arrived) -> AsyncIterator[Event]:
     async with aclosing(events):
         async for event in events:
             if event.name == "delta":

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from zhilu.rag.index.split import split
 from zhilu.rag.index.staging import keep_vectors, stage_chunks, without_vector
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import utc_now
+from zhilu.rag.retrieve.followup import opening_question
 from zhilu.rag.stores import DEFAULT, STORES, StorePlace
 from zhilu.rag.web.fetch import Guard
 from zhilu.rag.web.pages import WebPage, read_pages
@@ -42,10 +43,16 @@ _EMBEDDED = 24  # passages
 
 
 async def answer_from_web(
-    context: Context, client: ModelClient, question: str, *, model: str | None = None
+    context: Context,
+    client: ModelClient,
+    question: str,
+    *,
+    model: str | None = None,
+    history: Sequence[Mapping[str, Any]] = (),
 ) -> AsyncGenerator[Event, None]:
     """Events as ``answer.pipeline`` gives them, with ``url`` in every passage and citation, after ``searched`` {pages: url,
-    title, error, from_cache}; ``done`` has the ``pages`` again.
+    title, error, from_cache}; ``done`` has the ``pages`` again. ``history``: what was said before; a question that points back is
+    searched for with the one that it goes on from.
 
     Raises:
         MissingComponentError: no search is set up (see ``providers.search_web`` for the others).
@@ -54,7 +61,9 @@ async def answer_from_web(
     from zhilu.rag.answer import pipeline
     from zhilu.rag.answer.manner import manner_of
 
-    found = await search_web(context, question, PAGES)
+    opening = opening_question(question, history)
+    sought = f"{opening} {question}" if opening else question
+    found = await search_web(context, sought, PAGES)
     pages = await read_pages(context.home, found, Guard(allow_private=context.settings.web_private))
     listed = [{"url": p.url, "title": p.title, "error": p.error, "from_cache": p.from_cache} for p in pages]
     yield Event("searched", {"pages": listed})
@@ -66,12 +75,12 @@ async def answer_from_web(
     at_end = ExitStack()
     at_end.callback(shutil.rmtree, folder, ignore_errors=True)
     try:
-        kb, urls = await asyncio.to_thread(knowledge_of, folder, pages, question, embedder, name, dim)
+        kb, urls = await asyncio.to_thread(knowledge_of, folder, pages, sought, embedder, name, dim)
         at_end.callback(kb.close)
         traces: list[AnswerTrace] = []
         events = pipeline.answer(
             kb, question, client=client, model=model, embedder=embedder, manner=manner,
-            caution=context.settings.answers, record=traces.append,
+            history=history, caution=context.settings.answers, record=traces.append,
         )  # fmt: skip
         async with aclosing(events):
             async for event in events:

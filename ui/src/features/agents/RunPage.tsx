@@ -1,6 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { Ban, Trash2 } from "lucide-react";
 import { Link, useLocation } from "wouter";
+import { ApprovalCard } from "@/components/Approval";
 import { Button } from "@/components/Button";
 import { JobBadge } from "@/components/JobLine";
 import { Markdown } from "@/components/Markdown";
@@ -12,8 +13,7 @@ import { useI18n } from "@/lib/i18n";
 import { isActive } from "@/lib/jobs";
 import type { Job } from "@/lib/types";
 import css from "./Agents.module.css";
-import { ApprovalCard } from "./ApprovalCard";
-import { useRemove, useReplay, useRun, type RunOut } from "./api";
+import { useAnswer, useRemove, useReplay, useRun, type RunOut } from "./api";
 import { RunForm } from "./RunForm";
 import { StopBadge } from "./StopBadge";
 import { TraceSteps } from "./TraceSteps";
@@ -25,6 +25,7 @@ export default function RunPage({ id }: { id: string }) {
   const { data: run, error, refetch } = useRun(id);
   const replay = useReplay(id);
   const remove = useRemove();
+  const answer = useAnswer(id);
   const active = !!run?.job && isActive(run.job);
   const again = (seq: number) => replay.mutate(seq, { onSuccess: (made) => go(`/agents/${made.id}`) });
   return (
@@ -53,7 +54,15 @@ export default function RunPage({ id }: { id: string }) {
         <>
           <Head run={run} />
           {run.pending.map((pending) => (
-            <ApprovalCard key={pending.id} run={id} pending={pending} />
+            <ApprovalCard
+              key={pending.id}
+              name={pending.name}
+              effect={pending.effect}
+              values={pending.arguments}
+              busy={answer.isPending}
+              error={answer.error}
+              onAnswer={(said) => answer.mutate({ call: pending.id, ...said })}
+            />
           ))}
           {run.job?.status === "failed" && <ErrorPanel error={run.job.error} />}
           {replay.error && <ErrorPanel error={replay.error} />}

@@ -1,11 +1,11 @@
 import { BotMessageSquare, RotateCcw, Wrench } from "lucide-react";
 import { Badge } from "@/components/Badge";
 import { IconButton } from "@/components/Button";
+import { Values } from "@/components/Values";
 import { number, seconds } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
 import css from "./Agents.module.css";
 import type { Entry, Said } from "./api";
-import { Values } from "./Values";
 
 interface Steps {
   entries: Entry[];

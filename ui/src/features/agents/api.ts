@@ -9,7 +9,6 @@ export type AgentRun = Schemas["Run"];
 /** The job as the whole workbench knows it. */
 export type RunOut = Omit<Schemas["AgentRunOut"], "job"> & { job: Job | null };
 export type Entry = Schemas["AgentEntryOut"];
-export type Pending = Schemas["AgentPendingOut"];
 export type Source = Schemas["AgentSourceOut"];
 export type Wish = Partial<Schemas["RunWish"]> & { task: string };
 
@@ -67,6 +66,7 @@ interface Answer {
   allowed: boolean;
   always?: boolean;
   reason?: string;
+  arguments?: Record<string, unknown>;
 }
 
 export function useAnswer(id: string) {

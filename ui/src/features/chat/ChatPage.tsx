@@ -12,11 +12,11 @@ import { useStatus } from "@/lib/queries";
 import { toast } from "@/lib/toast";
 import { pathTo } from "@/lib/tree";
 import type { Conversation } from "@/lib/types";
-import { conversationKey, useConversation, usePatchConversation } from "./api";
+import { conversationKey, useConversation, usePatchConversation, type Change } from "./api";
 import css from "./ChatPage.module.css";
 import { Composer } from "./Composer";
 import { ConversationList } from "./ConversationList";
-import { sendable, useCanThink, useSampling } from "./sampling";
+import { keepSampling, lastSampling, sendable, useCanThink } from "./sampling";
 import { Thread } from "./Thread";
 import { followTurn, startTurn, stopTurn, useTurn, type Ask } from "./turns";
 import { Welcome } from "./Welcome";
@@ -44,11 +44,7 @@ export default function ChatPage({ id }: { id?: string }) {
   );
 }
 
-export interface Chosen {
-  model: string | null;
-  kb_id: string | null;
-  system_prompt: string;
-}
+type Chosen = Pick<Conversation, "model" | "kb_id" | "system_prompt" | "tools" | "web" | "params">;
 
 function Talk({ id }: { id: string | undefined }) {
   const { t } = useI18n();
@@ -57,27 +53,35 @@ function Talk({ id }: { id: string | undefined }) {
   const [params] = useSearchParams();
   const errorText = useErrorText();
   const { data: status } = useStatus();
-  const [sampling, setSampling] = useSampling();
-  const [fresh, setFresh] = useState<Chosen>({ model: null, kb_id: params.get("kb"), system_prompt: "" });
+  const [fresh, setFresh] = useState<Chosen>({
+    model: null,
+    kb_id: params.get("kb"),
+    system_prompt: "",
+    tools: [],
+    web: false,
+    params: lastSampling(),
+  });
   const { data: conversation, error, refetch } = useConversation(id);
   const patch = usePatchConversation();
   const { running, failed } = useTurn(id);
   const chosen = id === undefined ? fresh : conversation;
+  const sampling = chosen?.params ?? {};
   const model = chosen?.model ?? status?.model.name ?? null;
   const canThink = useCanThink(model);
   const path = conversation ? pathTo(conversation.messages, conversation.head_id) : [];
 
-  const choose = (change: Partial<Chosen>) => {
+  const choose = (change: Change) => {
     if (id === undefined) setFresh({ ...fresh, ...change });
     else patch.mutate({ id, change });
   };
 
   const ask = async (what: Ask) => {
     // A grounded answer is always the likeliest one: sampling does not apply to it.
-    const asked = { ...what, params: chosen?.kb_id ? undefined : sendable(sampling, canThink) };
+    const sourced = !chosen?.tools.length && (chosen?.kb_id || chosen?.web);
+    const asked = { ...what, params: sourced ? undefined : sendable(sampling, canThink) };
     if (id !== undefined) return startTurn(queries, id, asked);
     try {
-      const made = await api.post<Conversation>("/conversations", fresh);
+      const made = await api.post<Conversation>("/conversations", { ...fresh, params: sendable(sampling, canThink) });
       queries.setQueryData<Conversation>(conversationKey(made.id), {
         ...made,
         head_id: null,
@@ -141,11 +145,16 @@ function Talk({ id }: { id: string | undefined }) {
         draftKey={id ?? "new"}
         model={model}
         kbId={chosen?.kb_id ?? null}
+        tools={chosen?.tools ?? []}
+        web={chosen?.web ?? false}
         role={chosen?.system_prompt ?? ""}
         running={running}
         disabled={id !== undefined && !conversation}
         sampling={sampling}
-        onSampling={setSampling}
+        onSampling={(next) => {
+          keepSampling(next);
+          choose({ params: next });
+        }}
         onChoose={choose}
         onSend={(content, attachments) => void ask({ parent_id: path.at(-1)?.id ?? null, content, attachments })}
         onStop={() => id !== undefined && stopTurn(id)}

@@ -7,6 +7,7 @@ import { useKeptText } from "@/lib/kept";
 import { useKbs, useApis, useModels, useStartModel, useStatus } from "@/lib/queries";
 import type { ModelState, Sampling } from "@/lib/types";
 import { ModelMenu } from "@/components/ModelMenu";
+import type { Change } from "./api";
 import { AttachButton, FileChips } from "./Attached";
 import { KbMenu } from "./choices";
 import css from "./Composer.module.css";
@@ -14,19 +15,22 @@ import { useFiles } from "./files";
 import { Microphone } from "./Microphone";
 import { useCanThink } from "./sampling";
 import { SamplingMenu } from "./SamplingMenu";
+import { ToolsMenu, WebSwitch } from "./ToolsMenu";
 
 interface ComposerProps {
   /** What is typed but not sent is kept for each conversation while the browser tab lives. */
   draftKey: string;
   model: string | null;
   kbId: string | null;
+  tools: string[];
+  web: boolean;
   running: boolean;
   disabled: boolean;
   sampling: Sampling;
   onSampling: (next: Sampling) => void;
   /** The system prompt of this conversation; empty: the product's own. */
   role: string;
-  onChoose: (change: { model?: string | null; kb_id?: string | null; system_prompt?: string }) => void;
+  onChoose: (change: Change) => void;
   onSend: (content: string, attachments: string[]) => void;
   onStop: () => void;
 }
@@ -35,7 +39,10 @@ interface ComposerProps {
 const isTouch = matchMedia("(pointer: coarse)").matches;
 
 export function Composer(props: ComposerProps) {
-  const { draftKey, model, kbId, running, disabled, sampling, onSampling, onChoose, onSend, onStop, role } = props;
+  const { draftKey, model, kbId, tools, web, running, disabled, sampling, onSampling, onChoose, onSend, onStop, role } =
+    props;
+  // Answers from documents or the web alone: they take no files and no sampling.
+  const sourced = tools.length === 0 && (kbId !== null || web);
   const canThink = useCanThink(model);
   const { t } = useI18n();
   const [text, write] = useKeptText(draftKey);
@@ -55,7 +62,7 @@ export function Composer(props: ComposerProps) {
 
   const send = () => {
     if (!text.trim() || running || !ready || files.busy) return;
-    onSend(text.trim(), kbId === null ? files.ids : []);
+    onSend(text.trim(), sourced ? [] : files.ids);
     write("");
     files.clear();
   };
@@ -73,13 +80,13 @@ export function Composer(props: ComposerProps) {
         className={css.box}
         data-dropping={dropping || undefined}
         onDragOver={(event) => {
-          if (kbId !== null || !event.dataTransfer.types.includes("Files")) return;
+          if (sourced || !event.dataTransfer.types.includes("Files")) return;
           event.preventDefault();
           setDropping(true);
         }}
         onDragLeave={() => setDropping(false)}
         onDrop={(event) => {
-          if (kbId !== null || !event.dataTransfer.files.length) return;
+          if (sourced || !event.dataTransfer.files.length) return;
           event.preventDefault();
           setDropping(false);
           files.add([...event.dataTransfer.files]);
@@ -89,7 +96,7 @@ export function Composer(props: ComposerProps) {
           send();
         }}
       >
-        {kbId === null && <FileChips files={files} />}
+        {!sourced && <FileChips files={files} />}
         <textarea
           ref={field}
           autoFocus={!isTouch}
@@ -102,15 +109,23 @@ export function Composer(props: ComposerProps) {
           onKeyDown={onKey}
           onPaste={(event) => {
             const pasted = [...event.clipboardData.files];
-            if (!pasted.length || kbId !== null) return;
+            if (!pasted.length || sourced) return;
             event.preventDefault();
             files.add(pasted);
           }}
         />
         <div className={css.row}>
           <ModelMenu chosen={model} onChoose={(name) => onChoose({ model: name })} />
-          <KbMenu chosen={kbId} onChoose={(id) => onChoose({ kb_id: id })} />
-          {kbId === null && (
+          <KbMenu
+            chosen={kbId}
+            onChoose={(id) => onChoose(id && !tools.length ? { kb_id: id, web: false } : { kb_id: id })}
+          />
+          <ToolsMenu tools={tools} onTools={(chosen) => onChoose({ tools: chosen })} />
+          <WebSwitch
+            on={web}
+            onChange={(on) => onChoose(on && !tools.length ? { web: on, kb_id: null } : { web: on })}
+          />
+          {!sourced && (
             <SamplingMenu
               sampling={sampling}
               onChange={onSampling}
@@ -119,7 +134,7 @@ export function Composer(props: ComposerProps) {
               onRole={(system_prompt) => onChoose({ system_prompt })}
             />
           )}
-          {kbId === null && <AttachButton onFiles={files.add} />}
+          {!sourced && <AttachButton onFiles={files.add} />}
           <Microphone onText={(said) => write(text.trim() ? `${text.trim()} ${said}` : said)} />
           {running ? (
             <button

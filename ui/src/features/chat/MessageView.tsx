@@ -12,6 +12,7 @@ import type { Message } from "@/lib/types";
 import { Attached } from "./Attached";
 import css from "./MessageView.module.css";
 import { ReadAloud } from "./ReadAloud";
+import { Steps } from "./Steps";
 
 interface Shared {
   message: Message;
@@ -95,11 +96,13 @@ export function Answer({
   onVersion,
   locked,
   grounded,
+  searching,
   onAgain,
-}: Shared & { grounded: boolean; onAgain: () => void }) {
-  const { t } = useI18n();
+}: Shared & { grounded: boolean; searching: boolean; onAgain: () => void }) {
+  const { t, say } = useI18n();
   const { status, content, citations, error, finish_reason, usage } = message;
   const live = status === "streaming" && locked;
+  const written = usage?.completion_tokens ?? (message.steps.length ? usage?.total_tokens : undefined);
   const told = splitThought(content); // of a server that does not tell thoughts apart
   const thought = message.thought || told.thought;
   // The passages were read and none was used: the answer is a refusal, which is no failure.
@@ -111,19 +114,26 @@ export function Answer({
       </span>
       <div className={css.body}>
         {thought && <Thought text={thought} open={live && !told.answer} seconds={message.thought_seconds} />}
+        <Steps steps={message.steps} run={message.run_id} live={live} />
         {told.answer && (
           <div className={refused ? css.refused : undefined}>
             <Markdown text={told.answer} streaming={live} citations={citations} />
             {refused && <p className={css.refusedWhy}>{t("answer.refusedWhy", { n: citations.length })}</p>}
           </div>
         )}
-        {live && !content && !thought && (
-          <p className={css.waiting}>{t(grounded && !citations.length ? "chat.searching" : "answer.answering")}…</p>
+        {message.notes.map((note) => (
+          <p key={note.en} className={css.note}>
+            {say(note)}
+          </p>
+        ))}
+        {live && !content && !thought && message.steps.at(-1)?.state !== "waiting" && (
+          <p className={css.waiting}>{t(searching && !citations.length ? "chat.searching" : "answer.answering")}…</p>
         )}
         {status === "stopped" && (
           <p className={css.note}>{t(finish_reason === "interrupted" ? "answer.interrupted" : "answer.stopped")}</p>
         )}
         {finish_reason === "length" && status === "complete" && <p className={css.note}>{t("chat.cut")}</p>}
+        {isEnd(finish_reason) && status === "complete" && <p className={css.note}>{t(`chat.end.${finish_reason}`)}</p>}
         {status === "error" && (
           <ErrorPanel title={t("answer.failed")} error={error} retry={locked ? undefined : onAgain} />
         )}
@@ -136,7 +146,7 @@ export function Answer({
             <Versions id={message.id} versions={versions} onVersion={onVersion} locked={locked} />
             <span className={css.facts}>
               {message.model}
-              {usage?.completion_tokens ? ` · ${t("chat.tokens", { n: usage.completion_tokens })}` : ""}
+              {written ? ` · ${t("chat.tokens", { n: written })}` : ""}
             </span>
           </div>
         )}
@@ -144,6 +154,10 @@ export function Answer({
     </article>
   );
 }
+
+/** How work with tools can end without an answer. */
+const ENDS = ["steps", "tokens", "seconds", "stuck", "cut"] as const;
+const isEnd = (reason: string | null): reason is (typeof ENDS)[number] => ENDS.some((one) => one === reason);
 
 interface VersionsProps {
   id: string;

@@ -39,7 +39,8 @@ export function Thread({ conversation, path, running, failed, onAsk, onHead }: T
             <Answer
               key={message.id}
               {...shared}
-              grounded={conversation.kb_id !== null}
+              grounded={(conversation.kb_id !== null || conversation.web) && !message.steps.length}
+              searching={(conversation.kb_id !== null || conversation.web) && !conversation.tools.length}
               onAgain={() => onAsk({ parent_id: message.parent_id, content: null })}
             />
           );

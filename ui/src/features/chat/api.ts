@@ -1,6 +1,7 @@
 /** What the chat asks the server for; the answer's stream is in turns.ts. */
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useDeferredValue } from "react";
+import type { Approval } from "@/components/Approval";
 import { api } from "@/lib/api";
 import type { components } from "@/lib/api.gen";
 import type { Conversation, ConversationSummary } from "@/lib/types";
@@ -18,9 +19,28 @@ export function useConversation(id: string | undefined) {
   });
 }
 
-type Change = Partial<Pick<Conversation, "title" | "head_id" | "model" | "kb_id" | "system_prompt">>;
+export type Change = Partial<Omit<Conversation, "id" | "created_at" | "updated_at" | "messages">>;
 
 export type Attachment = components["schemas"]["Attachment"];
+export type ToolSource = components["schemas"]["AgentSourceOut"];
+
+export const useToolSources = () =>
+  useQuery({
+    queryKey: ["agents", "sources"],
+    queryFn: () => api.get<ToolSource[]>("/agents/sources"),
+    staleTime: Infinity,
+  });
+
+export const useWebSearch = () =>
+  useQuery({ queryKey: ["web"], queryFn: () => api.get<{ provider: string | null }>("/web") });
+
+/** A person's answer to a call of the run that works on an answer; what comes of it arrives with the answer's steps. */
+export function useApprove(run: string | null) {
+  return useMutation({
+    mutationFn: ({ call, ...answer }: Approval & { call: string }) =>
+      api.post<unknown>(`/agents/runs/${run}/calls/${call}`, answer),
+  });
+}
 
 /** Reads a file, to be sent with a question. */
 export function attach(file: File): Promise<Attachment> {

@@ -1,11 +1,10 @@
-/** The sampling parameters a person chose, kept in this browser; an absent one leaves the model's default. */
-import { useState } from "react";
+/** The sampling parameters of a conversation; an absent one leaves the model's default. A new one begins with the last ones. */
 import { useModels } from "@/lib/queries";
 import type { Sampling } from "@/lib/types";
 
 const STORED = "zhilu.sampling";
 
-function read(): Sampling {
+export function lastSampling(): Sampling {
   try {
     const stored: unknown = JSON.parse(localStorage.getItem(STORED) ?? "{}");
     return typeof stored === "object" && stored !== null ? (stored as Sampling) : {};
@@ -14,13 +13,8 @@ function read(): Sampling {
   }
 }
 
-export function useSampling(): [Sampling, (next: Sampling) => void] {
-  const [sampling, set] = useState(read);
-  const change = (next: Sampling) => {
-    localStorage.setItem(STORED, JSON.stringify(next));
-    set(next);
-  };
-  return [sampling, change];
+export function keepSampling(next: Sampling): void {
+  localStorage.setItem(STORED, JSON.stringify(next));
 }
 
 /** Whether the model thinks before it answers, where one wishes. */

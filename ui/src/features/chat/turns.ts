@@ -6,7 +6,16 @@ import type { QueryClient } from "@tanstack/react-query";
 import { api, stream } from "@/lib/api";
 import { isRunning, painter, put, run, stop, useRunning, useStream, type Line } from "@/lib/streams";
 import { upsert } from "@/lib/tree";
-import type { Citation, Conversation, ConversationSummary, ErrorDetail, Message, Sampling } from "@/lib/types";
+import type {
+  ChatStep,
+  Citation,
+  Conversation,
+  ConversationSummary,
+  ErrorDetail,
+  Message,
+  Sampling,
+  Text,
+} from "@/lib/types";
 
 /** `content` a string: ask it under `parent_id`; null: answer the user message `parent_id` (again). */
 export interface Ask {
@@ -26,6 +35,9 @@ export interface Failed {
 type TurnEvent =
   | { event: "start"; data: { user: Message | null; assistant: Message } }
   | { event: "retrieved"; data: { passages: Citation[] } }
+  | { event: "steps"; data: { steps: ChatStep[]; run_id: string } }
+  | { event: "note"; data: { notes: Text[] } }
+  | { event: "searched"; data: unknown }
   | { event: "thought"; data: { text: string } }
   | { event: "delta"; data: { text: string } }
   | { event: "done"; data: { assistant: Message; title: string | null } }
@@ -143,6 +155,12 @@ async function readTurn(
       } else if (event === "delta" && answer) {
         answer = { ...answer, content: answer.content + data.text };
         paint.soon();
+      } else if (event === "steps" && answer) {
+        answer = { ...answer, steps: data.steps, run_id: data.run_id };
+        paint.now();
+      } else if (event === "note" && answer) {
+        answer = { ...answer, notes: data.notes };
+        paint.now();
       } else if (event === "retrieved" && answer) {
         answer = { ...answer, citations: data.passages };
         paint.now();

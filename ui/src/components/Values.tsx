@@ -1,4 +1,4 @@
-import css from "./Agents.module.css";
+import css from "./Values.module.css";
 
 /** Arguments by name, texts as they are: a person must be able to read what would be done. */
 export function Values({ values }: { values: unknown }) {
