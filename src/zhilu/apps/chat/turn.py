@@ -23,7 +23,7 @@ from zhilu.logs import as_error
 from zhilu.messages import T
 from zhilu.models.chosen import default_model
 from zhilu.prompts import Message as PromptMessage
-from zhilu.prompts import chat_messages
+from zhilu.prompts import chat_messages, language_of
 
 __all__ = ["resume_turn", "run_turn"]
 
@@ -161,7 +161,9 @@ async def _streamed(
     answer: Arrived,
 ) -> AsyncIterator[Event]:
     role: list[PromptMessage] = [{"role": "system", "content": system_prompt}] if system_prompt.strip() else []
-    async for chunk in client.chat_stream(chat_messages([*role, *told]), model=model, **params):
+    asked = told[-1]["content"]
+    lang = language_of(asked if isinstance(asked, str) else asked[-1]["text"])
+    async for chunk in client.chat_stream(chat_messages([*role, *told], lang), model=model, **params):
         if chunk.get("usage"):
             answer.fields["usage"] = chunk["usage"]
         for choice in chunk.get("choices", []):

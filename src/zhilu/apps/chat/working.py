@@ -95,7 +95,7 @@ def begin(
     """
     *before, last = messages
     system = [SaidBefore(role="system", content=conversation.system_prompt)] if conversation.system_prompt else []
-    told = [SaidBefore(role=m["role"], content=m["content"] or "") for m in before]  # type: ignore[arg-type]
+    told = [SaidBefore(role=m["role"], content=m["content"] or "") for m in before]
     wish = RunWish(
         task=last["content"] or "", tools=list(tools), model=model, history=[*system, *told],
         params={name: value for name, value in params.items() if name != "think"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -9,7 +11,7 @@ revision = "0004"
 down_revision = "0003"
 
 TIME = sa.DateTime(timezone=True)
-_COLUMNS = {
+_COLUMNS: dict[str, dict[str, tuple[Any, str | None]]] = {
     "conversations": {
         "tools": (sa.JSON, "[]"), "params": (sa.JSON, "{}"), "web": (sa.Boolean, "0"), "folder_id": (sa.String(32), None),
     },

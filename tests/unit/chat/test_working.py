@@ -1,0 +1,122 @@
+"""Answers with tools: what a person sees of a journal, and who may give a conversation tools."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from zhilu.agents.journal import RunJournal
+from zhilu.apps.chat.share import export, import_conversations
+from zhilu.apps.chat.steps import steps_of
+from zhilu.apps.chat.store import ConversationStore
+from zhilu.context import Context, open_context
+from zhilu.host.app import create_app
+from zhilu.tools import tool_from
+from zhilu.tools.base import ToolCall, ToolFacts
+from zhilu.tools.wrappers import Decision, MemoryJournal, guarded
+
+PLAN = [{"tool": "look", "aim": "see"}, {"tool": "note", "aim": "write"}]
+
+
+@pytest.fixture
+def alone() -> Iterator[Context]:
+    context = open_context()
+    yield context
+    context.close()
+
+
+def said(*calls: tuple[str, dict[str, str]], plan: list[dict[str, str]] | None = None) -> dict[str, object]:
+    return {"text": "", "calls": [list(call) for call in calls], "plan": plan or []}
+
+
+def test_steps_are_read_from_the_journal_as_it_stands(tmp_path: Path) -> None:
+    journal = RunJournal(tmp_path / "journal.db")
+
+    def states() -> list[tuple[str, str]]:
+        waiting = {one.id for one in journal.pending()}
+        return [(s.id, s.state) for s in steps_of(journal.entries(), journal.told(), waiting, journal.decided())]
+
+    journal.add(1, "model", {"step": 1}, said(plan=PLAN))
+    journal.add(2, "model", {"step": 2}, said(("look", {})))
+    assert states() == [("1.plan", "done"), ("2.1", "running")]
+    result = {"text": "two", "data": None, "is_error": False}
+    journal.add(3, "tool", {"id": "2.1", "name": "look", "arguments": {}}, {"result": result, "seconds": 0.5})
+    call = ToolCall("3.1", "note", {"text": "a"})
+    journal.add(4, "model", {"step": 3}, said(("note", {"text": "a"})))
+    journal.ask(ToolFacts("note", "", {"type": "object"}, effect="write"), call)
+    assert states()[1:] == [("2.1", "done"), ("3.1", "waiting")]
+    assert journal.decide("3.1", Decision(True, "", {"text": "b"}))
+    assert journal.decision(call) == Decision(True, "", {"text": "b"})
+    journal.add(
+        5, "tool", {"id": "3.1", "name": "note", "arguments": {"text": "a"}}, {"result": result, "seconds": 0.1}
+    )
+    last = steps_of(journal.entries(), journal.told(), set(), journal.decided())[-1]
+    assert (last.state, last.arguments, last.changed, last.effect) == ("done", {"text": "a"}, {"text": "b"}, "write")
+
+
+def test_a_call_that_a_person_changed_is_done_as_changed_and_the_model_is_told() -> None:
+    done: list[str] = []
+
+    def note(text: str) -> str:
+        """Write a note.
+
+        Args:
+            text: what to write.
+        """
+        done.append(text)
+        return "noted"
+
+    async def instead(*_: object) -> Decision:
+        return Decision(True, "", {"text": "b"})
+
+    async def unfit(*_: object) -> Decision:
+        return Decision(True, "", {"words": "b"})
+
+    tool = tool_from(note, effect="write")
+    result = asyncio.run(guarded(tool, instead, MemoryJournal()).call(ToolCall("1.1", "note", {"text": "a"})))
+    assert done == ["b"] and '{"text": "b"}' in result.text and result.text.endswith("noted")
+    with pytest.raises(Exception, match="words"):
+        asyncio.run(guarded(tool, unfit, MemoryJournal()).call(ToolCall("1.1", "note", {"text": "a"})))
+    assert done == ["b"]
+
+
+def test_only_who_sits_here_gives_a_conversation_tools_that_reach_this_machine(alone: Context) -> None:
+    chats = "/zhilu/v1/conversations"
+    app = create_app(alone, only=("chat",))
+    with TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50_000)) as here:
+        mine = here.post(chats, json={"tools": ["files:/", "calculator"]}).json()
+        assert mine["tools"] == ["files:/", "calculator"]
+        assert here.post(chats, json={"tools": ["nothing:here"]}).status_code == 404
+        away = TestClient(app, base_url="http://127.0.0.1", client=("192.0.2.7", 50_000))
+        assert away.post(chats, json={"tools": ["files:/"]}).status_code == 403
+        assert away.post(chats, json={"tools": ["calculator"]}).status_code == 201
+        other = here.post(chats, json={}).json()["id"]
+        assert away.patch(f"{chats}/{other}", json={"tools": ["code"]}).status_code == 403
+        assert away.post(f"{chats}/{mine['id']}/turn", json={"content": "look"}).status_code == 403
+        away.close()
+
+
+def test_steps_go_with_an_export_and_come_back(alone: Context) -> None:
+    store = ConversationStore(alone)
+    chat = store.create(params={"temperature": 0.5})
+    _, answer = store.begin_turn(chat.id, None, "note it", "m")
+    step = {
+        "id": "1.1",
+        "name": "note",
+        "arguments": {"text": "<b>"},
+        "result": "noted",
+        "state": "done",
+        "seconds": 0.1,
+    }
+    store.save_answer(answer.id, content="Done.", status="complete", steps=[step], notes=[{"en": "one", "zh": "一"}])
+    whole = store.get(chat.id)
+    page = export([whole], "html").decode()
+    assert "noted" in page and "&lt;b&gt;" in page and "<b>" not in page
+    assert "note" in export([whole], "md").decode()
+    taken = store.get(import_conversations(store, export([whole], "json"))[0].id)
+    assert taken.messages[-1].steps == whole.messages[-1].steps and taken.params == {"temperature": 0.5}
+    assert taken.tools == []  # an export from elsewhere brings no tools along
