@@ -9,13 +9,21 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from zhilu.errors import InputError
 from zhilu.messages import T
 
-__all__ = ["OBJECTIVES", "REWARDED", "ROUND", "Chosen", "Launch", "Objective", "TuneConfig", "choose"]
+__all__ = [
+    "OBJECTIVES", "OPTIMIZERS", "REWARDED", "ROUND", "Chosen", "Launch", "Objective", "Optimizer", "TuneConfig", "choose",
+    "refuse_options",
+]  # fmt: skip
 
 Method = Literal["lora", "qlora", "full"]
+Optimizer = Literal["adamw", "lion", "adamw8bit"]
+OPTIMIZERS: tuple[Optimizer, ...] = ("adamw", "lion", "adamw8bit")
+Precision = Literal["float32", "bfloat16"]
 Objective = Literal["sft", "dpo", "kto", "grpo", "ppo"]
 Launch = Literal["one", "ddp", "fsdp2", "zero1", "zero2", "zero3", "ray", "colossalai"]  # see tuning/launch
+_WHOLE_MODEL = ("one", "ddp", "ray")  # launches where each process has all of the model
 REWARDED = ("grpo", "ppo")  # objectives that learn from a reward
 # What is learned from which kind of rows; the first is taken where none is named.
 OBJECTIVES: dict[str, tuple[Objective, ...]] = {
@@ -23,9 +31,26 @@ OBJECTIVES: dict[str, tuple[Objective, ...]] = {
 }  # fmt: skip
 ROUND = 32  # answers that a step of PPO and GRPO samples
 _SMALL = 100_000_000  # parameters up to which a model learns at ten times the rate of a large one
-_STEPS = 120  # optimizer steps that a small dataset is given, over as many epochs as that takes
 _ROUNDS = 40  # of PPO and GRPO
-_LENGTH = 1024  # tokens of a packed sequence, unless a row is longer
+_LENGTH, _ROWS = (
+    1024,
+    8,
+)  # tokens of a packed sequence at most, unless a row is longer; and rows that it holds where they are short
+_SHORTEST = 256  # tokens of a packed sequence below which multiplying matrices becomes slow
+_LION = 5.0  # times that Lion's rate is below AdamW's (section 5 of 2302.06675: 3 to 10)
+
+
+@dataclass(frozen=True)
+class _Budget:
+    """What a small dataset is given: ``steps`` over at most ``epochs``, each epoch cut into ``cut`` steps where its tokens allow."""
+
+    steps: int
+    epochs: int
+    cut: int
+
+
+# A large model knows what words mean: it needs fewer rounds, and each costs it more.
+_OF_SMALL, _OF_LARGE = _Budget(120, 10, 8), _Budget(60, 3, 16)
 
 
 class TuneConfig(BaseModel):
@@ -39,7 +64,11 @@ class TuneConfig(BaseModel):
         beta: how strongly the model is held to what it was; None: 0.1 for DPO and KTO, 0.04 for GRPO and PPO.
         method: ``lora`` (adapters on the base in float32), ``qlora`` (on a base in 4 bits), or ``full``: all weights.
         reward: of ``rewards.REWARDS`` by name, or ``file``: the run's own; ``max_answer``: tokens of a sampled answer.
-        rank, alpha, dropout: of LoRA (arXiv 2106.09685); ``rslora`` scales by 1 / sqrt(rank) (arXiv 2312.03732).
+        rank, alpha, dropout: of LoRA (arXiv 2106.09685); ``rslora`` scales by 1 / sqrt(rank) (arXiv 2312.03732); ``dora`` learns the
+            length of each row of a matrix apart from its direction (arXiv 2402.09353), and is served merged.
+        optimizer: ``adamw``, ``lion`` (arXiv 2302.06675: one moment instead of two), ``adamw8bit`` (moments in 8 bits, arXiv 2110.02861).
+        checkpointing: keep only what enters a layer, and compute the layer again on the way back: less memory, more time.
+        precision: what a base in 4 bits is multiplied in; None: measured on this processor.
         batch_tokens: tokens of one optimizer step.
         max_len: tokens of a packed sequence.
         launch: how the processes of the run are started and share a step (``launch.LAUNCHERS``); nproc: how many, None: 2.
@@ -60,6 +89,10 @@ class TuneConfig(BaseModel):
     alpha: float | None = Field(None, gt=0)
     dropout: float = Field(0.0, ge=0, lt=1)
     rslora: bool = False
+    dora: bool = False
+    optimizer: Optimizer = "adamw"
+    checkpointing: bool = False
+    precision: Precision | None = None
     learning_rate: float | None = Field(None, gt=0, lt=1)
     epochs: float | None = Field(None, gt=0, le=1000)
     batch_tokens: int | None = Field(None, ge=16)
@@ -93,6 +126,42 @@ class Chosen:
     max_len: int
     eval_every: int
     reasons: dict[str, T]
+    optimizer: Optimizer = "adamw"
+    dora: bool = False
+    checkpointing: bool = False
+    precision: Precision = "float32"
+
+
+def refuse_options(config: TuneConfig) -> None:
+    """
+    Raises:
+        InputError: options that do not go together.
+    """
+    if config.method == "full" and (config.dora or config.rslora):
+        name = "dora" if config.dora else "rslora"
+        raise InputError(
+            T(f"{name} is a kind of adapter, and --method full trains none.", f"{name} 是一种适配器，而 --method full 不训练适配器。"),
+            param=name,
+            fix=f"zhilu tune run --data {config.data} --method lora --{name}",
+        )  # fmt: skip
+    apart = [name for name, on in (
+        (f"optimizer {config.optimizer}", config.optimizer != "adamw"), ("checkpointing", config.checkpointing), ("dora", config.dora),
+    ) if on]  # fmt: skip
+    if apart and config.launch not in _WHOLE_MODEL:
+        shown = ", ".join(apart)
+        raise InputError(
+            T(f"{shown}: not with --launch {config.launch}, whose processes hold parts of the model.",
+              f"{shown}：不能与 --launch {config.launch} 一起使用，它的各进程只持有模型的一部分。"),
+            param="launch",
+            fix=f"zhilu tune run --data {config.data} --launch ddp",
+        )  # fmt: skip
+    if config.precision == "bfloat16" and config.method != "qlora":
+        raise InputError(
+            T(f"--precision is that of a base in 4 bits; {config.method} keeps the base in float32.",
+              f"--precision 用于 4 位基座；{config.method} 的基座保持 float32。"),
+            param="precision",
+            fix=f"zhilu tune run --data {config.data} --method qlora --precision bfloat16",
+        )  # fmt: skip
 
 
 def choose(config: TuneConfig, num_parameters: int, sizes: Sequence[int], context: int) -> Chosen:
@@ -114,17 +183,24 @@ def choose(config: TuneConfig, num_parameters: int, sizes: Sequence[int], contex
         "kto",
     ):  # which move whole answers: the usual rates are a fifth of a supervised run's
         base /= 5
+    if config.optimizer == "lion":
+        base /= _LION
     rate = config.learning_rate or base
+    by = "" if config.optimizer == "adamw" else f", {config.optimizer}"
     why["learning_rate"] = (
         asked
         if config.learning_rate
-        else T(f"{config.method} on {size} parameters", f"对 {size} 参数做 {config.method}")
+        else T(f"{config.method} on {size} parameters{by}", f"对 {size} 参数做 {config.method}{by}")
     )
-    max_len = min(config.max_len or max(longest, min(_LENGTH, context)), max(context, longest))
+    budget = _OF_SMALL if is_small else _OF_LARGE
+    several = 2 ** math.ceil(math.log2(max(_SHORTEST, _ROWS * total / len(sizes))))
+    max_len = min(config.max_len or max(longest, min(several, _LENGTH, context)), max(context, longest))
     why["max_len"] = (
-        asked if config.max_len else T(f"the longest row has {longest:,} tokens", f"最长的一行有 {longest:,} 个 token")
-    )
-    batch = config.batch_tokens or max(max_len, min(4096, 2 ** round(math.log2(max(total / 8, 256)))))
+        asked
+        if config.max_len
+        else T(f"rows have {total // len(sizes):,} tokens, {longest:,} at most", f"每行平均 {total // len(sizes):,} 个 token，最长 {longest:,} 个")
+    )  # fmt: skip
+    batch = config.batch_tokens or max(max_len, min(4096, 2 ** round(math.log2(max(total / budget.cut, 256)))))
     why["batch_tokens"] = (
         asked if config.batch_tokens else T(f"of {total:,} tokens in all", f"全部共 {total:,} 个 token")
     )
@@ -135,7 +211,7 @@ def choose(config: TuneConfig, num_parameters: int, sizes: Sequence[int], contex
             T(f"{config.epochs:g} epochs", f"{config.epochs:g} 轮"),
         )
     else:
-        steps = max(2 * an_epoch, min(_STEPS, 10 * an_epoch))
+        steps = max(2 * an_epoch, min(budget.steps, budget.epochs * an_epoch))
         epochs = steps / an_epoch
         why["steps"] = T(
             f"{epochs:.1f} epochs: enough steps for a small dataset, and an end before it is known by heart",
@@ -146,4 +222,22 @@ def choose(config: TuneConfig, num_parameters: int, sizes: Sequence[int], contex
         why["steps"] = T("rounds of 32 sampled answers", "每轮采样 32 个回答")
     every = config.eval_every or max(1, steps // 8)
     why["eval_every"] = asked if config.eval_every else T("eight times a run", "每次训练评测八次")
-    return Chosen(rank, alpha, rate, steps, batch, max_len, every, why)
+    why["optimizer"] = {
+        "adamw": T("the usual: two moments a tensor", "常用：每个张量两个动量"),
+        "lion": T(
+            "asked for: one moment a tensor, and the sign of the step", "由你指定：每个张量一个动量，只取更新的符号"
+        ),
+        "adamw8bit": T("asked for: two moments in 8 bits", "由你指定：两个 8 位动量"),
+    }[config.optimizer]
+    if config.dora:
+        why["dora"] = T(
+            "asked for: lengths and directions apart; it is served merged", "由你指定：长度与方向分开学习；合并后部署"
+        )
+    if config.checkpointing:
+        why["checkpointing"] = T("asked for: layers are computed again on the way back", "由你指定：反向时重新计算各层")
+    if config.method == "qlora":
+        why["precision"] = asked
+    return Chosen(
+        rank, alpha, rate, steps, batch, max_len, every, why, config.optimizer, config.dora, config.checkpointing,
+        config.precision or "float32",
+    )  # fmt: skip

@@ -17,7 +17,7 @@ from zhilu.engine.model.config import ModelConfig, read_config, tensor_shapes
 from zhilu.errors import InputError
 from zhilu.messages import T
 from zhilu.tuning.base_model import TARGETS
-from zhilu.tuning.config import REWARDED, ROUND, Chosen, Method, TuneConfig
+from zhilu.tuning.config import REWARDED, ROUND, Chosen, Method, Optimizer, TuneConfig
 from zhilu.tuning.four_bit import BITS, can_4_bits
 
 __all__ = ["Estimate", "Planned", "at_once", "estimate", "nearest_that_fits", "refuse_memory"]
@@ -25,6 +25,7 @@ __all__ = ["Estimate", "Planned", "at_once", "estimate", "nearest_that_fits", "r
 _PROGRAM = 450_000_000  # PyTorch, Transformers and the program itself
 _SPARE = 1.2  # what an allocator holds beyond what is asked of it
 _SHORTEST = 128  # tokens of a sequence below which nobody is advised to go
+_MOMENTS: dict[Optimizer, int] = {"adamw": 8, "lion": 4, "adamw8bit": 2}  # bytes a trained weight
 _CHUNK = 512  # learned tokens whose logits are in memory at once (recipes/sft.py)
 
 
@@ -38,6 +39,7 @@ class Estimate(BaseModel):
     sequence: int
     logits: int
     total: int
+    checkpointing: bool = False
 
 
 class Planned(BaseModel):
@@ -59,11 +61,14 @@ class Planned(BaseModel):
     peak_mb: int
 
 
-def estimate(folder: Path, method: Method, rank: int, max_len: int, rows: int = 1) -> Estimate:
+def estimate(
+    folder: Path, method: Method, rank: int, max_len: int, rows: int = 1, *, optimizer: Optimizer = "adamw", checkpointing: bool = False
+) -> Estimate:  # fmt: skip
     """
     Args:
         folder: of the base. rank: of the adapter. max_len: tokens of a packed sequence.
         rows: sequences whose way back is in memory at once.
+        checkpointing: of each layer only its input is kept, and one layer at a time is computed again.
     """
     config = read_config(folder)
     shapes = dict(tensor_shapes(config))
@@ -74,13 +79,18 @@ def estimate(folder: Path, method: Method, rank: int, max_len: int, rows: int = 
     if method == "qlora":
         weights = 4 * (count - in_blocks) + BITS / 8 * in_blocks
     tuned = count if method == "full" else sum(rank * sum(shape) for shape in inside.values())
-    trained = tuned * (12 if method == "full" else 16)  # gradient and two moments; an adapter's own weights as well
-    sequence = 4 * max_len * rows * config.num_layers * _kept(config, max_len, method)
+    trained = tuned * (
+        4 + _MOMENTS[optimizer] + (0 if method == "full" else 4)
+    )  # gradient, moments; an adapter's own weights as well
+    layers = config.num_layers * _kept(config, max_len, method)
+    if checkpointing:
+        layers = config.num_layers * config.hidden_size + _kept(config, max_len, method)
+    sequence = 4 * max_len * rows * layers
     logits = 3 * 4 * min(max_len, _CHUNK) * config.vocab_size
     total = _PROGRAM + _SPARE * (weights + trained + sequence + logits)
     return Estimate(
         method=method, max_len=max_len, weights=round(weights), trained=round(trained), sequence=round(sequence),
-        logits=logits, total=round(total),
+        logits=logits, total=round(total), checkpointing=checkpointing,
     )  # fmt: skip
 
 
@@ -91,10 +101,13 @@ def _kept(config: ModelConfig, max_len: int, method: Method) -> int:
     return 8 * config.hidden_size + heads + 4 * config.intermediate_size + config.num_heads * max_len
 
 
-def nearest_that_fits(folder: Path, asked: Estimate, rank: int, free: int, longest: int) -> Estimate | None:
-    """Of shorter sequences and smaller bases, the first that fits into ``free`` bytes; a sequence holds the ``longest`` row.
+def nearest_that_fits(
+    folder: Path, asked: Estimate, rank: int, free: int, longest: int, optimizer: Optimizer = "adamw"
+) -> Estimate | None:
+    """Of shorter sequences, layers that are computed twice, and smaller bases, the first that fits into ``free`` bytes; a sequence holds
+    the ``longest`` row.
 
-    Shorter sequences change nothing but speed, so they are tried before another method.
+    Shorter sequences and checkpointing change nothing but speed, so they are tried before another method.
     """
     methods: dict[Method, tuple[Method, ...]] = {
         "full": ("full", "lora", "qlora"), "lora": ("lora", "qlora"), "qlora": ("qlora",),
@@ -102,10 +115,11 @@ def nearest_that_fits(folder: Path, asked: Estimate, rank: int, free: int, longe
     for method in methods[asked.method]:
         if method == "qlora" and not can_4_bits():
             continue
-        for length in _lengths(asked.max_len, longest):
-            found = estimate(folder, method, rank, length)
-            if found.total <= free:
-                return found
+        for again in (False, True):
+            for length in _lengths(asked.max_len, longest):
+                found = estimate(folder, method, rank, length, optimizer=optimizer, checkpointing=again)
+                if found.total <= free:
+                    return found
     return None
 
 
@@ -131,13 +145,16 @@ def refuse_memory(folder: Path, config: TuneConfig, chosen: Chosen, longest: int
     """
     import psutil
 
-    asked = estimate(folder, config.method, chosen.rank, chosen.max_len, at_once(config, chosen, longest))
+    asked = estimate(
+        folder, config.method, chosen.rank, chosen.max_len, at_once(config, chosen, longest),
+        optimizer=config.optimizer, checkpointing=config.checkpointing,
+    )  # fmt: skip
     # Each process of this machine reads the whole base before it keeps a part of it. What Ray's have is Ray's to know.
     here = 1 if config.ray_address else config.num_processes
     free = psutil.virtual_memory().available // here
     if asked.total <= free:
         return asked
-    near = nearest_that_fits(folder, asked, chosen.rank, free, longest)
+    near = nearest_that_fits(folder, asked, chosen.rank, free, longest, config.optimizer)
     parts = f"{asked.weights / 1e9:.1f} + {asked.trained / 1e9:.1f} + {(asked.sequence + asked.logits) / 1e9:.1f}"
     en = (
         f"{config.method} of {config.model} with sequences of {asked.max_len:,} tokens takes about {asked.total / 1e9:.1f} GB (weights, "
@@ -149,9 +166,10 @@ def refuse_memory(folder: Path, config: TuneConfig, chosen: Chosen, longest: int
     )
     if near is not None:
         size = f"{near.total / 1e9:.1f} GB"
-        en += f" The nearest that fits: {near.method} with sequences of {near.max_len:,} tokens ({size})."
-        zh += f"装得下的最接近配置：{near.method}，序列 {near.max_len:,} 个 token（{size}）。"
-        fix = f"zhilu tune run --data {config.data} --model {config.model} --method {near.method} --max-len {near.max_len}"
+        again = " --checkpointing" if near.checkpointing else ""
+        en += f" The nearest that fits: {near.method}{again} with sequences of {near.max_len:,} tokens ({size})."
+        zh += f"装得下的最接近配置：{near.method}{again}，序列 {near.max_len:,} 个 token（{size}）。"
+        fix = f"zhilu tune run --data {config.data} --model {config.model} --method {near.method}{again} --max-len {near.max_len}"
     else:
         en, zh = f"{en} No method fits with this base and data.", f"{zh}这个基座和数据没有装得下的方法。"
         fix = f"zhilu tune run --data {config.data} --model zhilu-nano"

@@ -59,8 +59,11 @@ def can_4_bits() -> bool:
     return True
 
 
-def load_base_in_4_bits(folder: Path) -> Any:
+def load_base_in_4_bits(folder: Path, precision: str = "float32") -> Any:
     """The model, frozen: projections in NF4, the rest in float32; adapters are added as to any other.
+
+    Args:
+        precision: what the projections are multiplied in, ``float32`` or ``bfloat16``; sums and adapters are float32.
 
     Raises:
         MissingComponentError: see ``require_4_bits``.
@@ -85,7 +88,7 @@ def load_base_in_4_bits(folder: Path) -> Any:
             raise _unknown(folder, name)
         left.discard(name)
         if name in linears:
-            _put_linear(model, linears[name], tensor)
+            _put_linear(model, linears[name], tensor, getattr(torch, precision))
         else:
             owner, _, leaf = name.rpartition(".")
             _set(model.get_submodule(owner), leaf, tensor)
@@ -150,14 +153,14 @@ def _read(folder: Path, config: ModelConfig) -> Iterator[tuple[str, Any]]:
             drop_pages(tensor)
 
 
-def _put_linear(model: Any, name: str, weight: Any) -> None:
+def _put_linear(model: Any, name: str, weight: Any, dtype: Any) -> None:
     import torch
     from bitsandbytes.nn import Linear4bit, Params4bit
 
     owner, _, leaf = name.rpartition(".")
     old = getattr(model.get_submodule(owner), leaf)
     with torch.device("meta"):
-        made = Linear4bit(old.in_features, old.out_features, bias=False, compute_dtype=torch.float32, quant_type="nf4")
+        made = Linear4bit(old.in_features, old.out_features, bias=False, compute_dtype=dtype, quant_type="nf4")
     blocks: Any = Params4bit(weight, requires_grad=False, quant_type="nf4", module=made)
     made.weight = blocks.to("cpu")  # which is when they are made
     made.bias = old.bias

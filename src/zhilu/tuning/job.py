@@ -13,7 +13,7 @@ from zhilu.jobs import Job, JobContext, JobKind, JobStore
 from zhilu.messages import T
 from zhilu.models import ModelStore
 from zhilu.tuning.base_model import TARGETS, count_parameters, load_base, require_trainer
-from zhilu.tuning.config import REWARDED, TuneConfig, choose
+from zhilu.tuning.config import REWARDED, TuneConfig, choose, refuse_options
 from zhilu.tuning.data.check import DataReport
 from zhilu.tuning.data.checking import check_dataset
 from zhilu.tuning.estimate import refuse_memory
@@ -70,13 +70,15 @@ def checked(context: Context, config: TuneConfig, reward_file: Path | None = Non
     """The configuration with its objective, and the report on its data.
 
     Raises:
-        MissingComponentError: what trains, or what holds a base in 4 bits, is not installed.
+        MissingComponentError: what trains, or what holds a base or moments in few bits, is not installed.
         NotFoundError: no such model or dataset.
-        InputError: the data has errors, or is too little; objective, method and reward do not go together.
+        InputError: options do not go together; the data has errors, or is too little; objective, method and reward do not go together.
     """
+    refuse_options(config)
     require_trainer()
     if config.method == "qlora":
         require_4_bits()
+    _require_optimizer(config)
     report = check_dataset(context, config.data, model=config.model, held_out=config.held_out, max_len=config.max_len)
     if not report.ok:
         worst = next(finding for finding in report.findings if finding.severity == "error")
@@ -101,6 +103,12 @@ def checked(context: Context, config: TuneConfig, reward_file: Path | None = Non
             param="data",
         )  # fmt: skip
     return config, report
+
+
+def _require_optimizer(config: TuneConfig) -> None:
+    from zhilu.tuning.recipes.optimizers import require_optimizer
+
+    require_optimizer(config.optimizer)
 
 
 def _refuse_reward(config: TuneConfig, file: Path | None) -> None:
@@ -139,6 +147,7 @@ def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     # (measured here at load 12: 4 times slower). Read by the OpenMP library when PyTorch loads it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from zhilu.tuning.recipes import make_run
+    from zhilu.tuning.recipes.arithmetic import use_fastest_float32, with_precision
     from zhilu.tuning.recipes.course import begin, train
     from zhilu.tuning.recipes.sft import add_lora
 
@@ -151,6 +160,8 @@ def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     info.config = config
     folder = ModelStore(job.context).path_of(config.model)
     chosen = choose(config, count_parameters(folder), [unit.size for unit in units], preflight.context)
+    job.log(use_fastest_float32().en)
+    chosen = with_precision(config, chosen, info.chosen)
     for key, reason in chosen.reasons.items():
         job.log(f"{key} = {getattr(chosen, key)}: {reason.en}")
     info.chosen = {key: getattr(chosen, key) for key in chosen.reasons}
@@ -160,7 +171,7 @@ def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     if config.launch != "one":  # before the model is loaded here: it is needed in this process only at the end
         ended = run_ranks(job, run, config)
     job.progress(0.01 if ended is None else 0.95, T("Loading the model", "加载模型"), config.model)
-    model = load_base_in_4_bits(folder) if config.method == "qlora" else load_base(folder)
+    model = load_base_in_4_bits(folder, chosen.precision) if config.method == "qlora" else load_base(folder)
     if config.method != "full":
         model = add_lora(model, config, chosen, TARGETS)
     reward = load_reward(config.reward or "", run.path) if config.objective in REWARDED else None

@@ -61,6 +61,41 @@ _OPTIONS = (
     ),
     click.option("--rank", type=click.IntRange(1, 512)),
     click.option("--alpha", type=click.FloatRange(min=0, min_open=True)),
+    click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True),
+    click.option(
+        "--rslora", is_flag=True, help=T("scale the adapter by 1 / sqrt(rank)", "适配器按 1 / sqrt(秩) 缩放").say()
+    ),
+    click.option(
+        "--dora",
+        is_flag=True,
+        help=T(
+            "learn lengths and directions apart; served after zhilu tune merge",
+            "长度与方向分开学习；需 zhilu tune merge 后部署",
+        ).say(),
+    ),
+    click.option(
+        "--optimizer",
+        type=click.Choice(["adamw", "lion", "adamw8bit"]),
+        default="adamw",
+        show_default=True,
+        help=T(
+            "lion and adamw8bit keep less beside each trained weight", "lion 与 adamw8bit 为每个训练权重保存的状态更少"
+        ).say(),
+    ),
+    click.option(
+        "--checkpointing",
+        is_flag=True,
+        help=T(
+            "compute layers again on the way back: less memory, more time", "反向时重新计算各层：省内存，更慢"
+        ).say(),
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["float32", "bfloat16"]),
+        help=T(
+            "qlora: what the base is multiplied in (default: measured)", "qlora：基座矩阵乘法的精度（默认实测选择）"
+        ).say(),
+    ),
     click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True)),
     click.option("--epochs", type=click.FloatRange(min=0, min_open=True)),
     click.option("--max-len", type=click.IntRange(min=16)),
@@ -393,9 +428,9 @@ def _print_planned(planned: Planned) -> None:
     if parts.total > planned.free:
         click.secho(T(f"It does not fit: {free} GB are free.", f"装不下：空闲内存 {free} GB。").say(), fg="red")
         if (near := planned.fits) is not None:
-            size = f"{near.total / 1e9:.1f} GB"
-            click.echo(T(f"The nearest that fits ({size}): --method {near.method} --max-len {near.max_len}",
-                         f"装得下的最接近配置（{size}）：--method {near.method} --max-len {near.max_len}").say())  # fmt: skip
+            size, again = f"{near.total / 1e9:.1f} GB", " --checkpointing" if near.checkpointing else ""
+            click.echo(T(f"The nearest that fits ({size}): --method {near.method}{again} --max-len {near.max_len}",
+                         f"装得下的最接近配置（{size}）：--method {near.method}{again} --max-len {near.max_len}").say())  # fmt: skip
         return
     said = T(
         f"{planned.steps} steps of {planned.step_seconds:.1f} s: about {planned.seconds / 60:.1f} minutes, without the evaluations "
@@ -408,7 +443,8 @@ def _print_planned(planned: Planned) -> None:
 
 def _print(info: RunInfo) -> None:
     for key, value in info.chosen.items():
-        click.echo(f"{key} = {value:g}  ({info.reasons[key].say()})")
+        shown = f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value).lower()
+        click.echo(f"{key} = {shown}  ({info.reasons[key].say()})")
     out = info.outcome
     if out is None:
         click.echo(T("The run is not finished: zhilu jobs list", "训练尚未完成：zhilu jobs list").say())

@@ -78,7 +78,7 @@ def test_what_does_not_fit_is_refused_with_the_figures_and_the_nearest(
     full = estimate(NANO, "full", 32, 1024)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=full.total - 1))
     with pytest.raises(InputError, match="nearest that fits: full with sequences of 512") as raised:
-        submit_tuning(context, TuneConfig(model="zhilu-nano", data="pirate", method="full"))
+        submit_tuning(context, TuneConfig(model="zhilu-nano", data="pirate", method="full", max_len=1024))
     assert raised.value.fix == "zhilu tune run --data pirate --model zhilu-nano --method full --max-len 512"
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1_000_000))
     with pytest.raises(InputError, match="No method fits") as raised:

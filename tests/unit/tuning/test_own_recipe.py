@@ -41,9 +41,9 @@ def test_it_runs_and_its_losses_are_the_products(own_home: Path, tmp_path: Path)
     from zhilu.tuning.base_model import TARGETS, load_base
     from zhilu.tuning.config import Chosen, TuneConfig
     from zhilu.tuning.data.library import DatasetLibrary
-    from zhilu.tuning.recipes.rows import read_units
     from zhilu.tuning.recipes import make_run
     from zhilu.tuning.recipes.own import copy_recipe
+    from zhilu.tuning.recipes.rows import read_units
     from zhilu.tuning.recipes.sft import add_lora
 
     _, settings = copy_recipe("sft", tmp_path)

@@ -44,6 +44,7 @@ const SHOWN: Record<string, string> = {
   "Outcome.answered_on": "tune.answeredOn.",
   "TuneConfig.method": "tune.method.",
   "TuneConfig.objective": "tune.objective.",
+  "TuneConfig.optimizer": "tune.optimizer.",
 };
 /** Fields that no page shows as words: sent by the page itself, or decided upon. */
 const UNSEEN = new Set([
@@ -53,6 +54,7 @@ const UNSEEN = new Set([
   "ExportIn.format",
   "ExportIn.precision",
   "MergeIn.dtype",
+  "TuneConfig.precision", // shown as the number that it is, with its reason
   "KnowledgeTurn.role",
   "NewPerson.role",
   "PersonChanges.role",
@@ -78,6 +80,7 @@ const UNSEEN = new Set([
   "ExportIn.format", // names of formats and number types, the same in every language
   "ExportIn.precision",
   "MergeIn.dtype",
+  "TuneConfig.precision", // shown as the number that it is, with its reason
 ]);
 /** The same values under another schema. */
 const SAME: Record<string, string> = {

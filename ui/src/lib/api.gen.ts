@@ -11865,7 +11865,11 @@ export interface components {
          *         beta: how strongly the model is held to what it was; None: 0.1 for DPO and KTO, 0.04 for GRPO and PPO.
          *         method: ``lora`` (adapters on the base in float32), ``qlora`` (on a base in 4 bits), or ``full``: all weights.
          *         reward: of ``rewards.REWARDS`` by name, or ``file``: the run's own; ``max_answer``: tokens of a sampled answer.
-         *         rank, alpha, dropout: of LoRA (arXiv 2106.09685); ``rslora`` scales by 1 / sqrt(rank) (arXiv 2312.03732).
+         *         rank, alpha, dropout: of LoRA (arXiv 2106.09685); ``rslora`` scales by 1 / sqrt(rank) (arXiv 2312.03732); ``dora`` learns the
+         *             length of each row of a matrix apart from its direction (arXiv 2402.09353), and is served merged.
+         *         optimizer: ``adamw``, ``lion`` (arXiv 2302.06675: one moment instead of two), ``adamw8bit`` (moments in 8 bits, arXiv 2110.02861).
+         *         checkpointing: keep only what enters a layer, and compute the layer again on the way back: less memory, more time.
+         *         precision: what a base in 4 bits is multiplied in; None: measured on this processor.
          *         batch_tokens: tokens of one optimizer step.
          *         max_len: tokens of a packed sequence.
          *         launch: how the processes of the run are started and share a step (``launch.LAUNCHERS``); nproc: how many, None: 2.
@@ -11910,6 +11914,24 @@ export interface components {
              * @default false
              */
             rslora: boolean;
+            /**
+             * Dora
+             * @default false
+             */
+            dora: boolean;
+            /**
+             * Optimizer
+             * @default adamw
+             * @enum {string}
+             */
+            optimizer: "adamw" | "lion" | "adamw8bit";
+            /**
+             * Checkpointing
+             * @default false
+             */
+            checkpointing: boolean;
+            /** Precision */
+            precision?: ("float32" | "bfloat16") | null;
             /** Learning Rate */
             learning_rate?: number | null;
             /** Epochs */

@@ -48,6 +48,7 @@ export type Run = Schemas["RunInfo"];
 export type RunDetail = Schemas["RunDetail"];
 export type Parity = Schemas["Parity"];
 export type Objective = NonNullable<Schemas["TuneConfig"]["objective"]>;
+export type Optimizer = NonNullable<Schemas["TuneConfig"]["optimizer"]>;
 export type Method = NonNullable<Schemas["TuneConfig"]["method"]>;
 export type Behaviour = Schemas["Behaviour"];
 export type Outcome = Schemas["Outcome"];

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from zhilu.client import connect
 from zhilu.errors import InputError
 from zhilu.messages import T
+from zhilu.tuning.after.served import name_to_ask
 from zhilu.tuning.config import OBJECTIVES
 from zhilu.tuning.data.preflight import Rendered
 from zhilu.tuning.rewards import FILE, load_reward
@@ -66,7 +67,7 @@ async def ask_held_out(
 
     Raises:
         NotFoundError: no such run or dataset. InputError: it is not finished, the rule is unknown, or its rows have no
-            prompts. UnreachableError, UpstreamError: nothing serves the base.
+            prompts. UnsupportedError: a DoRA adapter that is not merged. UnreachableError, UpstreamError: nothing serves the base.
     """
     from zhilu.tuning.recipes.rows import read_units
 
@@ -94,10 +95,10 @@ async def ask_held_out(
             param="data",
         )  # fmt: skip
     base = info.config.model
-    tuned = info.outcome.adapter or info.outcome.model or ""
+    tuned, is_adapter = name_to_ask(context, info)
     async with connect(context) as client:
-        if info.outcome.adapter:
-            await client.load_adapter(info.outcome.adapter, base=base)
+        if is_adapter:
+            await client.load_adapter(tuned, base=base)
         answers = [await _answers(client, model, rows) for model in (base, tuned)]
     decode = preflight.tokenizer.decode
     asked = []

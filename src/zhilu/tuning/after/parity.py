@@ -19,6 +19,7 @@ from zhilu.jobs.base import Text
 from zhilu.messages import T
 from zhilu.models import ModelStore
 from zhilu.tuning.after.exports import prove_gguf
+from zhilu.tuning.after.served import name_to_ask
 from zhilu.tuning.runs import Answer, RunInfo, RunLibrary
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ async def check_parity(context: Context, name: str) -> Parity:
         NotFoundError: no such run.
         InputError: it is not finished, or made a model of its own.
         ConflictError: the base in the store is not the one that was trained.
+        UnsupportedError: a DoRA adapter that is not merged; what is merged is asked.
         UnreachableError, UpstreamError: nothing serves the base.
     """
     info = RunLibrary(context).get(name).info()
@@ -83,14 +85,18 @@ async def check_parity(context: Context, name: str) -> Parity:
             code="other_base",
             fix=f"zhilu tune run --data {info.config.data} --model {info.config.model}",
         )  # fmt: skip
+    served, is_adapter = name_to_ask(context, info)
     async with connect(context) as client:
-        await client.load_adapter(out.adapter, base=info.config.model)
-        asked = [await _ask(client, info.config.model, out.adapter, answer) for answer in out.answers]
-        merged = await _merged(context, client, info)
+        if is_adapter:
+            await client.load_adapter(served, base=info.config.model)
+        asked = [await _ask(client, info.config.model, served, answer) for answer in out.answers]
+        merged = await _merged(context, client, info) if is_adapter else None
     llamacpp = await asyncio.to_thread(_llamacpp, context, info)
     equal_prompts = sum(same for same, _ in asked)
     # Answers of the rounded base part ways with those of the whole one that is served, but not at their first token.
-    most = None if out.answered_on == "served" else 1
+    # So do those of a merged model whose weights are rounded to 16 bits.
+    exact = is_adapter or (info.merged is not None and info.merged.dtype == "float32")
+    most = None if out.answered_on == "served" and exact else 1
     asked = [(same, tokens[:most]) for same, tokens in asked]
     wanted = [answer.after_ids[:most] for answer in out.answers]
     equal_answers = sum(tokens == ids for (_, tokens), ids in zip(asked, wanted, strict=True))
@@ -105,7 +111,7 @@ async def check_parity(context: Context, name: str) -> Parity:
     )
     others = [other for other in (merged, llamacpp) if other is not None]
     equal = equal_prompts == equal_answers == len(out.answers) and changed > 0
-    said = _said(out.adapter, len(out.answers), equal_prompts, changed, difference)
+    said = _said(served, len(out.answers), equal_prompts, changed, difference)
     if equal and others:
         said, equal = _also(said, others), all(other.same for other in others)
     return Parity(

@@ -71,6 +71,7 @@ def train_rank(context: Context, run: RunFolder) -> None:
     from zhilu.tuning.finish import peak_mb
     from zhilu.tuning.four_bit import load_base_in_4_bits
     from zhilu.tuning.recipes import make_run
+    from zhilu.tuning.recipes.arithmetic import use_fastest_float32
     from zhilu.tuning.recipes.course import begin, train
     from zhilu.tuning.recipes.rows import read_units
     from zhilu.tuning.recipes.sft import add_lora
@@ -82,7 +83,8 @@ def train_rank(context: Context, run: RunFolder) -> None:
     chosen = Chosen(**info.chosen, reasons=info.reasons)
     folder = ModelStore(context).path_of(config.model)
     spread = make_spread(config.launch)
-    model = load_base_in_4_bits(folder) if config.method == "qlora" else load_base(folder)
+    use_fastest_float32()
+    model = load_base_in_4_bits(folder, chosen.precision) if config.method == "qlora" else load_base(folder)
     if config.method != "full":
         model = add_lora(model, config, chosen, TARGETS)
     spread.shard(model)

@@ -13,9 +13,21 @@ import torch
 from zhilu.training.loop import Run, warmup_stable_decay
 from zhilu.tuning.config import Chosen, TuneConfig
 from zhilu.tuning.launch.spread import Spread
+from zhilu.tuning.recipes.optimizers import make_optimizer
 from zhilu.tuning.recipes.units import Unit
 
-__all__ = ["TuneRun"]
+__all__ = ["TuneRun", "keep_only_inputs"]
+
+
+def keep_only_inputs(model: Any) -> None:
+    """Gradient checkpointing: of each layer only its input is kept, and the layer is computed again on the way back (arXiv 1604.06174).
+
+    Answers without gradient are computed as before.
+    """
+    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    # Transformers 5.2x has another name for it, and warns of the old one.
+    kind = "activation" if hasattr(causal, "activation_checkpointing_enable") else "gradient"
+    getattr(causal, f"{kind}_checkpointing_enable")(**{f"{kind}_checkpointing_kwargs": {"use_reentrant": False}})
 
 
 class TuneRun(Run, ABC):
@@ -33,7 +45,9 @@ class TuneRun(Run, ABC):
         self.spread = spread or Spread()
         trained = [p for p in model.parameters() if p.requires_grad]
         decay = 0.01 if config.method == "full" else 0.0
-        optimizer = torch.optim.AdamW(trained, lr=chosen.learning_rate, betas=(0.9, 0.999), weight_decay=decay)
+        optimizer = make_optimizer(config.optimizer, trained, chosen.learning_rate, decay)
+        if config.checkpointing:
+            keep_only_inputs(model)
         super().__init__(model, [optimizer], path)
         self.units, self.config, self.chosen, self.trained = units, config, chosen, trained
         self.best, self.best_step, self.waited = math.inf, 0, 0
@@ -74,6 +88,7 @@ class TuneRun(Run, ABC):
             self.steps, self.steps / self.chosen.steps, max(1, min(20, self.chosen.steps // 10)), 0.5, 0.02
         )
         self.set_rates(share)
+        self.model.train()  # a model from safetensors comes ready to answer: without dropout and checkpointing
         torch.manual_seed(self.config.seed * 1_000_003 + self.steps)  # dropout and samples, the same after a resumption
         values = self.accumulate()
         norm = self.update()

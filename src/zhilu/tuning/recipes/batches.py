@@ -1,4 +1,8 @@
-"""Rows to packed sequences: full ones, so that little is computed for nothing, and none of them sees another."""
+"""Rows to packed sequences: full ones, so that little is computed for nothing, and none of them sees another.
+
+What rows begin with alike (a system prompt, a question with two answers) is computed once: a sequence is the tree of its rows, and a
+token sees its own way from the root. Losses and gradients are those of the rows one by one.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +12,43 @@ from typing import Any
 
 from zhilu.tuning.data.preflight import Rendered
 
-__all__ = ["Packed", "pack", "shared_length", "step_batches", "steps_of_epoch", "tensors"]
+__all__ = ["Packed", "pack", "shared_length", "shared_start", "step_batches", "steps_of_epoch", "tensors", "tree_size"]
 
 Packed = list[Rendered]
 
 
 def pack(rows: Sequence[Rendered], length: int) -> list[Packed]:
-    """Rows in sequences of at most ``length`` tokens: longest first, each where it leaves least room (best-fit decreasing)."""
+    """Rows in sequences of at most ``length`` tokens: longest first, each where it leaves least room (best-fit decreasing).
+
+    The start that all of them share takes room once a sequence.
+    """
+    shared = shared_start([row.ids for row in rows])
     sequences: list[tuple[int, Packed]] = []
     for row in sorted(rows, key=lambda row: -len(row.ids)):
-        size = len(row.ids)
+        size = len(row.ids) - shared
         fitting = [(room - size, at) for at, (room, _) in enumerate(sequences) if room >= size]
         if fitting:
             room, at = min(fitting)
             sequences[at][1].append(row)
             sequences[at] = (room, sequences[at][1])
         else:
-            sequences.append((length - size, [row]))
+            sequences.append((length - shared - size, [row]))
     return [rows for _, rows in sequences]
+
+
+def shared_start(rows: Sequence[tuple[int, ...]]) -> int:
+    """Tokens that all ``rows`` begin with alike."""
+    if not rows:
+        return 0
+    first, last = min(rows), max(rows)  # what the two furthest apart share, all share
+    return next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+
+
+def tree_size(rows: Sequence[tuple[int, ...]]) -> int:
+    """Tokens of ``rows``, each start that some of them share counted once."""
+    ordered = sorted(rows)
+    twice = sum(shared_start(ordered[at : at + 2]) for at in range(len(ordered) - 1))
+    return sum(map(len, ordered)) - twice
 
 
 def step_batches(
@@ -58,22 +81,40 @@ def steps_of_epoch(rows: Sequence[Rendered], tokens: int) -> int:
 
 
 def tensors(packed: Packed) -> dict[str, Any]:
-    """One sequence for the model: ``input_ids``, ``position_ids`` (1, length), a mask that keeps rows apart
+    """One sequence for the model, of ``length`` tokens: ``input_ids``, ``position_ids`` (1, length), a mask that keeps rows apart
     (1, 1, length, length; True may look), and ``places`` of the hidden states that predict a learned token, with ``labels`` and
-    the numbers of their ``rows``."""
+    the numbers of their ``rows``, row by row."""
     import torch
 
-    ids = torch.tensor([id for row in packed for id in row.ids])
-    positions = torch.tensor([place for row in packed for place in range(len(row.ids))])
-    rows = torch.tensor([number for number, row in enumerate(packed) for _ in row.ids])
-    learned = torch.tensor([at > 0 and carries for row in packed for at, carries in enumerate(row.learned)])
-    places = learned.nonzero().squeeze(1)
-    mask = (rows[:, None] == rows[None, :]) & torch.ones(len(ids), len(ids), dtype=torch.bool).tril()
+    ids: list[int] = []
+    positions: list[int] = []
+    known: dict[tuple[int, int], int] = {}  # (token before in the tree, id) to its place
+    ways = []
+    for row in packed:
+        before = -1
+        way: list[int] = []
+        for depth, id in enumerate(row.ids):
+            before = known.setdefault((before, id), len(ids))
+            if before == len(ids):
+                ids.append(id)
+                positions.append(depth)
+            way.append(before)
+        ways.append(torch.tensor(way))
+    mask = torch.zeros(len(ids), len(ids), dtype=torch.bool)
+    for path in ways:
+        mask[path[:, None], path[None, :]] = torch.ones(len(path), len(path), dtype=torch.bool).tril()
+    learned = [
+        (int(ways[number][at - 1]), row.ids[at], number)
+        for number, row in enumerate(packed)
+        for at, carries in enumerate(row.learned)
+        if carries and at > 0
+    ]
+    places, labels, rows = torch.tensor(learned, dtype=torch.long).reshape(-1, 3).unbind(1)
     return {
-        "input_ids": ids[None],
-        "position_ids": positions[None],
+        "input_ids": torch.tensor(ids)[None],
+        "position_ids": torch.tensor(positions)[None],
         "attention_mask": mask[None, None],
-        "places": places - 1,
-        "rows": rows[places],
-        "labels": ids[places],
+        "places": places,
+        "rows": rows,
+        "labels": labels,
     }

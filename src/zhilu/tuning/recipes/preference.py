@@ -67,8 +67,12 @@ class _JudgedRun(TuneRun):
         self.crossed: dict[int, Unit] = {}
         for group in (units, held_out):
             self._cross(group)
-        everything = [*units, *held_out, *self.crossed.values()]
-        self.reference = self._logps(everything)
+        # Group by group: held-out units are packed then as they are measured later, to the last bit the same for the base.
+        self.reference = {
+            at: logps
+            for group in (units, held_out, list(self.crossed.values()))
+            for at, logps in self._logps(group).items()
+        }
 
     def _cross(self, group: Sequence[Unit]) -> None:
         pass

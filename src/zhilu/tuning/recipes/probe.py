@@ -41,6 +41,7 @@ def _probe(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     import psutil
 
     from zhilu.tuning.recipes import make_run
+    from zhilu.tuning.recipes.arithmetic import use_fastest_float32, with_precision
     from zhilu.tuning.recipes.sft import add_lora
 
     job.progress(0.0, T("Reading the data", "读取数据"))
@@ -49,15 +50,20 @@ def _probe(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     sizes = [unit.size for unit in units]
     chosen = choose(config, count_parameters(folder), sizes, preflight.context)
     rows = at_once(config, chosen, max(sizes))
-    memory, free = estimate(folder, config.method, chosen.rank, chosen.max_len, rows), psutil.virtual_memory().available
+    memory = estimate(
+        folder, config.method, chosen.rank, chosen.max_len, rows, optimizer=config.optimizer, checkpointing=config.checkpointing
+    )  # fmt: skip
+    free = psutil.virtual_memory().available
     planned = Planned(
         memory=memory, free=free, steps=chosen.steps, tokens=chosen.steps * chosen.batch_tokens, step_seconds=0.0, seconds=0.0, peak_mb=0
     )  # fmt: skip
     if memory.total > free:
-        planned.fits = nearest_that_fits(folder, memory, chosen.rank, free, max(sizes))
+        planned.fits = nearest_that_fits(folder, memory, chosen.rank, free, max(sizes), config.optimizer)
         return planned.model_dump(mode="json")
     job.progress(0.1, T("Loading the model", "加载模型"), config.model)
-    model = load_base_in_4_bits(folder) if config.method == "qlora" else load_base(folder)
+    use_fastest_float32()
+    chosen = with_precision(config, chosen, {})
+    model = load_base_in_4_bits(folder, chosen.precision) if config.method == "qlora" else load_base(folder)
     if config.method != "full":
         model = add_lora(model, config, chosen, TARGETS)
     reward = load_reward(config.reward, Path()) if config.reward else None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zhilu.tuning.data.preflight import Rendered
+from zhilu.tuning.recipes.batches import shared_start, tree_size
 
 __all__ = ["Unit", "crossed", "pack_units", "step_units"]
 
@@ -33,15 +34,19 @@ def step_units(units: Sequence[Unit], tokens: int, step: int, seed: int) -> list
 
 
 def pack_units(units: Sequence[Unit], length: int) -> list[list[Unit]]:
-    """Units in sequences of at most ``length`` tokens, the rows of a unit side by side (best-fit decreasing)."""
+    """Units in sequences of at most ``length`` tokens, the rows of a unit side by side (best-fit decreasing); what rows of a unit, or
+    all rows, begin with alike takes room once."""
+    shared = shared_start([row.ids for unit in units for row in unit.rows])
+    sizes = {id(unit): tree_size([row.ids for row in unit.rows]) - shared for unit in units}
     sequences: list[tuple[int, list[Unit]]] = []
-    for unit in sorted(units, key=lambda unit: -unit.size):
-        fitting = [(room - unit.size, at) for at, (room, _) in enumerate(sequences) if room >= unit.size]
+    for unit in sorted(units, key=lambda unit: -sizes[id(unit)]):
+        size = sizes[id(unit)]
+        fitting = [(room - size, at) for at, (room, _) in enumerate(sequences) if room >= size]
         if fitting:
             room, at = min(fitting)
             sequences[at] = (room, [*sequences[at][1], unit])
         else:
-            sequences.append((length - unit.size, [unit]))
+            sequences.append((length - shared - size, [unit]))
     return [members for _, members in sequences]
 
 

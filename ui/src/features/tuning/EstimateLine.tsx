@@ -11,13 +11,15 @@ export function EstimateLine({ id }: { id: string }) {
   const job = (useJobs().data ?? []).find((one) => one.id === id);
   if (!job) return null;
   if (job.status !== "done") return <JobLine job={job} />;
+  const withSwitch = (found: NonNullable<Planned["fits"]>) =>
+    [t(`tune.method.${found.method}`), ...(found.checkpointing ? [t("tune.switch.checkpointing")] : [])].join(" · ");
   const { memory, free, fits, steps, seconds, peak_mb } = job.result as unknown as Planned;
   if (memory.total > free) {
     return (
       <p role="status">
         {t("tune.tooLarge", { total: gb(memory.total), free: gb(free) })}{" "}
         {fits &&
-          t("tune.nearest", { method: t(`tune.method.${fits.method}`), length: fits.max_len, total: gb(fits.total) })}
+          t("tune.nearest", { method: withSwitch(fits), length: fits.max_len, total: gb(fits.total) })}
       </p>
     );
   }

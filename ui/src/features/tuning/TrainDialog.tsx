@@ -8,6 +8,7 @@ import { useModels } from "@/lib/queries";
 import type { Method, Objective, Run } from "@/lib/types";
 import { useEstimate, useStartRun, type Wish } from "./api";
 import { EstimateLine } from "./EstimateLine";
+import { MoreOptions, USUAL } from "./MoreOptions";
 import { isRewarded, METHODS, OBJECTIVES, REWARDS } from "./objectives";
 
 interface TrainDialogProps {
@@ -29,7 +30,9 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
   const [objective, setObjective] = useState<Objective>(objectives[0] ?? "sft");
   const [reward, setReward] = useState<string>(REWARDS[0]);
   const [method, setMethod] = useState<Method>("lora");
+  const [options, setOptions] = useState(USUAL);
   const methods = METHODS(objective);
+  const taken = methods.includes(method) ? method : "lora";
   const model = chosen ?? models.find(({ embedded }) => embedded)?.name ?? models[0]?.name ?? "";
   const wish: Wish = {
     name: name.trim() || null,
@@ -37,8 +40,10 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
     data,
     epochs: epochs ? Number(epochs) : null,
     objective,
-    method: methods.includes(method) ? method : "lora",
+    method: taken,
     reward: isRewarded(objective) ? reward : null,
+    ...options,
+    ...(taken === "full" && { dora: false, rslora: false }),
   };
   const train = () => start.mutate(wish, { onSuccess: ({ run }) => onStarted(run) });
   return (
@@ -71,7 +76,7 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
       </Field>
       <Field label={t("tune.method")}>
         {(props) => (
-          <select {...props} value={method} onChange={(event) => setMethod(event.target.value as Method)}>
+          <select {...props} value={taken} onChange={(event) => setMethod(event.target.value as Method)}>
             {methods.map((one) => (
               <option key={one} value={one}>
                 {t(`tune.method.${one}`)}
@@ -119,6 +124,7 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
           />
         )}
       </Field>
+      <MoreOptions options={options} method={taken} onChange={setOptions} />
       {estimate.data && <EstimateLine id={estimate.data.id} />}
       {(start.error ?? estimate.error) && <ErrorPanel error={start.error ?? estimate.error} />}
     </Dialog>

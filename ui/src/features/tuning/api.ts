@@ -2,6 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api } from "@/lib/api";
 import { acceptJob } from "@/lib/jobs";
 import type { Behaviour, Dataset, Exported, Job, Method, Objective, Parity, Run, RunDetail } from "@/lib/types";
+import type { Options } from "./MoreOptions";
 
 const data = (name: string) => `/datasets/${encodeURIComponent(name)}`;
 const run = (name: string) => `/runs/${encodeURIComponent(name)}`;
@@ -64,7 +65,7 @@ export function useRemoveDataset() {
   return useMutation({ mutationFn: (name: string) => api.delete(data(name)), onSettled: refresh });
 }
 
-export interface Wish {
+export interface Wish extends Options {
   name: string | null;
   model: string;
   data: string;
@@ -89,6 +90,7 @@ interface Estimate {
   method: Method;
   max_len: number;
   total: number;
+  checkpointing?: boolean;
 }
 
 export function useEstimate() {

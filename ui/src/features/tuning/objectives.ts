@@ -1,4 +1,4 @@
-import type { Method, Objective } from "@/lib/types";
+import type { Method, Objective, Optimizer } from "@/lib/types";
 
 /** What can be learned from which kind of rows; the first is the usual. As config.py's OBJECTIVES. */
 export const OBJECTIVES: Record<string, readonly Objective[]> = {
@@ -11,6 +11,9 @@ export const OBJECTIVES: Record<string, readonly Objective[]> = {
 /** GRPO and PPO hold the policy to the base without its adapter, so they train one. */
 export const METHODS = (objective: Objective): readonly Method[] =>
   isRewarded(objective) ? ["lora", "qlora"] : ["lora", "qlora", "full"];
+
+/** As config.py's OPTIMIZERS. */
+export const OPTIMIZERS: readonly Optimizer[] = ["adamw", "lion", "adamw8bit"];
 
 export const REWARDS = ["number", "exact", "contains", "json", "brief"] as const;
 

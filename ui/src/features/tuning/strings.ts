@@ -61,6 +61,20 @@ export const strings = {
   "tune.method.lora": { en: "An adapter (LoRA)", zh: "适配器（LoRA）" },
   "tune.method.qlora": { en: "An adapter on a base in 4 bits (QLoRA)", zh: "4 位基座上的适配器（QLoRA）" },
   "tune.method.full": { en: "All weights", zh: "全部权重" },
+  "tune.more": { en: "More options", zh: "更多选项" },
+  "tune.optimizer": { en: "Optimizer", zh: "优化器" },
+  "tune.optimizer.adamw": { en: "AdamW: the usual", zh: "AdamW：常用" },
+  "tune.optimizer.lion": { en: "Lion: half of AdamW's memory", zh: "Lion：内存是 AdamW 的一半" },
+  "tune.optimizer.adamw8bit": { en: "AdamW in 8 bits: a quarter of its memory", zh: "8 位 AdamW：内存是四分之一" },
+  "tune.switch.checkpointing": {
+    en: "Compute layers twice: less memory, slower",
+    zh: "各层计算两次：省内存，更慢",
+  },
+  "tune.switch.rslora": { en: "Scale by the root of the rank (rsLoRA)", zh: "按秩的平方根缩放（rsLoRA）" },
+  "tune.switch.dora": {
+    en: "Lengths and directions apart (DoRA); served after merging",
+    zh: "长度与方向分开学习（DoRA）；合并后部署",
+  },
   "tune.weights": { en: "Base in 4 bits", zh: "4 位基座" },
   "tune.weightsAre": {
     en: "{count} M weights in {size} MB ({bits} bits each), {rest} MB in float32",
