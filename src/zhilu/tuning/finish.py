@@ -179,6 +179,10 @@ def peak_mb() -> int:
 
     if sys.platform == "win32":
         return round(psutil.Process().memory_info().peak_wset / 1e6)
+    status = Path("/proc/self/status")
+    if status.is_file():  # getrusage would count what the process was forked from (Linux keeps that through exec)
+        lines = status.read_text(encoding="ascii", errors="replace").splitlines()
+        return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024 / 1e6)
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
