@@ -1,0 +1,6 @@
+package zhilu.chat;
+
+import org.springframework.boot.test.context.SpringBootTest;
+
+@SpringBootTest(webEnvironment = SpringBootTest.WebEnvironment.RANDOM_PORT, properties = "zhilu.library=langchain4j")
+class LangChainTest extends ChatPromises {}
