@@ -13,6 +13,7 @@ from zhilu.context import Context
 from zhilu.errors import InputError
 from zhilu.messages import T
 from zhilu.rag.board.cli import evaluate, questions, runs
+from zhilu.rag.share.cli import export_kb, import_kb
 from zhilu.rag.sources.cli import STATUS, add, print_documents, sources, sync
 
 if TYPE_CHECKING:
@@ -307,5 +308,5 @@ def remove(context: Context, name: str, documents: tuple[str, ...], yes: bool, a
         echo_json({"kb": found.id, "removed": [known[d] for d in documents]})
 
 
-for command in (add, evaluate, questions, runs, sources, sync):
+for command in (add, evaluate, export_kb, import_kb, questions, runs, sources, sync):
     kb.add_command(command)

@@ -134,6 +134,14 @@ class Library:
             fix="zhilu kb list",
         )
 
+    def free_name(self, name: str) -> str:
+        """``name``, with a number where there is one of that name."""
+        taken, number, free = {i.name for i in self.list()}, 1, name
+        while free in taken:
+            number += 1
+            free = f"{name[:90]} ({number})"
+        return free
+
     def rename(self, kb: KnowledgeBase, name: str) -> None:
         """
         Raises:

@@ -60,6 +60,9 @@ const UNSEEN = new Set([
   "PersonChanges.role",
   "Message.role",
   "Message.status",
+  "FilterComparison.type", // of programs that use OpenAI's vector stores; no page
+  "FilterCompound.type",
+  "PassageRanking.ranker",
   "ModelDetail.thinking", // decides whether the switch is there
   "ModelInfo.thinking",
   "OrderGuess.higher", // two orders, said by their places

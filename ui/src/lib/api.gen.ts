@@ -4208,6 +4208,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/kbs/{kb_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Kb
+         * @description The knowledge base as a file: originals, text, passages and vectors; no questions, answers, sources or keys.
+         */
+        get: operations["export_kb_zhilu_v1_kbs__kb_id__export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Kb
+         * @description Take in a file that ``export`` made, as a new knowledge base. ``embedder``: one that is here, where its own is not.
+         */
+        post: operations["import_kb_zhilu_v1_kbs_import_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/kbs/{kb_id}/sources": {
         parameters: {
             query?: never;
@@ -5752,6 +5792,15 @@ export interface components {
         Body_import_file_zhilu_v1_conversations_import_post: {
             /** File */
             file: string;
+        };
+        /** Body_import_kb_zhilu_v1_kbs_import_post */
+        Body_import_kb_zhilu_v1_kbs_import_post: {
+            /** File */
+            file: string;
+            /** Name */
+            name?: string | null;
+            /** Embedder */
+            embedder?: string | null;
         };
         /** Body_look_at_picture_zhilu_v1_media_look_post */
         Body_look_at_picture_zhilu_v1_media_look_post: {
@@ -10625,6 +10674,21 @@ export interface components {
             };
             /** Passed */
             passed: boolean;
+        };
+        /**
+         * SharedKb
+         * @description What is taken in; ``job`` does it.
+         */
+        SharedKb: {
+            /** Name */
+            name: string;
+            /** Description */
+            description: string;
+            /** Embedder */
+            embedder: string;
+            /** Num Documents */
+            num_documents: number;
+            job: components["schemas"]["Job"];
         };
         /**
          * Shot
@@ -19514,6 +19578,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    export_kb_zhilu_v1_kbs__kb_id__export_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    import_kb_zhilu_v1_kbs_import_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_import_kb_zhilu_v1_kbs_import_post"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SharedKb"];
                 };
             };
             /** @description Validation Error */

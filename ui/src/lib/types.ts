@@ -92,6 +92,7 @@ export type Conversation = Omit<Sent<"Conversation">, "messages" | "params"> & {
 
 export type KnowledgeBase = Omit<Schemas["KbInfo"], "error"> & { error?: ErrorDetail | null };
 export type StoreOffer = Omit<Schemas["StoreOffer"], "error" | "title"> & { title: Text; error: ErrorDetail | null };
+export type SharedKb = Omit<Schemas["SharedKb"], "job"> & { job: Job };
 export type Repaired = Omit<Schemas["Repaired"], "job"> & { job: Job | null };
 export type Document = Omit<Schemas["Document"], "error"> & { error: ErrorDetail | null };
 export type DocumentText = Omit<Schemas["DocumentText"], "error"> & { error: ErrorDetail | null };

@@ -67,7 +67,7 @@ def create_vector_store(body: NewVectorStore, request: Request) -> dict[str, Any
     context = context_of(request)
     library, shelf = Library(context), FileShelf(context.home)
     files = [shelf.get(file_id) for file_id in dict.fromkeys(body.file_ids)]
-    kb = library.create(_free_name(library, body.name or "vector store"), body.description or "")
+    kb = library.create(library.free_name(body.name or "vector store"), body.description or "")
     if body.metadata:
         kb.database.set_meta(**{_METADATA: json.dumps(body.metadata, ensure_ascii=False)})
     attachments = Attachments(kb)
@@ -101,7 +101,7 @@ def change_vector_store(store_id: str, body: VectorStoreChanges, request: Reques
     kb = opened(context, store_id)
     if body.name is not None and body.name != kb.name:
         library = Library(context)
-        library.rename(kb, _free_name(library, body.name))
+        library.rename(kb, library.free_name(body.name))
     if "metadata" in body.model_fields_set:
         kb.database.set_meta(**{_METADATA: json.dumps(body.metadata or {}, ensure_ascii=False)})
     return _store(kb)
@@ -151,14 +151,6 @@ def refuse_static(strategy: dict[str, Any] | None) -> None:
             ),
             param="chunking_strategy",
         )
-
-
-def _free_name(library: Library, name: str) -> str:
-    taken, number, free = {i.name for i in library.list()}, 1, name
-    while free in taken:
-        number += 1
-        free = f"{name[:92]} ({number})"
-    return free
 
 
 def _store(kb: KnowledgeBase) -> dict[str, Any]:

@@ -2,10 +2,11 @@ import { FileDown } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { useI18n } from "@/lib/i18n";
 import css from "./FileDrop.module.css";
+import { dropped } from "./files";
 
 const holdsFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes("Files") ?? false;
 
-/** Takes files dropped anywhere on the page; true while some hover over it. */
+/** Takes files and whole folders dropped anywhere on the page; true while some hover over it. */
 export function useFileDrop(onFiles: (files: readonly File[]) => void): boolean {
   const [over, setOver] = useState(false);
   const latest = useRef(onFiles);
@@ -30,8 +31,7 @@ export function useFileDrop(onFiles: (files: readonly File[]) => void): boolean 
         event.preventDefault();
         depth = 0;
         setOver(false);
-        const files = [...(event.dataTransfer?.files ?? [])];
-        if (files.length) latest.current(files);
+        if (event.dataTransfer) void dropped(event.dataTransfer).then((files) => files.length && latest.current(files));
       },
     };
     const names = Object.keys(on) as (keyof typeof on)[];

@@ -1,14 +1,25 @@
-import { FileUp, LibraryBig, MessageCircle, MoreHorizontal, Pencil, Trash2 } from "lucide-react";
+import {
+  Download,
+  FileUp,
+  FolderUp,
+  LibraryBig,
+  MessageCircle,
+  MoreHorizontal,
+  MoveRight,
+  Pencil,
+  Trash2,
+} from "lucide-react";
 import { useRef, useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
 import { Button, IconButton } from "@/components/Button";
 import { Confirm } from "@/components/Dialog";
 import { Menu, MenuItem } from "@/components/Menu";
-import { Empty, ErrorPanel, Skeleton } from "@/components/states";
+import { Empty, ErrorPanel, Skeleton, useErrorText } from "@/components/states";
 import { TabPanel, Tabs } from "@/components/Tabs";
-import { ApiError } from "@/lib/api";
+import { ApiError, download } from "@/lib/api";
 import { useI18n } from "@/lib/i18n";
 import { useKbs } from "@/lib/queries";
+import { toast } from "@/lib/toast";
 import type { KnowledgeBase } from "@/lib/types";
 import { useDeleteKb, useKb } from "./api";
 import { AskPanel } from "./AskPanel";
@@ -17,11 +28,13 @@ import { DocumentList } from "./DocumentList";
 import { DropVeil, useFileDrop } from "./FileDrop";
 import { KbDialog } from "./KbDialog";
 import css from "./KbPage.module.css";
+import { MoveDialog } from "./MoveDialog";
 import { Scoreboard } from "./Scoreboard";
 import { SearchPanel } from "./SearchPanel";
+import { SendingLine } from "./SendingLine";
 import { TraceDrawer } from "./TraceDrawer";
 import { TraceList } from "./TraceList";
-import { useAddFiles } from "./useAddFiles";
+import { useAddFiles, useSending } from "./useAddFiles";
 
 const TABS = ["ask", "documents", "search", "traces", "board"] as const;
 
@@ -57,14 +70,17 @@ function Workspace({ kb }: { kb: KnowledgeBase }) {
   const { t } = useI18n();
   const [params, setParams] = useSearchParams();
   const picker = useRef<HTMLInputElement>(null);
-  const upload = useAddFiles();
+  const folder = useRef<HTMLInputElement>(null);
+  const send = useAddFiles();
+  const { sending, dismiss } = useSending(kb.id);
+  const busy = sending !== null && sending.now !== null;
 
   const wanted = params.get("tab");
   const tab = TABS.find((name) => name === wanted) ?? (kb.num_documents ? "ask" : "documents");
   const show = (name: string) => setParams(name === "ask" && kb.num_documents ? {} : { tab: name });
   const add = (files: readonly File[]) => {
     show("documents");
-    void upload.add(kb.id, files);
+    void send(kb.id, files);
   };
   const over = useFileDrop(add);
   const trace = params.get("trace");
@@ -83,10 +99,22 @@ function Workspace({ kb }: { kb: KnowledgeBase }) {
         <Link href={`/chat?kb=${kb.id}`} className={css.chat}>
           <MessageCircle size={15} aria-hidden /> <span>{t("rag.chatWith")}</span>
         </Link>
-        <Button tone="primary" icon={FileUp} busy={upload.sending > 0} onClick={() => picker.current?.click()}>
-          {upload.sending ? t("rag.uploading", { n: upload.sending }) : t("rag.addFiles")}
+        <Button tone="primary" icon={FileUp} busy={busy} onClick={() => picker.current?.click()}>
+          {t("rag.addFiles")}
         </Button>
-        <KbMenu kb={kb} />
+        <KbMenu kb={kb} onFolder={() => folder.current?.click()} />
+        <input
+          ref={folder}
+          type="file"
+          {...{ webkitdirectory: "" }}
+          hidden
+          data-testid="add-folder"
+          onChange={(event) => {
+            const files = [...(event.target.files ?? [])];
+            event.target.value = "";
+            if (files.length) add(files);
+          }}
+        />
         <input
           ref={picker}
           type="file"
@@ -100,6 +128,7 @@ function Workspace({ kb }: { kb: KnowledgeBase }) {
           }}
         />
       </header>
+      {sending && <SendingLine sending={sending} onDismiss={dismiss} />}
       <Tabs
         className={css.tabs}
         label={kb.name}
@@ -143,11 +172,13 @@ function Workspace({ kb }: { kb: KnowledgeBase }) {
   );
 }
 
-function KbMenu({ kb }: { kb: KnowledgeBase }) {
+function KbMenu({ kb, onFolder }: { kb: KnowledgeBase; onFolder: () => void }) {
   const { t } = useI18n();
   const [, go] = useLocation();
   const remove = useDeleteKb();
-  const [doing, setDoing] = useState<"rename" | "delete" | null>(null);
+  const [doing, setDoing] = useState<"rename" | "move" | "delete" | null>(null);
+  const errorText = useErrorText();
+  const tell = (error: unknown) => toast(errorText(error).text, "bad");
   const close = () => setDoing(null);
   return (
     <>
@@ -155,10 +186,23 @@ function KbMenu({ kb }: { kb: KnowledgeBase }) {
         <MenuItem icon={Pencil} onSelect={() => setDoing("rename")}>
           {t("do.rename")}
         </MenuItem>
+        <MenuItem icon={FolderUp} onSelect={onFolder}>
+          {t("rag.addFolder")}
+        </MenuItem>
+        <MenuItem
+          icon={Download}
+          onSelect={() => void download(`/kbs/${kb.id}/export`, `${kb.name}.zhilu-kb.zip`).catch(tell)}
+        >
+          {t("rag.export")}
+        </MenuItem>
+        <MenuItem icon={MoveRight} onSelect={() => setDoing("move")}>
+          {t("rag.move")}
+        </MenuItem>
         <MenuItem icon={Trash2} danger onSelect={() => setDoing("delete")}>
           {t("do.delete")}
         </MenuItem>
       </Menu>
+      {doing === "move" && <MoveDialog kb={kb} onClose={close} />}
       {doing === "rename" && <KbDialog open kb={kb} onClose={close} onDone={close} />}
       <Confirm
         open={doing === "delete"}

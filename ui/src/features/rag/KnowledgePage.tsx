@@ -1,4 +1,4 @@
-import { FolderPlus, LibraryBig, Upload } from "lucide-react";
+import { FolderPlus, LibraryBig, PackageOpen, Upload } from "lucide-react";
 import { useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { Button } from "@/components/Button";
@@ -10,9 +10,11 @@ import { useKbs } from "@/lib/queries";
 import type { KnowledgeBase } from "@/lib/types";
 import { DamagedKb } from "./DamagedKb";
 import { DropVeil, useFileDrop } from "./FileDrop";
+import { isShared } from "./files";
 import { KbDialog } from "./KbDialog";
 import css from "./KnowledgePage.module.css";
 import { useAddFiles } from "./useAddFiles";
+import { useImportKb } from "./useImportKb";
 
 /** All knowledge bases. Files dropped here become a new one. */
 export default function KnowledgePage() {
@@ -21,8 +23,14 @@ export default function KnowledgePage() {
   const { data, error, refetch, isPending } = useKbs();
   const [making, setMaking] = useState<readonly File[] | null>(null);
   const picker = useRef<HTMLInputElement>(null);
-  const { add } = useAddFiles();
-  const over = useFileDrop(setMaking);
+  const sharedFile = useRef<HTMLInputElement>(null);
+  const add = useAddFiles();
+  const taking = useImportKb();
+  const over = useFileDrop((files) => {
+    const shared = files.filter(isShared);
+    shared.forEach(taking.start);
+    if (shared.length < files.length) setMaking(files.filter((file) => !isShared(file)));
+  });
 
   const made = (kb: KnowledgeBase) => {
     const files = making ?? [];
@@ -35,9 +43,31 @@ export default function KnowledgePage() {
       title={t("rag.title")}
       lead={t("rag.lead")}
       actions={
-        <Button tone="primary" icon={FolderPlus} onClick={() => setMaking([])}>
-          {t("rag.new")}
-        </Button>
+        <>
+          <Button
+            icon={PackageOpen}
+            busy={taking.busy}
+            title={t("rag.importHint")}
+            onClick={() => sharedFile.current?.click()}
+          >
+            {t("rag.import")}
+          </Button>
+          <Button tone="primary" icon={FolderPlus} onClick={() => setMaking([])}>
+            {t("rag.new")}
+          </Button>
+          <input
+            ref={sharedFile}
+            type="file"
+            accept=".zip"
+            hidden
+            data-testid="import-kb"
+            onChange={(event) => {
+              const file = event.target.files?.[0];
+              event.target.value = "";
+              if (file) taking.start(file);
+            }}
+          />
+        </>
       }
     >
       {error && <ErrorPanel error={error} retry={() => void refetch()} />}
@@ -73,6 +103,7 @@ export default function KnowledgePage() {
         onClose={() => setMaking(null)}
         onDone={made}
       />
+      {taking.dialog}
       {over && <DropVeil text={t("rag.dropNew")} />}
     </Page>
   );

@@ -5,14 +5,17 @@ import type {
   Document,
   DocumentText,
   Hit,
+  Job,
   KnowledgeBase,
   Repaired,
+  SharedKb,
   StoreOffer,
   Trace,
   TraceSummary,
   UploadAnswer,
 } from "@/lib/types";
 import { clearAsked } from "./asks";
+import { pathOf } from "./files";
 
 export function useKb(id: string) {
   return useQuery({ queryKey: ["kbs", id], queryFn: ({ signal }) => api.get<KnowledgeBase>(`/kbs/${id}`, signal) });
@@ -123,13 +126,36 @@ export function useRepairKb() {
   });
 }
 
+/** Puts the vectors of a knowledge base into another store. */
+export function useMoveKb() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, store }: { id: string; store: string }) => api.post<Job>(`/kbs/${id}/move`, { store }),
+    onSuccess: (job) => acceptJob(queries, job),
+  });
+}
+
+/** Makes a knowledge base of a file that another one was exported to. */
+export function useTakeInKb() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ file, embedder }: { file: File; embedder?: string }) => {
+      const form = new FormData();
+      form.append("file", file, file.name);
+      if (embedder) form.append("embedder", embedder);
+      return api.post<SharedKb>("/kbs/import", form);
+    },
+    onSuccess: ({ job }) => acceptJob(queries, job),
+  });
+}
+
 export function useUpload() {
   const refresh = useRefresh();
   const queries = useQueryClient();
   return useMutation({
     mutationFn: ({ kb, files }: { kb: string; files: readonly File[] }) => {
       const form = new FormData();
-      files.forEach((file) => form.append("files", file, file.name));
+      files.forEach((file) => form.append("files", file, pathOf(file)));
       return api.post<UploadAnswer>(`/kbs/${kb}/documents`, form);
     },
     onSuccess: ({ job }) => {
