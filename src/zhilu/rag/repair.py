@@ -26,7 +26,9 @@ from zhilu.rag.card import read_card, read_name
 from zhilu.rag.database import KbDatabase
 from zhilu.rag.index.ingest import start_ingestion
 from zhilu.rag.library import Library
+from zhilu.rag.openai.attached import FILE_COLUMNS, make_tables
 from zhilu.rag.records import KbInfo, utc_now
+from zhilu.rag.sources.book import SourceBook, noted_sources
 
 if TYPE_CHECKING:
     from zhilu.context import Context
@@ -143,6 +145,12 @@ def _restore(folder: Path, path: Path, draft: Path) -> None:
             _keep(connection, path, "embeddings", ("text_sha", "vector"))
             prepare(fresh)
             _keep(connection, path, "board_questions", QUESTION_COLUMNS)
+            noted = noted_sources(folder)  # where the file itself says nothing any more
+            SourceBook.restore(
+                fresh, [*salvage(path, "sources"), *noted], salvage(path, "source_items"), set(originals)
+            )
+            make_tables(fresh)
+            _keep(connection, path, "attached_files", FILE_COLUMNS)
             size = 2 * int(meta["dim"])  # half precision; a vector of another length is no vector of this embedder
             connection.execute("DELETE FROM embeddings WHERE LENGTH(vector) <> ?", (size,))
     finally:

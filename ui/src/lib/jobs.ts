@@ -10,6 +10,7 @@ export const isActive = (job: Job): boolean => job.status === "queued" || job.st
 const TOUCHES: Record<string, readonly string[]> = {
   ingest: ["kbs", "documents"],
   "kb-move": ["kbs"],
+  "kb-import": ["kbs", "documents"],
   "model-pull": ["models", "catalog"],
   "first-model": ["models", "catalog", "status"],
   "engine-install": ["engines"],

@@ -17,11 +17,12 @@ from typing import IO, Any, Literal
 from pydantic import BaseModel
 
 from zhilu.errors import NotFoundError, ZhiluError, error_body
+from zhilu.rag.database import KbDatabase
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.openai.files import StoredFile, no_such_file
 from zhilu.rag.records import Document, utc_now
 
-__all__ = ["AttachedFile", "Attachments", "FileStatus", "counts", "seconds"]
+__all__ = ["FILE_COLUMNS", "AttachedFile", "Attachments", "FileStatus", "counts", "make_tables", "seconds"]
 
 FileStatus = Literal["in_progress", "completed", "cancelled", "failed"]
 _STATUS: dict[str, FileStatus] = {
@@ -35,6 +36,9 @@ _TABLES = (
     "CREATE INDEX IF NOT EXISTS attached_documents ON attached_files(doc_id)",
     "CREATE TABLE IF NOT EXISTS attached_batches (id TEXT PRIMARY KEY, created_at TEXT NOT NULL)",
 )
+
+
+FILE_COLUMNS = ("file_id", "filename", "doc_id", "attributes", "batch_id", "error", "created_at")
 
 
 class AttachedFile(BaseModel):
@@ -60,10 +64,7 @@ class Attachments:
     def __init__(self, kb: KnowledgeBase) -> None:
         self.kb = kb
         self.database = kb.database
-        if self.database.value("SELECT 1 FROM sqlite_master WHERE name = 'attached_batches'") is None:
-            with self.database.write() as connection:
-                for statement in _TABLES:  # an older version of the program passes them over
-                    connection.execute(statement)
+        make_tables(self.database)
 
     def every(self) -> list[AttachedFile]:
         """All documents and what could not become one, the oldest first."""
@@ -181,6 +182,14 @@ class Attachments:
             number += 1
             free = str(path.with_name(f"{path.stem} ({number}){path.suffix}"))
         return free
+
+
+def make_tables(database: KbDatabase) -> None:
+    """Where they are not there yet; an older version of the program passes them over."""
+    if database.value("SELECT 1 FROM sqlite_master WHERE name = 'attached_batches'") is None:
+        with database.write() as connection:
+            for statement in _TABLES:
+                connection.execute(statement)
 
 
 def counts(files: list[AttachedFile]) -> dict[str, int]:

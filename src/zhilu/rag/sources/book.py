@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from zhilu.errors import NotFoundError, ZhiluError, error_body
+from zhilu.home import atomic_write
 from zhilu.messages import T
 from zhilu.rag.database import KbDatabase
 from zhilu.rag.kb import KnowledgeBase
@@ -20,7 +23,7 @@ from zhilu.rag.records import utc_now
 from zhilu.rag.sources.base import SourceOptions
 from zhilu.rag.sources.kinds import KINDS, kind_of_address
 
-__all__ = ["KbSource", "SourceBook", "SourceItem"]
+__all__ = ["KbSource", "SourceBook", "SourceItem", "noted_sources"]
 
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS sources (
@@ -32,6 +35,14 @@ _TABLES = (
   error TEXT, changed_at TEXT NOT NULL, walk TEXT NOT NULL, PRIMARY KEY (source_id, key)
 )""",
 )
+
+
+_SOURCE = (
+    "id", "kind", "address", "prefix", "options", "every_minutes", "created_at", "synced_at", "job_id", "report", "error",
+)  # fmt: skip
+_NOTED = ("id", "kind", "address", "prefix", "options", "every_minutes", "created_at")
+_NOTE = "sources.json"  # of addresses and options; keys are elsewhere
+_ITEM = ("source_id", "key", "stamp", "doc_id", "error", "changed_at", "walk")
 
 
 class KbSource(BaseModel):
@@ -72,6 +83,36 @@ class SourceBook:
         self.database = kb.database
         _prepare(self.database)
 
+    @staticmethod
+    def restore(
+        database: KbDatabase,
+        sources: Iterable[Mapping[str, Any]],
+        items: Iterable[Mapping[str, Any]],
+        there: Collection[str],
+    ) -> None:
+        """Put back what a damaged file still says of its sources; what cannot be is left out.
+
+        ``there``: documents whose original is there. What was taken as another document is forgotten, so that the next walk
+        takes it again.
+        """
+        _prepare(database)
+        with database.write() as connection:
+            for row in sources:
+                with suppress(sqlite3.Error, ValueError, KeyError, TypeError):
+                    source = _source({name: row[name] for name in _SOURCE})
+                    if source.kind in KINDS and not source.prefix.startswith(("/", ".")):
+                        connection.execute(
+                            f"INSERT OR IGNORE INTO sources VALUES ({', '.join('?' * len(_SOURCE))})",
+                            tuple(row[name] for name in _SOURCE),
+                        )
+            for row in items:
+                with suppress(sqlite3.Error, KeyError):
+                    if row["doc_id"] in there:
+                        connection.execute(
+                            "INSERT OR IGNORE INTO source_items VALUES (?, ?, ?, ?, ?, ?, ?)",
+                            tuple(row[name] for name in _ITEM),
+                        )
+
     def add(self, address: str, options: SourceOptions, every_minutes: int | None = None) -> KbSource:
         """Note a source; the same address again is that source, with the options of now.
 
@@ -102,7 +143,17 @@ class SourceBook:
                 "INSERT INTO sources (id, kind, address, prefix, options, every_minutes, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (source_id, kind.name, address, prefix, options.model_dump_json(), every_minutes, now),
             )
+        self._note_beside()
         return self.get(source_id)
+
+    def _note_beside(self) -> None:
+        """Which there are, beside the file, in case that is damaged. A note that cannot be written stops nothing."""
+        known = [
+            {name: row[name] for name in _NOTED}
+            for row in self.database.rows("SELECT * FROM sources ORDER BY created_at, rowid")
+        ]
+        with suppress(OSError):
+            atomic_write(self.kb.folder / _NOTE, json.dumps(known, ensure_ascii=False, indent=1))
 
     def every(self) -> list[KbSource]:
         return [_source(r) for r in self.database.rows("SELECT * FROM sources ORDER BY created_at, rowid")]
@@ -122,6 +173,7 @@ class SourceBook:
 
     def schedule(self, source_id: str, every_minutes: int | None) -> KbSource:
         self._set(source_id, every_minutes=every_minutes)
+        self._note_beside()
         return self.get(source_id)
 
     def remove(self, source_id: str, *, with_documents: bool) -> int:
@@ -131,6 +183,7 @@ class SourceBook:
         with self.database.write() as connection:
             connection.execute("DELETE FROM source_items WHERE source_id = ?", (source.id,))
             connection.execute("DELETE FROM sources WHERE id = ?", (source.id,))
+        self._note_beside()
         return sum(self._remove_document(doc_id) for doc_id in gone)
 
     def note(self, source_id: str, *, job_id: str) -> None:
@@ -139,6 +192,7 @@ class SourceBook:
     def finished(self, source_id: str, report: dict[str, Any], error: ZhiluError | None) -> None:
         why = json.dumps(error_body(error)["error"], ensure_ascii=False) if error is not None else None
         self._set(source_id, synced_at=utc_now(), report=json.dumps(report, ensure_ascii=False), error=why)
+        self._note_beside()
 
     def due(self, now: datetime | None = None) -> list[KbSource]:
         """Those whose time has come; missed times are made up for once."""
@@ -203,6 +257,15 @@ class SourceBook:
         names = ", ".join(f"{name} = ?" for name in values)
         with self.database.write() as connection:
             connection.execute(f"UPDATE sources SET {names} WHERE id = ?", (*values.values(), source_id))
+
+
+def noted_sources(folder: Path) -> list[dict[str, Any]]:
+    """Rows of ``sources`` as they were noted beside the file of the knowledge base in ``folder``; empty where nothing is."""
+    try:
+        rows = json.loads((folder / _NOTE).read_text(encoding="utf-8"))
+        return [{**dict.fromkeys(_SOURCE), **{name: row[name] for name in _NOTED}} for row in rows]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
 
 
 def _prepare(database: KbDatabase) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -12,7 +13,10 @@ import pytest
 
 from zhilu.context import Context
 from zhilu.errors import ConflictError, InputError, NotFoundError
+from zhilu.jobs import JobStore
 from zhilu.rag.kb import KnowledgeBase
+from zhilu.rag.library import Library
+from zhilu.rag.repair import repair
 from zhilu.rag.retrieve.search import retrieve
 from zhilu.rag.sources import sync as syncing
 from zhilu.rag.sources.base import SourceOptions
@@ -196,3 +200,33 @@ def test_keys_are_kept_apart_and_closed(context: Context) -> None:
     assert secrets.path.stat().st_mode & 0o077 == 0
     secrets.set("s3://b", None)
     assert secrets.get("s3://b") is None
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(os.urandom(path.stat().st_size))
+
+
+def lose_a_table(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE chunks")
+    connection.close()
+
+
+@pytest.mark.parametrize("damage", [spoil, lose_a_table], ids=lambda d: d.__name__)
+def test_a_repair_forgets_no_source(
+    context: Context, kb: KnowledgeBase, add: Add, walk: Any, docs: Path, damage: Callable[[Path], None]
+) -> None:
+    source = SourceBook(kb).schedule(add(str(docs)).id, 60)
+    walk(source)
+    add("https://handbook.example/", pages=3)
+    Library(context).let_go(kb.id)
+    damage(kb.database.path)
+    done = repair(context, kb.id)
+    assert done.how == "restored" and done.job is not None
+    JobStore(context).cancel(done.job.id)
+    book = SourceBook(Library(context).open(kb.id))
+    again, page = book.every()
+    assert (again.address, again.prefix, again.every_minutes, again.kind) == (str(docs), "docs", 60, "folder")
+    assert (page.address, page.options.pages) == ("https://handbook.example/", 3)
+    assert {d.name for d in book.kb.documents()} == {"docs/a.md", "docs/rules/b.md"}
+    assert len(book.items(again.id)) == (2 if damage is lose_a_table else 0)
