@@ -67,7 +67,18 @@ def ours() -> str:
 async def visit_ours(tools: dict[str, Tool]) -> ToolResult:
     assert set(tools) == {
         "mcp_ask_knowledge_base", "mcp_list_knowledge_bases", "mcp_read_document", "mcp_search_knowledge_base",
+        "mcp_list_models", "mcp_ask_model", "mcp_list_gates", "mcp_gate_result",
+        "mcp_list_resources", "mcp_read_resource", "mcp_list_prompts", "mcp_get_prompt",
     }  # fmt: skip
+    resources = await tools["mcp_list_resources"].call(call("mcp_list_resources"))
+    assert "zhilu://kbs: knowledge_bases" in resources.text and "zhilu://kbs/{kb}/{document}" in resources.text
+    listed = await tools["mcp_read_resource"].call(call("mcp_read_resource", uri="zhilu://kbs"))
+    assert '"name": "handbook"' in listed.text
+    prompts = await tools["mcp_list_prompts"].call(call("mcp_list_prompts"))
+    assert "answer_from_documents(knowledge_base, question)" in prompts.text
+    with pytest.raises(UpstreamError):
+        await tools["mcp_get_prompt"].call(ToolCall("1", "mcp_get_prompt", {"name": "no_such_prompt"}))
+    assert "unchecked" in (await tools["mcp_list_gates"].call(call("mcp_list_gates"))).text
     search = tools["mcp_search_knowledge_base"].facts
     assert search.parameters["required"] == ["knowledge_base", "query"] and "Passages" in search.description
     assert search.effect == "send", "it says that it only reads; a stranger's word is not enough"

@@ -1,4 +1,4 @@
-"""``mcp:COMMAND`` and ``mcp:URL``: the tools of a server of the Model Context Protocol.
+"""``mcp:COMMAND`` and ``mcp:URL``: the tools, resources and prompts of a server of the Model Context Protocol.
 
 A server is a stranger's program, and what it says of its tools (``readOnlyHint``) is a hint that nobody checks; the specification
 itself warns to decide by it. So every call is asked for: ``send`` where the server says that it only reads, since the arguments
@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from zhilu.agents.sources.mcp_more import Extra, extras_of
 from zhilu.agents.sources.strangers import clipped, names_of, parameters_of
 from zhilu.errors import MissingComponentError, NotFoundError, UnreachableError, UpstreamError, ZhiluError
 from zhilu.messages import T
@@ -43,10 +44,14 @@ _MOST_DATA = 20_000  # characters of a structured result that is kept beside its
 
 
 class McpTool:
-    """One tool of a server. A server that has ended says so at once; one that hangs is given up by ``wrappers.Limited``."""
+    """One tool of a server, or what is done with its resources and prompts (``extra``). A server that has ended says so at once; one
+    that hangs is given up by ``wrappers.Limited``."""
 
-    def __init__(self, client: Client, theirs: str, facts: ToolFacts, last_words: TextIO) -> None:
+    def __init__(
+        self, client: Client, theirs: str, facts: ToolFacts, last_words: TextIO, extra: Extra | None = None
+    ) -> None:
         self._client, self._theirs, self._facts, self._last_words = client, theirs, facts, last_words
+        self._extra = extra
 
     @property
     def facts(self) -> ToolFacts:
@@ -58,6 +63,8 @@ class McpTool:
 
         arguments = checked(self._facts, call.arguments)
         try:
+            if self._extra is not None:
+                return ToolResult(await self._extra.work(self._client, arguments) or "(it said nothing)")
             return _result(await self._client.call_tool(self._theirs, arguments))
         except MCPError as error:
             if error.error.code == CONNECTION_CLOSED:
@@ -77,7 +84,7 @@ class McpTool:
 
 
 class McpSource:
-    title = T("The tools of an MCP server", "MCP 服务器的工具")
+    title = T("The tools, resources and prompts of an MCP server", "MCP 服务器的工具、资源和提示")
     usage = "mcp:COMMAND|URL"
     is_local = True
     example = 'mcp:"zhilu mcp"'
@@ -97,10 +104,17 @@ class McpSource:
             Path(folder, "stderr").open("w", encoding="utf-8") as last_words,
         ):
             async with _connected(_server(argument, last_words), last_words) as client:
-                theirs = await _tools_of(client, last_words)
+                extras = extras_of(client.server_capabilities)
+                theirs = await _tools_of(client, last_words, may_be_none=bool(extras))
                 names = names_of(_PREFIX, [tool.name for tool in theirs])
+                # A tool of the server's keeps its name; ours gives way.
+                free = [extra for extra in extras if f"{_PREFIX}{extra.name}" not in names]
                 yield [
-                    McpTool(client, t.name, _facts(name, t), last_words) for name, t in zip(names, theirs, strict=True)
+                    *(
+                        McpTool(client, t.name, _facts(name, t), last_words)
+                        for name, t in zip(names, theirs, strict=True)
+                    ),
+                    *(McpTool(client, e.name, e.facts(f"{_PREFIX}{e.name}"), last_words, e) for e in free),
                 ]
 
 
@@ -170,8 +184,10 @@ async def _connected(server: Any, last_words: TextIO) -> AsyncIterator[Client]:
             ready.exception()  # seen, also where the start was given up meanwhile
 
 
-async def _tools_of(client: Client, last_words: TextIO) -> list[TheirTool]:
-    """All of them, page by page."""
+async def _tools_of(client: Client, last_words: TextIO, *, may_be_none: bool) -> list[TheirTool]:
+    """All of them, page by page. ``may_be_none``: the server has something else to offer."""
+    if may_be_none and client.server_capabilities.tools is None:
+        return []
 
     async def read() -> list[TheirTool]:
         found: dict[str, TheirTool] = {}
@@ -190,7 +206,7 @@ async def _tools_of(client: Client, last_words: TextIO) -> list[TheirTool]:
         raise _silent(last_words) from error
     except Exception as error:
         raise _not_begun(error, last_words) from error
-    if not 0 < len(tools) <= _MOST_TOOLS:
+    if not (len(tools) > 0 or may_be_none) or len(tools) > _MOST_TOOLS:
         raise UpstreamError(
             T(
                 f"The MCP server offers {len(tools) or 'no'} tools; 1 to {_MOST_TOOLS} can be used.",

@@ -1,18 +1,16 @@
-"""The tools: which knowledge bases there are, searching one, asking one, reading a document. All of them only read."""
+"""The server: tools for knowledge bases (which there are, searching one, asking one, reading a document), and what ``more`` and the
+entry points ``zhilu.mcp`` add. All of them only read."""
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from typing import TYPE_CHECKING, Any
 
 from zhilu import __version__
-from zhilu.errors import MissingComponentError, NotFoundError, ZhiluError
+from zhilu.errors import MissingComponentError, ZhiluError
 from zhilu.messages import T
-from zhilu.rag.index.embedding import embedder_of
-from zhilu.rag.kb import KnowledgeBase
-from zhilu.rag.library import Library
-from zhilu.rag.retrieve.search import retrieve
+from zhilu.rag.mcp.knowledge import KnowledgeTools
+from zhilu.rag.mcp.more import ModelTools, add_prompts, add_resources, offers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -23,83 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["KnowledgeTools", "mcp_server"]
 
-_LONGEST = 20_000  # characters of a document at a time
 _INSTRUCTIONS = (
     "Knowledge bases of this person's own documents. Search or ask before answering from memory, and name the document that an "
     "answer comes from. What the documents do not say is refused: do not fill it in."
 )
 
 
-class KnowledgeTools:
-    """What the tools do. ``only``: names or ids of the knowledge bases that are offered; empty: all."""
-
-    def __init__(self, context: Context, only: Collection[str] = ()) -> None:
-        self.context = context
-        self.library = Library(context)
-        self.only = frozenset(self.library.locate(name) for name in only)
-
-    async def list_knowledge_bases(self) -> list[dict[str, Any]]:
-        """The knowledge bases there are, with what they hold."""
-        infos = await asyncio.to_thread(self.library.list)
-        return [
-            {"name": i.name, "id": i.id, "description": i.description, "num_documents": i.num_documents}
-            for i in infos
-            if i.error is None and self._is_offered(i.id)
-        ]
-
-    async def search_knowledge_base(self, knowledge_base: str, query: str, k: int = 5) -> list[dict[str, Any]]:
-        """Passages of a knowledge base (by name or id) that fit a question or some words best, the best first (k: 1 to 20)."""
-        kb = await asyncio.to_thread(self._open, knowledge_base)
-        embedder = await asyncio.to_thread(embedder_of, self.context, kb.embedder)
-        found = await asyncio.to_thread(retrieve, kb, query[:4000], embedder, k=min(max(k, 1), 20))
-        return [
-            {
-                "document": hit.doc_name, "document_id": hit.doc_id, "page": hit.page, "heading": hit.heading,
-                "start": hit.start, "end": hit.end, "score": hit.score, "text": hit.text,
-            }
-            for hit in found.hits
-        ]  # fmt: skip
-
-    async def ask_knowledge_base(self, knowledge_base: str, question: str) -> dict[str, Any]:
-        """An answer from a knowledge base (by name or id) by the local model, checked against the passages, with citations;
-        refused is true where the documents do not say."""
-        from zhilu.client import connect
-        from zhilu.rag.answer import answer
-
-        kb = await asyncio.to_thread(self._open, knowledge_base)
-        done: dict[str, Any] = {}
-        async with connect(self.context) as client:
-            async for event in answer(self.context, client, kb.id, question[:4000]):
-                done = event.data
-        cited = [c for c in done["citations"] if c["cited"]]
-        keys = ("n", "doc_name", "doc_id", "page", "heading", "text")
-        return {
-            "answer": done["answer"], "refused": done["refused"], "verdict": done["verdict"],
-            "citations": [{key: c[key] for key in keys} for c in cited],
-        }  # fmt: skip
-
-    async def read_document(
-        self, knowledge_base: str, document_id: str, start: int = 0, length: int = 8000
-    ) -> dict[str, Any]:
-        """The text of a document from character start on, at most 20,000 characters; num_chars is all of it."""
-        kb = await asyncio.to_thread(self._open, knowledge_base)
-        read = await asyncio.to_thread(kb.read, document_id)
-        start = max(start, 0)
-        text = read.text[start : start + min(max(length, 1), _LONGEST)]
-        return {"document": read.name, "start": start, "num_chars": len(read.text), "text": text}
-
-    def _is_offered(self, kb_id: str) -> bool:
-        return not self.only or kb_id in self.only
-
-    def _open(self, name: str) -> KnowledgeBase:
-        kb_id = self.library.locate(name)
-        if not self._is_offered(kb_id):
-            raise NotFoundError(T(f"No knowledge base called {name!r}.", f"没有名为 {name!r} 的知识库。"))
-        return self.library.open(kb_id)
-
-
 def mcp_server(context: Context, only: Collection[str] = ()) -> MCPServer[Any]:
-    """A server with these tools.
+    """A server with these tools; with models and gates as well, where no knowledge base is named.
 
     Raises:
         MissingComponentError: the SDK is not installed here. NotFoundError: ``only`` names what is not there.
@@ -119,6 +48,18 @@ def mcp_server(context: Context, only: Collection[str] = ()) -> MCPServer[Any]:
         tools.list_knowledge_bases, tools.search_knowledge_base, tools.ask_knowledge_base, tools.read_document,
     ):  # fmt: skip
         server.add_tool(_told(tool), annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False))
+    add_resources(server, tools)
+    add_prompts(server, tools)
+    if only:  # who names knowledge bases offers these and nothing else
+        return server
+    models = ModelTools(context)
+    for work in (models.list_models, models.ask_model):
+        server.add_tool(
+            _told(work), annotations=ToolAnnotations(read_only_hint=True, open_world_hint=work == models.ask_model)
+        )
+    registry = offers()
+    for name in registry.names():
+        registry.get(name)(server, context)
     return server
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import threading
@@ -26,6 +27,7 @@ from zhilu.rag.mcp.server import mcp_server
 
 POOL = "# Pool\n\nThe pool opens at seven in the morning. A locker needs a coin of one euro, which comes back afterwards.\n"
 TOOLS = {"ask_knowledge_base", "list_knowledge_bases", "read_document", "search_knowledge_base"}
+MORE = {"ask_model", "gate_result", "list_gates", "list_models"}
 
 
 async def visit(server: Any, kb: str, mode: str = "auto") -> dict[str, Any]:
@@ -48,7 +50,7 @@ async def visit(server: Any, kb: str, mode: str = "auto") -> dict[str, Any]:
 
 
 def check(seen: dict[str, Any], kb: KnowledgeBase) -> None:
-    assert set(seen["tools"]) == TOOLS
+    assert set(seen["tools"]) in (TOOLS | MORE, TOOLS)
     assert seen["tools"]["search_knowledge_base"].annotations.read_only_hint
     assert [entry["name"] for entry in seen["listed"]] == [kb.name]
     assert "coin of one euro" in seen["found"][0]["text"] and seen["found"][0]["document"] == "pool.md"
@@ -118,3 +120,67 @@ def test_over_http_behind_the_guard(context: Context, fill: Callable[..., Knowle
         ping = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
         for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
             assert httpx.post(f"{url}/mcp", json=ping, headers=headers).status_code in (400, 403, 421)
+
+
+def test_documents_are_resources_and_questions_are_prompts(
+    context: Context, fill: Callable[..., KnowledgeBase]
+) -> None:
+    kb = fill({"pool.md": POOL})
+    server = mcp_server(context, [kb.name])
+
+    async def look() -> None:
+        async with Client(server) as client:
+            listed = json.loads((await client.read_resource("zhilu://kbs")).contents[0].text)
+            documents = json.loads((await client.read_resource(listed[0]["documents"])).contents[0].text)
+            assert [one["name"] for one in documents] == ["pool.md"]
+            text = (await client.read_resource(documents[0]["text"])).contents[0].text
+            assert text == POOL.strip() or "coin of one euro" in text
+            asked = await client.get_prompt(
+                "answer_from_documents", {"knowledge_base": kb.name, "question": "What does a locker need?"}
+            )
+            said = asked.messages[0].content.text
+            assert "coin of one euro" in said and said.endswith("What does a locker need?")
+            summary = await client.get_prompt(
+                "summarise_document", {"knowledge_base": kb.name, "document_id": documents[0]["id"]}
+            )
+            assert "Pool" in summary.messages[0].content.text
+            assert {t.name for t in (await client.list_tools()).tools} == TOOLS
+
+    asyncio.run(look())
+
+
+def test_what_is_not_offered_is_no_resource(context: Context, fill: Callable[..., KnowledgeBase]) -> None:
+    kb = fill({"pool.md": POOL})
+    other = Library(context).create("secrets", embedder="none")
+
+    async def look() -> None:
+        async with Client(mcp_server(context, [kb.name])) as client:
+            listed = json.loads((await client.read_resource("zhilu://kbs")).contents[0].text)
+            assert [one["name"] for one in listed] == [kb.name]
+            with pytest.raises(Exception, match=r"."):
+                await client.read_resource(f"zhilu://kbs/{other.id}")
+
+    asyncio.run(look())
+
+
+def test_gates_are_tools(context: Context) -> None:
+    from zhilu.gate import Verdict
+    from zhilu.messages import T
+    from zhilu.roadmap.evidence import Evidence, EvidenceStore, now
+
+    store = EvidenceStore(context.home)
+    store.append(Evidence("4.1", now(), 1.0, Verdict.failed(T("Too few.", "太少。"), fix="zhilu kb add"), {}, {}))
+
+    async def look() -> tuple[Any, Any, Any]:
+        async with Client(mcp_server(context)) as client:
+            listed = await client.call_tool("list_gates", {})
+            return (
+                listed,
+                await client.call_tool("gate_result", {"task": "4.1"}),
+                await client.call_tool("gate_result", {"task": "9.9"}),
+            )
+
+    listed, result, unknown = asyncio.run(look())
+    assert {one["task"]: one["status"] for one in listed.structured_content["result"]}["4.1"] == "failed"
+    assert result.structured_content["verdict"]["fix"] == "zhilu kb add"
+    assert unknown.is_error and "zhilu check 9.9" in unknown.content[0].text

@@ -1,0 +1,106 @@
+"""What the MCP server has beside its tools for knowledge bases: models as tools, documents as resources, prompts.
+
+Other capabilities add theirs through the entry points ``zhilu.mcp``: functions ``(server, context)`` that add to the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from zhilu.messages import T
+from zhilu.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp.server.mcpserver import MCPServer
+
+    from zhilu.context import Context
+    from zhilu.rag.mcp.knowledge import KnowledgeTools
+
+    Offer = Callable[[MCPServer[Any], Context], None]
+
+__all__ = ["ModelTools", "add_prompts", "add_resources", "offers"]
+
+_MOST_TOKENS = 2000
+
+
+def offers() -> Registry[Offer]:
+    return Registry.from_entry_points("zhilu.mcp", T("part of the MCP server", "MCP 服务器的部分"))
+
+
+class ModelTools:
+    """The models of this machine."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def list_models(self) -> list[dict[str, Any]]:
+        """The models that this machine serves, with how much each reads (max_model_len, tokens) and whether it is loaded."""
+        from zhilu.client import connect
+
+        async with connect(self._context) as client:
+            models = await client.models()
+        return [{key: one.get(key) for key in ("id", "max_model_len", "state")} for one in models]
+
+    async def ask_model(self, prompt: str, model: str = "", max_tokens: int = 500) -> str:
+        """The answer of a model of this machine (empty: the default one) to a prompt; nothing leaves the machine but for models that
+        stand for an outside API. max_tokens: at most 2000."""
+        from zhilu.client import connect
+        from zhilu.models.chosen import default_model
+
+        name = model or default_model(self._context).name
+        async with connect(self._context) as client:
+            reply = await client.chat(
+                [{"role": "user", "content": prompt}], model=name, max_tokens=min(max(max_tokens, 1), _MOST_TOKENS)
+            )
+        return str(reply["choices"][0]["message"]["content"] or "")
+
+
+def add_resources(server: MCPServer[Any], tools: KnowledgeTools) -> None:
+    """Every document by its address, and the list that leads there."""
+
+    @server.resource("zhilu://kbs", name="knowledge_bases", mime_type="application/json")
+    async def knowledge_bases() -> str:
+        """The knowledge bases, and the address of each one's list of documents."""
+        listed = await tools.list_knowledge_bases()
+        return _json([{**one, "documents": f"zhilu://kbs/{one['id']}"} for one in listed])
+
+    @server.resource("zhilu://kbs/{kb}", name="documents", mime_type="application/json")
+    async def documents(kb: str) -> str:
+        """The documents of a knowledge base (by id), and the address of each."""
+        opened = await asyncio.to_thread(tools.open, kb)
+        found = await asyncio.to_thread(opened.documents)
+        return _json([{"name": one.name, "id": one.id, "text": f"zhilu://kbs/{opened.id}/{one.id}"} for one in found])
+
+    @server.resource("zhilu://kbs/{kb}/{document}", name="document", mime_type="text/plain")
+    async def document(kb: str, document: str) -> str:
+        """The text of a document, as it was read."""
+        opened = await asyncio.to_thread(tools.open, kb)
+        return str((await asyncio.to_thread(opened.read, document)).text)
+
+
+def add_prompts(server: MCPServer[Any], tools: KnowledgeTools) -> None:
+    """What a person chooses in a client, with the passages in it."""
+
+    @server.prompt(title="Answer from my documents 依据我的文档回答")
+    async def answer_from_documents(knowledge_base: str, question: str) -> str:
+        """A question with the passages that fit it, for the client's own model to answer with citations."""
+        found = await tools.search_knowledge_base(knowledge_base, question)
+        passages = "\n\n".join(f"[{n}] {one['document']}: {one['text']}" for n, one in enumerate(found, 1))
+        return (
+            f"{passages}\n\nAnswer the question from these passages alone and cite them by their numbers. Where they do not say, say so."
+            f"\n\nQuestion: {question}"
+        )
+
+    @server.prompt(title="Summarise a document 总结一份文档")
+    async def summarise_document(knowledge_base: str, document_id: str) -> str:
+        """A document's text with the task to summarise it."""
+        read = await tools.read_document(knowledge_base, document_id, 0, 20_000)
+        return f"{read['text']}\n\nSummarise this document in five sentences, in its own language. Name: {read['document']}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1)
