@@ -21,13 +21,13 @@ Method = Literal["lora", "qlora", "full"]
 Optimizer = Literal["adamw", "lion", "adamw8bit"]
 OPTIMIZERS: tuple[Optimizer, ...] = ("adamw", "lion", "adamw8bit")
 Precision = Literal["float32", "bfloat16"]
-Objective = Literal["sft", "dpo", "kto", "grpo", "ppo"]
+Objective = Literal["sft", "dpo", "kto", "reward", "grpo", "ppo"]
 Launch = Literal["one", "ddp", "fsdp2", "zero1", "zero2", "zero3", "ray", "colossalai"]  # see tuning/launch
 _WHOLE_MODEL = ("one", "ddp", "ray")  # launches where each process has all of the model
 REWARDED = ("grpo", "ppo")  # objectives that learn from a reward
 # What is learned from which kind of rows; the first is taken where none is named.
 OBJECTIVES: dict[str, tuple[Objective, ...]] = {
-    "chat": ("sft", "grpo", "ppo"), "text": ("sft",), "preference": ("dpo",), "unpaired": ("kto",),
+    "chat": ("sft", "grpo", "ppo"), "text": ("sft",), "preference": ("dpo", "reward"), "unpaired": ("kto",),
 }  # fmt: skip
 ROUND = 32  # answers that a step of PPO and GRPO samples
 _SMALL = 100_000_000  # parameters up to which a model learns at ten times the rate of a large one
@@ -59,11 +59,12 @@ class TuneConfig(BaseModel):
     Attributes:
         model: the base, of the store.
         data: a dataset of the home; ``held_out`` another one, or None: a share of the data is held out.
-        objective: what is learned: ``sft`` (answers and texts), ``dpo`` (pairs), ``kto`` (judged answers), ``grpo``
+        objective: what is learned: ``sft`` (answers and texts), ``dpo`` (pairs), ``kto`` (judged answers), ``reward`` (pairs, to judge), ``grpo``
             and ``ppo`` (a reward for the model's own answers to the data's prompts); None: by the data.
         beta: how strongly the model is held to what it was; None: 0.1 for DPO and KTO, 0.04 for GRPO and PPO.
         method: ``lora`` (adapters on the base in float32), ``qlora`` (on a base in 4 bits), or ``full``: all weights.
-        reward: of ``rewards.REWARDS`` by name, or ``file``: the run's own; ``max_answer``: tokens of a sampled answer.
+        reward: of ``rewards.REWARDS`` by name, ``run:NAME``: a run of rewards, or ``file``: the run's own;
+            ``max_answer``: tokens of a sampled answer.
         rank, alpha, dropout: of LoRA (arXiv 2106.09685); ``rslora`` scales by 1 / sqrt(rank) (arXiv 2312.03732); ``dora`` learns the
             length of each row of a matrix apart from its direction (arXiv 2402.09353), and is served merged.
         optimizer: ``adamw``, ``lion`` (arXiv 2302.06675: one moment instead of two), ``adamw8bit`` (moments in 8 bits, arXiv 2110.02861).

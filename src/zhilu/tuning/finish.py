@@ -23,7 +23,7 @@ from zhilu.tuning.config import Chosen
 from zhilu.tuning.data.preflight import Preflight, Rendered
 from zhilu.tuning.four_bit import base_weights, give_back
 from zhilu.tuning.recipes.units import Unit
-from zhilu.tuning.runs import Answer, Outcome, RunFolder, RunInfo
+from zhilu.tuning.runs import TRAINED_REWARD, Answer, Outcome, RunFolder, RunInfo
 
 if TYPE_CHECKING:
     from zhilu.context import Context
@@ -68,6 +68,9 @@ def keep_outcome(
             before = [preflight.tokenizer.decode(ids) for ids in _asked(model, held_out, preflight)]
     else:
         before = json.loads((run.path / "before.json").read_text(encoding="utf-8"))
+    if info.config.objective == "reward":  # it judges answers and gives none
+        shutil.copyfile(run.path / "best.safetensors", run.path / TRAINED_REWARD)
+        return _noted(run, info, out)
     after = _asked(model, held_out, preflight)
     out.answers = [_answer(*row, preflight) for row in zip(held_out, before, after, strict=False)]
     if info.config.method == "full":
@@ -76,6 +79,10 @@ def keep_outcome(
     else:
         out.adapter = info.name
         _keep_adapter(job.context, info, model, out.base_sha256)
+    return _noted(run, info, out)
+
+
+def _noted(run: RunFolder, info: RunInfo, out: Outcome) -> dict[str, Any]:
     info.outcome = out
     run.write(info)
     for name in ("checkpoint.pt", "best.safetensors", "before.json"):

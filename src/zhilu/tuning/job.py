@@ -22,7 +22,7 @@ from zhilu.tuning.four_bit import load_base_in_4_bits, require_4_bits
 from zhilu.tuning.launch import refuse_launch
 from zhilu.tuning.launch.ranks import clear_ranks, run_ranks
 from zhilu.tuning.recipes.rows import objective_of, read_units
-from zhilu.tuning.rewards import FILE, REWARDS, keep_own, load_reward
+from zhilu.tuning.rewards import FILE, REWARDS, RUN, keep_own, load_reward
 from zhilu.tuning.runs import RunInfo, RunLibrary
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def checked(context: Context, config: TuneConfig, reward_file: Path | None = Non
         )
     config = config.model_copy(update={"objective": objective_of(config, report.kind or "")})
     refuse_launch(config)
-    _refuse_reward(config, reward_file)
+    _refuse_reward(context, config, reward_file)
     if report.usable < _LEAST_ROWS:
         raise InputError(
             T(
@@ -111,12 +111,12 @@ def _require_optimizer(config: TuneConfig) -> None:
     require_optimizer(config.optimizer)
 
 
-def _refuse_reward(config: TuneConfig, file: Path | None) -> None:
+def _refuse_reward(context: Context, config: TuneConfig, file: Path | None) -> None:
     """
     Raises:
         InputError: an objective that needs a reward has none, or cannot be had with this method; or the reward is unknown.
     """
-    if config.objective not in REWARDED:
+    if config.objective not in (*REWARDED, "reward"):
         return
     if config.method == "full":
         raise InputError(
@@ -125,6 +125,8 @@ def _refuse_reward(config: TuneConfig, file: Path | None) -> None:
             param="method",
             fix=f"zhilu tune run --data {config.data} --objective {config.objective} --method lora",
         )  # fmt: skip
+    if config.objective == "reward":
+        return
     if file is not None:
         import tempfile
 
@@ -138,6 +140,10 @@ def _refuse_reward(config: TuneConfig, file: Path | None) -> None:
             param="reward",
             fix=f"zhilu tune run --data {config.data} --objective {config.objective} --reward number",
         )  # fmt: skip
+    elif config.reward.startswith(RUN):
+        from zhilu.tuning.recipes.reward import refuse_other
+
+        refuse_other(RunLibrary(context).get(config.reward.removeprefix(RUN)).info(), config.model)
     else:
         load_reward(config.reward, Path())
 
@@ -146,7 +152,7 @@ def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     # Threads that wait for each other must sleep: spinning, two of them take a machine with other work to a standstill
     # (measured here at load 12: 4 times slower). Read by the OpenMP library when PyTorch loads it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from zhilu.tuning.recipes import make_run
+    from zhilu.tuning.recipes import make_run, reward_of
     from zhilu.tuning.recipes.arithmetic import use_fastest_float32, with_precision
     from zhilu.tuning.recipes.course import begin, train
     from zhilu.tuning.recipes.sft import add_lora
@@ -174,7 +180,7 @@ def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     model = load_base_in_4_bits(folder, chosen.precision) if config.method == "qlora" else load_base(folder)
     if config.method != "full":
         model = add_lora(model, config, chosen, TARGETS)
-    reward = load_reward(config.reward or "", run.path) if config.objective in REWARDED else None
+    reward = reward_of(job.context, config, run.path)
     training = make_run(model, units, held_out, config, chosen, run.checkpoint, preflight, reward)
     if ended is not None:
         for name, value in ended.counters.items():

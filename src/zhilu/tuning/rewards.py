@@ -15,10 +15,11 @@ from pathlib import Path
 from zhilu.errors import InputError
 from zhilu.messages import T
 
-__all__ = ["FILE", "REWARDS", "Reward", "keep_own", "load_reward"]
+__all__ = ["FILE", "REWARDS", "RUN", "Reward", "keep_own", "load_reward"]
 
 Reward = Callable[[str, str, str], float]
 FILE = "file"  # the name of a reward that is the run's own file
+RUN = "run:"  # what the name of a reward begins with that a run of rewards has learned
 _OWN = "reward.py"
 
 
@@ -69,8 +70,9 @@ def load_reward(name: str, folder: Path) -> Reward:
     if name != FILE:
         raise InputError(
             T(
-                f"There is no reward {name!r}; there are {', '.join(REWARDS)}, or your own file on the command line.",
-                f"没有奖励 {name!r}；可用 {', '.join(REWARDS)}，或在命令行给出自己的文件。",
+                f"There is no reward {name!r}; there are {', '.join(REWARDS)}, run:NAME of a run with --objective reward, or your own file on "
+                "the command line.",
+                f"没有奖励 {name!r}；可用 {', '.join(REWARDS)}，run:NAME（--objective reward 的训练），或在命令行给出自己的文件。",
             ),
             param="reward",
             fix="zhilu tune run --data DATA --objective grpo --reward number",

@@ -22,7 +22,20 @@ from zhilu.tuning.config import TuneConfig
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["Answer", "BaseWeights", "Exported", "Merged", "Outcome", "RunFolder", "RunInfo", "RunLibrary"]
+__all__ = [
+    "TRAINED_REWARD",
+    "Answer",
+    "BaseWeights",
+    "Exported",
+    "Merged",
+    "Outcome",
+    "RunFolder",
+    "RunInfo",
+    "RunLibrary",
+]
+
+
+TRAINED_REWARD = "reward.safetensors"  # in a run of rewards: the adapter with its head
 
 
 class Answer(BaseModel):

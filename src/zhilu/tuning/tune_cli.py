@@ -36,7 +36,7 @@ _OPTIONS = (
     ),
     click.option(
         "--objective",
-        type=click.Choice(["sft", "dpo", "kto", "grpo", "ppo"]),
+        type=click.Choice(["sft", "dpo", "kto", "reward", "grpo", "ppo"]),
         help=T("what is learned (default: by the data)", "训练目标（默认由数据决定）").say(),
     ),
     click.option(
@@ -47,8 +47,8 @@ _OPTIONS = (
     click.option(
         "--reward",
         help=T(
-            "grpo, ppo: exact, contains, number, json, brief, or FILE.py with reward(prompt, answer, wanted)",
-            "grpo、ppo：exact、contains、number、json、brief，或含 reward(prompt, answer, wanted) 的 FILE.py",
+            "grpo, ppo: exact, contains, number, json, brief, run:NAME (of --objective reward), or FILE.py with reward(prompt, answer, wanted)",
+            "grpo、ppo：exact、contains、number、json、brief、run:NAME（--objective reward 的训练），或含 reward(prompt, answer, wanted) 的 FILE.py",
         ).say(),
     ),
     click.option("--max-answer", type=click.IntRange(1, 2048), default=32, show_default=True),
@@ -385,6 +385,27 @@ def export(context: Context, name: str, form: Any, precision: Any, to: Path | No
                          "它的对话模板无法用 Ollama 的语言表达：在那里请使用纯文本提示。").say())  # fmt: skip
 
 
+@tune.command("export-log")
+@click.argument("name")
+@click.option("--to", "form", type=click.Choice(["tensorboard", "mlflow", "trackio"]), required=True)
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@json_option
+@pass_context_obj
+def export_log(context: Context, name: str, form: Any, folder: Path, as_json: bool) -> None:
+    """Write a run's curves into FOLDER for another program, beside those of other runs.
+    把训练曲线写入文件夹 FOLDER，供其他程序读取；可与其他训练放在一起。"""
+    from zhilu.tuning.after.curves import NEXT, write_curves
+    from zhilu.tuning.runs import RunLibrary
+
+    made = write_curves(RunLibrary(context).get(name), form, folder)
+    next_ = NEXT[form].format(path=made, name=name)
+    if as_json:
+        echo_json({"path": str(made), "next": next_})
+        return
+    click.echo(made)
+    click.echo(T(f"Next: {next_}", f"下一步：{next_}").say())
+
+
 @tune.group()
 def recipe() -> None:
     """Recipes to copy and own.
@@ -477,6 +498,9 @@ def _print(info: RunInfo) -> None:
         click.echo(click.style(T("before: ", "之前：").say(), fg="yellow") + answer.before.strip())
         click.echo(click.style(T("after:  ", "之后：").say(), fg="green") + answer.after.strip())
         click.echo(click.style(T("wanted: ", "期望：").say(), fg="cyan") + answer.wanted.strip())
+    if info.config.objective == "reward":
+        fix = f"zhilu tune run --data CHATS --model {info.config.model} --objective grpo --reward run:{info.name}"
+        click.echo(T(f"Next: {fix}", f"下一步：{fix}").say())
     if out.adapter:
         click.echo(T(f"\nNext: zhilu tune parity {info.name}", f"\n下一步：zhilu tune parity {info.name}").say())
 

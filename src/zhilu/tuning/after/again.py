@@ -9,8 +9,7 @@ from zhilu.errors import InputError
 from zhilu.messages import T
 from zhilu.models import ModelStore
 from zhilu.tuning.base_model import TARGETS, load_base, require_trainer
-from zhilu.tuning.config import REWARDED, Chosen
-from zhilu.tuning.rewards import load_reward
+from zhilu.tuning.config import Chosen
 from zhilu.tuning.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def measure_again(context: Context, run: RunFolder) -> dict[str, tuple[float, fl
     """
     from peft import load_peft_weights, set_peft_model_state_dict
 
-    from zhilu.tuning.recipes import make_run
+    from zhilu.tuning.recipes import make_run, reward_of
     from zhilu.tuning.recipes.rows import read_units
     from zhilu.tuning.recipes.sft import add_lora
 
@@ -46,7 +45,7 @@ def measure_again(context: Context, run: RunFolder) -> dict[str, tuple[float, fl
     _, held_out, preflight, config = read_units(context, info.config)
     chosen = Chosen(**info.chosen, reasons=info.reasons)
     model = add_lora(load_base(folder), config, chosen, TARGETS)
-    reward = load_reward(config.reward or "", run.path) if config.objective in REWARDED else None
+    reward = reward_of(context, config, run.path)
     again = make_run(model, [], held_out, config, chosen, run.checkpoint, preflight, reward)
     before = again.measure(held_out)
     set_peft_model_state_dict(model, load_peft_weights(str(adapter), device="cpu"))

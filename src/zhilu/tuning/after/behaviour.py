@@ -78,6 +78,12 @@ async def ask_held_out(
             param="name",
             fix=f"zhilu tune show {name}",
         )
+    if info.config.objective == "reward":
+        raise InputError(
+            T(f"{name!r} judges answers and gives none.", f"{name!r} 评判回答，自身不作答。"),
+            param="name",
+            fix=f"zhilu tune show {name}",
+        )
     judge = load_reward("" if rule == FILE else rule, Path())
     config = info.config.model_copy(update={"held_out": data} if data else {})
     _, units, preflight, config = read_units(context, config)

@@ -46,6 +46,9 @@ class Zero(Many):
             "steps_per_print": 10**9,
             "zero_optimization": {"stage": self.stage, "overlap_comm": False, "stage3_param_persistence_threshold": 0},
         }
+        # Its way through shared memory would be compiled first, by all processes at once behind a file as their lock. One that is
+        # killed meanwhile leaves the file, and every later run waits for it without end (0.19.8).
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
         deepspeed.init_distributed("gloo", dist_init_required=False)
         self.engine = deepspeed.initialize(
             model=Through(run.model), model_parameters=run.trained, optimizer=run.optimizers[0], config=config

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zhilu.tuning.config import REWARDED
 
 if TYPE_CHECKING:
+    from zhilu.context import Context
     from zhilu.tuning.config import Chosen, TuneConfig
     from zhilu.tuning.data.preflight import Preflight
     from zhilu.tuning.launch.spread import Spread
@@ -16,7 +17,24 @@ if TYPE_CHECKING:
     from zhilu.tuning.recipes.units import Unit
     from zhilu.tuning.rewards import Reward
 
-__all__ = ["make_run"]
+__all__ = ["make_run", "reward_of"]
+
+
+def reward_of(context: Context, config: TuneConfig, folder: Path) -> Reward | None:
+    """What a run learns from, if it learns from a reward: a built-in, its own file in ``folder``, or another run's.
+
+    Raises:
+        NotFoundError, InputError: see ``load_reward`` and ``reward.TrainedReward``.
+    """
+    from zhilu.tuning.rewards import RUN, load_reward
+
+    if config.objective not in REWARDED:
+        return None
+    if (config.reward or "").startswith(RUN):
+        from zhilu.tuning.recipes.reward import TrainedReward
+
+        return TrainedReward(context, str(config.reward).removeprefix(RUN), config.model)
+    return load_reward(config.reward or "", folder)
 
 
 def make_run(
@@ -43,6 +61,10 @@ def make_run(
         from zhilu.tuning.recipes.preference import KtoRun
 
         return KtoRun(model, units, held_out, config, chosen, path, spread)
+    if config.objective == "reward":
+        from zhilu.tuning.recipes.reward import RewardRun
+
+        return RewardRun(model, units, config, chosen, path, spread)
     from zhilu.tuning.recipes.sft import SftRun
 
     return SftRun(model, units, config, chosen, path, spread)

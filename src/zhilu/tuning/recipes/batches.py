@@ -83,7 +83,7 @@ def steps_of_epoch(rows: Sequence[Rendered], tokens: int) -> int:
 def tensors(packed: Packed) -> dict[str, Any]:
     """One sequence for the model, of ``length`` tokens: ``input_ids``, ``position_ids`` (1, length), a mask that keeps rows apart
     (1, 1, length, length; True may look), and ``places`` of the hidden states that predict a learned token, with ``labels`` and
-    the numbers of their ``rows``, row by row."""
+    the numbers of their ``rows``, row by row; ``lasts``: the place of each row's last learned token."""
     import torch
 
     ids: list[int] = []
@@ -117,4 +117,9 @@ def tensors(packed: Packed) -> dict[str, Any]:
         "places": places,
         "rows": rows,
         "labels": labels,
+        "lasts": torch.tensor([int(way[_last(row)]) for row, way in zip(packed, ways, strict=True)]),
     }
+
+
+def _last(row: Rendered) -> int:
+    return max((at for at, carries in enumerate(row.learned) if carries), default=-1)

@@ -135,12 +135,23 @@ class PolicyRun(TuneRun):
             base = looked_at(self.model, rows, self.chosen.max_len)
         self.model.train(was)
         nothing = torch.zeros(0)
+        worths = self._worths(units, rows, prompts, answers)
         return [
-            Rollout(unit, row, self._worth(unit, prompt, answer), old, reference, values, nothing, nothing)
-            for unit, row, prompt, answer, (old, values), (reference, _) in zip(
-                units, rows, prompts, answers, own, base, strict=True
-            )
+            Rollout(unit, row, worth, old, reference, values, nothing, nothing)
+            for unit, row, worth, (old, values), (reference, _) in zip(units, rows, worths, own, base, strict=True)
         ]
+
+    def _worths(
+        self,
+        units: Sequence[Unit],
+        rows: Sequence[Rendered],
+        prompts: Sequence[Sequence[int]],
+        answers: Sequence[Sequence[int]],
+    ) -> list[float]:
+        of_rows: Callable[[Sequence[Rendered]], list[float]] | None = getattr(self.reward, "of_rows", None)
+        if of_rows is not None:  # a trained one, which reads tokens
+            return of_rows(rows)
+        return [self._worth(*one) for one in zip(units, prompts, answers, strict=True)]
 
     def _worth(self, unit: Unit, prompt: Sequence[int], answer: Sequence[int]) -> float:
         decode = self.preflight.tokenizer.decode

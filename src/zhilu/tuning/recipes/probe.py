@@ -17,7 +17,6 @@ from zhilu.tuning.finish import peak_mb
 from zhilu.tuning.four_bit import load_base_in_4_bits
 from zhilu.tuning.job import checked
 from zhilu.tuning.recipes.rows import read_units
-from zhilu.tuning.rewards import load_reward
 
 if TYPE_CHECKING:
     from zhilu.context import Context
@@ -40,7 +39,7 @@ def submit_probe(context: Context, config: TuneConfig) -> Job:
 def _probe(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     import psutil
 
-    from zhilu.tuning.recipes import make_run
+    from zhilu.tuning.recipes import make_run, reward_of
     from zhilu.tuning.recipes.arithmetic import use_fastest_float32, with_precision
     from zhilu.tuning.recipes.sft import add_lora
 
@@ -66,7 +65,7 @@ def _probe(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     model = load_base_in_4_bits(folder, chosen.precision) if config.method == "qlora" else load_base(folder)
     if config.method != "full":
         model = add_lora(model, config, chosen, TARGETS)
-    reward = load_reward(config.reward, Path()) if config.reward else None
+    reward = reward_of(job.context, config, Path())
     with tempfile.TemporaryDirectory(dir=job.context.home.run) as work:
         run = make_run(model, units, held_out[:1], config, chosen, Path(work) / "probe.pt", preflight, reward)
         taken = []
