@@ -129,6 +129,10 @@ class ModelClient:
         body = {"lora_name": name, "lora_path": name, "model": base, "load_inplace": True}
         await self._send("POST", "load_lora_adapter", body)  # vLLM answers it with a sentence, not with JSON
 
+    async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """A route below the base URL that is not OpenAI's: the answer's JSON object."""
+        return await self._call(method, path, body)
+
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         try:
             response = await self._http.request(method, self._url(path), json=body)

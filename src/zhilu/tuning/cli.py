@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -110,6 +110,83 @@ def example(context: Context, as_json: bool) -> None:
             f"已保存 {NAME} 与 {HELD_OUT}。下一步：zhilu data check {NAME} --eval {HELD_OUT}",
         )
         click.echo(said.say())
+
+
+@data.command()
+@click.option("--kb", required=True, help=T("a knowledge base, by name or id", "知识库的名称或 id").say())
+@click.option(
+    "--count", type=click.IntRange(1, 500), help=T("question and answer pairs to make", "要生成的问答对数").say()
+)
+@click.option("--set", "set_name", default="training", show_default=True, help=T("of the questions", "问题集").say())
+@click.option("--save", metavar="NAME", help=T("the accepted ones as a dataset", "把已接受的保存为数据集").say())
+@click.option(
+    "--answers",
+    type=click.Choice(["short", "sentence"]),
+    default="short",
+    show_default=True,
+    help=T("of --save: as made, or the document's sentence", "--save 时：生成的答案，或文档中的原句").say(),
+)
+@click.option("--model", help=T("that asks (default: what runs)", "出题的模型（默认当前模型）").say())
+@json_option
+@pass_context_obj
+def make(
+    context: Context,
+    kb: str,
+    count: int | None,
+    set_name: str,
+    save: str | None,
+    answers: Any,
+    model: str | None,
+    as_json: bool,
+) -> None:
+    """Question and answer pairs from a knowledge base, made by the running model and checked against the passage.
+    由运行中的模型根据知识库生成问答对，并对照原文检查。"""
+    import asyncio
+    import io
+
+    from zhilu.jobs import JobStore
+    from zhilu.jobs.follow import follow, raise_unless_done
+    from zhilu.tuning.data.library import DatasetLibrary
+    from zhilu.tuning.data.made import make_questions, questions_of, rows_of
+
+    if count is not None:
+        done = follow(
+            JobStore(context), asyncio.run(make_questions(context, kb, count, set_name, model)), quiet=as_json
+        )
+        if not done.ended:
+            return
+        raise_unless_done(done)
+    found = asyncio.run(questions_of(context, kb, set_name))
+    if save is not None:
+        text = rows_of(found, answers)
+        info = DatasetLibrary(context).add(io.BytesIO(text.encode()), f"{save}.jsonl", save)
+        if as_json:
+            echo_json(info.model_dump(mode="json"))
+            return
+        rows = text.count("\n")
+        click.echo(
+            T(f"{rows} rows. Next: zhilu data check {save}", f"{rows} 行。下一步：zhilu data check {save}").say()
+        )
+        return
+    if as_json:
+        echo_json({"questions": found})
+        return
+    status = {"accepted": T("accepted", "已接受"), "proposed": T("proposed", "待审阅")}
+    columns = (T("id", "编号"), T("status", "状态"), T("question", "问题"), T("answer", "答案"))
+    shown = [(q["id"], status[q["status"]].say(), q["question"], " | ".join(q["answers"])) for q in found]
+    table(
+        columns,
+        shown,
+        empty=T(f"None yet: zhilu data make --kb {kb} --count 20", f"还没有：zhilu data make --kb {kb} --count 20"),
+    )
+    if any(q["status"] == "proposed" for q in found):
+        said = T(
+            f"Read them (here, or on the page Fine-tuning), then: zhilu kb questions {kb} --set {set_name} --accept ID (--delete ID), "
+            f"and: zhilu data make --kb {kb} --save NAME",
+            f"请先阅读（在这里或微调页面），然后：zhilu kb questions {kb} --set {set_name} --accept 编号（--delete 编号），"
+            f"再：zhilu data make --kb {kb} --save 名称",
+        )
+        click.echo(said.say(), err=True)
 
 
 @data.command("list")

@@ -13,6 +13,7 @@ import click
 from zhilu.cli_support import echo_json, json_option, pass_context_obj, table
 from zhilu.context import Context
 from zhilu.messages import T
+from zhilu.tuning.after.cli import compare, export_log, launchers
 
 if TYPE_CHECKING:
     from zhilu.tuning.estimate import Planned
@@ -185,25 +186,6 @@ def estimate(context: Context, data: str, model: str | None, as_json: bool, **re
     echo_json(planned.model_dump(mode="json")) if as_json else _print_planned(planned)
     if planned.memory.total > planned.free:
         sys.exit(1)
-
-
-@tune.command()
-@json_option
-def launchers(as_json: bool) -> None:
-    """How a run can be spread over processes, and what each way needs.
-    训练可以怎样分到多个进程，以及各自需要什么。"""
-    from zhilu.tuning.launch import LAUNCHERS
-
-    rows = []
-    for one in LAUNCHERS.values():
-        ready = one.status == "ready" and not one.missing
-        said = T("ready", "可用") if ready else one.status if isinstance(one.status, T) else T(one.install, one.install)
-        rows.append((one.name, one.title.say(), " ".join(one.methods), said.say()))
-    if as_json:
-        keys = ("name", "title", "methods", "status")
-        echo_json([dict(zip(keys, row, strict=True)) for row in rows])
-        return
-    table((T("name", "名称"), T("what", "做法"), T("methods", "方法"), T("status", "状态")), rows)
 
 
 @tune.command("list")
@@ -385,27 +367,6 @@ def export(context: Context, name: str, form: Any, precision: Any, to: Path | No
                          "它的对话模板无法用 Ollama 的语言表达：在那里请使用纯文本提示。").say())  # fmt: skip
 
 
-@tune.command("export-log")
-@click.argument("name")
-@click.option("--to", "form", type=click.Choice(["tensorboard", "mlflow", "trackio"]), required=True)
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@json_option
-@pass_context_obj
-def export_log(context: Context, name: str, form: Any, folder: Path, as_json: bool) -> None:
-    """Write a run's curves into FOLDER for another program, beside those of other runs.
-    把训练曲线写入文件夹 FOLDER，供其他程序读取；可与其他训练放在一起。"""
-    from zhilu.tuning.after.curves import NEXT, write_curves
-    from zhilu.tuning.runs import RunLibrary
-
-    made = write_curves(RunLibrary(context).get(name), form, folder)
-    next_ = NEXT[form].format(path=made, name=name)
-    if as_json:
-        echo_json({"path": str(made), "next": next_})
-        return
-    click.echo(made)
-    click.echo(T(f"Next: {next_}", f"下一步：{next_}").say())
-
-
 @tune.group()
 def recipe() -> None:
     """Recipes to copy and own.
@@ -508,3 +469,8 @@ def _print(info: RunInfo) -> None:
 def _plain(prompt: str) -> str:
     """A rendered prompt for the eye: without its special tokens."""
     return re.sub(r"<\|[a-z_]{1,30}\|>", "", prompt).strip()
+
+
+tune.add_command(compare)
+tune.add_command(export_log)
+tune.add_command(launchers)

@@ -8317,7 +8317,10 @@ export interface components {
              */
             gpus: components["schemas"]["GpuOut"][];
         };
-        /** MakeBody */
+        /**
+         * MakeBody
+         * @description ``open_share``: of the questions, those that the documents should not answer. ``closely``: several to a passage, about its pieces.
+         */
         MakeBody: {
             /**
              * Count
@@ -8331,6 +8334,16 @@ export interface components {
             set: string;
             /** Model */
             model?: string | null;
+            /**
+             * Open Share
+             * @default 0.2
+             */
+            open_share: number;
+            /**
+             * Closely
+             * @default false
+             */
+            closely: boolean;
         };
         /**
          * MediaState
@@ -11364,11 +11377,12 @@ export interface components {
          *     Attributes:
          *         model: the base, of the store.
          *         data: a dataset of the home; ``held_out`` another one, or None: a share of the data is held out.
-         *         objective: what is learned: ``sft`` (answers and texts), ``dpo`` (pairs), ``kto`` (judged answers), ``grpo``
+         *         objective: what is learned: ``sft`` (answers and texts), ``dpo`` (pairs), ``kto`` (judged answers), ``reward`` (pairs, to judge), ``grpo``
          *             and ``ppo`` (a reward for the model's own answers to the data's prompts); None: by the data.
          *         beta: how strongly the model is held to what it was; None: 0.1 for DPO and KTO, 0.04 for GRPO and PPO.
          *         method: ``lora`` (adapters on the base in float32), ``qlora`` (on a base in 4 bits), or ``full``: all weights.
-         *         reward: of ``rewards.REWARDS`` by name, or ``file``: the run's own; ``max_answer``: tokens of a sampled answer.
+         *         reward: of ``rewards.REWARDS`` by name, ``run:NAME``: a run of rewards, or ``file``: the run's own;
+         *             ``max_answer``: tokens of a sampled answer.
          *         rank, alpha, dropout: of LoRA (arXiv 2106.09685); ``rslora`` scales by 1 / sqrt(rank) (arXiv 2312.03732); ``dora`` learns the
          *             length of each row of a matrix apart from its direction (arXiv 2402.09353), and is served merged.
          *         optimizer: ``adamw``, ``lion`` (arXiv 2302.06675: one moment instead of two), ``adamw8bit`` (moments in 8 bits, arXiv 2110.02861).
@@ -11388,7 +11402,7 @@ export interface components {
             /** Held Out */
             held_out?: string | null;
             /** Objective */
-            objective?: ("sft" | "dpo" | "kto" | "grpo" | "ppo") | null;
+            objective?: ("sft" | "dpo" | "kto" | "reward" | "grpo" | "ppo") | null;
             /** Beta */
             beta?: number | null;
             /** Reward */

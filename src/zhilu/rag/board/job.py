@@ -13,7 +13,7 @@ from zhilu.messages import T
 from zhilu.models.chosen import named_model
 from zhilu.rag.answer.manner import Manner, manner_of
 from zhilu.rag.board.evaluate import examinee_of, run_questions
-from zhilu.rag.board.make import Maker, Passage, passages_of
+from zhilu.rag.board.make import Maker, Passage, parts_of, passages_of
 from zhilu.rag.board.questions import MAIN, BoardQuestion, QuestionSets
 from zhilu.rag.board.runs import BoardRun, Runs
 from zhilu.rag.board.setup import Setup
@@ -33,9 +33,18 @@ _TRIES = 6  # passages looked at for each question wanted, at most
 
 
 def start_questions(
-    context: Context, kb: KnowledgeBase, count: int, set_name: str = MAIN, model: str | None = None
+    context: Context,
+    kb: KnowledgeBase,
+    count: int,
+    set_name: str = MAIN,
+    model: str | None = None,
+    open_share: float = OPEN_SHARE,
+    closely: bool = False,
 ) -> Job:
-    """The job that proposes ``count`` questions.
+    """The job that proposes ``count`` questions, ``open_share`` of them such that the documents leave open.
+
+    Args:
+        closely: several questions to a passage, about its pieces.
 
     Raises:
         UnsupportedError: the model is too small to ask questions. InputError: there is no document to ask about.
@@ -47,7 +56,14 @@ def start_questions(
             T(f"{kb.name!r} holds no document yet.", f"知识库 {kb.name!r} 里还没有文档。"),
             fix=f"zhilu kb add {kb.id} FILE",
         )
-    params = {"kb": kb.id, "set": set_name, "count": count, "model": model}
+    params = {
+        "kb": kb.id,
+        "set": set_name,
+        "count": count,
+        "model": model,
+        "open_share": open_share,
+        "closely": closely,
+    }
     return JobStore(context).submit(
         QUESTIONS, params, T(f"Make {count} questions about {kb.name}", f"为 {kb.name} 生成 {count} 个问题")
     )
@@ -78,7 +94,7 @@ async def make_questions(job: JobContext, kb: KnowledgeBase, params: dict[str, A
     sets, embedder = QuestionSets(kb), embedder_of(job.context, kb.embedder)
     passages = passages_of(kb, seed=job.id)
     count, set_name = int(params["count"]), str(params["set"])
-    wanted_open = round(OPEN_SHARE * count) if count >= 5 else 0
+    wanted_open = round(float(params.get("open_share", OPEN_SHARE)) * count) if count >= 5 else 0
     tried = sets.tried(job.id)
     before = {q.id for q in sets.list(set_name)} if not tried else set()
     made: list[BoardQuestion] = []
@@ -94,8 +110,12 @@ async def make_questions(job: JobContext, kb: KnowledgeBase, params: dict[str, A
             known = [q.question for q in sets.list(set_name)]
             num_open = sum(not q.answerable for q in done)
             made = []
-            if len(done) - num_open < count - wanted_open and (found := await maker.answerable(passage, known)):
-                made.append(found)
+            for part in parts_of(passage) if params.get("closely") else (passage,):
+                if len(done) + len(made) - num_open >= count - wanted_open:
+                    break
+                job.check()
+                if found := await maker.answerable(part, [*known, *(q.question for q in made)]):
+                    made.append(found)
             if num_open < wanted_open and num_open * (count - wanted_open) <= len(done) * wanted_open:
                 neighbours = _neighbours(kb, embedder)
                 if found := await maker.unanswerable(passage, [*known, *(q.question for q in made)], neighbours):

@@ -11,7 +11,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -32,7 +32,7 @@ from zhilu.rag.board.questions import BoardQuestion
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.text.terms import content_terms, terms
 
-__all__ = ["Maker", "Passage", "passages_of", "why_not"]
+__all__ = ["Maker", "Passage", "parts_of", "passages_of", "why_not"]
 
 _LEAST = {"en": 12, "zh": 24}  # content terms of a passage worth a question
 _LONGEST_ANSWER = {"en": 90, "zh": 36}  # characters
@@ -135,6 +135,20 @@ def passages_of(kb: KnowledgeBase, seed: str) -> list[Passage]:
         chance.shuffle(group)
     longest = max(map(len, groups), default=0)
     return [group[turn] for turn in range(longest) for group in groups if turn < len(group)]
+
+
+def parts_of(passage: Passage) -> list[Passage]:
+    """The passage cut into pieces of whole sentences that each say enough to be asked about; then the passage itself."""
+    least = _LEAST[language_of(passage.text)]
+    said = statements(passage.text, title_set(passage.doc_name, passage.heading))
+    parts, begin = [], None
+    for one in said:
+        begin = one.start if begin is None else begin
+        text = passage.text[begin : one.end]
+        if len(content_terms(text)) >= least:
+            parts.append(replace(passage, start=passage.start + begin, text=text))
+            begin = None
+    return [*parts, passage] if len(parts) > 1 else [passage]
 
 
 @dataclass

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu.context import context_of
 from zhilu.jobs import Job
-from zhilu.rag.board.job import start_evaluation, start_questions
+from zhilu.rag.board.job import OPEN_SHARE, start_evaluation, start_questions
 from zhilu.rag.board.measure import BoardRow, Difference, compare
 from zhilu.rag.board.questions import MAIN, BoardQuestion, QuestionChange, QuestionSets, SetInfo
 from zhilu.rag.board.runs import BoardRun, Runs
@@ -31,9 +31,13 @@ class _Body(BaseModel):
 
 
 class MakeBody(_Body):
+    """``open_share``: of the questions, those that the documents should not answer. ``closely``: several to a passage, about its pieces."""
+
     count: int = Field(20, ge=1, le=500)
     set: str = Field(MAIN, min_length=1, max_length=100)
     model: str | None = None
+    open_share: float = Field(OPEN_SHARE, ge=0, le=1)
+    closely: bool = False
 
 
 class NewQuestion(_Body):
@@ -109,7 +113,9 @@ def add_question(kb_id: str, body: NewQuestion, request: Request) -> BoardQuesti
 @router.post("/questions/make", status_code=202)
 def make_questions(kb_id: str, body: MakeBody, request: Request) -> Job:
     """Have the running model propose questions, in a job. They are asked in an evaluation once a person accepted them."""
-    return start_questions(context_of(request), _open(request, kb_id), body.count, body.set, body.model)
+    return start_questions(
+        context_of(request), _open(request, kb_id), body.count, body.set, body.model, body.open_share, body.closely
+    )
 
 
 @router.post("/questions/import")

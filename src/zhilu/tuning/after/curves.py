@@ -153,7 +153,7 @@ CURVES: dict[CurveFormat, Callable[[RunInfo, list[tuple[int, float, dict[str, fl
 
 NEXT: dict[CurveFormat, str] = {  # commands that show what was written
     "tensorboard": "tensorboard --logdir {path}",
-    "mlflow": "mlflow ui --backend-store-uri {path}",
+    "mlflow": "MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri {path}",
     "trackio": "python -c \"import trackio; trackio.import_csv('{path}', project='zhilu', name='{name}')\" && trackio show",
 }
 

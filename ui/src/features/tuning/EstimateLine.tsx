@@ -18,8 +18,7 @@ export function EstimateLine({ id }: { id: string }) {
     return (
       <p role="status">
         {t("tune.tooLarge", { total: gb(memory.total), free: gb(free) })}{" "}
-        {fits &&
-          t("tune.nearest", { method: withSwitch(fits), length: fits.max_len, total: gb(fits.total) })}
+        {fits && t("tune.nearest", { method: withSwitch(fits), length: fits.max_len, total: gb(fits.total) })}
       </p>
     );
   }

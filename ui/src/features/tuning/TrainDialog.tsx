@@ -6,7 +6,7 @@ import { ErrorPanel } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
 import { useModels } from "@/lib/queries";
 import type { Method, Objective, Run } from "@/lib/types";
-import { useEstimate, useStartRun, type Wish } from "./api";
+import { useEstimate, useRuns, useStartRun, type Wish } from "./api";
 import { EstimateLine } from "./EstimateLine";
 import { MoreOptions, USUAL } from "./MoreOptions";
 import { isRewarded, METHODS, OBJECTIVES, REWARDS } from "./objectives";
@@ -34,6 +34,9 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
   const methods = METHODS(objective);
   const taken = methods.includes(method) ? method : "lora";
   const model = chosen ?? models.find(({ embedded }) => embedded)?.name ?? models[0]?.name ?? "";
+  const judges = (useRuns().data ?? []).filter(
+    ({ config, outcome }) => outcome && config.objective === "reward" && config.model === model,
+  );
   const wish: Wish = {
     name: name.trim() || null,
     model,
@@ -103,6 +106,11 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
               {REWARDS.map((one) => (
                 <option key={one} value={one}>
                   {t(`tune.reward.${one}`)}
+                </option>
+              ))}
+              {judges.map(({ name: judge }) => (
+                <option key={judge} value={`run:${judge}`}>
+                  {t("tune.reward.run", { name: judge })}
                 </option>
               ))}
             </select>

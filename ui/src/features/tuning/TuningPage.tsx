@@ -1,4 +1,4 @@
-import { FilePlus2, Wrench } from "lucide-react";
+import { BookOpenText, Columns2, FilePlus2, Wrench } from "lucide-react";
 import { useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { Button } from "@/components/Button";
@@ -10,12 +10,16 @@ import { isActive } from "@/lib/jobs";
 import { useJobs } from "@/lib/queries";
 import type { Run } from "@/lib/types";
 import { useAddDataset, useAddExample, useDatasets, useRuns } from "./api";
+import { CompareRuns } from "./CompareRuns";
 import { DatasetCard } from "./DatasetCard";
+import { MakeData } from "./MakeData";
 import { RunDrawer } from "./RunDrawer";
 import { TrainDialog } from "./TrainDialog";
 import css from "./TuningPage.module.css";
 
 const ACCEPTED = ".jsonl,.ndjson,.json,.csv,.tsv,.xlsx,.xls,.ods";
+
+const MOST_COMPARED = 4;
 
 export default function TuningPage({ name }: { name?: string }) {
   const { t } = useI18n();
@@ -26,14 +30,22 @@ export default function TuningPage({ name }: { name?: string }) {
   const example = useAddExample();
   const input = useRef<HTMLInputElement>(null);
   const [training, setTraining] = useState<string | null>(null);
+  const [making, setMaking] = useState(false);
+  const [marked, setMarked] = useState<readonly string[]>([]);
+  const [comparing, setComparing] = useState(false);
   return (
     <Page
       title={t("tune.title")}
       lead={t("tune.lead")}
       actions={
-        <Button tone="primary" icon={FilePlus2} busy={add.isPending} onClick={() => input.current?.click()}>
-          {t("tune.addData")}
-        </Button>
+        <>
+          <Button icon={BookOpenText} onClick={() => setMaking(true)}>
+            {t("tune.make")}
+          </Button>
+          <Button tone="primary" icon={FilePlus2} busy={add.isPending} onClick={() => input.current?.click()}>
+            {t("tune.addData")}
+          </Button>
+        </>
       }
     >
       <input
@@ -70,9 +82,22 @@ export default function TuningPage({ name }: { name?: string }) {
         {runs.data?.length === 0 && <p className={css.none}>{t("tune.noRuns")}</p>}
         <ul className={css.list}>
           {runs.data?.map((run) => (
-            <RunLine key={run.name} run={run} />
+            <RunLine
+              key={run.name}
+              run={run}
+              isMarked={marked.includes(run.name)}
+              onMark={(is) => setMarked((now) => (is ? [...now, run.name] : now.filter((one) => one !== run.name)))}
+            />
           ))}
         </ul>
+        {(runs.data?.length ?? 0) > 1 && (
+          <p className={css.compare}>
+            <Button small icon={Columns2} disabled={marked.length < 2} onClick={() => setComparing(true)}>
+              {t("tune.compare")}
+            </Button>
+            {marked.length < 2 && <small>{t("tune.compareHint")}</small>}
+          </p>
+        )}
       </section>
       {training && (
         <TrainDialog
@@ -85,12 +110,20 @@ export default function TuningPage({ name }: { name?: string }) {
           }}
         />
       )}
+      {making && <MakeData onClose={() => setMaking(false)} />}
+      {comparing && <CompareRuns names={marked.slice(0, MOST_COMPARED)} onClose={() => setComparing(false)} />}
       {name && <RunDrawer name={name} onClose={() => go("/tuning")} />}
     </Page>
   );
 }
 
-function RunLine({ run }: { run: Run }) {
+interface RunLineProps {
+  run: Run;
+  isMarked: boolean;
+  onMark: (is: boolean) => void;
+}
+
+function RunLine({ run, isMarked, onMark }: RunLineProps) {
   const { t, say } = useI18n();
   const job = (useJobs().data ?? []).find(({ id }) => id === run.job_id);
   const link = <Link href={`/tuning/${encodeURIComponent(run.name)}`}>{run.name}</Link>;
@@ -104,6 +137,14 @@ function RunLine({ run }: { run: Run }) {
   }
   return (
     <li className={css.run}>
+      {!run.error && (
+        <input
+          type="checkbox"
+          aria-label={t("tune.mark", { name: run.name })}
+          checked={isMarked}
+          onChange={(event) => onMark(event.target.checked)}
+        />
+      )}
       {link}
       <span>{run.error ? say(run.error) : `${run.config.model} · ${run.config.data}`}</span>
       <b>

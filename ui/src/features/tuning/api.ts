@@ -1,4 +1,4 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api } from "@/lib/api";
 import { acceptJob } from "@/lib/jobs";
 import type { Behaviour, Dataset, Exported, Job, Method, Objective, Parity, Run, RunDetail } from "@/lib/types";
@@ -18,9 +18,15 @@ export function useRuns() {
 /** The curve grows while the run goes on. */
 export function useRun(name: string) {
   return useQuery({
+    ...runQuery(name),
+    refetchInterval: ({ state }) => (state.data?.run.outcome ? false : 2_000),
+  });
+}
+
+export function runQuery(name: string) {
+  return queryOptions({
     queryKey: ["runs", name],
     queryFn: ({ signal }) => api.get<RunDetail>(run(name), signal),
-    refetchInterval: ({ state }) => (state.data?.run.outcome ? false : 2_000),
   });
 }
 

@@ -46,3 +46,31 @@ export function lossPaths(
     steps,
   };
 }
+
+/** The curves of several runs in one picture: the held-out figure by the share of the run that is done, as each has its own length. */
+export function curves(
+  runs: readonly (readonly Record<string, unknown>[])[],
+  width: number,
+  height: number,
+): { paths: string[]; low: number; high: number } | null {
+  const series = runs.map((metrics) =>
+    metrics
+      .map((values) => [Number(values.step), values.held_out] as const)
+      .filter((pair): pair is [number, number] => typeof pair[1] === "number" && Number.isFinite(pair[1])),
+  );
+  const all = series.flat().map(([, figure]) => figure);
+  if (!all.length) return null;
+  const low = Math.min(...all);
+  const high = Math.max(...all);
+  const paths = series.map((points) => {
+    const last = Math.max(...points.map(([step]) => step), 1);
+    return points
+      .map(([step, figure], at) => {
+        const x = EDGE + (step / last) * (width - 2 * EDGE);
+        const y = EDGE + ((high - figure) / (high - low || 1)) * (height - 2 * EDGE);
+        return `${at ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
+      })
+      .join("");
+  });
+  return { paths, low, high };
+}

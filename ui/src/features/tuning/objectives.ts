@@ -4,13 +4,13 @@ import type { Method, Objective, Optimizer } from "@/lib/types";
 export const OBJECTIVES: Record<string, readonly Objective[]> = {
   chat: ["sft", "grpo", "ppo"],
   text: ["sft"],
-  preference: ["dpo"],
+  preference: ["dpo", "reward"],
   unpaired: ["kto"],
 };
 
-/** GRPO and PPO hold the policy to the base without its adapter, so they train one. */
+/** GRPO and PPO hold the policy to the base without its adapter, so they train one; a reward is kept as one. */
 export const METHODS = (objective: Objective): readonly Method[] =>
-  isRewarded(objective) ? ["lora", "qlora"] : ["lora", "qlora", "full"];
+  isRewarded(objective) || objective === "reward" ? ["lora", "qlora"] : ["lora", "qlora", "full"];
 
 /** As config.py's OPTIMIZERS. */
 export const OPTIMIZERS: readonly Optimizer[] = ["adamw", "lion", "adamw8bit"];
