@@ -25,8 +25,7 @@ test("a single value is drawn without dividing by nothing", () => {
   expect(lossPaths([{ step: 1, loss: 3 }], 112, 62)?.train).toBe("M106.0 6.0");
 });
 
-describe("curves", () => {
-  it("lets runs of different lengths end at the same place", () => {
+test("runs of different lengths end at the same place", () => {
     const short = [
       { step: 0, held_out: 4 },
       { step: 10, held_out: 2 },
@@ -41,5 +40,4 @@ describe("curves", () => {
     expect(drawn?.high).toBe(4);
     expect(drawn?.paths.map((path) => path.match(/L94\.0/g)?.length)).toEqual([1, 1]);
     expect(curves([[{ step: 1, loss: 3 }]], 100, 50)).toBeNull();
-  });
 });
