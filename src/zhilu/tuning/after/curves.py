@@ -114,7 +114,7 @@ def _mlflow(info: RunInfo, points: list[tuple[int, float, dict[str, float]]], to
     for key, value in params.items():
         atomic_write(folder / "params" / key, str(value))
     atomic_write(folder / "tags" / "mlflow.runName", info.name)
-    note = {
+    note: dict[str, Any] = {
         "artifact_uri": (folder / "artifacts").absolute().as_uri(), "end_time": last if info.outcome else None,
         "entry_point_name": "", "experiment_id": experiment, "lifecycle_stage": "active", "run_id": number,
         "run_name": info.name, "run_uuid": number, "source_name": "", "source_type": 4, "source_version": "",

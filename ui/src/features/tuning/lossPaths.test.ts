@@ -26,18 +26,18 @@ test("a single value is drawn without dividing by nothing", () => {
 });
 
 test("runs of different lengths end at the same place", () => {
-    const short = [
-      { step: 0, held_out: 4 },
-      { step: 10, held_out: 2 },
-    ];
-    const long = [
-      { step: 0, held_out: 4 },
-      { step: 50, held_out: 3 },
-      { step: 100, held_out: 1 },
-    ];
-    const drawn = curves([short, long], 100, 50);
-    expect(drawn?.low).toBe(1);
-    expect(drawn?.high).toBe(4);
-    expect(drawn?.paths.map((path) => path.match(/L94\.0/g)?.length)).toEqual([1, 1]);
-    expect(curves([[{ step: 1, loss: 3 }]], 100, 50)).toBeNull();
+  const short = [
+    { step: 0, held_out: 4 },
+    { step: 10, held_out: 2 },
+  ];
+  const long = [
+    { step: 0, held_out: 4 },
+    { step: 50, held_out: 3 },
+    { step: 100, held_out: 1 },
+  ];
+  const drawn = curves([short, long], 100, 50);
+  expect(drawn?.low).toBe(1);
+  expect(drawn?.high).toBe(4);
+  expect(drawn?.paths.map((path) => path.match(/L94\.0/g)?.length)).toEqual([1, 1]);
+  expect(curves([[{ step: 1, loss: 3 }]], 100, 50)).toBeNull();
 });

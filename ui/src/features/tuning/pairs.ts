@@ -20,7 +20,8 @@ export function usePairs(kb: string, growing: boolean) {
 export function useMakePairs(kb: string) {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: (count: number) => api.post<Job>(`${questions(kb)}/make`, { count, set: SET, open_share: 0, closely: true }),
+    mutationFn: (count: number) =>
+      api.post<Job>(`${questions(kb)}/make`, { count, set: SET, open_share: 0, closely: true }),
     onSuccess: (job) => acceptJob(queries, job),
   });
 }
