@@ -72,11 +72,13 @@ def retrieve(
         missing = [i for i in lexical if i not in dense]
         if missing:  # exact cosines for what only BM25 found, so that fusion compares like with like
             dense.update(nearest(kb, vector, len(missing), Filter(ids=missing)))
+    foreign: Collection[int] = ()
     if embedder is not None and 0 < weight < 1 and lexical and worth_of(embedder, lang).crosses:
         best = sorted(lexical, key=lexical.__getitem__, reverse=True)[:k]
         trust = lexical_trust(max(coverage(kb, question, best, doc_ids).values()))
         weight = weight / (weight + (1 - weight) * trust)
-    ranked = fuse(lexical, dense, weight)
+        foreign = _in_another_language(kb, dense, lang)
+    ranked = fuse(lexical, dense, weight, foreign)
     rows = kb.chunks([i for i, _ in ranked[: num_candidates + k]])
     hits = [
         Hit(
@@ -112,6 +114,14 @@ def retrieve(
 # The passages of some documents. The plus keeps SQLite from running the match once for each of them, 70 times as long.
 _AMONG = " AND +rowid IN (SELECT id FROM chunks WHERE doc_id IN (SELECT value FROM json_each(?)))"
 _SHOWN = ("doc_id", "doc_name", "start", "end", "page", "heading", "text", "lang")
+
+
+def _in_another_language(kb: KnowledgeBase, ids: Collection[int], lang: str) -> set[int]:
+    rows = kb.database.rows(
+        "SELECT id FROM chunks WHERE lang <> ? AND id IN (SELECT value FROM json_each(?))",
+        (lang, json.dumps(list(ids))),
+    )
+    return {row[0] for row in rows}
 
 
 def _retrieve_over(several: Several, question: str, k: int, weight: float | None) -> Retrieved:
