@@ -32,6 +32,14 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 STATIC = Path(__file__).parent / "static"
+# What a model wrote is shown in this file, in a frame: of no origin, and with no way out, also where one opens it by itself.
+_SANDBOX = {
+    "Content-Security-Policy": (
+        "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
+        "media-src data: blob:; font-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
+    ),
+    "X-Frame-Options": "SAMEORIGIN",
+}
 _API = ("v1/", "zhilu/", "api/", "metrics", "health")
 
 _MISSING = T(
@@ -58,7 +66,8 @@ def _early_file(path: str) -> Response | None:
 def _send(file: Path, path: str) -> Response:
     # Files under assets/ carry a hash of their content in their names.
     age = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
-    return FileResponse(file, headers={"Cache-Control": age})
+    own = _SANDBOX if path == "sandbox.html" else {}
+    return FileResponse(file, headers={"Cache-Control": age, **own})
 
 
 def mount(app: FastAPI) -> None:

@@ -8,6 +8,7 @@ const KEYS: readonly [string, Key][] = [
   ["Ctrl K", "keys.palette"],
   ["/", "keys.focus"],
   ...COMMANDS.flatMap(({ key, label }): [string, Key][] => (key ? [[key, label]] : [])),
+  ["/name", "keys.prompt"],
   ["Enter", "keys.send"],
   ["Shift Enter", "keys.newline"],
   ["Esc", "keys.stop"],

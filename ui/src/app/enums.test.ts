@@ -10,7 +10,9 @@ import type { Text } from "@/lib/types";
 
 /** Schema and field, to the beginning of its keys. */
 const SHOWN: Record<string, string> = {
-  "AgentPendingOut.effect": "agents.effect.",
+  "AgentPendingOut.effect": "approval.effect.",
+  "ChatStep.effect": "approval.effect.",
+  "ChatStep.state": "chat.step.",
   "AnswerTrace.verdict": "rag.verdict.",
   "BoardQuestion.status": "rag.board.status.",
   "BoardRow.label": "rag.board.label.",
@@ -51,6 +53,8 @@ const UNSEEN = new Set([
   "BoardQuestion.source",
   "Elsewhere.app",
   "AgentEntryOut.kind", // decides how a step is shown
+  "ChatStep.kind",
+  "SaidBefore.role",
   "ExportIn.format",
   "ExportIn.precision",
   "MergeIn.dtype",

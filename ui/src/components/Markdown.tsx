@@ -1,16 +1,23 @@
 import { useQuery } from "@tanstack/react-query";
-import { createContext, lazy, memo, Suspense, useContext, type ComponentProps } from "react";
+import { Code2, Download, Eye } from "lucide-react";
+import { createContext, lazy, memo, Suspense, useContext, useState, type ComponentProps } from "react";
 import ReactMarkdown, { type Components, type ExtraProps } from "react-markdown";
 import remarkGfm from "remark-gfm";
 import remend from "remend";
 import { CiteChip } from "@/components/Cite";
-import { CopyButton } from "@/components/Button";
+import { CopyButton, IconButton } from "@/components/Button";
+import { DataTable } from "@/components/DataTable";
+import { artefactOf, fileOf } from "@/lib/artefacts";
 import { citeMarks } from "@/lib/citeMarks";
+import { useI18n } from "@/lib/i18n";
 import { hasMath, normalMath } from "@/lib/math";
+import { saveAs } from "@/lib/picture";
 import type { Citation } from "@/lib/types";
 import css from "./Markdown.module.css";
 
 const Highlighted = lazy(() => import("@/components/Highlighted"));
+const Drawing = lazy(() => import("@/components/Artefact").then(({ Drawing }) => ({ default: Drawing })));
+const PagePreview = lazy(() => import("@/components/Artefact").then(({ PagePreview }) => ({ default: PagePreview })));
 
 /** The plugins for formulas, once there is one. */
 function useMath(wanted: boolean) {
@@ -39,18 +46,23 @@ export const Markdown = memo(function Markdown({ text, streaming, citations }: M
   const known = new Map((citations ?? []).map((citation) => [citation.n, citation]));
   return (
     <div className={css.markdown} data-streaming={streaming || undefined}>
-      <Cited value={known}>
-        <ReactMarkdown
-          remarkPlugins={[remarkGfm, [citeMarks, new Set(known.keys())], ...(math?.remarkPlugins ?? [])]}
-          rehypePlugins={math?.rehypePlugins}
-          components={COMPONENTS}
-        >
-          {source}
-        </ReactMarkdown>
-      </Cited>
+      <Arriving value={streaming ?? false}>
+        <Cited value={known}>
+          <ReactMarkdown
+            remarkPlugins={[remarkGfm, [citeMarks, new Set(known.keys())], ...(math?.remarkPlugins ?? [])]}
+            rehypePlugins={math?.rehypePlugins}
+            components={COMPONENTS}
+          >
+            {source}
+          </ReactMarkdown>
+        </Cited>
+      </Arriving>
     </div>
   );
 });
+
+/** Whether the text is still on its way. */
+const Arriving = createContext(false);
 
 /** The passages that the text around an element cites, by number. */
 const Cited = createContext<ReadonlyMap<number, Citation>>(new Map());
@@ -70,11 +82,7 @@ const COMPONENTS: Components = {
   img: ({ alt }) => <em>{alt}</em>,
   pre: ({ children }) => <>{children}</>,
   code: Code,
-  table: ({ children }) => (
-    <div className={css.table}>
-      <table>{children}</table>
-    </div>
-  ),
+  table: ({ children }) => <DataTable>{children}</DataTable>,
   cite: Cite,
 };
 
@@ -83,14 +91,42 @@ function Code({ className, children }: ComponentProps<"code"> & ExtraProps) {
   const text = String(children ?? "");
   // A block has a language or a line end; anything else is code within a line.
   if (!language && !text.includes("\n")) return <code className={css.inline}>{children}</code>;
-  const code = text.replace(/\n$/, "");
+  return <Block language={language} code={text.replace(/\n$/, "")} />;
+}
+
+/** A block of code; one that can be drawn is drawn once it is whole, a page is shown when one asks for it. */
+function Block({ language, code }: { language: string | undefined; code: string }) {
+  const { t } = useI18n();
+  const arriving = useContext(Arriving);
+  const kind = artefactOf(language, code);
+  const [wanted, setWanted] = useState<boolean | null>(null);
+  const isShown = kind !== null && !arriving && (wanted ?? kind !== "page");
   return (
     <div className={css.block}>
       <div className={css.blockHead}>
         <span>{language ?? ""}</span>
+        {kind !== null && !arriving && (
+          <IconButton
+            small
+            icon={isShown ? Code2 : Eye}
+            label={t(isShown ? "artefact.code" : "artefact.show")}
+            onClick={() => setWanted(!isShown)}
+          />
+        )}
+        <IconButton
+          small
+          icon={Download}
+          label={t("artefact.save")}
+          onClick={() => saveAs(new Blob([code], { type: "text/plain;charset=utf-8" }), fileOf(language))}
+        />
         <CopyButton text={code} />
       </div>
-      <pre>
+      {isShown && kind !== null && (
+        <Suspense fallback={null}>
+          {kind === "page" ? <PagePreview code={code} /> : <Drawing kind={kind} code={code} />}
+        </Suspense>
+      )}
+      <pre hidden={isShown}>
         <code>
           {language ? (
             <Suspense fallback={code}>

@@ -16,6 +16,7 @@ from zhilu.agents.runs import RunStore
 from zhilu.apps.chat.attach import MOST, Attachment, Attachments
 from zhilu.apps.chat.running import RunningTurn, RunningTurns
 from zhilu.apps.chat.share import FORMATS, LARGEST_MB, Format, export, import_conversations
+from zhilu.apps.chat.shelf import FolderStore
 from zhilu.apps.chat.store import Conversation, ConversationStore, Found, Summary
 from zhilu.apps.chat.turn import resume_turn, run_turn
 from zhilu.client import connect
@@ -137,6 +138,7 @@ def attach_file(request: Request, file: UploadFile) -> Attachment:
 @router.post("", status_code=201)
 def create_conversation(body: NewConversation, request: Request) -> Conversation:
     refuse_from_elsewhere(request, body.tools)
+    FolderStore(context_of(request)).check(body.folder_id)
     own = body.model_dump() | {"params": body.params.model_dump(exclude_none=True)}
     return ConversationStore(context_of(request)).create(**own)
 
@@ -149,6 +151,7 @@ def get_conversation(conversation_id: str, request: Request) -> Conversation:
 @router.patch("/{conversation_id}")
 def change_conversation(conversation_id: str, body: ConversationChanges, request: Request) -> Conversation:
     refuse_from_elsewhere(request, body.tools)
+    FolderStore(context_of(request)).check(body.folder_id)
     changes = body.model_dump(exclude_unset=True)
     if "params" in changes:
         changes["params"] = body.params.model_dump(exclude_none=True)

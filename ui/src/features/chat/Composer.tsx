@@ -14,7 +14,9 @@ import css from "./Composer.module.css";
 import { useFiles } from "./files";
 import { Microphone } from "./Microphone";
 import { useCanThink } from "./sampling";
+import { FillPrompt, PromptPicker, PromptsDialog } from "./Prompts";
 import { SamplingMenu } from "./SamplingMenu";
+import { placesOf, textOf, useOffered, type Offered } from "./shelf";
 import { ToolsMenu, WebSwitch } from "./ToolsMenu";
 
 interface ComposerProps {
@@ -52,6 +54,12 @@ export function Composer(props: ComposerProps) {
   const ready = state === "ready" && !disabled;
   const files = useFiles();
   const [dropping, setDropping] = useState(false);
+  const slash = /^\/(\S*)$/.exec(text)?.[1]?.toLowerCase() ?? null;
+  const offered = useOffered(slash !== null).filter(({ name }) => name.toLowerCase().includes(slash ?? ""));
+  const [picked, setAt] = useState(0);
+  const at = Math.min(picked, Math.max(offered.length - 1, 0));
+  const [filling, setFilling] = useState<{ text: string; places: string[] } | null>(null);
+  const [managing, setManaging] = useState(false);
 
   useLayoutEffect(() => {
     const area = field.current;
@@ -66,7 +74,28 @@ export function Composer(props: ComposerProps) {
     write("");
     files.clear();
   };
+  const take = async (prompt: Offered) => {
+    const chosen = await textOf(prompt).catch(() => "");
+    const places = placesOf(chosen);
+    if (places.length) setFilling({ text: chosen, places });
+    else write(chosen);
+    field.current?.focus();
+  };
   const onKey = (event: KeyboardEvent) => {
+    if (slash !== null && !event.nativeEvent.isComposing) {
+      const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+      if (step && offered.length) {
+        event.preventDefault();
+        setAt((at + step + offered.length) % offered.length);
+        return;
+      }
+      const chosen = offered[at];
+      if (chosen && (event.key === "Enter" || event.key === "Tab") && !event.shiftKey) {
+        event.preventDefault();
+        void take(chosen);
+        return;
+      }
+    }
     // Enter that ends an input method's composition chooses a word; it does not send.
     if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
     event.preventDefault();
@@ -96,6 +125,14 @@ export function Composer(props: ComposerProps) {
           send();
         }}
       >
+        {slash !== null && (
+          <PromptPicker
+            offered={offered}
+            at={at}
+            onPick={(prompt) => void take(prompt)}
+            onManage={() => setManaging(true)}
+          />
+        )}
         {!sourced && <FileChips files={files} />}
         <textarea
           ref={field}
@@ -158,6 +195,17 @@ export function Composer(props: ComposerProps) {
           )}
         </div>
       </form>
+      {filling && (
+        <FillPrompt
+          {...filling}
+          onClose={() => setFilling(null)}
+          onFilled={(whole) => {
+            write(whole);
+            setFilling(null);
+          }}
+        />
+      )}
+      {managing && <PromptsDialog onClose={() => setManaging(false)} />}
     </div>
   );
 }

@@ -1,10 +1,22 @@
-import { Code2, Download, FileText, FileUp, MoreHorizontal, Pencil, SquarePen, Trash2 } from "lucide-react";
+import {
+  BookText,
+  Code2,
+  Download,
+  FileText,
+  FileUp,
+  Folder,
+  FolderPlus,
+  MoreHorizontal,
+  Pencil,
+  SquarePen,
+  Trash2,
+} from "lucide-react";
 import { useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { Button, IconButton } from "@/components/Button";
 import { Confirm, Dialog } from "@/components/Dialog";
 import { Field } from "@/components/Field";
-import { Menu, MenuItem } from "@/components/Menu";
+import { Menu, MenuItem, MenuLabel, MenuLine } from "@/components/Menu";
 import { SearchField } from "@/components/SearchField";
 import { ErrorPanel, Skeleton, useErrorText } from "@/components/states";
 import { download } from "@/lib/api";
@@ -14,6 +26,9 @@ import { toast } from "@/lib/toast";
 import type { ConversationSummary } from "@/lib/types";
 import { useDeleteConversation, useFound, useImport, usePatchConversation } from "./api";
 import css from "./ConversationList.module.css";
+import { DRAGGED, FolderName, FolderSection, isChat } from "./Folders";
+import { PromptsDialog } from "./Prompts";
+import { useFolders } from "./shelf";
 
 const DAY = 86_400_000;
 
@@ -50,6 +65,65 @@ export function ConversationList({ current, onChosen }: { current: string | unde
       toast(errorText(refusal).text, "bad"),
     );
   const close = () => setDoing(null);
+  const folders = useFolders().data ?? [];
+  const patch = usePatchConversation();
+  const [prompts, setPrompts] = useState(false);
+  const [naming, setNaming] = useState<{ move?: string } | null>(null);
+  const move = (id: string, folder_id: string | null) => {
+    if (id) patch.mutate({ id, change: { folder_id } });
+  };
+  const rows = (members: ConversationSummary[]) => (
+    <ul>
+      {members.map((one) => (
+        <li
+          key={one.id}
+          className={css.item}
+          data-current={one.id === current || undefined}
+          draggable
+          onDragStart={(event) => event.dataTransfer.setData(DRAGGED, one.id)}
+        >
+          <Link href={`/chat/${one.id}`} onClick={onChosen} aria-current={one.id === current ? "page" : undefined}>
+            {one.title || t("chat.untitled")}
+            {wanted && one.place && <small>{one.place}</small>}
+          </Link>
+          <Menu trigger={<IconButton small icon={MoreHorizontal} label={t("do.more")} className={css.more} />}>
+            <MenuItem icon={Pencil} onSelect={() => setDoing({ what: "rename", to: one })}>
+              {t("do.rename")}
+            </MenuItem>
+            <MenuItem icon={Code2} onSelect={() => save(`format=html&id=${one.id}`, `${nameOf(one)}.html`)}>
+              {t("chat.saveHtml")}
+            </MenuItem>
+            <MenuItem icon={FileText} onSelect={() => save(`format=md&id=${one.id}`, `${nameOf(one)}.md`)}>
+              {t("chat.saveMd")}
+            </MenuItem>
+            <MenuItem icon={Download} onSelect={() => save(`format=json&id=${one.id}`, `${nameOf(one)}.json`)}>
+              {t("chat.saveJson")}
+            </MenuItem>
+            <MenuLine />
+            <MenuLabel>{t("chat.moveTo")}</MenuLabel>
+            {folders.map((folder) => (
+              <MenuItem
+                key={folder.id}
+                icon={Folder}
+                checked={folder.id === one.folder_id}
+                onSelect={() => move(one.id, folder.id)}
+              >
+                {folder.name}
+              </MenuItem>
+            ))}
+            {one.folder_id && <MenuItem onSelect={() => move(one.id, null)}>{t("chat.noFolder")}</MenuItem>}
+            <MenuItem icon={FolderPlus} onSelect={() => setNaming({ move: one.id })}>
+              {t("chat.folderNew")}
+            </MenuItem>
+            <MenuLine />
+            <MenuItem icon={Trash2} danger onSelect={() => setDoing({ what: "delete", to: one })}>
+              {t("do.delete")}
+            </MenuItem>
+          </Menu>
+        </li>
+      ))}
+    </ul>
+  );
   return (
     <div className={css.list}>
       <div className={css.head}>
@@ -63,7 +137,11 @@ export function ConversationList({ current, onChosen }: { current: string | unde
         >
           {t("chat.new")}
         </Button>
-        <AllMenu onExport={() => save("format=json", "zhilu-chat.json")} />
+        <AllMenu
+          onExport={() => save("format=json", "zhilu-chat.json")}
+          onFolder={() => setNaming({})}
+          onPrompts={() => setPrompts(true)}
+        />
       </div>
       <div className={css.search}>
         {(data?.length ?? 0) > 1 && <SearchField label={t("chat.search")} value={query} onChange={setQuery} />}
@@ -74,43 +152,38 @@ export function ConversationList({ current, onChosen }: { current: string | unde
         {data && !found.length && !searched.isFetching && (
           <p className={css.none}>{t(wanted ? "chat.noneFound" : "chat.noneYet")}</p>
         )}
-        {byAge(found, dataUpdatedAt).map(([label, members]) => (
-          <section key={label}>
+        {!wanted &&
+          folders.map((folder) => (
+            <FolderSection
+              key={folder.id}
+              folder={folder}
+              count={found.filter(({ folder_id }) => folder_id === folder.id).length}
+              onDrop={(id) => move(id, folder.id)}
+            >
+              {rows(found.filter(({ folder_id }) => folder_id === folder.id))}
+            </FolderSection>
+          ))}
+        {byAge(
+          found.filter(({ folder_id }) => wanted || !folders.some(({ id }) => id === folder_id)),
+          dataUpdatedAt,
+        ).map(([label, members]) => (
+          <section
+            key={label}
+            onDragOver={(event) => isChat(event) && event.preventDefault()}
+            onDrop={(event) => move(event.dataTransfer.getData(DRAGGED), null)}
+          >
             <h2>{t(label)}</h2>
-            <ul>
-              {members.map((one) => (
-                <li key={one.id} className={css.item} data-current={one.id === current || undefined}>
-                  <Link
-                    href={`/chat/${one.id}`}
-                    onClick={onChosen}
-                    aria-current={one.id === current ? "page" : undefined}
-                  >
-                    {one.title || t("chat.untitled")}
-                    {wanted && one.place && <small>{one.place}</small>}
-                  </Link>
-                  <Menu trigger={<IconButton small icon={MoreHorizontal} label={t("do.more")} className={css.more} />}>
-                    <MenuItem icon={Pencil} onSelect={() => setDoing({ what: "rename", to: one })}>
-                      {t("do.rename")}
-                    </MenuItem>
-                    <MenuItem icon={Code2} onSelect={() => save(`format=html&id=${one.id}`, `${nameOf(one)}.html`)}>
-                      {t("chat.saveHtml")}
-                    </MenuItem>
-                    <MenuItem icon={FileText} onSelect={() => save(`format=md&id=${one.id}`, `${nameOf(one)}.md`)}>
-                      {t("chat.saveMd")}
-                    </MenuItem>
-                    <MenuItem icon={Download} onSelect={() => save(`format=json&id=${one.id}`, `${nameOf(one)}.json`)}>
-                      {t("chat.saveJson")}
-                    </MenuItem>
-                    <MenuItem icon={Trash2} danger onSelect={() => setDoing({ what: "delete", to: one })}>
-                      {t("do.delete")}
-                    </MenuItem>
-                  </Menu>
-                </li>
-              ))}
-            </ul>
+            {rows(members)}
           </section>
         ))}
       </div>
+      {naming && (
+        <FolderName
+          onClose={() => setNaming(null)}
+          onMade={(folder) => naming.move !== undefined && move(naming.move, folder.id)}
+        />
+      )}
+      {prompts && <PromptsDialog onClose={() => setPrompts(false)} />}
       {doing?.what === "rename" && <Rename key={doing.to.id} one={doing.to} onClose={close} />}
       {doing?.what === "delete" && (
         <Delete
@@ -129,7 +202,7 @@ export function ConversationList({ current, onChosen }: { current: string | unde
 const nameOf = ({ title }: ConversationSummary) => (title ?? "").replace(/[\\/:*?"<>|]/g, " ").trim() || "chat";
 
 /** What concerns all conversations. */
-function AllMenu({ onExport }: { onExport: () => void }) {
+function AllMenu({ onExport, onFolder, onPrompts }: Record<"onExport" | "onFolder" | "onPrompts", () => void>) {
   const { t } = useI18n();
   const errorText = useErrorText();
   const bring = useImport();
@@ -137,6 +210,13 @@ function AllMenu({ onExport }: { onExport: () => void }) {
   return (
     <>
       <Menu trigger={<IconButton icon={MoreHorizontal} label={t("chat.all")} />}>
+        <MenuItem icon={FolderPlus} onSelect={onFolder}>
+          {t("chat.folderNew")}
+        </MenuItem>
+        <MenuItem icon={BookText} onSelect={onPrompts}>
+          {t("chat.prompts")}
+        </MenuItem>
+        <MenuLine />
         <MenuItem icon={FileUp} onSelect={() => picker.current?.click()}>
           {t("chat.import")}
         </MenuItem>
