@@ -12,7 +12,10 @@ const loader = { load: refuse, sanitize: refuse, http: refuse, file: refuse };
 
 self.onmessage = async ({ data }: MessageEvent<string>) => {
   try {
-    const given = JSON.parse(data) as Record<string, unknown>;
+    const given = JSON.parse(data, (key, value: unknown) => {
+      if (key === "url") throw new Error(REASON); // Vega itself would only draw nothing
+      return value;
+    }) as Record<string, unknown>;
     const isVega = String(given.$schema ?? "").includes("/vega/");
     const spec = isVega ? given : compile(given as unknown as TopLevelSpec).spec;
     const runtime = parse(spec as Parameters<typeof parse>[0], undefined, { ast: true });
