@@ -197,3 +197,16 @@ def test_a_crowd_of_values_is_refused_in_no_time(client: TestClient, method: str
 def test_a_few_mistakes_of_many_are_named(client: TestClient) -> None:
     answer = client.put("/zhilu/v1/settings/lang", json={f"k{i}": 1 for i in range(500)})
     assert answer.status_code == 400 and "'k0'" in answer.text and len(answer.content) < 2000
+
+
+def test_the_frame_for_a_models_page_has_no_origin_and_no_way_out(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sandbox.html").write_text("<script></script>")
+    (tmp_path / "index.html").write_text("<p>")
+    monkeypatch.setattr(ui, "STATIC", tmp_path)
+    framed, page = client.get("/sandbox.html"), client.get("/chat")
+    policy = framed.headers["content-security-policy"]
+    assert policy.startswith("sandbox allow-scripts; default-src 'none'") and "allow-same-origin" not in policy
+    assert "connect-src" not in policy and framed.headers["x-frame-options"] == "SAMEORIGIN"
+    assert page.headers["x-frame-options"] == "DENY" and "sandbox" not in page.headers["content-security-policy"]

@@ -6,8 +6,8 @@ import { parse, View } from "vega";
 import { expressionInterpreter } from "vega-interpreter";
 import { compile, type TopLevelSpec } from "vega-lite";
 
-const refuse = () =>
-  Promise.reject(new Error("Data from an address is not loaded: put the values into the specification."));
+const REASON = "Data from an address is not loaded: put the values into the specification.";
+const refuse = () => Promise.reject(new Error(REASON));
 const loader = { load: refuse, sanitize: refuse, http: refuse, file: refuse };
 
 self.onmessage = async ({ data }: MessageEvent<string>) => {
