@@ -200,8 +200,9 @@ def test_a_few_mistakes_of_many_are_named(client: TestClient) -> None:
 
 
 def test_the_frame_for_a_models_page_has_no_origin_and_no_way_out(
-    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    client = TestClient(create_app(context), base_url="http://127.0.0.1")  # not entered: no engine is started
     (tmp_path / "sandbox.html").write_text("<script></script>")
     (tmp_path / "index.html").write_text("<p>")
     monkeypatch.setattr(ui, "STATIC", tmp_path)
