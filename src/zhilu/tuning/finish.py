@@ -58,7 +58,7 @@ def keep_outcome(
         measures={key: (first_seen[key], best_seen[key]) for key in first_seen if key not in ("step", "held_out")},
         held_out_before=first_seen["held_out"], held_out_after=training.best, best_step=training.best_step,
         stopped_early=stopped_early, steps=training.steps, tokens=training.tokens,
-        tokens_per_second=training.tokens / training.seconds, peak_mb=peak_mb(),
+        tokens_per_second=training.tokens / training.seconds, peak_mb=training.peak_mb or peak_mb(),
         trained_parameters=sum(p.numel() for p in training.trained), answers=[],
     )  # fmt: skip
     model = training.model

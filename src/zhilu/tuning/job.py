@@ -185,6 +185,7 @@ def run_tuning(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     if ended is not None:
         for name, value in ended.counters.items():
             setattr(training, name, value)
+        training.peak_mb = ended.peak_mb
         if config.method != "qlora":
             keep_first_answers(run, model, held_out, preflight)
         done = keep_outcome(job, run, training, folder, len(units), held_out, preflight, chosen, ended.stopped_early)

@@ -70,7 +70,8 @@ class Outcome(BaseModel):
         measures: what else was measured of held-out rows, before and after: ``margin`` and ``accuracy`` of preferences,
             ``reward`` and ``kl`` (nats a token from the base) of sampled answers.
         base_sha256: of the base's weight files, in their order: an adapter belongs to exactly these.
-        tokens_per_second: of training alone; ``peak_mb``: most memory of the process until training ended.
+        tokens_per_second: of training alone; ``peak_mb``: most memory of the process until training ended, of the first
+            where there were several.
         weights: of a base in 4 bits, None otherwise. Its figures above are of the rounded base; ``served`` holds the held-out
             figure of the base as it is served, without and with the adapter.
         answered_on: which base the answers are of: ``served``, or ``rounded`` where the whole one did not fit into memory.

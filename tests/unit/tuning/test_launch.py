@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -162,10 +163,27 @@ def test_a_dead_process_ends_the_run_with_its_number(context: Context) -> None:
     assert not [child for child in psutil.Process().children() if "launch.rank" in " ".join(child.cmdline())]
 
 
-@pytest.mark.slow
-def test_what_a_process_raises_is_the_runs_error(context: Context) -> None:
-    with pytest.raises(InputError, match="learning rate is too high"):
-        go(context, a_run(context, "wild", "ddp", method="full", learning_rate=0.9, epochs=60))
+def test_what_a_process_raises_is_the_runs_error(tmp_path: Path) -> None:
+    """The first that failed is named, not those that fail because it is gone; and what was killed before both."""
+    from zhilu.tuning.launch.rank import note_error
+    from zhilu.tuning.launch.ranks import _raise
+
+    def errors() -> list[Path]:
+        return sorted(tmp_path.glob("*.error.json"), key=lambda path: path.stat().st_mtime_ns)
+
+    note_error(tmp_path, 1, InputError("The loss is nan", param="learning_rate", fix="zhilu tune run"))
+    time.sleep(0.02)
+    note_error(tmp_path, 0, RuntimeError("Connection closed by peer"))
+    with pytest.raises(InputError, match="The loss is nan") as raised:
+        _raise(tmp_path, [1, 1], errors())
+    assert (raised.value.param, raised.value.fix) == ("learning_rate", "zhilu tune run")
+    note_error(tmp_path, 1, ValueError("a row that cannot be"))
+    os.utime(tmp_path / "1.error.json", (1, 1))
+    with pytest.raises(UpstreamError, match=r"Process 1 of the run ended[^\0]*a row that cannot be"):
+        _raise(tmp_path, [1, None], errors())
+    (tmp_path / "2.log").write_text("step 3\nstep 4\n")
+    with pytest.raises(UpstreamError, match=r"Process 2 of the run ended \(signal SIGKILL\)[^\0]*step 4"):
+        _raise(tmp_path, [1, 1, -signal.SIGKILL], errors())
 
 
 def test_a_launcher_that_is_missing_or_cannot_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

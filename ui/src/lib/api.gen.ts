@@ -4283,46 +4283,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/zhilu/v1/kbs/{kb_id}/export": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Export Kb
-         * @description The knowledge base as a file: originals, text, passages and vectors; no questions, answers, sources or keys.
-         */
-        get: operations["export_kb_zhilu_v1_kbs__kb_id__export_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/zhilu/v1/kbs/import": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Import Kb
-         * @description Take in a file that ``export`` made, as a new knowledge base. ``embedder``: one that is here, where its own is not.
-         */
-        post: operations["import_kb_zhilu_v1_kbs_import_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/zhilu/v1/kbs/{kb_id}/sources": {
         parameters: {
             query?: never;
@@ -5867,15 +5827,6 @@ export interface components {
         Body_import_file_zhilu_v1_conversations_import_post: {
             /** File */
             file: string;
-        };
-        /** Body_import_kb_zhilu_v1_kbs_import_post */
-        Body_import_kb_zhilu_v1_kbs_import_post: {
-            /** File */
-            file: string;
-            /** Name */
-            name?: string | null;
-            /** Embedder */
-            embedder?: string | null;
         };
         /** Body_look_at_picture_zhilu_v1_media_look_post */
         Body_look_at_picture_zhilu_v1_media_look_post: {
@@ -9287,7 +9238,8 @@ export interface components {
          *         measures: what else was measured of held-out rows, before and after: ``margin`` and ``accuracy`` of preferences,
          *             ``reward`` and ``kl`` (nats a token from the base) of sampled answers.
          *         base_sha256: of the base's weight files, in their order: an adapter belongs to exactly these.
-         *         tokens_per_second: of training alone; ``peak_mb``: most memory of the process until training ended.
+         *         tokens_per_second: of training alone; ``peak_mb``: most memory of the process until training ended, of the first
+         *             where there were several.
          *         weights: of a base in 4 bits, None otherwise. Its figures above are of the rounded base; ``served`` holds the held-out
          *             figure of the base as it is served, without and with the adapter.
          *         answered_on: which base the answers are of: ``served``, or ``rounded`` where the whole one did not fit into memory.
@@ -10811,21 +10763,6 @@ export interface components {
             };
             /** Passed */
             passed: boolean;
-        };
-        /**
-         * SharedKb
-         * @description What is taken in; ``job`` does it.
-         */
-        SharedKb: {
-            /** Name */
-            name: string;
-            /** Description */
-            description: string;
-            /** Embedder */
-            embedder: string;
-            /** Num Documents */
-            num_documents: number;
-            job: components["schemas"]["Job"];
         };
         /**
          * Shot
@@ -19950,68 +19887,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    export_kb_zhilu_v1_kbs__kb_id__export_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                kb_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    import_kb_zhilu_v1_kbs_import_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "multipart/form-data": components["schemas"]["Body_import_kb_zhilu_v1_kbs_import_post"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SharedKb"];
                 };
             };
             /** @description Validation Error */

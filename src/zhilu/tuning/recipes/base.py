@@ -36,6 +36,7 @@ class TuneRun(Run, ABC):
     A recipe writes ``accumulate`` (the gradients of a step) and ``measure`` (held-out figures, ``held_out`` being what falls).
     """
 
+    peak_mb: int | None = None  # most memory of the process that trained, where that was another one
     counters: ClassVar[tuple[str, ...]] = ("steps", "best", "best_step", "waited", "tokens", "seconds")
 
     def __init__(

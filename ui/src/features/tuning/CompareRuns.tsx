@@ -41,6 +41,7 @@ function Beside({ details }: { details: RunDetail[] }) {
     [t("tune.data"), ({ run }) => run.config.data],
     [t("tune.objective"), ({ run }) => run.config.objective ?? "sft"],
     [t("tune.method"), ({ run }) => run.config.method ?? "lora"],
+    [t("tune.launch"), ({ run: { config } }) => config.launch ?? "one"],
     ...["rank", "learning_rate", "batch_tokens", "steps"].map((key): [string, (detail: RunDetail) => string] => [
       key,
       ({ run }) => String(run.chosen?.[key] ?? "–"),

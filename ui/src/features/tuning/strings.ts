@@ -80,6 +80,7 @@ export const strings = {
   "tune.make.answer": { en: "Answer", zh: "答案" },
   "tune.make.name": { en: "Name of the dataset", zh: "数据集名称" },
   "tune.make.save": { en: "Save {n} accepted", zh: "保存已接受的 {n} 条" },
+  "tune.launch": { en: "Processes", zh: "进程" },
   "tune.compare": { en: "Compare runs", zh: "比较训练" },
   "tune.compareHint": { en: "Mark two to four runs.", zh: "请选择两到四次训练。" },
   "tune.compareCurves": { en: "Held-out loss over each run, {low} to {high}", zh: "各训练的留出损失，{low} 到 {high}" },
