@@ -49,3 +49,11 @@ def test_llamaindexs_openai_like_class(gateway: RunningGateway, tmp_path: Path) 
     check(results, at_least=6)
     assert results.skipped == {}
     assert results.expected_failures == {}
+
+
+def test_openai_agents_langgraph_and_pydantic_ai(gateway: RunningGateway, tmp_path: Path) -> None:
+    results = run_tests(
+        python_with("agents"), "agent_frameworks.py", tmp_path / "report.xml", f"{gateway.url}/v1", MODEL
+    )
+    check(results, at_least=6)
+    assert results.skipped == {}
