@@ -188,6 +188,32 @@ def test_the_models_small_talk_says_nothing_that_binds(tmp_path: Path) -> None:
         assert (reply.text == said) is (said == replies[0]), said
 
 
+@pytest.mark.parametrize(
+    "asked",
+    ["What is the weather like in Wien today?", "今天北京天气怎么样？", "tell me who won the cup", "告诉我明天的汇率"],
+)
+def test_what_the_model_takes_for_small_talk_is_not_made_up(tmp_path: Path, asked: str) -> None:
+    talk = Talk(tmp_path, Server(sorted_as("small_talk"), "It is sunny and warm."))
+    reply = talk.say(asked)
+    assert reply.by == "nothing" and talk.memory.offered, reply.text
+
+
+@pytest.mark.parametrize(
+    "asked", ["How are you today?", "are you a robot", "你是机器人吗？", "您好吗", "What's your name?"]
+)
+def test_a_question_about_the_assistant_is_small_talk(tmp_path: Path, asked: str) -> None:
+    assert Talk(tmp_path, Server(sorted_as("small_talk"), "I am an assistant.")).say(asked).text == "I am an assistant."
+
+
+def test_documents_that_answer_without_a_word_are_a_miss(tmp_path: Path) -> None:
+    async def documents(question: str) -> DocumentAnswer | None:
+        return DocumentAnswer(" ")
+
+    talk = Talk(tmp_path, Server(sorted_as("document")), documents=documents)
+    reply = talk.say("may I use a stove inside a tent")
+    assert reply.by == "nothing" and reply.text.strip()
+
+
 def test_a_number_within_a_long_complaint_is_no_order_question(tmp_path: Path) -> None:
     text = "LH-20413 arrived with a broken valve and smells of gas, this is dangerous and I am angry"
     assert Talk(tmp_path, Server(sorted_as("complaint"))).say(text).hand_over == "complaint"

@@ -20,6 +20,7 @@ __all__ = [
     "Yes",
     "by_rule",
     "chat_back",
+    "is_about_us",
     "is_greeting",
     "is_question",
     "sort_by_model",
@@ -70,7 +71,8 @@ human agent person operator representative realperson humanplease agentplease pe
 人工 人工客服 人工服务 真人 真人客服 客服 转接
 """
 _QUESTION = re.compile(
-    r"[?？吗呢]|什么|怎么|怎样|如何|多少|多久|多大|多重|多长|几|哪|谁|能否|是否"
+    r"[?？吗呢]|什么|怎么|怎样|如何|多少|多久|多大|多重|多长|几|哪|谁|能否|是否|告诉我|讲讲|介绍一下"
+    r"|\b(?:tell|show|give|explain to) me\b"
     r"|^\s*(?:how|what|which|when|where|who|why|can|may|is|are|do|does|will)\b"
 )
 _GREETING_WORDS = """
@@ -85,6 +87,17 @@ _PERSON_ALONE, _GREETINGS, _THANKS, _YES, _NO = (
     frozenset(words.split()) for words in (_PERSON_WORDS, _GREETING_WORDS, _THANKS_WORDS, _YES_WORDS, _NO_WORDS)
 )
 _MAX_SAID = 240
+# All words of a question about whoever answers; one that is not here makes it a question about something else.
+_US_WORDS = "you your you're u"
+_ABOUT_US_WORDS = """
+a ai am an and are assistant being bot call called can chatbot computer could day do doing feel feeling good hello help here hey hi
+how how's human i i'm is it live machine me my name nice okay ok or person please real robot someone talking talk tell there to today
+us we well what what's who who's with
+"""
+_US, _ABOUT_US = frozenset(_US_WORDS.split()), frozenset(_US_WORDS.split() + _ABOUT_US_WORDS.split())
+_ABOUT_US_ZH = re.compile(
+    r"[你您](?:好[吗嘛么]|是谁|是什么|是(?:不是)?(?:机器人|真人|人工|人|ai|智能)|叫什么|的名字|能(?:做|干|帮我做)(?:什么|啥)|会(?:做)?(?:什么|啥)|还好吗|怎么样|忙吗)"
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +127,15 @@ def is_greeting(text: str) -> bool:
 
 def is_question(text: str) -> bool:
     return _QUESTION.search(text.lower()) is not None
+
+
+def is_about_us(text: str) -> bool:
+    """A question about whoever answers ("how are you?", "你是机器人吗"), which has no facts to get wrong; the weather is none."""
+    said = unicodedata.normalize("NFKC", text).lower()
+    if _ABOUT_US_ZH.search(said):
+        return True
+    words = re.findall(r"[a-z']+", said)
+    return bool(words) and _US.intersection(words) != set() and _ABOUT_US.issuperset(words)
 
 
 def yes_or_no(text: str) -> Yes | None:

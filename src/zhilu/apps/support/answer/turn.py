@@ -19,6 +19,7 @@ from zhilu.apps.support.answer.intents import (
     Intent,
     by_rule,
     chat_back,
+    is_about_us,
     is_greeting,
     is_question,
     sort_by_model,
@@ -128,8 +129,10 @@ async def _sorted(
     if intent == "order" or _names_one(slots):
         return _order(text, slots, memory, known, lang)
     if intent == "small_talk":
-        if is_question(text) and known.documents is not None and (answered := await known.documents(text)) is not None:
+        if is_question(text) and (answered := await _found(text, known)) is not None:
             return _from_documents(answered, memory)  # a small model takes many a question for a chat
+        if is_question(text) and not is_about_us(text):
+            return _missed("document", words.UNKNOWN, memory, known, lang)  # and would make the answer up
         said = await chat_back(known.client, known.model, text, lang)
         return TurnReply(
             text=said or words.HELLO.say(lang), intent="small_talk", by="model" if said is not None else "rule"
@@ -138,10 +141,16 @@ async def _sorted(
 
 
 async def _documents(text: str, memory: SupportMemory, known: Known, lang: Lang) -> TurnReply:
-    found = await known.documents(text) if known.documents is not None else None
+    found = await _found(text, known)
     return (
         _from_documents(found, memory) if found is not None else _missed("document", words.UNKNOWN, memory, known, lang)
     )
+
+
+async def _found(text: str, known: Known) -> DocumentAnswer | None:
+    """What the documents say; an answer without a word is none."""
+    found = await known.documents(text) if known.documents is not None else None
+    return found if found is not None and found.text.strip() else None
 
 
 def _from_documents(found: DocumentAnswer, memory: SupportMemory) -> TurnReply:
