@@ -36,7 +36,12 @@ export function ApprovalCard({ name, effect, values, busy, error, onAnswer }: Ap
   const given = typeof values === "object" && values !== null && !Array.isArray(values) ? values : null;
   const changed = draft && given ? read(draft, given as Record<string, unknown>) : undefined;
   const say = (allowed: boolean, always = false) =>
-    onAnswer({ allowed, always, reason, ...(allowed && changed ? { arguments: changed } : {}) });
+    onAnswer({
+      allowed,
+      always,
+      reason,
+      ...(allowed && changed && JSON.stringify(changed) !== JSON.stringify(given) ? { arguments: changed } : {}),
+    });
   return (
     <section className={css.ask} role="alertdialog" aria-label={t("approval.ask", { name })} data-testid="approval">
       <h2>
