@@ -37,6 +37,7 @@ TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", choices=list(RATES), default=list(RATES))
+    parser.add_argument("--who", nargs="+", choices=list(WORKERS), default=list(WORKERS))
     parser.add_argument("--trl", default=sys.executable, metavar="PYTHON", help="of an environment with TRL")
     parser.add_argument("--llamafactory", metavar="PYTHON", help="of an environment with llamafactory 0.9.5")
     parser.add_argument("--rows", type=int, default=96)
@@ -86,7 +87,7 @@ def measure(args: argparse.Namespace) -> int:
             "llamafactory": args.llamafactory,
         }
         for method in args.methods:
-            for who, python in pythons.items():
+            for who, python in ((who, pythons[who]) for who in args.who):
                 if not python:
                     print(f"{method:5} {who:13} not measured: give --{who} PYTHON", flush=True)
                     continue
@@ -102,8 +103,8 @@ def measure(args: argparse.Namespace) -> int:
                     f"  {found['peak_mb']:,.0f} MB", flush=True,
                 )  # fmt: skip
     for run in told["runs"]:
-        ours = next(r for r in told["runs"] if r["who"] == "zhilu" and r["method"] == run["method"])
-        if run is not ours:
+        ours = next((r for r in told["runs"] if r["who"] == "zhilu" and r["method"] == run["method"]), None)
+        if ours is not None and run is not ours:
             ratio = ours["tokens_per_second"] / run["tokens_per_second"]
             print(
                 f"{run['method']}: {ratio:.2f} times {run['who']} (loss {ours['loss']:.3f} against {run['loss']:.3f})"
@@ -138,6 +139,7 @@ def run_worker(python: str, who: str, method: str, folder: Path, threads: int) -
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "HF_HUB_OFFLINE": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
         "CUDA_VISIBLE_DEVICES": "",
     }
     done = subprocess.run(

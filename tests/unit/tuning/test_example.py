@@ -71,7 +71,7 @@ def test_who_asks_is_told_what_cannot_be_asked(context: Context, train: Any) -> 
 @pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("needs_torch")
 def test_the_commands_of_the_readme_teach_it(context: Context) -> None:
-    """Kept, checked, trained on zhilu-nano, served: half of the held-out messages answered letter by letter (0.68 measured), which the base
+    """Kept, checked, trained on zhilu-nano, served: four of five held-out messages answered letter by letter (0.88 measured), which the base
     does not do for one in ten; and what is served is what was trained."""
     from zhilu.tuning.cli import data
     from zhilu.tuning.tune_cli import tune
@@ -88,5 +88,5 @@ def test_the_commands_of_the_readme_teach_it(context: Context) -> None:
     found = call(tune, "ask desk --json")
     assert found["prompts"] == 60
     assert found["base"] < 0.1
-    assert found["tuned"] >= 0.5, [row for row in found["rows"] if not row["tuned_score"]]
+    assert found["tuned"] >= 0.8, [row for row in found["rows"] if not row["tuned_score"]]
     assert call(tune, "parity desk --json")["equal"]

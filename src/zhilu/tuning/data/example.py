@@ -29,11 +29,10 @@ _DESK = Path(__file__).with_name("support_desk.toml")
 
 def make_example(rows: int = 500, held_out: int = 60) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Training rows and held-out rows (prompt and completion), half of them in each language; the same at every call."""
-    draw = random.Random(_SEED)
     taught = list(_messages(held_out=False))
     asked = list(_messages(held_out=True))
-    draw.shuffle(taught)
-    draw.shuffle(asked)
+    random.Random(_SEED).shuffle(taught)
+    random.Random(_SEED).shuffle(asked)  # on its own: what is held out stays as it is when training words are added
     return _even(taught, rows), _even(asked, held_out)
 
 
