@@ -162,3 +162,31 @@ def test_work_that_waits_outlives_the_gateway(tmp_path: Path) -> None:
             process.terminate()
             process.wait(30)
             http.close()
+
+
+def test_a_conversation_answers_from_the_web_and_a_question_that_points_back_is_searched_for_with_its_opening(
+    tmp_path: Path,
+) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "hours.md").write_text(
+        "# Museum\n\nThe city museum opens at nine in the morning.\n\n## Tickets\nA ticket for adults costs twelve euros.\n",
+        encoding="utf-8",
+    )
+    with (
+        run_scripted_model(tmp_path) as model,
+        run_product(tmp_path / "home", base_url=model, embedder="none", web_search="site", web_folder=str(site)) as url,
+        httpx.Client(base_url=f"{url}/zhilu/v1", trust_env=False, timeout=60) as http,
+    ):
+        chat = http.post("/conversations", json={"web": True}).json()["id"]
+        parent = None
+        for question, found in (
+            ("When does the city museum open in the morning?", "opens at nine"),
+            ("And what does a ticket for adults cost there?", "twelve euros"),
+        ):
+            turn = http.post(f"/conversations/{chat}/turn", json={"content": question, "parent_id": parent}).text
+            assert "event: searched" in turn and "event: done" in turn
+            answer = http.get(f"/conversations/{chat}").json()["messages"][-1]
+            parent = answer["id"]
+            cited = [one for one in answer["citations"] if one["cited"]]
+            assert cited and cited[0]["url"].endswith("hours.md") and found in answer["content"]
