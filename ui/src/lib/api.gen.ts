@@ -2450,6 +2450,71 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Files
+         * @description What was uploaded here, the newest first; not the documents that live in a knowledge base alone.
+         */
+        get: operations["list_files_v1_files_get"];
+        put?: never;
+        /**
+         * Upload File
+         * @description Keep a file for vector stores (``purpose`` assistants or user_data).
+         */
+        post: operations["upload_file_v1_files_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/{file_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get File */
+        get: operations["get_file_v1_files__file_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete File
+         * @description Delete an upload; its copies in vector stores stay. A document that lives in a knowledge base alone goes from there.
+         */
+        delete: operations["delete_file_v1_files__file_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/{file_id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get File Content
+         * @description The bytes as they came, always as a download.
+         */
+        get: operations["get_file_content_v1_files__file_id__content_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/promptlab/templates": {
         parameters: {
             query?: never;
@@ -4283,6 +4348,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/kbs/{kb_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Kb
+         * @description The knowledge base as a file: originals, text, passages and vectors; no questions, answers, sources or keys.
+         */
+        get: operations["export_kb_zhilu_v1_kbs__kb_id__export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Kb
+         * @description Take in a file that ``export`` made, as a new knowledge base. ``embedder``: one that is here, where its own is not.
+         */
+        post: operations["import_kb_zhilu_v1_kbs_import_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/kbs/{kb_id}/sources": {
         parameters: {
             query?: never;
@@ -4805,6 +4910,83 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/kbs/{kb_id}/texts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put Texts
+         * @description Keep texts, each under its id; an id that is there already is replaced.
+         */
+        post: operations["put_texts_zhilu_v1_kbs__kb_id__texts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/texts/get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get Texts
+         * @description Those that are there.
+         */
+        post: operations["get_texts_zhilu_v1_kbs__kb_id__texts_get_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/texts/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Remove Texts */
+        post: operations["remove_texts_zhilu_v1_kbs__kb_id__texts_remove_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/kbs/{kb_id}/texts/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search Texts
+         * @description The texts whose passages fit best, whole; documents that came another way as passages. ``weight``: the vectors' share.
+         */
+        post: operations["search_texts_zhilu_v1_kbs__kb_id__texts_search_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/datasets": {
         parameters: {
             query?: never;
@@ -4872,6 +5054,212 @@ export interface paths {
         put?: never;
         /** Check */
         post: operations["check_zhilu_v1_datasets__name__check_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/vector_stores/{store_id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Attached
+         * @description Every document of the knowledge base, however it came.
+         */
+        get: operations["list_attached_v1_vector_stores__store_id__files_get"];
+        put?: never;
+        /**
+         * Attach File
+         * @description Put an upload in. What cannot be read has the status ``failed`` with the reason in ``last_error``.
+         */
+        post: operations["attach_file_v1_vector_stores__store_id__files_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/vector_stores/{store_id}/files/{file_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Attached */
+        get: operations["get_attached_v1_vector_stores__store_id__files__file_id__get"];
+        put?: never;
+        /** Change Attached */
+        post: operations["change_attached_v1_vector_stores__store_id__files__file_id__post"];
+        /**
+         * Detach File
+         * @description Take a document out. An upload to ``/v1/files`` stays; a document that came another way is gone.
+         */
+        delete: operations["detach_file_v1_vector_stores__store_id__files__file_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/vector_stores/{store_id}/files/{file_id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Attached Content
+         * @description The text that was read from the file.
+         */
+        get: operations["get_attached_content_v1_vector_stores__store_id__files__file_id__content_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/vector_stores/{store_id}/file_batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create Batch
+         * @description Put several uploads in at once.
+         */
+        post: operations["create_batch_v1_vector_stores__store_id__file_batches_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/vector_stores/{store_id}/file_batches/{batch_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Batch */
+        get: operations["get_batch_v1_vector_stores__store_id__file_batches__batch_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/vector_stores/{store_id}/file_batches/{batch_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Batch
+         * @description Take out what was not read yet; what was stays.
+         */
+        post: operations["cancel_batch_v1_vector_stores__store_id__file_batches__batch_id__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/vector_stores/{store_id}/file_batches/{batch_id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Batch */
+        get: operations["list_batch_v1_vector_stores__store_id__file_batches__batch_id__files_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/vector_stores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Vector Stores
+         * @description Those that can be opened, the newest first.
+         */
+        get: operations["list_vector_stores_v1_vector_stores_get"];
+        put?: never;
+        /**
+         * Create Vector Store
+         * @description A new knowledge base. A name that is taken gets a number, since OpenAI's may share one.
+         */
+        post: operations["create_vector_store_v1_vector_stores_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/vector_stores/{store_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Vector Store */
+        get: operations["get_vector_store_v1_vector_stores__store_id__get"];
+        put?: never;
+        /** Change Vector Store */
+        post: operations["change_vector_store_v1_vector_stores__store_id__post"];
+        /**
+         * Delete Vector Store
+         * @description Delete the knowledge base with its documents; uploads to ``/v1/files`` stay.
+         */
+        delete: operations["delete_vector_store_v1_vector_stores__store_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/vector_stores/{store_id}/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search Vector Store
+         * @description The passages that fit best. ``score`` is the fused one, 0 to 1; a threshold leaves out what is below it.
+         */
+        post: operations["search_vector_store_v1_vector_stores__store_id__search_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -5828,6 +6216,15 @@ export interface components {
             /** File */
             file: string;
         };
+        /** Body_import_kb_zhilu_v1_kbs_import_post */
+        Body_import_kb_zhilu_v1_kbs_import_post: {
+            /** File */
+            file: string;
+            /** Name */
+            name?: string | null;
+            /** Embedder */
+            embedder?: string | null;
+        };
         /** Body_look_at_picture_zhilu_v1_media_look_post */
         Body_look_at_picture_zhilu_v1_media_look_post: {
             /** File */
@@ -5841,6 +6238,15 @@ export interface components {
         Body_put_orders_zhilu_v1_support_desks__desk__orders_put: {
             /** File */
             file: string;
+        };
+        /** Body_upload_file_v1_files_post */
+        Body_upload_file_v1_files_post: {
+            /** File */
+            file: string;
+            /** Purpose */
+            purpose: string;
+            /** Expires After[Anchor] */
+            "expires_after[anchor]"?: string | null;
         };
         /**
          * CandidateTrace
@@ -7138,6 +7544,26 @@ export interface components {
             /** Unit */
             unit: string;
         };
+        /** FileAttributesChange */
+        FileAttributesChange: {
+            /** Attributes */
+            attributes: {
+                [key: string]: string | boolean | number;
+            } | null;
+        };
+        /** FileToAttach */
+        FileToAttach: {
+            /** File Id */
+            file_id: string;
+            /** Attributes */
+            attributes?: {
+                [key: string]: string | boolean | number;
+            } | null;
+            /** Chunking Strategy */
+            chunking_strategy?: {
+                [key: string]: unknown;
+            } | null;
+        };
         /**
          * FillIn
          * @description ``/v1/completions``; what editors send beside it (``presence_penalty``, ``logprobs``, …) has no meaning here.
@@ -7169,6 +7595,28 @@ export interface components {
              * @default false
              */
             stream: boolean;
+        };
+        /** FilterComparison */
+        FilterComparison: {
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "eq" | "ne" | "gt" | "gte" | "lt" | "lte" | "in" | "nin";
+            /** Key */
+            key: string;
+            /** Value */
+            value: string | boolean | number | (string | number)[];
+        };
+        /** FilterCompound */
+        FilterCompound: {
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "and" | "or";
+            /** Filters */
+            filters: (components["schemas"]["FilterComparison"] | components["schemas"]["FilterCompound"])[];
         };
         /**
          * Finding
@@ -7278,6 +7726,28 @@ export interface components {
             facts: {
                 [key: string]: string;
             };
+        };
+        /**
+         * FoundText
+         * @description ``score`` 0 to 1 is the fused one. A passage of a document that is no such text has the id ``document:passage``, and its
+         *     metadata say where it stands.
+         */
+        FoundText: {
+            /** Id */
+            id: string;
+            /** Text */
+            text: string;
+            /** Metadata */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /** Score */
+            score: number;
+        };
+        /** FoundTexts */
+        FoundTexts: {
+            /** Texts */
+            texts: components["schemas"]["FoundText"][];
         };
         /**
          * Gap
@@ -7720,6 +8190,22 @@ export interface components {
             error: {
                 [key: string]: unknown;
             } | null;
+        };
+        /** KeptText */
+        KeptText: {
+            /** Id */
+            id: string;
+            /** Text */
+            text: string;
+            /** Metadata */
+            metadata: {
+                [key: string]: unknown;
+            };
+        };
+        /** KeptTexts */
+        KeptTexts: {
+            /** Texts */
+            texts: components["schemas"]["KeptText"][];
         };
         /** KnowledgeAsk */
         KnowledgeAsk: {
@@ -8860,6 +9346,21 @@ export interface components {
             /** Kb Id */
             kb_id?: string | null;
         };
+        /** NewFileBatch */
+        NewFileBatch: {
+            /** File Ids */
+            file_ids?: string[] | null;
+            /** Files */
+            files?: components["schemas"]["FileToAttach"][] | null;
+            /** Attributes */
+            attributes?: {
+                [key: string]: string | boolean | number;
+            } | null;
+            /** Chunking Strategy */
+            chunking_strategy?: {
+                [key: string]: unknown;
+            } | null;
+        };
         /** NewGroup */
         NewGroup: {
             /** Name */
@@ -8962,6 +9463,43 @@ export interface components {
             access_name?: string | null;
             /** Access Key */
             access_key?: string | null;
+        };
+        /** NewText */
+        NewText: {
+            /** Id */
+            id: string;
+            /** Text */
+            text: string;
+            /** Metadata */
+            metadata?: {
+                [key: string]: unknown;
+            };
+        };
+        /** NewTexts */
+        NewTexts: {
+            /** Texts */
+            texts: components["schemas"]["NewText"][];
+        };
+        /** NewVectorStore */
+        NewVectorStore: {
+            /** Name */
+            name?: string | null;
+            /** Description */
+            description?: string | null;
+            /** File Ids */
+            file_ids?: string[];
+            /** Metadata */
+            metadata?: {
+                [key: string]: string;
+            } | null;
+            /** Chunking Strategy */
+            chunking_strategy?: {
+                [key: string]: unknown;
+            } | null;
+            /** Expires After */
+            expires_after?: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * NextToken
@@ -9476,6 +10014,24 @@ export interface components {
             size_bytes: number | null;
             job: components["schemas"]["Job"] | null;
         };
+        /**
+         * PassageRanking
+         * @description ``ranker``: there is one, which fuses vectors and words; its names are taken, and ``none`` as well.
+         */
+        PassageRanking: {
+            /**
+             * Ranker
+             * @default auto
+             * @enum {string}
+             */
+            ranker: "none" | "auto" | "default-2024-11-15" | "default_2024_08_21";
+            /**
+             * Score Threshold
+             * @default 0
+             */
+            score_threshold: number;
+            hybrid_search?: components["schemas"]["RankingShares"] | null;
+        };
         /** PersonChanges */
         PersonChanges: {
             /** Role */
@@ -9800,6 +10356,15 @@ export interface components {
             file?: string | null;
         };
         /**
+         * PutTexts
+         * @description ``job`` reads them; None where they can be found already.
+         */
+        PutTexts: {
+            /** Ids */
+            ids: string[];
+            job: components["schemas"]["Job"] | null;
+        };
+        /**
          * QueryAttempt
          * @description One query that the model wrote; ``problem``: why it does not count.
          */
@@ -9854,6 +10419,16 @@ export interface components {
             questions: components["schemas"]["BoardQuestion"][];
             /** Sets */
             sets: components["schemas"]["SetInfo"][];
+        };
+        /**
+         * RankingShares
+         * @description How far vectors and words count; only their ratio matters.
+         */
+        RankingShares: {
+            /** Embedding Weight */
+            embedding_weight: number;
+            /** Text Weight */
+            text_weight: number;
         };
         /**
          * Recording
@@ -9952,6 +10527,11 @@ export interface components {
             error: {
                 [key: string]: unknown;
             };
+        };
+        /** RemovedTexts */
+        RemovedTexts: {
+            /** Removed */
+            removed: number;
         };
         /** RenderIn */
         RenderIn: {
@@ -10765,6 +11345,21 @@ export interface components {
             passed: boolean;
         };
         /**
+         * SharedKb
+         * @description What is taken in; ``job`` does it.
+         */
+        SharedKb: {
+            /** Name */
+            name: string;
+            /** Description */
+            description: string;
+            /** Embedder */
+            embedder: string;
+            /** Num Documents */
+            num_documents: number;
+            job: components["schemas"]["Job"];
+        };
+        /**
          * Shot
          * @description One shot: the values of the variables, and the answer that one wants to see.
          */
@@ -11319,6 +11914,11 @@ export interface components {
             /** Zh */
             zh: string;
         };
+        /** TextIds */
+        TextIds: {
+            /** Ids */
+            ids: string[];
+        };
         /** TextOut */
         TextOut: {
             /** En */
@@ -11339,6 +11939,30 @@ export interface components {
             quote: string;
             /** Coverage */
             coverage: number;
+        };
+        /** TextQuery */
+        TextQuery: {
+            /** Query */
+            query: string;
+            /**
+             * K
+             * @default 4
+             */
+            k: number;
+            /** Filters */
+            filters?: components["schemas"]["FilterComparison"] | components["schemas"]["FilterCompound"] | null;
+            /** Weight */
+            weight?: number | null;
+        };
+        /**
+         * TextsToRemove
+         * @description By id, or by a filter over their metadata.
+         */
+        TextsToRemove: {
+            /** Ids */
+            ids?: string[] | null;
+            /** Filters */
+            filters?: components["schemas"]["FilterComparison"] | components["schemas"]["FilterCompound"] | null;
         };
         /** Timeline */
         Timeline: {
@@ -11565,6 +12189,38 @@ export interface components {
             input?: unknown;
             /** Context */
             ctx?: Record<string, never>;
+        };
+        /** VectorStoreChanges */
+        VectorStoreChanges: {
+            /** Name */
+            name?: string | null;
+            /** Metadata */
+            metadata?: {
+                [key: string]: string;
+            } | null;
+            /** Expires After */
+            expires_after?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /** VectorStoreSearch */
+        VectorStoreSearch: {
+            /** Query */
+            query: string | string[];
+            /** Filters */
+            filters?: components["schemas"]["FilterComparison"] | components["schemas"]["FilterCompound"] | null;
+            /**
+             * Max Num Results
+             * @default 10
+             */
+            max_num_results: number;
+            ranking_options?: components["schemas"]["PassageRanking"] | null;
+            /**
+             * Rewrite Query
+             * @default false
+             * @constant
+             */
+            rewrite_query: false;
         };
         /** VerdictOut */
         VerdictOut: {
@@ -16672,6 +17328,173 @@ export interface operations {
             };
         };
     };
+    list_files_v1_files_get: {
+        parameters: {
+            query?: {
+                purpose?: string | null;
+                limit?: number;
+                order?: "asc" | "desc";
+                after?: string | null;
+                before?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    upload_file_v1_files_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_upload_file_v1_files_post"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_file_v1_files__file_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_file_v1_files__file_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_file_content_v1_files__file_id__content_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     list_templates_zhilu_v1_promptlab_templates_get: {
         parameters: {
             query?: never;
@@ -19900,6 +20723,68 @@ export interface operations {
             };
         };
     };
+    export_kb_zhilu_v1_kbs__kb_id__export_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    import_kb_zhilu_v1_kbs_import_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_import_kb_zhilu_v1_kbs_import_post"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SharedKb"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     list_sources_of_kb_zhilu_v1_kbs__kb_id__sources_get: {
         parameters: {
             query?: never;
@@ -21085,6 +21970,146 @@ export interface operations {
             };
         };
     };
+    put_texts_zhilu_v1_kbs__kb_id__texts_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTexts"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PutTexts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_texts_zhilu_v1_kbs__kb_id__texts_get_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TextIds"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeptTexts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_texts_zhilu_v1_kbs__kb_id__texts_remove_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TextsToRemove"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovedTexts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    search_texts_zhilu_v1_kbs__kb_id__texts_search_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kb_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TextQuery"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundTexts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     list_datasets_zhilu_v1_datasets_get: {
         parameters: {
             query?: never;
@@ -21240,6 +22265,578 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DataReport"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_attached_v1_vector_stores__store_id__files_get: {
+        parameters: {
+            query?: {
+                filter?: ("in_progress" | "completed" | "cancelled" | "failed") | null;
+                limit?: number;
+                order?: "asc" | "desc";
+                after?: string | null;
+                before?: string | null;
+            };
+            header?: never;
+            path: {
+                store_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    attach_file_v1_vector_stores__store_id__files_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                store_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FileToAttach"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_attached_v1_vector_stores__store_id__files__file_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                store_id: string;
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_attached_v1_vector_stores__store_id__files__file_id__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                store_id: string;
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FileAttributesChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    detach_file_v1_vector_stores__store_id__files__file_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                store_id: string;
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_attached_content_v1_vector_stores__store_id__files__file_id__content_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                store_id: string;
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    create_batch_v1_vector_stores__store_id__file_batches_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                store_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewFileBatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_batch_v1_vector_stores__store_id__file_batches__batch_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                store_id: string;
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    cancel_batch_v1_vector_stores__store_id__file_batches__batch_id__cancel_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                store_id: string;
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_batch_v1_vector_stores__store_id__file_batches__batch_id__files_get: {
+        parameters: {
+            query?: {
+                filter?: ("in_progress" | "completed" | "cancelled" | "failed") | null;
+                limit?: number;
+                order?: "asc" | "desc";
+                after?: string | null;
+                before?: string | null;
+            };
+            header?: never;
+            path: {
+                store_id: string;
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_vector_stores_v1_vector_stores_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                order?: "asc" | "desc";
+                after?: string | null;
+                before?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    create_vector_store_v1_vector_stores_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewVectorStore"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_vector_store_v1_vector_stores__store_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                store_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_vector_store_v1_vector_stores__store_id__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                store_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VectorStoreChanges"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_vector_store_v1_vector_stores__store_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                store_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    search_vector_store_v1_vector_stores__store_id__search_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                store_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VectorStoreSearch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Validation Error */
