@@ -26,6 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from retrieval import link_embedder
 
+# how a quotation begins that says itself that it is no answer (rag.answer.evidence.quotation)
+NOT_SUPPORTED = ("No answer that the documents support.", "没有得到文档支持的回答。")
 HERE = Path(__file__).parent / "answers"
 
 
@@ -76,7 +79,7 @@ def filled(context: Any, folder: Path, embedder_name: str) -> tuple[Any, Any]:
 def is_right(item: dict[str, Any], answer: str, refused: bool) -> bool:
     """Does the answer say what it must, and nothing that it must not?"""
     if not item["says"]:
-        return refused
+        return refused or any(answer.startswith(no) for no in NOT_SUPPORTED)
     own = answer.split(" — “")[0].casefold()
     text = answer.casefold()
     if refused or any(_holds(word, own) for word in item["never"]):
@@ -92,14 +95,24 @@ def _holds(word: str, text: str) -> bool:
 async def ask(kb: Any, embedder: Any, item: dict[str, Any], client: Any, model: str, **options: Any) -> dict[str, Any]:
     from zhilu.rag.answer.pipeline import answer
 
-    history = [{"role": "user", "content": q} for q in item.get("history", [])]
-    started, last = time.perf_counter(), {}
-    events = answer(kb, item["question"], client=client, model=model, embedder=embedder, history=history, **options)
-    async for event in events:
-        last = event.data
+    history: list[dict[str, Any]] = []
+
+    async def ended(question: str) -> dict[str, Any]:
+        last: dict[str, Any] = {}
+        events = answer(kb, question, client=client, model=model, embedder=embedder, history=history, **options)
+        async for event in events:
+            last = event.data
+        return last
+
+    for question in item.get("history", []):  # a follow-up comes after an answer
+        before = await ended(question)
+        history += [{"role": "user", "content": question}, {"role": "assistant", "content": before["answer"]}]
+    started = time.perf_counter()
+    last = await ended(item["question"])
     trace = kb.trace(last["trace_id"])
     return {
         **item, "answer": last["answer"], "verdict": last["verdict"], "refused": last["refused"], "raw": trace["raw"],
+        "confidence": trace["confidence"],
         "right": is_right(item, last["answer"], last["refused"]), "seconds": round(time.perf_counter() - started, 2),
         "decision": (trace["retrieval"]["decision"] or {}).get("en"), "prompt": trace["prompt"],
         "found": [f"{c['doc_name']}: {c['text'][:40]!r}" for c in last["citations"]],
@@ -118,7 +131,8 @@ def show(row: dict[str, Any]) -> None:
 
 def summary(rows: list[dict[str, Any]]) -> str:
     known, unknown = [r for r in rows if r["says"]], [r for r in rows if not r["says"]]
-    grounded_wrong = [r["id"] for r in rows if not r["right"] and r["verdict"] in ("grounded", "quoted")]
+    unmarked = [r for r in rows if r["verdict"] in ("grounded", "quoted") and not r["answer"].startswith(NOT_SUPPORTED)]
+    grounded_wrong = [r["id"] for r in unmarked if not r["right"]]
     return (
         f"\nright {sum(r['right'] for r in rows)} of {len(rows)}: answerable {sum(r['right'] for r in known)} of"
         f" {len(known)}, refused {sum(r['right'] for r in unknown)} of {len(unknown)}; wrong and shown without a caveat:"
@@ -136,6 +150,9 @@ async def main() -> int:
     parser.add_argument("--only", help="ids, separated by commas")
     parser.add_argument("--embedder", default="auto")
     parser.add_argument("--e5", type=Path, help="folder with the files of multilingual-e5-small")
+    parser.add_argument(
+        "--passages", type=int, help="passages in the prompt at most, instead of the manner's own number"
+    )
     parser.add_argument("--answers", default="balanced", help="careful, balanced or bold")
     parser.add_argument("--json", type=Path, help="write every question's row here")
     options = parser.parse_args()
@@ -156,6 +173,7 @@ async def main() -> int:
             async with ModelClient(url) as client:
                 model = options.model or (await client.models())[0]["id"]
                 manner, why = manner_of(context, model)
+                manner = replace(manner, passages=options.passages or manner.passages)
                 print(f"{model} ({why.en}), embedder {kb.embedder}")
                 rows = []
                 for item in items:

@@ -90,12 +90,16 @@ def direct_messages(
     lang: Lang | None = None,
     *,
     before: str | None = None,
+    answered: str | None = None,
     about: str | None = None,
 ) -> list[Message]:
     """Ask a model that reads by itself for a short answer; ``before`` is the question that a follow-up goes on from.
 
-    ``about``: all that a follow-up says ("the dryer" of "And the dryer?"). It is asked for alone: with the earlier question
-    beside it, small models answer the earlier one once more.
+    ``answered``: what was answered to that. Then both stand as a turn of their own before the follow-up: of 12 follow-ups a
+    1.5 B model answers 11 rightly so, 10 by ``about``, and 4 where the earlier question only stands before the new one.
+
+    ``about``: all that a follow-up says ("the dryer" of "And the dryer?"). Where the earlier answer is not known, it is asked
+    for alone: with the earlier question beside it, small models answer the earlier one once more.
 
     There is no "if it is not there, say so": of 34 plain questions such a clause makes models of 0.5 B and 1.5 B parameters
     refuse 10 and 14, most of which the passage answers. Whether the documents hold an answer is decided without it. No
@@ -103,6 +107,13 @@ def direct_messages(
     """
     lang = lang or language_of(question)
     blocks = [f"{p['title'].strip()}\n{p['text'].strip()}".strip() for p in passages]
+    if before and answered:
+        return [
+            {"role": "system", "content": _DIRECT.say(lang)},
+            {"role": "user", "content": "\n\n".join([*blocks, f"{_QUESTION.say(lang)}{before.strip()}"])},
+            {"role": "assistant", "content": answered.strip()},
+            {"role": "user", "content": f"{_QUESTION.say(lang)}{question.strip()}"},
+        ]
     asked = f"{_QUESTION.say(lang)}{_ABOUT.say(lang).format(it=about) if about else question.strip()}"
     if before and not about:
         asked = f"{_BEFORE.say(lang)}{before.strip()}\n{asked}"

@@ -181,3 +181,41 @@ def test_a_number_from_a_sentence_about_something_else_is_refused() -> None:
     found = judge("3克", "要放多少克芝士？", [dough], Located(0, 0, 9), meaning=meaning)
     assert found.support == "unsupported" and found.quote is None
     assert judge("3克", "要放多少克盐？", [dough], Located(0, 0, 9), meaning=meaning).support != "unsupported"
+
+
+def test_what_only_the_question_names_is_not_supported_by_a_sentence_without_it() -> None:
+    leave = "Parents get twelve weeks of paid parental leave."
+    found = judge(
+        "Grandparents get paid parental leave.", "How much paid leave do grandparents get?", [leave], Located(0, 0, 9)
+    )
+    assert found.support == "unjudged"
+    assert (
+        judge("Parents get paid parental leave.", "What do parents get?", [leave], Located(0, 0, 9)).support
+        == "overlap"
+    )
+
+
+def test_a_column_that_nobody_asked_for_does_not_support() -> None:
+    entry = "组别｜名额｜报名费｜早鸟价\n半程｜1200 人｜120 元｜100 元\n10 公里｜800 人｜80 元｜65 元\n"
+    whole = Located(0, 0, len(entry))
+    assert judge("100 元", "半程第一名奖金多少？", [entry], whole).support == "unjudged"
+    assert judge("100 元", "半程的早鸟价是多少？", [entry], whole).support == "exact"
+
+
+def test_two_words_of_a_name_that_stand_in_other_names_are_a_near_miss() -> None:
+    plans = "Plans: Business 25 pounds, Regular Plus 15 pounds."
+    assert missing_names("how much is the Business Plus plan", plans) == ["Business Plus"]
+    assert missing_names("how much is the Regular Plus plan", plans) == []
+    assert missing_names("Is Calder Wheels open?", "Calder Wheels is open.") == []
+
+
+def test_across_languages_a_number_under_a_fitting_title_is_shown_as_unjudged() -> None:
+    class Titled(_Far):
+        def near(self, question: str, texts: Sequence[str]) -> list[float]:
+            return [0.9 if "培训" in text else 0.1 for text in texts]
+
+    meaning: Any = Titled()
+    passage, asked = "考核 80 分合格。", "What score do I need to pass the test?"
+    said = "废弃物管理规定.md\n规定 › 培训"
+    assert judge("80", asked, [passage], Located(0, 0, 9), said, meaning=meaning).support == "unjudged"
+    assert judge("80", asked, [passage], Located(0, 0, 9), "x.md\nx", meaning=meaning).support == "unsupported"

@@ -25,6 +25,12 @@ HOTEL = "| 城市 | 员工（元） | 经理（元） |\n|---|---|---|\n| 一线
         (TABLE, ["Adult: Weekday 45, Weekend 60", "Senior: Weekday 20, Weekend 30"]),
         (HOTEL, ["一线城市：员工（元） 450，经理（元） 600", "省会城市：员工（元） 350，经理（元） 480"]),
         ("| Adult | 45 |\n| Senior | 20 |\n", ["Adult · 45", "Senior · 20"]),
+        (
+            "Batch | Sugar  | Jars\nSmall | 900 g  | 5\nLarge | 3.6 kg | 21\n",
+            ["Small: Sugar 900 g, Jars 5", "Large: Sugar 3.6 kg, Jars 21"],
+        ),
+        ("组别｜名额｜报名费\n半程｜1200 人｜120 元\n", ["半程：名额 1200 人，报名费 120 元"]),
+        ("Run `cat a | sort | uniq`.\n", ["Run `cat a · sort · uniq`."]),
     ],
 )
 def test_headings_and_header_rows_say_nothing(text: str, said: list[str]) -> None:

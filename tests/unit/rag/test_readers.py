@@ -41,8 +41,12 @@ def kb(fill: Callable[..., KnowledgeBase]) -> KnowledgeBase:
     return fill(FILES)
 
 
-def ask(kb: KnowledgeBase, client: ModelClient, question: str, *earlier: str, model: str = "m") -> dict[str, Any]:
+def ask(
+    kb: KnowledgeBase, client: ModelClient, question: str, *earlier: str, model: str = "m", answered: str = ""
+) -> dict[str, Any]:
     history = [{"role": "user", "content": q} for q in earlier]
+    if answered:
+        history.append({"role": "assistant", "content": answered})
 
     async def collect() -> list[Event]:
         events = answer(kb, question, client=client, model=model, embedder=HASH, history=history, manner=READS)
@@ -63,7 +67,7 @@ def test_a_right_short_answer_is_kept_with_its_sentence_beneath(kb: KnowledgeBas
     asked = client.asked[0]  # type: ignore[attr-defined]
     said = json.dumps(asked["messages"], ensure_ascii=False)
     assert REFUSAL.en not in said and "[1]" not in said and "briefly" in said
-    assert sum(h in said for h in ("# Gym", "Releases", "手册", "Plans", "Staff")) <= 4 and asked["max_tokens"] <= 160
+    assert sum(h in said for h in ("# Gym", "Releases", "手册", "Plans", "Staff")) <= 8 and asked["max_tokens"] <= 160
 
 
 def test_the_neighbours_value_gives_way_to_the_sentence_asked_for(kb: KnowledgeBase, scripted: Make) -> None:
@@ -130,6 +134,41 @@ def test_a_follow_up_that_asks_goes_behind_the_question_it_goes_on_from(kb: Know
     assert "Asked before: How much is the Summit plan a month?\nQuestion: And how much is it for Basic?" in said
 
 
+def test_a_follow_up_comes_after_the_answer_that_was_given(kb: KnowledgeBase, scripted: Make) -> None:
+    client = scripted("24 euros")
+    first = "How much is the Summit plan a month?"
+    said = "61 euros [1] — “Summit: Monthly price 61 euros” (The model's own words: compare them with the passage.)"
+    ask(kb, client, "And for Basic?", first, answered=said)
+    turns = client.asked[0]["messages"]  # type: ignore[attr-defined]
+    assert [t["role"] for t in turns] == ["system", "user", "assistant", "user"]
+    assert turns[1]["content"].endswith(f"Question: {first}") and turns[2]["content"] == "61 euros"
+    assert turns[3]["content"] == "Question: And for Basic?"
+
+
+@pytest.mark.parametrize(
+    "said", ["The documents do not say.", "The document says: “Basic”  [1]", "没有得到文档支持的回答。"]
+)
+def test_a_refusal_before_is_no_model_for_the_next_answer(kb: KnowledgeBase, scripted: Make, said: str) -> None:
+    client = scripted("24 euros")
+    ask(kb, client, "And for Basic?", "How much is the Summit plan a month?", answered=said)
+    assert len(client.asked[0]["messages"]) == 2  # type: ignore[attr-defined]
+
+
+def test_more_than_two_passages_are_read_as_far_as_the_prompt_stays_short(
+    fill: Callable[..., KnowledgeBase], scripted: Make
+) -> None:
+    def asked(words: int) -> str:
+        files = {
+            f"p{i}.md": f"The plan number {i} costs {i} euros a month. " + "More of it. " * words for i in range(4)
+        }
+        client = scripted("1 euros")
+        ask(fill(files), client, "What does the plan cost a month?")
+        return str(client.asked[0]["messages"][1]["content"])  # type: ignore[attr-defined]
+
+    assert sum(f"number {i} costs" in asked(2) for i in range(4)) == 4
+    assert sum(f"number {i} costs" in asked(120) for i in range(4)) == 2
+
+
 @pytest.mark.parametrize(
     ("question", "thing"),
     [
@@ -140,6 +179,8 @@ def test_a_follow_up_that_asks_goes_behind_the_question_it_goes_on_from(kb: Know
         ("那为什么不能退呢？", None),
         ("And how much is the dryer?", None),
         ("还有吗？", None),
+        ("And is that allowed in several pieces?", None),
+        ("那它多重", None),
         ("How much is the dryer?", None),
     ],
 )

@@ -139,7 +139,22 @@ def missing_names(question: str, text: str) -> list[str]:
     words = {w.casefold() for w in _WORD.findall(_plain(text))}
     stems = {stem(w) for w in words}
     asked = (n for n in _names(_plain(question)) if n.rstrip("s") not in _DAYS)
-    return [n for n in sorted(asked) if stem(n) not in stems and not any(_is_form_of(n, w) for w in words)]
+    lost = [n for n in sorted(asked) if stem(n) not in stems and not any(_is_form_of(n, w) for w in words)]
+    return lost or [pair for pair in _pairs(question) if _is_near_miss(pair, text)]
+
+
+def _pairs(question: str) -> list[str]:
+    """Names of just two words: "Business Plus" of "the Business Plus plan"."""
+    runs = re.findall(r"(?<![\w'’-])[A-Z][\w'’-]*(?: [A-Z][\w'’-]*)+", _plain(question).strip()[1:])
+    return [run for run in runs if run.count(" ") == 1]
+
+
+def _is_near_miss(pair: str, text: str) -> bool:
+    """True if both words of a name stand in ``text``, but only in other names: "Business" and "Regular Plus"."""
+    first, second = map(re.escape, pair.split(" "))
+    if re.search(rf"\b{first}\W{{1,3}}{second}\b", text, re.IGNORECASE):
+        return False
+    return bool(re.search(rf"\b{first}\b", text)) and bool(re.search(rf"\b[A-Z][\w'’-]* {second}\b", text))
 
 
 def _is_form_of(name: str, word: str) -> bool:

@@ -10,9 +10,10 @@ from zhilu.rag.answer.claims import identifiers, missing_kind, missing_names, st
 from zhilu.rag.answer.layout import statements, title_set
 from zhilu.rag.answer.meaning import CAUTION, Caution, Meaning
 from zhilu.rag.records import Hit
+from zhilu.rag.retrieve.followup import about
 from zhilu.rag.retrieve.search import Retrieved
 
-__all__ = ["SLACK", "holds_answer", "identified_first", "read_first"]
+__all__ = ["SLACK", "holds_answer", "identified_first", "needs_claims", "read_first"]
 
 # Share of the question's words, as MIN_COVERAGE is. Where the embedder hears words only, a question in other words shares
 # few of them and nothing else speaks for it; what the model then says is judged.
@@ -22,6 +23,7 @@ NEARLY_ALL = 0.75
 # Of the nearness at which a sentence speaks of the question: half of the answers' own sentences lie below that bar, and a
 # judge comes after.
 SLACK = 0.9
+_DOUBTFUL = 0.75  # of Worth.near_sentence: from here on an answer that can be looked up is worth asking for
 _CLOSE = 0.75  # of the best passage's nearness
 _OWN = 0.6  # of the bar: how near the few words of a follow-up must be by themselves
 
@@ -107,13 +109,29 @@ def _by_meaning(
 ) -> tuple[bool, T]:
     bar = CAUTION[caution] * meaning.worth.near_sentence
     near = _nearest(question, hits, meaning)
-    if opening is not None and near >= _OWN * bar:
+    # "and the pool?" must be near by itself; "how heavy is it?" speaks of nothing but what was asked before
+    if opening is not None and (near >= _OWN * bar or about(question) is None):
         near = max(near, _nearest(f"{opening} {question}", hits, meaning))
     said = T(
         f"the nearest sentence: {near:.2f}, needed {bar:.2f} ({caution})",
         f"最相近的句子：{near:.2f}，需要 {bar:.2f}（{_ZH[caution]}）",
     )
+    if near < bar and caution == "balanced" and near >= _DOUBTFUL * meaning.worth.near_sentence:
+        return True, T(
+            f"{said.en}: only a number, a code or a name will do", f"{said.zh}：只接受有数字、代号或名称的回答"
+        )
     return near >= bar or (coverage >= NEARLY_ALL and near >= 0.8 * bar), said
+
+
+def needs_claims(nearest: float, meaning: Meaning | None, caution: Caution) -> bool:
+    """True if the nearest sentence is so far off that a bare "yes" or a paraphrase is not believed.
+
+    Plain questions in other words than the documents' come that far (3 of 32 in benchmarks/answers), and so do questions that
+    they do not answer. What names a number, a code or a name that stands there can at least be looked up.
+    """
+    if meaning is None or not meaning.worth.crosses or caution != "balanced":
+        return False
+    return nearest < CAUTION[caution] * meaning.worth.near_sentence
 
 
 _ZH: dict[Caution, str] = {"careful": "谨慎", "balanced": "均衡", "bold": "大胆"}

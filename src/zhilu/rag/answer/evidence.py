@@ -82,6 +82,7 @@ class PassageEvidence:
         self.passages = passages
         self.headings = ""  # of the passages; a name may stand there alone
         self.titles = titles
+        self.needs_claims = False  # nothing but what names a number, a code or a name is shown
         self.meaning = meaning
         self._slack = slack
         self._asks_number = bool(_ASKS_NUMBER.search(question))
@@ -98,6 +99,14 @@ class PassageEvidence:
             return None
         found = max(self._sentences, key=lambda s: s.value).place
         return Located(found.passage, found.start, min(found.end, found.start + _LONGEST))
+
+    def nearest_to(self, answer: str) -> Located | None:
+        """The sentence that is nearest in meaning to the question with this answer; None without an embedder."""
+        places = [Located(p, x.start, x.end) for p, found in enumerate(self.statements) for x in found]
+        if self.meaning is None or not self.meaning.worth.crosses or not places:
+            return None
+        near = self.meaning.near(f"{self.question} {answer}", [x.said for found in self.statements for x in found])
+        return places[max(range(len(places)), key=near.__getitem__)]
 
     def likely(self) -> dict[str, Any] | None:
         """``best`` for a page: the number of the passage, where in it, and how it reads by itself."""
@@ -210,7 +219,12 @@ class PassageEvidence:
         return valued
 
 
-def quotation(text: str, number: int, lang: Lang) -> str:
-    """The quotation as an answer that says what it is."""
+def quotation(text: str, number: int, lang: Lang, *, is_answer: bool = True) -> str:
+    """The quotation as an answer that says what it is; not ``is_answer``: it only comes nearest to one."""
     text = plain(text)
+    if not is_answer:
+        return T(
+            en=f"No answer that the documents support. Nearest to it stands: “{text}” [{number}]",
+            zh=f"没有得到文档支持的回答。文档中最接近的一句：“{text}” [{number}]",
+        ).say(lang)
     return T(en=f"The document says: “{text}” [{number}]", zh=f"文档原文：“{text}” [{number}]").say(lang)

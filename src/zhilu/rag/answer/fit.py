@@ -19,6 +19,7 @@ from zhilu.text.sentences import token_ends
 __all__ = ["Prompt", "fit"]
 
 _UNKNOWN_CONTEXT = 4096  # assumed where a server does not say; too much is answered by its 400, never by a silent cut
+_AT_LEAST = 2  # passages, however long the prompt becomes
 _PER_ESTIMATE = 1.5  # tokens per token of our own measure, at most, over the vocabularies tried
 
 
@@ -43,10 +44,12 @@ async def fit(
     model: str,
     manner: Manner = COPIES,
     before: str | None = None,
+    answered: str | None = None,
 ) -> Prompt:
     """The manner's prompt with as many of the best passages as it takes and the context holds beside the answer.
 
-    ``before`` is the question that a follow-up goes on from; a prompt to copy from knows it only in the question.
+    ``before`` is the question that a follow-up goes on from, ``answered`` what was answered to it; a prompt to copy from knows it
+    only in the question.
 
     Raises:
         InputError: not even the first passage fits (code ``context_length_exceeded``).
@@ -58,12 +61,15 @@ async def fit(
     for kept in range(len(hits), 0, -1):
         passages = [as_passage(h, manner) for h in hits[:kept]]
         messages = (
-            direct_messages(question, passages, before=before, about=about(question) if before else None)
+            direct_messages(
+                question, passages, before=before, answered=answered, about=about(question) if before else None
+            )
             if manner.reads
             else grounded_messages(question, passages)
         )
         tokens, by = await _count(client, model, messages)
-        if tokens <= room:
+        is_long = kept > _AT_LEAST and manner.prompt_tokens is not None and tokens > manner.prompt_tokens
+        if tokens <= room and not is_long:
             return Prompt(messages, list(hits[:kept]), len(hits) - kept, tokens, context, by,
                           max_tokens=min(longest, context - tokens))  # fmt: skip
     raise InputError(

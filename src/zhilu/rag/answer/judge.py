@@ -38,6 +38,7 @@ _YES_OR_NO = re.compile(
     r"^\W*(?:is|are|was|were|do|does|did|can|could|may|must|should|will|has|have|had)\b|[吗么][？?]?\s*$|[是能会可有]不[是能会可有]|有没有|是否|能否",
     re.IGNORECASE,
 )
+_ACROSS = 0.75  # of Worth.near_sentence: a sentence in the other language has no word to share, and is less near
 _SAME = 0.6  # of a sentence's words in a clause: then it says the same or the opposite
 _HALVES = re.compile(r"\band\b|和|与|、")
 _HAN_PAIR = re.compile("(?=([\u4e00-\u9fff]{2}))")
@@ -98,6 +99,8 @@ def judge(
             return Grounded(sentence, "beside", (), (cell.place.passage,), rest.place)
         if not _is_singled_out(rest, question, units, meaning):
             return _at(sentence, "unsupported", None)
+        if not _is_column_asked_for(rest, question, units):
+            return _at(sentence, "unjudged", rest.row or rest.place)
     if claims and _is_torn(rest, claims, question):
         return _at(sentence, "unjudged", rest.place)
     is_in_prose = bool(claims.numbers) and not rest.in_table
@@ -120,9 +123,13 @@ def judge(
     new = words - asked_terms - known
     heard = sentence_bag | asked_terms | known
     says = len(new & sentence_bag) >= OVERLAP * len(new) and len(words & heard) >= OVERLAP * len(words)
-    if fits and says and (new or claims) and not _unheard(bare, f"{everything}\n{question}"):
+    supposed = _only_asked(bare, words, rest, everything)
+    if fits and says and (new or claims) and not supposed and not _unheard(bare, f"{everything}\n{question}"):
         return Grounded(sentence, "overlap", (), (rest.place.passage,), rest.place)
     if is_elsewhere:
+        known = meaning is not None and language_of(rest.text) != language_of(question)
+        if known and _is_near_by_title(rest, question, said.split("\n"), passages, meaning):
+            return _at(sentence, "unjudged", rest.place)
         return _at(sentence, "unsupported", None)
     return _at(sentence, "unjudged", rest.place if claims or shared >= 0.3 else likely or rest.place)
 
@@ -249,6 +256,22 @@ def _is_singled_out(rest: _Unit, question: str, units: Sequence[_Unit], meaning:
     return values[0] >= max(values[1:]) + meaning.worth.margin
 
 
+def _is_column_asked_for(rest: _Unit, question: str, units: Sequence[_Unit]) -> bool:
+    """False if nothing in the question speaks of the column of a cell, and another column of the row has such a value, too.
+
+    A prize that is in no column is answered with an entry fee otherwise.
+    """
+    if rest.row is None:
+        return True
+    words = _whole_words(frozenset(content_terms(question))) | identifiers(question)
+    mates = [u for u in units if u.row == rest.row and u.place != rest.place and claims_of(u.own)]
+    alike = [u for u in mates if units_of(u.own) == units_of(rest.own)]
+    if not alike or language_of(rest.text) != language_of(question):
+        return True
+    shared = frozenset.intersection(*(_spoken(u, words) for u in [rest, *alike]))  # what names the row
+    return bool(_spoken(rest, words) - shared)
+
+
 def _is_alternative(other: _Unit, rest: _Unit) -> bool:
     """Whether two units are entries of one list: two cells or rows, or clauses with the same words; and of one kind."""
     if _covers(other.place, rest.place) or _covers(rest.place, other.place) or other.in_table != rest.in_table:
@@ -312,12 +335,34 @@ def _speaks_of_something_else(
     whole = max((u for u in units if _covers(u.place, rest.place)), key=lambda u: len(u.text), default=rest)
     if meaning is None or not meaning.worth.crosses or _content(whole) & asked or identifiers(question):
         return False  # what stands under a version's heading need not say it again
-    return meaning.near(question, [whole.text])[0] < meaning.worth.near_sentence
+    bar = meaning.worth.near_sentence * (_ACROSS if language_of(whole.text) != language_of(question) else 1.0)
+    return meaning.near(question, [whole.text])[0] < bar
+
+
+def _is_near_by_title(
+    rest: _Unit, question: str, titles: Sequence[str], passages: Sequence[str], meaning: Meaning | None
+) -> bool:
+    """Whether a sentence is near the question once its document's name and headings stand before it: across languages it has
+    no word of its own to be recognised by. ``titles``: two for each passage."""
+    if meaning is None or len(titles) != 2 * len(passages):
+        return False
+    name, heading = titles[2 * rest.place.passage :][:2]
+    return meaning.near(question, [f"{heading or name}: {rest.text}"])[0] >= meaning.worth.near_sentence
 
 
 def _unheard(sentence: str, heard: str) -> bool:
     """True if two Chinese characters in a row stand nowhere: a name, perhaps, that nobody said."""
     return any(not set(pair) & set(heard) for pair in _HAN_PAIR.findall(sentence))
+
+
+def _only_asked(sentence: str, words: frozenset[str], rest: _Unit, everything: str) -> bool:
+    """True if the sentence speaks of what no passage names: "Grandparents get parental leave" takes them from the question."""
+    if language_of(sentence) != language_of(rest.text):
+        return False
+    heard = frozenset(terms(everything))
+    if language_of(sentence) == "zh":
+        return _unheard(sentence, everything)
+    return not words <= heard
 
 
 def _is_crossing(term: str, heard: str) -> bool:

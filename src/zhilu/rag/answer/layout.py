@@ -19,6 +19,8 @@ __all__ = ["Cell", "Statement", "plain", "readable", "statements", "title_set"]
 
 _ROW = re.compile(r"^[ \t]*\|.*\|[ \t]*$")
 _RULE = re.compile(r"^[ \t]*\|(?:[ \t]*:?-{2,}:?[ \t]*\|)+[ \t]*$")
+_BAR = re.compile(r"(?<!\\)[|｜]")
+_CELL_NUMBER = re.compile(r"(?<!\\)[|｜][ \t]*[€£$¥]?\d")  # in a column behind the first
 _MARKED = re.compile(r"^[ \t]*(?:#{1,6}[ \t]|\*\*[^*]+\*\*[ \t]*$|(?:={3,}|-{3,})[ \t]*$)")
 _BULLET = re.compile(r"^[ \t]*(?:[-*+>•·]|\d{1,3}[.)、．]|[（(]\d{1,3}[）)])[ \t]*")
 _ENDS = re.compile(r"[。！？；.!?;:：…”\"'）)]$")
@@ -85,16 +87,22 @@ def plain(text: str) -> str:
 
 
 def _table_lines(text: str) -> Iterator[tuple[int, int, bool]]:
-    """``(start, end, is a row)`` of the lines of tables; False: a header row, or the rule beneath it."""
+    """``(start, end, is a row)`` of the lines of tables; False: a header row, or the rule beneath it.
+
+    Markdown's, and those of plain text: lines one below the other with the same number of bars, and at least two.
+    """
     lines, at = [], 0
     for line in text.split("\n"):
         lines.append((at, at + len(line), line))
         at += len(line) + 1
+    bars = [0 if _ROW.match(line) else len(_BAR.findall(line)) for _, _, line in lines]
     for i, (start, end, line) in enumerate(lines):
-        if not _ROW.match(line):
-            continue
-        is_header = i + 1 < len(lines) and bool(_RULE.match(lines[i + 1][2]))
-        yield start, end, not (is_header or _RULE.match(line))
+        below = lines[i + 1][2] if i + 1 < len(lines) else ""
+        if _ROW.match(line):
+            yield start, end, not (_RULE.match(below) or _RULE.match(line))
+        elif bars[i] >= 2 and bars[i] in (bars[i - 1] if i else 0, bars[i + 1] if i + 1 < len(bars) else 0):
+            begins = i == 0 or bars[i - 1] != bars[i]
+            yield start, end, not (begins and not _CELL_NUMBER.search(line) and bool(_CELL_NUMBER.search(below)))
 
 
 def _rows(text: str) -> Iterator[Statement]:
@@ -118,7 +126,9 @@ def _rows(text: str) -> Iterator[Statement]:
 
 def _cut(line: str, start: int) -> Iterator[tuple[int, int, str]]:
     """``(start, end, text)`` of the cells of a row."""
-    bars = [m.start() for m in re.finditer(r"(?<!\\)\|", line)]
+    bars = [m.start() for m in _BAR.finditer(line)]
+    if not _ROW.match(line):  # no bars at its edges
+        bars = [-1, *bars, len(line)]
     for a, b in itertools.pairwise(bars):
         cell = line[a + 1 : b]
         left = a + 1 + len(cell) - len(cell.lstrip())

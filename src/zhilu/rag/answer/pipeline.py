@@ -22,7 +22,7 @@ from zhilu.errors import InputError
 from zhilu.events import Event
 from zhilu.messages import T
 from zhilu.prompts import draft_messages
-from zhilu.rag.answer.decide import holds_answer, identified_first, read_first
+from zhilu.rag.answer.decide import holds_answer, identified_first, needs_claims, read_first
 from zhilu.rag.answer.evidence import PassageEvidence
 from zhilu.rag.answer.fit import Prompt, fit, narrowed
 from zhilu.rag.answer.manner import COPIES, Manner
@@ -40,7 +40,7 @@ from zhilu.rag.answer.settle import (
 from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import Citation, Hit, utc_now
-from zhilu.rag.retrieve.followup import stand_alone
+from zhilu.rag.retrieve.followup import about, earlier_answer, stand_alone
 from zhilu.rag.retrieve.in_turn import retrieve_in_turn
 from zhilu.rag.retrieve.options import Searching
 from zhilu.rag.retrieve.search import Retrieved, retrieve
@@ -79,17 +79,16 @@ async def answer(
     sought = await _seek(kb, question, history, client, model, embedder, k, manner, caution, searching)
     found, query = sought.found, sought.query
     if sought.is_worth_asking:
-        evidence = await asyncio.to_thread(
-            evidence_of, query, found.hits[: sought.passages], found, sought.meaning, manner
-        )
+        evidence = await asyncio.to_thread(_evidence, sought, found.hits[: sought.passages], manner, caution)
     retrieved_s = time.perf_counter() - started
     passages = [c.model_dump() for c in _citations(found.hits, None)]
     yield Event("retrieved", {"passages": passages, "likely": evidence.likely() if evidence else None})
     if evidence is not None:
         asked = question if manner.reads else query
-        prompt = await fit(asked, found.hits[: sought.passages], client, model, manner, sought.opening)
+        said = earlier_answer(sought.opening, history) if sought.opening else None
+        prompt = await fit(asked, found.hits[: sought.passages], client, model, manner, sought.opening, said)
         if len(prompt.hits) < len(evidence.passages):
-            evidence = await asyncio.to_thread(evidence_of, query, prompt.hits, found, sought.meaning, manner)
+            evidence = await asyncio.to_thread(_evidence, sought, prompt.hits, manner, caution)
         async with aclosing(_speak(prompt, evidence, reply, client, model, manner)) as pieces:
             async for text in pieces:
                 yield Event("delta", {"text": text})
@@ -150,6 +149,11 @@ async def _seek(
     passages = manner.passages
     if searching.rerank:
         found, passages = await asyncio.to_thread(read_first, query, found, meaning, passages)
+    if opening and about(question) and found.hits:
+        # asked about "the meat ones" alone, a model takes whatever document has meat in it
+        same = [h for h in found.hits if (h.kb_id, h.doc_id) == (found.hits[0].kb_id, found.hits[0].doc_id)]
+        found = replace(found, hits=[*same, *(h for h in found.hits if h not in same)])
+        passages = min(passages or len(same), len(same))
     rewrite = {"rewritten": query, "by": "rule"} if opening else None
     return _Sought(query, found, worth, passages, meaning, why, opening, rewrite)
 
@@ -179,6 +183,12 @@ async def _with_draft(
     draft = str(reply["choices"][0]["message"].get("content") or "").rpartition("</think>")[2].strip()
     wider = await asyncio.to_thread(retrieve, kb, f"{question} {draft}", embedder, k=k, weight=searching.meaning)
     return replace(found, hits=wider.hits, candidates=wider.candidates)
+
+
+def _evidence(sought: _Sought, hits: Sequence[Hit], manner: Manner, caution: Caution) -> PassageEvidence:
+    evidence = evidence_of(sought.query, hits, sought.found, sought.meaning, manner)
+    evidence.needs_claims = manner.reads and needs_claims(evidence.nearest, sought.meaning, caution)
+    return evidence
 
 
 def _meaning(embedder: TextEmbedder | None, found: Retrieved) -> Meaning | None:

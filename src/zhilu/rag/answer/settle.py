@@ -11,7 +11,7 @@ from typing import Any
 
 from zhilu.messages import T
 from zhilu.prompts import REFUSAL, is_refusal, language_of
-from zhilu.rag.answer.claims import identifiers
+from zhilu.rag.answer.claims import claims_of, identifiers
 from zhilu.rag.answer.decide import SLACK
 from zhilu.rag.answer.evidence import PassageEvidence, quotation
 from zhilu.rag.answer.ground import Grounded, Located, ground, split_answer
@@ -168,6 +168,11 @@ def _next_judged(reply: Reply, evidence: PassageEvidence, keep: int) -> list[str
             sentence, evidence.question, evidence.passages, evidence.best(), evidence.headings,
             titles=evidence.titles, meaning=evidence.meaning,
         )  # fmt: skip
+        if found.support == "unjudged" and found.quote == evidence.best():  # it rests on nothing that was found
+            place = evidence.nearest_to(sentence) or found.quote
+            found = replace(found, quote=place, passages=(place.passage,) if place else ())
+        if found.support == "unjudged" and evidence.needs_claims and not claims_of(sentence):
+            found = replace(found, support="unsupported", quote=None, passages=())
         if found.support in SHOWN:
             if not reply.shown and found.quote is not None:
                 found = replace(found, sentence=evidence.sentence_around(found.quote, sentence))
@@ -244,4 +249,8 @@ def settle(
     best = beside or (evidence.best() if _fits(found, MIN_COVERAGE_QUOTE) else None)
     if best is None:
         return Settled(refusal, "refused_unsupported")
-    return Settled(quotation(evidence.words_at(best), best.passage + 1, lang), "quoted", {best.passage: best})
+    words = evidence.words_at(best)
+    # what a reader said was not supported, and nobody chose this sentence; across languages no word says which entry is meant
+    is_answer = not manner.reads or (best == beside and language_of(words) == lang)
+    text = quotation(words, best.passage + 1, lang, is_answer=is_answer)
+    return Settled(text, "quoted", {best.passage: best})

@@ -11,10 +11,18 @@ from typing import Any
 
 from zhilu.client import ModelClient
 from zhilu.errors import ZhiluError
-from zhilu.prompts import language_of, rewrite_messages
+from zhilu.prompts import is_refusal, language_of, rewrite_messages
 from zhilu.text.terms import content_terms, query_terms
 
-__all__ = ["about", "depends_on_history", "is_elliptic", "is_faithful", "opening_question", "stand_alone"]
+__all__ = [
+    "about",
+    "depends_on_history",
+    "earlier_answer",
+    "is_elliptic",
+    "is_faithful",
+    "opening_question",
+    "stand_alone",
+]
 
 _POINTING = re.compile(
     r"\b(?:he|she|it|they|him|her|his|hers|its|them|their|theirs|this|that|these|those|there|one|ones|another|other)\b"
@@ -28,9 +36,13 @@ _FRAME = re.compile(
     re.IGNORECASE,
 )
 _ASKS = re.compile(
-    r"\b(?:who|whom|whose|when|where|why|which|how (?!about)|what (?!about))\b|谁|哪|几|何|怎|多少|多久|什么|吗|能不能|是不是",
+    r"\b(?:who|whom|whose|when|where|why|which|how (?!about)|what (?!about))\b"
+    r"|^\W*(?:(?:and|but|or|so|then)\s+)?(?:is|are|was|were|do|does|did|can|could|may|must|should|will|has|have)\b|谁|哪|几|何|怎|多[少久大长重高远厚宽深贵]|什么|吗|能不能|是不是",
     re.IGNORECASE,
 )
+_ONLY_QUOTED = re.compile(r"The document says|No answer that|文档原文|没有得到")
+_DECORATION = re.compile(r" — “[^”\n]*”| ?\[\d{1,3}\]|\(The model's own words[^)\n]*\)|（这是模型自己的说法[^）\n]*）")
+_LONGEST_ANSWER = 300  # characters
 _FEW = 8  # terms; what says more asks by itself
 _KEPT_QUESTIONS = 4
 
@@ -73,6 +85,19 @@ def opening_question(question: str, history: Sequence[Mapping[str, Any]]) -> str
     if not earlier or not depends_on_history(question):
         return None
     return next((q for q in reversed(earlier) if not depends_on_history(q)), earlier[0])
+
+
+def earlier_answer(opening: str, history: Sequence[Mapping[str, Any]]) -> str | None:
+    """What was answered to ``opening``, without its quotation, marks and caveats. None where it was refused, or only quoted."""
+    said = [(str(m.get("role")), str(m.get("content") or "")) for m in history]
+    at = next((i for i in range(len(said) - 1, -1, -1) if said[i] == ("user", opening)), None)
+    if at is None or at + 1 >= len(said) or said[at + 1][0] != "assistant":
+        return None
+    text = said[at + 1][1]
+    if is_refusal(text) or _ONLY_QUOTED.match(text):
+        return None
+    text = _DECORATION.sub("", text).strip()
+    return text[:_LONGEST_ANSWER] or None
 
 
 async def stand_alone(

@@ -15,13 +15,15 @@ from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.retrieve.followup import is_elliptic, opening_question
 from zhilu.rag.retrieve.search import Retrieved, retrieve
 from zhilu.rag.retrieve.several import Several
-from zhilu.text.terms import content_terms
+from zhilu.text.terms import content_terms, query_terms
 
 __all__ = ["STANDS_ALONE", "retrieve_in_turn"]
 
 STANDS_ALONE = (
     0.5  # coverage: a passage that holds so much of a question with "it" or "that" in it needs no earlier one
 )
+
+_FEW_WORDS, _FEW_HAN = 3, 6  # "How much?", 要赔多少: any passage holds half of what they say
 
 
 def retrieve_in_turn(
@@ -45,7 +47,8 @@ def retrieve_in_turn(
     joint = retrieve(kb, f"{opening} {question}", embedder, k=k, weight=weight)
     if not content_terms(question):
         return joint, opening
-    first, second = (alone, joint) if alone.coverage >= STANDS_ALONE else (joint, alone)
+    says_enough = alone.coverage >= STANDS_ALONE and not _says_little(question)
+    first, second = (alone, joint) if says_enough else (joint, alone)
     hits = list(first.hits)
     for hit in second.hits:
         overlaps = any(h.doc_id == hit.doc_id and h.start < hit.end and hit.start < h.end for h in hits)
@@ -54,3 +57,8 @@ def retrieve_in_turn(
         if not overlaps:
             hits.insert(min(1, len(hits)) if hit is second.hits[0] and stays else len(hits), hit)
     return replace(alone, hits=hits[:k], candidates=first.candidates), opening
+
+
+def _says_little(question: str) -> bool:
+    han = sum("\u4e00" <= c <= "\u9fff" for c in question)
+    return han < _FEW_HAN if han else len(query_terms(question)) < _FEW_WORDS
