@@ -41,7 +41,9 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _ONLY_QUOTED = re.compile(r"The document says|No answer that|文档原文|没有得到")
-_DECORATION = re.compile(r" — “[^”\n]*”| ?\[\d{1,3}\]|\(The model's own words[^)\n]*\)|（这是模型自己的说法[^）\n]*）")
+_DECORATION = re.compile(
+    r" — “[^”“\n]{0,450}”| ?\[\d{1,3}\]|\(The model's own words[^()\n]{0,60}\)|（这是模型自己的说法[^（）\n]{0,40}）"
+)
 _LONGEST_ANSWER = 300  # characters
 _FEW = 8  # terms; what says more asks by itself
 _KEPT_QUESTIONS = 4
