@@ -147,7 +147,7 @@ def make(
     from zhilu.jobs import JobStore
     from zhilu.jobs.follow import follow, raise_unless_done
     from zhilu.tuning.data.library import DatasetLibrary
-    from zhilu.tuning.data.made import make_questions, questions_of, rows_of
+    from zhilu.tuning.data.made import SET, make_questions, questions_of, rows_of
 
     if count is not None:
         done = follow(
@@ -158,7 +158,7 @@ def make(
         raise_unless_done(done)
     found = asyncio.run(questions_of(context, kb, set_name))
     if save is not None:
-        text = rows_of(found, answers)
+        text = rows_of(found, answers, kb=kb, set_name=set_name)
         info = DatasetLibrary(context).add(io.BytesIO(text.encode()), f"{save}.jsonl", save)
         if as_json:
             echo_json(info.model_dump(mode="json"))
@@ -171,20 +171,23 @@ def make(
     if as_json:
         echo_json({"questions": found})
         return
+    of = "" if set_name == SET else f" --set {set_name}"
     status = {"accepted": T("accepted", "已接受"), "proposed": T("proposed", "待审阅")}
     columns = (T("id", "编号"), T("status", "状态"), T("question", "问题"), T("answer", "答案"))
     shown = [(q["id"], status[q["status"]].say(), q["question"], " | ".join(q["answers"])) for q in found]
     table(
         columns,
         shown,
-        empty=T(f"None yet: zhilu data make --kb {kb} --count 20", f"还没有：zhilu data make --kb {kb} --count 20"),
+        empty=T(
+            f"None yet: zhilu data make --kb {kb}{of} --count 20", f"还没有：zhilu data make --kb {kb}{of} --count 20"
+        ),
     )
     if any(q["status"] == "proposed" for q in found):
         said = T(
             f"Read them (here, or on the page Fine-tuning), then: zhilu kb questions {kb} --set {set_name} --accept ID (--delete ID), "
-            f"and: zhilu data make --kb {kb} --save NAME",
+            f"and: zhilu data make --kb {kb}{of} --save NAME",
             f"请先阅读（在这里或微调页面），然后：zhilu kb questions {kb} --set {set_name} --accept 编号（--delete 编号），"
-            f"再：zhilu data make --kb {kb} --save 名称",
+            f"再：zhilu data make --kb {kb}{of} --save 名称",
         )
         click.echo(said.say(), err=True)
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zhilu.errors import InputError
 from zhilu.messages import T
 
 __all__ = [
     "OBJECTIVES", "OPTIMIZERS", "REWARDED", "ROUND", "Chosen", "Launch", "Objective", "Optimizer", "TuneConfig", "choose",
-    "refuse_options",
+    "refuse_options", "refuse_unused",
 ]  # fmt: skip
 
 Method = Literal["lora", "qlora", "full"]
@@ -100,10 +100,26 @@ class TuneConfig(BaseModel):
     max_len: int | None = Field(None, ge=16)
     eval_every: int | None = Field(None, ge=1)
     patience: int = Field(3, ge=0)
-    seed: int = 7
+    seed: int = Field(7, ge=-(2**31), lt=2**31)  # times a million and the step: what PyTorch takes has 64 bits
     launch: Launch = "one"
     nproc: int | None = Field(None, ge=1, le=1024)
     ray_address: str | None = Field(None, max_length=200)
+
+    @classmethod
+    def of(cls, **asked: Any) -> TuneConfig:
+        """What was asked for by names and values.
+
+        Raises:
+            InputError: values that cannot be, all of them named.
+        """
+        try:
+            return cls(**asked)
+        except ValidationError as error:
+            wrong = [(str(one["loc"][0]), one["msg"]) for one in error.errors()]
+            shown = "; ".join(f"--{name.replace('_', '-')} {asked.get(name)!r}: {said}" for name, said in wrong)
+            raise InputError(
+                T(f"That is no training run: {shown}", f"这些训练参数无效：{shown}"), param=wrong[0][0], fix="zhilu tune run --help"
+            ) from None  # fmt: skip
 
     @property
     def num_processes(self) -> int:
@@ -163,6 +179,39 @@ def refuse_options(config: TuneConfig) -> None:
             param="precision",
             fix=f"zhilu tune run --data {config.data} --method qlora --precision bfloat16",
         )  # fmt: skip
+
+
+def refuse_unused(config: TuneConfig) -> None:
+    """
+    Raises:
+        InputError: options that a run with this objective, method and launch would not look at: whoever gave them means another run.
+    """
+    rewarded, whole = config.objective in REWARDED, config.method == "full"
+    usual = TuneConfig.model_fields["max_answer"].default
+    of_reward = (T("an objective that learns from a reward", "从奖励学习的目标"), "--objective grpo --reward number")
+    of_adapter = (T("an adapter", "适配器"), "--method lora")
+    unused: dict[str, tuple[bool, T, str]] = {
+        "reward": (config.reward is not None and not rewarded, *of_reward),
+        "max_answer": (config.max_answer != usual and not rewarded, *of_reward),
+        "beta": (config.beta is not None and config.objective in ("sft", "reward"),
+                 T("an objective that is held to its base", "需要与基座保持接近的目标"), "--objective dpo"),
+        "rank": (config.rank is not None and whole, *of_adapter),
+        "alpha": (config.alpha is not None and whole, *of_adapter),
+        "dropout": (config.dropout > 0 and whole, *of_adapter),
+        "ray_address": (config.ray_address is not None and config.launch != "ray", T("Ray", "Ray"), "--launch ray"),
+    }  # fmt: skip
+    found = [(name, of, fix) for name, (is_on, of, fix) in unused.items() if is_on]
+    if not found:
+        return
+    en = "; ".join(f"--{name.replace('_', '-')} is for {of.en}" for name, of, _ in found)
+    zh = "；".join(f"--{name.replace('_', '-')} 用于{of.zh}" for name, of, _ in found)
+    has = f"{config.objective}, {config.method}, --launch {config.launch}"
+    raise InputError(
+        T(f"{en}. This run is {has}, and would not look at it.", f"{zh}。这次训练是 {has}，不会用到它。"),
+        param=found[0][0],
+        code="unused_option",
+        fix=f"zhilu tune run --data {config.data} {found[0][2]}",
+    )
 
 
 def choose(config: TuneConfig, num_parameters: int, sizes: Sequence[int], context: int) -> Chosen:

@@ -20,7 +20,7 @@ from zhilu.tuning.base_model import TARGETS
 from zhilu.tuning.config import REWARDED, ROUND, Chosen, Method, Optimizer, TuneConfig
 from zhilu.tuning.four_bit import BITS, can_4_bits
 
-__all__ = ["Estimate", "Planned", "at_once", "estimate", "nearest_that_fits", "refuse_memory"]
+__all__ = ["Estimate", "Planned", "at_once", "estimate", "nearest_that_fits", "processes_here", "refuse_memory"]
 
 _PROGRAM = 450_000_000  # PyTorch, Transformers and the program itself
 _SPARE = 1.2  # what an allocator holds beyond what is asked of it
@@ -46,7 +46,7 @@ class Planned(BaseModel):
     """What a run would take.
 
     Attributes:
-        memory: by the formula; ``free``: bytes of memory that are free now.
+        memory: by the formula; ``free``: bytes of memory that are free now for each of the run's ``processes`` on this machine.
         fits: the nearest configuration that does, where this one does not.
         steps, tokens: of the whole run. step_seconds, peak_mb: measured by the probe's steps; seconds: of all steps.
     """
@@ -59,6 +59,7 @@ class Planned(BaseModel):
     step_seconds: float
     seconds: float
     peak_mb: int
+    processes: int = 1
 
 
 def estimate(
@@ -138,6 +139,12 @@ def at_once(config: TuneConfig, chosen: Chosen, longest: int) -> int:
     return math.ceil(ROUND * (longest + config.max_answer) / chosen.max_len)
 
 
+def processes_here(config: TuneConfig) -> int:
+    """Processes of a run among which this machine's memory is divided: each reads the whole base before it keeps a part of it. What
+    those of a Ray cluster have is Ray's to know."""
+    return 1 if config.ray_address else config.num_processes
+
+
 def refuse_memory(folder: Path, config: TuneConfig, chosen: Chosen, longest: int) -> Estimate:
     """
     Raises:
@@ -149,9 +156,9 @@ def refuse_memory(folder: Path, config: TuneConfig, chosen: Chosen, longest: int
         folder, config.method, chosen.rank, chosen.max_len, at_once(config, chosen, longest),
         optimizer=config.optimizer, checkpointing=config.checkpointing,
     )  # fmt: skip
-    # Each process of this machine reads the whole base before it keeps a part of it. What Ray's have is Ray's to know.
-    here = 1 if config.ray_address else config.num_processes
-    free = psutil.virtual_memory().available // here
+    here = processes_here(config)
+    available = psutil.virtual_memory().available
+    free = available // here
     if asked.total <= free:
         return asked
     near = nearest_that_fits(folder, asked, chosen.rank, free, longest, config.optimizer)
@@ -164,7 +171,12 @@ def refuse_memory(folder: Path, config: TuneConfig, chosen: Chosen, longest: int
         f"用 {config.method} 微调 {config.model}（序列 {asked.max_len:,} 个 token）约需 {asked.total / 1e9:.1f} GB（权重、训练张量、序列："
         f"{parts}）；{f'{here} 个进程各有' if here > 1 else ''}空闲内存 {free / 1e9:.1f} GB。"
     )
-    if near is not None:
+    if here > 1 and (several := available // asked.total):
+        fewer = f"--launch {config.launch} --nproc {several}" if several > 1 else "--launch one"
+        en += f" Memory is enough for {several} of them."
+        zh += f"内存足够 {several} 个进程使用。"
+        fix = f"zhilu tune run --data {config.data} --model {config.model} --method {config.method} {fewer}"
+    elif near is not None:
         size = f"{near.total / 1e9:.1f} GB"
         again = " --checkpointing" if near.checkpointing else ""
         en += f" The nearest that fits: {near.method}{again} with sequences of {near.max_len:,} tokens ({size})."

@@ -13,7 +13,7 @@ from zhilu.jobs import Job, JobContext, JobKind, JobStore
 from zhilu.messages import T
 from zhilu.models import ModelStore
 from zhilu.tuning.base_model import TARGETS, count_parameters, load_base, require_trainer
-from zhilu.tuning.config import REWARDED, TuneConfig, choose, refuse_options
+from zhilu.tuning.config import REWARDED, TuneConfig, choose, refuse_options, refuse_unused
 from zhilu.tuning.data.check import DataReport
 from zhilu.tuning.data.checking import check_dataset
 from zhilu.tuning.estimate import refuse_memory
@@ -92,6 +92,7 @@ def checked(context: Context, config: TuneConfig, reward_file: Path | None = Non
             fix=f"zhilu data check {config.data}",
         )
     config = config.model_copy(update={"objective": objective_of(config, report.kind or "")})
+    refuse_unused(config)
     refuse_launch(config)
     _refuse_reward(context, config, reward_file)
     if report.usable < _LEAST_ROWS:

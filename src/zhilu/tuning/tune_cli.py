@@ -97,8 +97,8 @@ _OPTIONS = (
             "qlora: what the base is multiplied in (default: measured)", "qlora：基座矩阵乘法的精度（默认实测选择）"
         ).say(),
     ),
-    click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True)),
-    click.option("--epochs", type=click.FloatRange(min=0, min_open=True)),
+    click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True, max_open=True)),
+    click.option("--epochs", type=click.FloatRange(0, 1000, min_open=True)),
     click.option("--max-len", type=click.IntRange(min=16)),
     click.option("--batch-tokens", type=click.IntRange(min=16)),
     click.option("--seed", type=int, default=7, show_default=True),
@@ -121,6 +121,11 @@ def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def _own_reward(reward: str | None) -> Path | None:
+    """A person's own reward function, where a file is named."""
+    return Path(reward) if reward and Path(reward).suffix == ".py" and Path(reward).is_file() else None
 
 
 @click.group()
@@ -150,8 +155,8 @@ def run(
 
     if Path(data).is_file():
         data = DatasetLibrary(context).keep(Path(data)).name
-    own = Path(reward) if reward and Path(reward).suffix == ".py" and Path(reward).is_file() else None
-    config = TuneConfig(model=name_of_base(context, model), data=data, reward=FILE if own else reward, **rest)
+    own = _own_reward(reward)
+    config = TuneConfig.of(model=name_of_base(context, model), data=data, reward=FILE if own else reward, **rest)
     info, job = submit_tuning(context, config, name, own)
     done = follow(JobStore(context), job.id, quiet=as_json)
     if not done.ended:
@@ -165,7 +170,7 @@ def run(
 @_with_options
 @json_option
 @pass_context_obj
-def estimate(context: Context, data: str, model: str | None, as_json: bool, **rest: Any) -> None:
+def estimate(context: Context, data: str, model: str | None, reward: str | None, as_json: bool, **rest: Any) -> None:
     """What a run would take: memory by its parts, and time by three of its steps, which are not kept.
     一次训练需要什么：各部分内存，以及由三步实测得出的时间（不保留结果）。"""
     from zhilu.jobs import JobStore
@@ -175,11 +180,13 @@ def estimate(context: Context, data: str, model: str | None, as_json: bool, **re
     from zhilu.tuning.data.library import DatasetLibrary
     from zhilu.tuning.estimate import Planned
     from zhilu.tuning.recipes.probe import submit_probe
+    from zhilu.tuning.rewards import FILE
 
     if Path(data).is_file():
         data = DatasetLibrary(context).keep(Path(data)).name
-    config = TuneConfig(model=name_of_base(context, model), data=data, **rest)
-    done = follow(JobStore(context), submit_probe(context, config).id, quiet=as_json)
+    own = _own_reward(reward)
+    config = TuneConfig.of(model=name_of_base(context, model), data=data, reward=FILE if own else reward, **rest)
+    done = follow(JobStore(context), submit_probe(context, config, own).id, quiet=as_json)
     if not done.ended:
         return
     planned = Planned.model_validate(raise_unless_done(done).result)
@@ -421,6 +428,9 @@ def _print_planned(planned: Planned) -> None:
         f"（实测内存最多 {planned.peak_mb:,} MB；空闲 {free} GB）",
     )
     click.secho(said.say(), bold=True)
+    if planned.processes > 1:
+        click.echo(T(f"Measured in one process; {planned.processes} share the steps, the cores and the memory of this machine.",
+                     f"以上由单进程实测；{planned.processes} 个进程将分担各步，并共用本机的核心与内存。").say())  # fmt: skip
 
 
 def _print(info: RunInfo) -> None:

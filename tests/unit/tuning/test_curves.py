@@ -43,8 +43,9 @@ def test_the_checksum_is_the_published_one() -> None:
 def test_a_run_without_figures_and_one_that_is_there_are_refused(run: RunFolder, tmp_path: Path) -> None:
     for form in ("tensorboard", "mlflow", "trackio"):
         write_curves(run, form, tmp_path / form)  # type: ignore[arg-type]
-        with pytest.raises(ConflictError):
+        with pytest.raises(ConflictError) as raised:
             write_curves(run, form, tmp_path / form)  # type: ignore[arg-type]
+        assert raised.value.fix == f"zhilu tune export-log my-run --to {form} ANOTHER-FOLDER"  # as it can be typed
     run.metrics.unlink()
     with pytest.raises(InputError):
         write_curves(run, "trackio", tmp_path / "more")

@@ -16,7 +16,7 @@ from zhilu.jobs import JobStore
 from zhilu.models.shipped import NANO
 from zhilu.tuning.config import TuneConfig
 from zhilu.tuning.data.library import DatasetLibrary
-from zhilu.tuning.estimate import Planned, estimate, nearest_that_fits
+from zhilu.tuning.estimate import Planned, estimate, nearest_that_fits, processes_here
 
 from .conftest import PIRATE
 
@@ -84,7 +84,30 @@ def test_what_does_not_fit_is_refused_with_the_figures_and_the_nearest(
     with pytest.raises(InputError, match="No method fits") as raised:
         submit_tuning(context, TuneConfig(model="zhilu-nano", data="pirate"))
     assert "0.0 GB are free" in raised.value.message.en
+    # Of several processes each takes as much: fewer of them, not another model, is the way out.
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=3 * full.total))
+    many = TuneConfig(model="zhilu-nano", data="pirate", method="full", max_len=1024, launch="ddp", nproc=1000)
+    with pytest.raises(InputError, match=r"each of 1000 processes[^\0]*enough for 3 of them") as raised:
+        submit_tuning(context, many.model_copy(update={"rank": None}))
+    assert (raised.value.fix or "").endswith("--method full --launch ddp --nproc 3")
     assert not list(context.home.runs.glob("*"))
+
+
+def test_a_reward_of_ones_own_and_several_processes_are_estimated(context: Context, tmp_path: Path) -> None:
+    from zhilu.tuning.recipes.probe import TUNE_PROBE
+
+    from .conftest import InProcess
+
+    file = tmp_path / "mine.py"
+    file.write_text("def reward(prompt, answer, wanted):\n    return float(len(answer) < 40)\n")
+    config = TuneConfig(
+        model="zhilu-nano", data="pirate", rank=4, objective="grpo", reward="file", max_answer=1, launch="one"
+    )
+    params = {"config": config.model_dump(), "reward_file": str(file)}
+    planned = Planned.model_validate(TUNE_PROBE.run(InProcess(context), params))  # type: ignore[arg-type]
+    assert planned.step_seconds > 0 and planned.processes == 1
+    assert processes_here(config.model_copy(update={"launch": "ddp", "nproc": 3})) == 3
+    assert processes_here(config.model_copy(update={"launch": "ray", "ray_address": "ray://head:10001"})) == 1
 
 
 @pytest.mark.timeout(400)

@@ -34,6 +34,12 @@ def test_only_accepted_answers_become_rows() -> None:
     with pytest.raises(InputError) as raised:
         rows_of(MADE[2:3])
     assert raised.value.code == "none_accepted"
+    with pytest.raises(InputError) as raised:
+        rows_of(MADE[2:3], kb="handbook", set_name="mine")
+    assert raised.value.fix == "zhilu kb questions handbook --set mine --accept all"
+    with pytest.raises(InputError) as raised:
+        rows_of([], kb="handbook")
+    assert raised.value.fix == "zhilu data make --kb handbook --set training --count 20"
 
 
 def test_without_a_gateway_it_says_so(own_home: Path) -> None:

@@ -13,7 +13,7 @@ from zhilu.context import open_context
 from zhilu.engine.testing import make_tiny_model
 from zhilu.errors import InputError, MissingComponentError, UnsupportedError
 from zhilu.models.shipped import NANO
-from zhilu.tuning.config import TuneConfig, choose, refuse_options
+from zhilu.tuning.config import TuneConfig, choose, refuse_options, refuse_unused
 
 from .conftest import PIRATE
 from .test_sft import ROWS, row
@@ -189,6 +189,55 @@ def test_what_does_not_go_together_is_refused(monkeypatch: pytest.MonkeyPatch, o
     with pytest.raises(MissingComponentError, match="bitsandbytes"):
         optimizers.require_optimizer("adamw8bit")
     optimizers.require_optimizer("lion")
+
+
+@pytest.mark.parametrize("launch", ["fsdp2", "zero1", "zero2", "zero3"])
+def test_options_of_the_whole_model_are_refused_where_it_is_in_parts(launch: str) -> None:
+    for option in ({"dora": True}, {"optimizer": "lion"}, {"optimizer": "adamw8bit"}, {"checkpointing": True}):
+        with pytest.raises(InputError, match=f"{next(iter(option))}[^\0]*--launch {launch}"):
+            refuse_options(TuneConfig(model="m", data="d", launch=launch, **option))
+        refuse_options(TuneConfig(model="m", data="d", launch="ddp", **option))
+
+
+def test_an_option_that_would_have_no_effect_is_refused() -> None:
+    of_sft = {"model": "m", "data": "d", "objective": "sft"}
+    for asked, name in (
+        ({"reward": "number"}, "reward"),
+        ({"max_answer": 64}, "max_answer"),
+        ({"beta": 0.1}, "beta"),
+        ({"objective": "reward", "beta": 0.1}, "beta"),
+        ({"method": "full", "rank": 8}, "rank"),
+        ({"method": "full", "alpha": 8}, "alpha"),
+        ({"method": "full", "dropout": 0.1}, "dropout"),
+        ({"ray_address": "ray://head:10001"}, "ray_address"),
+        ({"launch": "ddp", "ray_address": "ray://head:10001"}, "ray_address"),
+    ):
+        with pytest.raises(InputError) as raised:
+            refuse_unused(TuneConfig(**{**of_sft, **asked}))
+        assert (raised.value.code, raised.value.param) == ("unused_option", name)
+    for asked in (
+        {},
+        {"rank": 8, "alpha": 8, "dropout": 0.1},
+        {"objective": "grpo", "reward": "number", "max_answer": 64, "beta": 0.1},
+        {"objective": "kto", "beta": 0.2, "method": "full"},
+        {"launch": "ray", "ray_address": "ray://head:10001"},
+    ):
+        refuse_unused(TuneConfig(**{**of_sft, **asked}))
+
+
+def test_numbers_that_cannot_be_are_one_error_in_both_languages(own_home: Path) -> None:
+    from zhilu.tuning.tune_cli import tune
+
+    with closing(open_context({})) as context:
+        for verb in ("run", "estimate"):
+            asked = [verb, "--data", "d", "--model", "zhilu-nano", "--alpha", "nan", "--seed", str(2**70)]
+            done = CliRunner().invoke(tune, asked, obj=context)
+            assert isinstance(done.exception, InputError)
+            for said in (done.exception.message.en, done.exception.message.zh):
+                assert "--alpha nan" in said and "--seed" in said
+        for option, value in (("--learning-rate", "1"), ("--epochs", "5000"), ("--nproc", "0"), ("--launch", "mpi")):
+            done = CliRunner().invoke(tune, ["run", "--data", "d", option, value], obj=context)
+            assert done.exit_code == 2 and option in done.output
 
 
 def test_numbers_follow_the_model_and_the_options() -> None:

@@ -46,6 +46,7 @@ const SHOWN: Record<string, string> = {
   "Outcome.answered_on": "tune.answeredOn.",
   "TuneConfig.method": "tune.method.",
   "TuneConfig.objective": "tune.objective.",
+  "TuneConfig.launch": "tune.launch.",
   "TuneConfig.optimizer": "tune.optimizer.",
 };
 /** Fields that no page shows as words: sent by the page itself, or decided upon. */
@@ -82,7 +83,6 @@ const UNSEEN = new Set([
   "SetFileIn.form",
   "Setup.answers",
   "DocTurn.role",
-  "TuneConfig.launch", // names of libraries
   "Turn.role",
   "ExportIn.format", // names of formats and number types, the same in every language
   "ExportIn.precision",
@@ -103,8 +103,8 @@ const SAME: Record<string, string> = {
   "VerdictOut.because": "TaskOut.because",
   "VerdictOut.status": "TaskOut.status",
 };
-/** Values that are said otherwise than by the family's words. */
-const OTHERWISE = new Set(["TaskOut.because machine"]);
+/** Values that are said otherwise than by the family's words, or that nobody can choose. */
+const OTHERWISE = new Set(["TaskOut.because machine", "TuneConfig.launch colossalai"]);
 
 const strings: Record<string, Text> = Object.assign({}, shared, ...PAGES.map((page) => page.strings));
 

@@ -48,6 +48,8 @@ export type Run = Schemas["RunInfo"];
 export type RunDetail = Schemas["RunDetail"];
 export type Parity = Schemas["Parity"];
 export type Objective = NonNullable<Schemas["TuneConfig"]["objective"]>;
+/** Of a run that can be started: ColossalAI is named by the API, and refused. */
+export type Launch = Exclude<NonNullable<Schemas["TuneConfig"]["launch"]>, "colossalai">;
 export type Optimizer = NonNullable<Schemas["TuneConfig"]["optimizer"]>;
 export type Method = NonNullable<Schemas["TuneConfig"]["method"]>;
 export type Behaviour = Schemas["Behaviour"];

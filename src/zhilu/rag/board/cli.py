@@ -76,7 +76,8 @@ def questions(
     if accept:
         for question_id in () if "all" in accept else accept:
             sets.get(question_id)
-        sets.accept(() if "all" in accept else accept)
+        # All of this set: what is accepted to train with must not be measured with unread, nor the other way about.
+        sets.accept((), set_name) if "all" in accept else sets.accept(accept)
     if out is not None:
         atomic_write(out, sets.export(set_name))
     there = sets.list(set_name)
@@ -102,9 +103,10 @@ def questions(
         ),
     )
     if any(q.status == "proposed" for q in there):
+        of = "" if set_name == "main" else f" --set {set_name}"
         said = T(
-            f"Read them, then: zhilu kb questions {name} --accept all (or --delete ID)",
-            f"请先看一遍，然后：zhilu kb questions {name} --accept all（或 --delete 编号）",
+            f"Read them, then: zhilu kb questions {name}{of} --accept all (or --delete ID)",
+            f"请先看一遍，然后：zhilu kb questions {name}{of} --accept all（或 --delete 编号）",
         )
         click.echo(said.say(), err=True)
 

@@ -156,9 +156,10 @@ class QuestionSets:
             new |= self._evidence(old, new["answers"])
         return self.add([old.model_copy(update=new)])[0]
 
-    def accept(self, ids: Sequence[str]) -> int:
-        """How many were accepted; of all proposed ones where ``ids`` is empty."""
-        meant = [q for q in self._load("status = 'proposed'") if not ids or q.id in ids]
+    def accept(self, ids: Sequence[str], set_name: str | None = None) -> int:
+        """How many were accepted; where ``ids`` is empty, of all proposed ones, of one set where that is named."""
+        there = self._load("status = 'proposed'") if set_name is None else self.list(set_name)
+        meant = [q for q in there if q.status == "proposed" and (not ids or q.id in ids)]
         self.add(q.model_copy(update={"status": "accepted"}) for q in meant)
         return len(meant)
 

@@ -59,21 +59,21 @@ def _points(run: RunFolder) -> Iterator[tuple[int, float, dict[str, float]]]:
         yield int(values["step"]), begun + (tokens / speed if speed else 0.0), figures
 
 
-def _refuse_there(path: Path, name: str) -> None:
+def _refuse_there(path: Path, name: str, form: CurveFormat) -> None:
     if path.exists():
         raise ConflictError(
             T(
                 f"The curves of {name!r} are in {str(path.parent)!r} already.",
                 f"{name!r} 的曲线已在 {str(path.parent)!r} 中。",
             ),
-            param="to",
-            fix=f"zhilu tune export-log {name} --to ANOTHER",
+            param="folder",
+            fix=f"zhilu tune export-log {name} --to {form} ANOTHER-FOLDER",
         )
 
 
 def _tensorboard(info: RunInfo, points: list[tuple[int, float, dict[str, float]]], to: Path) -> Path:
     folder = to / info.name
-    _refuse_there(folder, info.name)
+    _refuse_there(folder, info.name, "tensorboard")
     folder.mkdir(parents=True)
     first = points[0][1]
     records = [_record(_double(1, first) + _text(3, "brain.Event:2"))]
@@ -93,7 +93,7 @@ def _mlflow(info: RunInfo, points: list[tuple[int, float, dict[str, float]]], to
     number = hashlib.sha256(f"{info.name} {info.created_at.isoformat()}".encode()).hexdigest()[:32]
     experiment = str(int(hashlib.sha256(_EXPERIMENT.encode()).hexdigest()[:15], 16))
     folder = to / experiment / number
-    _refuse_there(folder, info.name)
+    _refuse_there(folder, info.name, "mlflow")
     first, last = (round(points[at][1] * 1000) for at in (0, -1))
     if not (to / experiment / "meta.yaml").exists():
         (to / experiment).mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def _trackio(info: RunInfo, points: list[tuple[int, float, dict[str, float]]], t
     from datetime import datetime, timezone
 
     file = to / f"{info.name}.csv"
-    _refuse_there(file, info.name)
+    _refuse_there(file, info.name, "trackio")
     to.mkdir(parents=True, exist_ok=True)
     keys = list(dict.fromkeys(key for _, _, figures in points for key in figures))
     out = io.StringIO()

@@ -40,23 +40,33 @@ async def questions_of(context: Context, kb: str, set_name: str = SET) -> list[d
     return list(found["questions"])
 
 
-def rows_of(questions: Sequence[Mapping[str, Any]], answers: Answers = "short") -> str:
+def rows_of(
+    questions: Sequence[Mapping[str, Any]], answers: Answers = "short", *, kb: str = "KB", set_name: str = SET
+) -> str:
     """The accepted questions that have an answer, as JSON lines of prompt and completion.
 
     Args:
+        kb, set_name: where they are from, for the error.
         answers: ``sentence``: the sentence of the document that answers, where the answer was not changed since and stands in it.
 
     Raises:
         InputError: none is accepted.
     """
     kept = [q for q in questions if q["status"] == "accepted" and q["answers"]]
+    if not questions:
+        raise InputError(
+            T(f"There is no question in the set {set_name!r} of {kb!r} yet.", f"{kb!r} 的问题集 {set_name!r} 中还没有问题。"),
+            param="set",
+            code="none_accepted",
+            fix=f"zhilu data make --kb {kb} --set {set_name} --count 20",
+        )  # fmt: skip
     if not kept:
         raise InputError(
             T(f"Of {len(questions)} questions none is accepted yet: read them first.",
               f"{len(questions)} 个问题中还没有接受的：请先阅读。"),
             param="kb",
             code="none_accepted",
-            fix="zhilu kb questions KB --set training --accept all",
+            fix=f"zhilu kb questions {kb} --set {set_name} --accept all",
         )  # fmt: skip
     rows = []
     for question in kept:

@@ -49,7 +49,7 @@ class Spread:
     def _learn_one(self, work: Work) -> list[float]:
         loss, *rest = work()
         loss.backward()
-        return [float(loss.detach()), *map(float, rest)]
+        return [float(value.detach()) for value in (loss, *rest)]
 
     def each(self, works: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
         """What each of the works returns, without gradient."""

@@ -12,11 +12,12 @@ from zhilu.messages import T
 from zhilu.models import ModelStore
 from zhilu.tuning.base_model import TARGETS, count_parameters, load_base
 from zhilu.tuning.config import TuneConfig, choose
-from zhilu.tuning.estimate import Planned, at_once, estimate, nearest_that_fits
+from zhilu.tuning.estimate import Planned, at_once, estimate, nearest_that_fits, processes_here
 from zhilu.tuning.finish import peak_mb
 from zhilu.tuning.four_bit import load_base_in_4_bits
 from zhilu.tuning.job import checked
 from zhilu.tuning.recipes.rows import read_units
+from zhilu.tuning.rewards import keep_own
 
 if TYPE_CHECKING:
     from zhilu.context import Context
@@ -26,14 +27,15 @@ __all__ = ["TUNE_PROBE", "submit_probe"]
 _STEPS = 3
 
 
-def submit_probe(context: Context, config: TuneConfig) -> Job:
+def submit_probe(context: Context, config: TuneConfig, reward_file: Path | None = None) -> Job:
     """See ``job.submit_tuning`` for errors, but that a run which does not fit is estimated all the same, without its steps."""
-    config, _ = checked(context, config)
+    config, _ = checked(context, config, reward_file)
     title = T(
         f"Estimate {config.method} of {config.model} on {config.data}",
         f"估算用 {config.data} 微调 {config.model}（{config.method}）",
     )
-    return JobStore(context).submit(TUNE_PROBE, {"config": config.model_dump()}, title)
+    own = str(reward_file.absolute()) if reward_file else None
+    return JobStore(context).submit(TUNE_PROBE, {"config": config.model_dump(), "reward_file": own}, title)
 
 
 def _probe(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
@@ -52,9 +54,10 @@ def _probe(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     memory = estimate(
         folder, config.method, chosen.rank, chosen.max_len, rows, optimizer=config.optimizer, checkpointing=config.checkpointing
     )  # fmt: skip
-    free = psutil.virtual_memory().available
+    free = psutil.virtual_memory().available // processes_here(config)
     planned = Planned(
-        memory=memory, free=free, steps=chosen.steps, tokens=chosen.steps * chosen.batch_tokens, step_seconds=0.0, seconds=0.0, peak_mb=0
+        memory=memory, free=free, steps=chosen.steps, tokens=chosen.steps * chosen.batch_tokens, step_seconds=0.0, seconds=0.0, peak_mb=0,
+        processes=processes_here(config),
     )  # fmt: skip
     if memory.total > free:
         planned.fits = nearest_that_fits(folder, memory, chosen.rank, free, max(sizes), config.optimizer)
@@ -65,8 +68,10 @@ def _probe(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     model = load_base_in_4_bits(folder, chosen.precision) if config.method == "qlora" else load_base(folder)
     if config.method != "full":
         model = add_lora(model, config, chosen, TARGETS)
-    reward = reward_of(job.context, config, Path())
     with tempfile.TemporaryDirectory(dir=job.context.home.run) as work:
+        if params.get("reward_file"):
+            keep_own(Path(params["reward_file"]), Path(work))
+        reward = reward_of(job.context, config, Path(work))
         run = make_run(model, units, held_out[:1], config, chosen, Path(work) / "probe.pt", preflight, reward)
         taken = []
         for step in range(_STEPS):

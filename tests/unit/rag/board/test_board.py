@@ -225,6 +225,14 @@ def test_a_set_is_reviewed_imported_and_exported(fill: Callable[..., KnowledgeBa
     assert sets.to_ask() == ([proposed], False)
     edited = sets.change(proposed.id, QuestionChange(question="How long is a loan?"))
     assert edited.status == "accepted" and sets.to_ask() == ([edited], True)
+    one, other = sets.add(
+        BoardQuestion(id="", set_name=name, question=f"Of {name}?", answers=["x"], status="proposed", source="model")
+        for name in ("training", "main")
+    )
+    assert sets.accept((), "training") == 1, "all of a set are those of that set alone"
+    assert [sets.get(q.id).status for q in (one, other)] == ["accepted", "proposed"]
+    for made in (one, other):
+        sets.delete(made.id)
     sets.take([Question.model_validate({"question": "Who signs?", "answer": ["a parent"], "doc": "library.md"})])
     with pytest.raises(InputError, match="none"):
         sets.take([Question.model_validate({"question": "Who?", "answer": "x", "doc": "none.md"})])

@@ -33,7 +33,18 @@ export function QuestionReview({ kb, list }: { kb: string; list: QuestionList })
       {proposed.length > 0 && <p className={css.lead}>{t("rag.board.review")}</p>}
       <div className={css.tools}>
         {proposed.length > 0 && (
-          <Button small icon={Check} onClick={() => does(acts.accept(kb, []))}>
+          <Button
+            small
+            icon={Check}
+            onClick={() =>
+              does(
+                acts.accept(
+                  kb,
+                  proposed.map(({ id }) => id), // of this set: those to train with are read elsewhere
+                ),
+              )
+            }
+          >
             {t("rag.board.acceptAll")}
           </Button>
         )}

@@ -8,7 +8,7 @@ import { useModels } from "@/lib/queries";
 import type { Method, Objective, Run } from "@/lib/types";
 import { useEstimate, useRuns, useStartRun, type Wish } from "./api";
 import { EstimateLine } from "./EstimateLine";
-import { MoreOptions, USUAL } from "./MoreOptions";
+import { fitting, MoreOptions, USUAL } from "./MoreOptions";
 import { isRewarded, METHODS, OBJECTIVES, REWARDS } from "./objectives";
 
 interface TrainDialogProps {
@@ -33,6 +33,7 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
   const [options, setOptions] = useState(USUAL);
   const methods = METHODS(objective);
   const taken = methods.includes(method) ? method : "lora";
+  const fitted = fitting(options, objective, taken);
   const model = chosen ?? models.find(({ embedded }) => embedded)?.name ?? models[0]?.name ?? "";
   const judges = (useRuns().data ?? []).filter(
     ({ config, outcome }) => outcome && config.objective === "reward" && config.model === model,
@@ -45,8 +46,7 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
     objective,
     method: taken,
     reward: isRewarded(objective) ? reward : null,
-    ...options,
-    ...(taken === "full" && { dora: false, rslora: false }),
+    ...fitted,
   };
   const train = () => start.mutate(wish, { onSuccess: ({ run }) => onStarted(run) });
   return (
@@ -132,7 +132,7 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
           />
         )}
       </Field>
-      <MoreOptions options={options} method={taken} onChange={setOptions} />
+      <MoreOptions options={fitted} objective={objective} method={taken} onChange={setOptions} />
       {estimate.data && <EstimateLine id={estimate.data.id} />}
       {(start.error ?? estimate.error) && <ErrorPanel error={start.error ?? estimate.error} />}
     </Dialog>

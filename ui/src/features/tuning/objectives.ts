@@ -1,4 +1,4 @@
-import type { Method, Objective, Optimizer } from "@/lib/types";
+import type { Launch, Method, Objective, Optimizer } from "@/lib/types";
 
 /** What can be learned from which kind of rows; the first is the usual. As config.py's OBJECTIVES. */
 export const OBJECTIVES: Record<string, readonly Objective[]> = {
@@ -14,6 +14,13 @@ export const METHODS = (objective: Objective): readonly Method[] =>
 
 /** As config.py's OPTIMIZERS. */
 export const OPTIMIZERS: readonly Optimizer[] = ["adamw", "lion", "adamw8bit"];
+
+/** As launch/__init__.py's LAUNCHERS: what keeps a part of the model in each process cannot split a base in 4 bits, and answers
+ * are sampled in one process. */
+export const LAUNCHES = (objective: Objective, method: Method): readonly Launch[] => {
+  if (isRewarded(objective)) return ["one"];
+  return method === "qlora" ? ["one", "ddp"] : ["one", "ddp", "fsdp2", "zero1", "zero2", "zero3", "ray"];
+};
 
 export const REWARDS = ["number", "exact", "contains", "json", "brief"] as const;
 
