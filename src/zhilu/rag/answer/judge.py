@@ -127,8 +127,8 @@ def judge(
     if fits and says and (new or claims) and not supposed and not _unheard(bare, f"{everything}\n{question}"):
         return Grounded(sentence, "overlap", (), (rest.place.passage,), rest.place)
     if is_elsewhere:
-        known = meaning is not None and language_of(rest.text) != language_of(question)
-        if known and _is_near_by_title(rest, question, said.split("\n"), passages, meaning):
+        crosses = language_of(rest.text) != language_of(question)
+        if crosses and _is_near_by_title(rest, question, said.split("\n"), passages, meaning):
             return _at(sentence, "unjudged", rest.place)
         return _at(sentence, "unsupported", None)
     return _at(sentence, "unjudged", rest.place if claims or shared >= 0.3 else likely or rest.place)

@@ -1,12 +1,15 @@
+import { useMutation } from "@tanstack/react-query";
 import { Download } from "lucide-react";
+import { Button } from "@/components/Button";
 import { ErrorPanel, Skeleton } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
-import { auditHref, useAudit } from "./api";
+import { exportAudit, useAudit } from "./api";
 import css from "./Enterprise.module.css";
 
 export function AuditTab() {
   const { t } = useI18n();
   const { data, error } = useAudit();
+  const exported = useMutation({ mutationFn: exportAudit });
   if (error) return <ErrorPanel error={error} />;
   if (!data) return <Skeleton lines={8} />;
   return (
@@ -15,10 +18,11 @@ export function AuditTab() {
         <span className={data.broken == null ? css.quiet : css.bad}>
           {data.broken == null ? t("know.whole") : t("know.broken", { n: data.broken })}
         </span>
-        <a href={auditHref} download="audit.jsonl">
-          <Download size={14} aria-hidden /> {t("know.export")}
-        </a>
+        <Button small icon={Download} onClick={() => exported.mutate()}>
+          {t("know.export")}
+        </Button>
       </p>
+      {exported.error && <ErrorPanel error={exported.error} />}
       <div className={css.wide}>
         <table>
           <thead>

@@ -4,7 +4,7 @@ import { Button, IconButton } from "@/components/Button";
 import { controlClass } from "@/components/Field";
 import { ErrorPanel, Skeleton } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
-import { useAllKbs, useChange, useGroups, usePeople, type Change, type Group, type Role } from "./api";
+import { useAllKbs, useChange, useGroups, usePeople, type Change, type Group, type Person, type Role } from "./api";
 import css from "./Enterprise.module.css";
 
 const ROLES: readonly Role[] = ["reader", "editor", "admin"];
@@ -155,8 +155,9 @@ function People({ groups, onChange }: PartProps) {
         {people.data?.map((one) => (
           <li key={one.id}>
             <span>
-              {one.shown} <small>{one.disabled ? t("know.disabled") : one.groups.join(", ")}</small>
+              {one.shown} {one.disabled && <small>{t("know.disabled")}</small>}
             </span>
+            <PersonGroups person={one} groups={groups} onChange={onChange} />
             <select
               className={controlClass}
               value={one.role}
@@ -228,6 +229,42 @@ function People({ groups, onChange }: PartProps) {
         </Button>
       </form>
     </section>
+  );
+}
+
+/** The groups of one person: each can be left, and another one joined. */
+function PersonGroups({ person, groups, onChange }: PartProps & { person: Person }) {
+  const { t } = useI18n();
+  const set = (names: readonly string[]) =>
+    onChange({ method: "patch", path: `/admin/people/${person.id}`, body: { groups: names } });
+  const others = groups.filter(({ name }) => !person.groups.includes(name));
+  return (
+    <span className={css.line}>
+      {person.groups.map((name) => (
+        <span key={name} className={css.leave}>
+          {name}
+          <IconButton
+            small
+            icon={X}
+            label={t("know.leaveGroup", { person: person.name, name })}
+            onClick={() => set(person.groups.filter((one) => one !== name))}
+          />
+        </span>
+      ))}
+      {others.length > 0 && (
+        <select
+          className={controlClass}
+          value=""
+          aria-label={t("know.joinGroup", { person: person.name })}
+          onChange={(event) => set([...person.groups, event.target.value])}
+        >
+          <option value="">{t("know.join")}</option>
+          {others.map(({ id, name }) => (
+            <option key={id}>{name}</option>
+          ))}
+        </select>
+      )}
+    </span>
   );
 }
 

@@ -1,14 +1,14 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { api, stream } from "@/lib/api";
+import { api, download, stream } from "@/lib/api";
 import type { components } from "@/lib/api.gen";
-import type { Citation, ErrorDetail } from "@/lib/types";
+import type { Citation, ErrorDetail, UploadAnswer } from "@/lib/types";
 
 type Schemas = components["schemas"];
 export type Me = Schemas["KnowledgeMe"];
 export type Person = Schemas["KnowledgePerson"];
 export type Group = Schemas["KnowledgeGroup"];
 export type Role = Person["role"];
-type KnowledgeDocument = Schemas["KnowledgeDocument"];
+export type KnowledgeDocument = Schemas["KnowledgeDocument"];
 
 const AT = "/knowledge";
 
@@ -48,6 +48,22 @@ export function useChange() {
   });
 }
 
+/** Files into a knowledge base; the answer says which were taken, and which were not and why. */
+export function useAddDocuments() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ kb, files }: { kb: string; files: readonly File[] }) => {
+      const form = new FormData();
+      files.forEach((file) => form.append("files", file, file.name));
+      return api.post<Omit<Schemas["KnowledgeUploaded"], "rejected"> & Pick<UploadAnswer, "rejected">>(
+        `${AT}/kbs/${kb}/documents`,
+        form,
+      );
+    },
+    onSettled: () => queries.invalidateQueries({ queryKey: ["enterprise"] }),
+  });
+}
+
 export type AskEvent =
   | { event: "retrieved"; data: { passages: Citation[] } }
   | { event: "delta"; data: { text: string } }
@@ -59,4 +75,4 @@ export const askKnowledge = (question: string, signal: AbortSignal) =>
 
 export const beginOidc = () => api.post<{ url: string }>(`${AT}/oidc/begin`);
 export const finishOidc = (answer: Record<string, string>) => api.post<Person>(`${AT}/oidc/finish`, answer);
-export const auditHref = `/zhilu/v1${AT}/admin/audit/export`;
+export const exportAudit = () => download(`${AT}/admin/audit/export`, "audit.jsonl");
