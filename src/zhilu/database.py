@@ -74,6 +74,18 @@ class Database:
                 raise
             raise problem from error
 
+    def scrub(self) -> None:
+        """Leave nothing of what was deleted in the log of changes: it is written back and emptied. Deleted rows are overwritten at
+        once (``secure_delete``). While somebody reads, the log stays as it is: it is emptied the next time."""
+        if self.engine.dialect.name != "sqlite":
+            return
+        with self._explained():
+            connection = self.engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                connection.close()
+
     def close(self) -> None:
         """Close what is not in use now, and what another thread still uses as soon as it gives it back."""
         self._closed = True

@@ -16,7 +16,7 @@ from zhilu.rag.library import Library
 
 @pytest.fixture
 def context() -> Iterator[Context]:
-    opened = open_context({"embedder": "zhilu-embed"})
+    opened = open_context({"embedder": "zhilu-embed", "max_upload_mb": 1})
     yield opened
     for job in JobStore(opened).list():
         kill_marked(job.id)
@@ -40,3 +40,11 @@ def test_a_download_is_taken_in_again(context: Context) -> None:
         refused = http.post("/zhilu/v1/kbs/import", files={"file": ("x.zip", b"no zip")})
         assert refused.status_code == 400 and refused.json()["error"]["code"] == "no_shared_kb"
         assert not list((context.home.cache / "imports").iterdir())  # nothing of either is left behind
+
+
+def test_an_upload_is_bounded_and_its_fields_are_known(context: Context) -> None:
+    with TestClient(create_app(context, only=("rag", "share", "jobs")), base_url="http://127.0.0.1:8642") as http:
+        large = http.post("/zhilu/v1/kbs/import", files={"file": ("x.zip", bytes(11 << 20))})
+        assert large.status_code == 413 and large.json()["error"]["param"] == "file"
+        unknown = http.post("/zhilu/v1/kbs/import", files={"file": ("x.zip", b"x")}, data={"embeder": "none"})
+        assert unknown.status_code == 400 and unknown.json()["error"]["param"] == "embeder"

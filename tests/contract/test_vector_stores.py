@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import openai
@@ -17,6 +19,8 @@ from zhilu.host.app import create_app
 from zhilu.jobs import JobStore
 from zhilu.jobs.process import kill_marked
 from zhilu.rag.library import Library
+from zhilu.rag.openai.attached import Attachments
+from zhilu.rag.openai.files import FileShelf
 
 POWER = b"# Power\n\nThe charger needs 65 watts. A full battery lasts eleven hours.\n"
 LEAVE = "# 年假\n\n入职满一年的员工每年有十五天年假。\n".encode()
@@ -91,6 +95,70 @@ def test_files_live_apart_from_their_stores(client: openai.OpenAI) -> None:
     assert client.vector_stores.delete(store.id).deleted
     with pytest.raises(openai.NotFoundError):
         client.vector_stores.retrieve(store.id)
+
+
+def test_a_deleted_file_is_gone_from_every_store(client: openai.OpenAI, context: Context) -> None:
+    word = b"quagmirezzq"
+    file = client.files.create(file=("a.txt", b"The word is " + word), purpose="assistants")
+    stores = [client.vector_stores.create(name=name, file_ids=[file.id]).id for name in "ab"]
+    for store in stores:
+        assert client.vector_stores.files.poll(file.id, vector_store_id=store).status == "completed"
+        assert client.vector_stores.search(store, query="quagmirezzq").data
+    assert client.files.delete(file.id).deleted
+    for store in stores:
+        assert (
+            client.vector_stores.files.list(store).data
+            == client.vector_stores.search(store, query="quagmirezzq").data
+            == []
+        )
+    left = [p for folder in ("files", "kbs") for p in (context.home.path / folder).rglob("*") if p.is_file()]
+    assert left and not [p for p in left if word in p.read_bytes()]
+    with pytest.raises(openai.NotFoundError):
+        client.files.delete(file.id)
+
+
+def test_a_file_put_in_by_many_at_once_is_one_document(client: openai.OpenAI, context: Context) -> None:
+    store = client.vector_stores.create(name="a")
+    file = client.files.create(file=("a.txt", b"once upon a time"), purpose="assistants")
+    shelf = FileShelf(context.home)
+    begin = threading.Barrier(6)
+
+    def put_in(_: int) -> str:
+        kb = Library(context).open("a")
+        begin.wait()
+        with shelf.original(file.id).open("rb") as stream:
+            return Attachments(kb).add(shelf.get(file.id), stream, {}, max_mb=1).id
+
+    with ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(put_in, range(6))) == {file.id}
+    assert [one.id for one in client.vector_stores.files.list(store.id).data] == [file.id]
+
+
+ODD: dict[str, Any] = {
+    "attributes": [b'{"a": "\\ud800"}', b'{"a": NaN}', b'{"a": 1e400}', b'{"a": "%s"}' % (b"x" * 513)],
+    "ranking_options": [b'{"hybrid_search": {"embedding_weight": 1e400, "text_weight": 1e400}}'],
+    "filters": [b'{"type": "and", "filters": [' * 150 + b'{"type": "eq", "key": "a", "value": 1}' + b"]}" * 150],
+}
+
+
+def test_values_that_nothing_could_hold_are_refused(client: openai.OpenAI, http: TestClient) -> None:
+    store = client.vector_stores.create(name="a")
+    put(client, store.id, "a.txt", b"once upon a time")
+    file = client.vector_stores.files.list(store.id).data[0].id
+    for name, values in ODD.items():
+        path = f"files/{file}" if name == "attributes" else "search"
+        for value in values:
+            body = b'{"%s": %s%s}' % (name.encode(), value, b"" if name == "attributes" else b', "query": "x"')
+            got = http.post(
+                f"/v1/vector_stores/{store.id}/{path}", content=body, headers={"Content-Type": "application/json"}
+            )
+            assert got.status_code == 400, (name, value[:60], got.text[:200])
+    form = {"purpose": "assistants"}
+    for field in ("expires_after[seconds]", "bogus"):
+        got = http.post("/v1/files", files={"file": ("a", b"x")}, data={**form, field: "1"})
+        assert got.status_code == 400 and field.partition("[")[0] in got.json()["error"]["param"]
+    auto = http.post("/v1/vector_stores", json={"chunking_strategy": {"type": "auto", "static": {}}})
+    assert auto.status_code == 400 and auto.json()["error"]["param"] == "chunking_strategy"
 
 
 def test_two_files_of_one_name_are_two(client: openai.OpenAI) -> None:

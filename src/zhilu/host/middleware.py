@@ -9,19 +9,24 @@ While a body is parsed and checked every other client waits. The rest of ``/v1``
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Match
 
 from zhilu import wire
-from zhilu.errors import InputError, TooLargeError, ZhiluError, error_body
+from zhilu.context import context_of
+from zhilu.errors import InputError, TooLargeError, UnsupportedError, ZhiluError, error_body
 from zhilu.messages import T
 
-__all__ = ["Bodies", "Heads"]
+__all__ = ["Bodies", "BoundedRoute", "Heads", "only_fields"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -30,7 +35,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 _PATHS = ("/zhilu/v1/", "/v1/vector_stores")
 _MOST_BYTES = 32 * 1024 * 1024
-_SMALL = 64 * 1024  # whatever it holds is checked in no time
+_SMALL = 64 * 1024  # bytes; that many are checked in no time
+_ROOM = 64 * 1024  # what a form has besides its file
 
 
 class Heads:
@@ -75,7 +81,7 @@ class Bodies:
             return
         try:
             body = await _read(receive)
-            if body is not None and len(body) > _SMALL:
+            if body is not None and not _is_plain(body):
                 _check(body)
         except ZhiluError as error:
             await JSONResponse(error_body(error), error.http_status)(scope, receive, send)
@@ -88,6 +94,55 @@ class Bodies:
             return waiting.pop() if waiting else await receive()
 
         await self.app(scope, again, send)
+
+
+class BoundedRoute(APIRoute):
+    """A route whose form holds one file, and is refused as soon as it is larger than ``times`` files may be (``max_upload_mb``)."""
+
+    times = 1
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle, times = super().get_route_handler(), self.times
+
+        async def handler(request: Request) -> Response:
+            bounded = _Bounded(request.scope, request.receive)
+            bounded.most_mb = context_of(request).settings.max_upload_mb * times
+            try:
+                return await handle(bounded)
+            except HTTPException as error:  # FastAPI's word for whatever went wrong while it read the form
+                raise (error.__cause__ if isinstance(error.__cause__, ZhiluError) else error) from None
+
+        return handler
+
+
+class _Bounded(Request):
+    most_mb: int
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        size = 0
+        async for piece in super().stream():
+            size += len(piece)
+            if size > self.most_mb * 2**20 + _ROOM:
+                raise TooLargeError(
+                    T(f"The upload is larger than {self.most_mb} MB.", f"上传内容超过 {self.most_mb} MB。"), param="file",
+                    fix=f"zhilu settings set max_upload_mb {context_of(self).settings.max_upload_mb * 2}",
+                )  # fmt: skip
+            yield piece
+            await asyncio.sleep(0)
+
+    def form(self, **limits: Any) -> Any:
+        return super().form(**{**limits, "max_files": 1, "max_fields": 20})
+
+
+def only_fields(*names: str) -> Callable[[Request], Awaitable[None]]:
+    """A dependency of a route with a form: UnsupportedError for a field that it does not know, which FastAPI passes over."""
+
+    async def check(request: Request) -> None:
+        unknown = next((name for name in await request.form() if name not in names), None)
+        if unknown is not None:
+            raise UnsupportedError(T(f"Unknown parameter: {unknown!r}.", f"未知参数：{unknown!r}。"), param=unknown)
+
+    return check
 
 
 def _has_form_or_none(scope: Scope) -> bool:
@@ -109,11 +164,17 @@ async def _read(receive: Receive) -> bytes | None:
             return bytes(body)
 
 
+def _is_plain(body: bytes) -> bool:
+    """Whether it cannot hold what ``_check`` refuses."""
+    return len(body) <= _SMALL and b"\\ud" not in body.lower() and body.count(b"[") + body.count(b"{") <= 100
+
+
 def _check(body: bytes) -> None:
     wire.refuse_many_values(body)
     try:
         data: Any = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise InputError(T(f"the body is not JSON: {error}", f"请求体不是 JSON：{error}")) from None
+    wire.refuse_unkeepable(body, data)
     if isinstance(data, dict):
         wire.refuse_crowds(data)

@@ -135,7 +135,8 @@ class Library:
         )
 
     def free_name(self, name: str) -> str:
-        """``name``, with a number where there is one of that name."""
+        """``name``, with a number where there is one of that name. InputError as ``checked_name``."""
+        name = checked_name(name)
         taken, number, free = {i.name for i in self.list()}, 1, name
         while free in taken:
             number += 1
@@ -250,11 +251,11 @@ def _damaged(message: T, kb_id: str) -> DamagedError:
 
 def checked_name(name: str) -> str:
     name = " ".join(name.split())
-    if not name or len(name) > 100:
+    if not name or len(name) > 100 or any(ord(c) < 32 or ord(c) == 127 for c in name):
         raise InputError(
             T(
-                en=f"A knowledge base needs a name of 1 to 100 characters, not {name[:120]!r}.",
-                zh=f"知识库的名称须为 1 到 100 个字符，而不是 {name[:120]!r}。",
+                en=f"A knowledge base needs a name of 1 to 100 printable characters, not {name[:120]!r}.",
+                zh=f"知识库的名称须为 1 到 100 个可见字符，而不是 {name[:120]!r}。",
             ),
             param="name",
         )

@@ -15,6 +15,7 @@ from zhilu.wire.doors import (
     parse_request,
     refuse_crowds,
     refuse_many_values,
+    refuse_unkeepable,
 )
 from zhilu.wire.replies import (
     HOLE,
@@ -92,6 +93,7 @@ __all__ = [
     "refuse_crowds",
     "refuse_endpoint",
     "refuse_many_values",
+    "refuse_unkeepable",
     "sse",
     "sse_error",
     "sse_frame",

@@ -21,6 +21,7 @@ __all__ = [
     "parse_request",
     "refuse_crowds",
     "refuse_many_values",
+    "refuse_unkeepable",
 ]
 
 R = TypeVar("R", bound=Request)
@@ -96,6 +97,32 @@ def refuse_many_values(body: bytes) -> None:
             ),
             code="too_many_items",
         )
+
+
+_DEEPEST = 100  # objects and lists within one another: what goes deeper can be read, but not be written again
+
+
+def refuse_unkeepable(body: bytes, data: Any) -> None:
+    """InputError for what JSON may hold and no answer or file can: ``data`` is ``body`` as it was read."""
+    if b"\\ud" in body.lower():  # an escaped half of a surrogate pair is no character
+        try:
+            json.dumps(data, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
+            raise InputError(T(f"the body is not JSON: {error}", f"请求体不是 JSON：{error}")) from None
+    if body.count(b"[") + body.count(b"{") > _DEEPEST and _is_deep(data):
+        raise InputError(
+            T(f"the body is nested deeper than {_DEEPEST} levels", f"请求体的嵌套超过 {_DEEPEST} 层"), code="too_deep"
+        )
+
+
+def _is_deep(data: Any) -> bool:
+    level = [data]
+    for _ in range(_DEEPEST):
+        inner = (v.values() if isinstance(v, dict) else v for v in level if isinstance(v, (dict, list)))
+        level = [value for values in inner for value in values if isinstance(value, (dict, list))]
+        if not level:
+            return False
+    return True
 
 
 def parse_json(body: bytes) -> dict[str, Any]:

@@ -101,3 +101,48 @@ def test_a_conversation_has_a_role_of_its_own(client: TestClient, monkeypatch: p
     say(client, chat, content="Hi", params={"max_tokens": 2})
     assert sent[0][0] == {"role": "system", "content": "Answer in rhymes."}
     assert client.get(f"{URL}/{chat}").json()["system_prompt"] == "Answer in rhymes."
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"citations": [{"n": 1, "text": "\ud800", "cited": True}]},
+        {"steps": [{"id": "1", "arguments": {"a": "\ud800"}}]},
+        {"steps": [{"id": "1", "result": "\udfff"}]},
+        {"citations": [json.loads('{"a":' + "[" * 300 + "]" * 300 + "}")]},
+    ],
+)
+def test_what_could_not_be_written_again_is_not_taken_in(client: TestClient, more: dict[str, Any]) -> None:
+    """One such conversation would make the export of all of them fail."""
+    message = {"id": "1", "role": "user", "content": "Hello", **more}
+    refused = take_in(client, {"kind": "zhilu-conversations/1", "conversations": [{"messages": [message]}]})
+    assert refused.status_code == 400 and client.get(URL).json() == []
+    assert client.get(f"{URL}/export").status_code == 200
+
+
+@pytest.mark.parametrize("params", [{"model": 1}, {"max_tokens": -1}, {"temperature": 1e400}, {"seed": 2**80}])
+def test_parameters_of_a_file_are_checked_as_the_page_s_are(client: TestClient, params: dict[str, Any]) -> None:
+    one = {"messages": [{"id": "1", "role": "user", "content": "Hello"}], "params": params}
+    assert take_in(client, {"kind": "zhilu-conversations/1", "conversations": [one]}).status_code == 400
+    assert (
+        client.post(URL, json={"params": params} if params != {"temperature": 1e400} else {"bogus": 1}).status_code
+        == 400
+    )
+
+
+def test_a_deleted_conversation_is_in_no_file(client: TestClient, context: Context) -> None:
+    word = "quagmirezzq"
+    made = take_in(client, [{"role": "user", "content": f"The word is {word}"}]).json()[0]["id"]
+    files = [p for p in context.home.path.glob("zhilu.db*") if p.is_file()]
+    assert any(word.encode() in p.read_bytes() for p in files)
+    assert client.delete(f"{URL}/{made}").status_code == 204
+    assert not [p.name for p in context.home.path.glob("zhilu.db*") if word.encode() in p.read_bytes()]
+
+
+@pytest.mark.parametrize("body", [b'{"model": "\\ud800"}', b'{"kb_id": "\\uD800"}'])
+def test_half_a_character_is_refused_wherever_it_stands(client: TestClient, body: bytes) -> None:
+    kind = {"Content-Type": "application/json"}
+    said = client.post(URL, content=body, headers=kind)
+    assert said.status_code == 400 and said.json()["error"]["type"] == "invalid_request_error"
+    whole = client.post(URL, content=b'{"title": "\\ud83d\\ude00"}', headers=kind)
+    assert whole.json()["title"] == "\N{GRINNING FACE}"

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from starlette.testclient import TestClient
 
 from zhilu.agents.journal import RunJournal
+from zhilu.agents.runs import RunStore
+from zhilu.apps.chat import working
 from zhilu.apps.chat.share import export, import_conversations
 from zhilu.apps.chat.steps import steps_of
 from zhilu.apps.chat.store import ConversationStore
+from zhilu.apps.chat.turn import run_turn
+from zhilu.client import ModelClient
 from zhilu.context import Context, open_context
 from zhilu.host.app import create_app
+from zhilu.jobs import JobStore
 from zhilu.tools import tool_from
 from zhilu.tools.base import ToolCall, ToolFacts
 from zhilu.tools.wrappers import Decision, MemoryJournal, guarded
@@ -120,3 +128,34 @@ def test_steps_go_with_an_export_and_come_back(alone: Context) -> None:
     taken = store.get(import_conversations(store, export([whole], "json"))[0].id)
     assert taken.messages[-1].steps == whole.messages[-1].steps and taken.params == {"temperature": 0.5}
     assert taken.tools == []  # an export from elsewhere brings no tools along
+
+
+def test_stopping_while_the_run_begins_ends_the_run(
+    alone: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would go on, and nobody would know of it."""
+    begun, begin = threading.Event(), working.begin
+
+    def slow(*given: Any) -> str:
+        begun.set()
+        time.sleep(0.3)
+        return begin(*given)
+
+    monkeypatch.setattr(working, "begin", slow)
+    chat = ConversationStore(alone).create(model="none", tools=[f"files:{tmp_path}"])
+
+    async def stop() -> None:
+        async def read() -> None:
+            client = cast(ModelClient, None)  # a message that names a file asks no model which tools it needs
+            async for _ in run_turn(alone, client, chat.id, parent_id=None, content="Read a.txt", params={}):
+                pass
+
+        task = asyncio.create_task(read())
+        await asyncio.to_thread(begun.wait)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(stop())
+    run = RunStore(alone).list()[0]
+    assert JobStore(alone).wait(run.job_id or "", timeout=30).status == "cancelled"
+    assert ConversationStore(alone).get(chat.id).messages[-1].status == "stopped"

@@ -176,6 +176,60 @@ def test_a_strangers_file_is_checked(context: Context, shared: tuple[KnowledgeBa
         unpack.start_import(context, broken)
 
 
+def test_what_a_strangers_file_cannot_do(context: Context, shared: tuple[KnowledgeBase, Path]) -> None:
+    with zipfile.ZipFile(shared[1]) as archive:
+        first = json.loads(archive.read("documents/0.json"))
+    read, long = first["read"], len(first["read"]["text"])
+    hostile: list[dict[str, Any]] = [
+        {"chunks": [[0, 10, "", 2**70, False]]},  # no number of a page
+        {"chunks": [[0, long, "", None, False]] * 5000},  # 5000 times the text on the disk
+        {"read": {**read, "pages": [{"page": "x", "start": 0, "end": 1}]}},
+        {"read": {**read, "outline": [{"title": "a", "start": 0, "level": {}}]}},
+        {"read": {**read, "mime": 5}},
+        {"file": ["file-x", "a", {"a": {"b": 1}}]},
+        {"file": ["file-x", "a", {"a": "x" * 100_000}]},
+    ]
+    for change in hostile:
+        parts: dict[str, bytes | None] = {"documents/0.json": json.dumps({**first, **change}).encode()}
+        with pytest.raises(InputError):
+            take_in(context, changed(shared[1], parts), name="hostile")
+        assert "hostile" not in {i.name for i in Library(context).list()}
+
+
+@pytest.mark.parametrize("part", ["zhilu-kb.json", "documents/0.json", "originals/0"])
+def test_a_part_that_cannot_be_unpacked_is_said_and_nothing_stays(
+    context: Context, shared: tuple[KnowledgeBase, Path], part: str
+) -> None:
+    path = changed(shared[1], {"originals/0": b"many words that are packed " * 1000})
+    with zipfile.ZipFile(path) as archive:
+        start = archive.getinfo(part).header_offset + 30 + len(part)
+    raw = bytearray(path.read_bytes())
+    raw[start] |= 7  # a kind of block that deflate does not have
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match="damaged"):
+        unpack.start_import(context, path)
+        take_in(context, path, name="hostile")
+    assert "hostile" not in {i.name for i in Library(context).list()}
+
+
+def test_methods_that_take_memory_without_end_are_refused(context: Context, tmp_path: Path) -> None:
+    path = tmp_path / "lzma.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr(
+            "zhilu-kb.json", json.dumps({"format": 1, "name": "a", "embedder": "none", "dim": 0, "num_documents": 0})
+        )
+    with pytest.raises(InputError):
+        unpack.start_import(context, path)
+
+
+@pytest.mark.parametrize("name", ["   ", "n" * 101, "a\0b"])
+def test_a_name_that_none_can_have_is_refused_before_a_job(
+    context: Context, shared: tuple[KnowledgeBase, Path], name: str
+) -> None:
+    with pytest.raises(InputError, match="name"):
+        unpack.start_import(context, shared[1], name)
+
+
 def test_the_command_line(context: Context, shared: tuple[KnowledgeBase, Path], tmp_path: Path) -> None:
     file = tmp_path / "x.zip"
     run = CliRunner()

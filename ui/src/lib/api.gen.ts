@@ -2487,7 +2487,8 @@ export interface paths {
         post?: never;
         /**
          * Delete File
-         * @description Delete an upload; its copies in vector stores stay. A document that lives in a knowledge base alone goes from there.
+         * @description Delete a file: the upload, and what every vector store has of it. A document that lives in a knowledge base alone goes from
+         *     there.
          */
         delete: operations["delete_file_v1_files__file_id__delete"];
         options?: never;
@@ -6247,6 +6248,8 @@ export interface components {
             purpose: string;
             /** Expires After[Anchor] */
             "expires_after[anchor]"?: string | null;
+            /** Expires After[Seconds] */
+            "expires_after[seconds]"?: string | null;
         };
         /**
          * CandidateTrace

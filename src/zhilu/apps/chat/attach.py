@@ -33,8 +33,7 @@ _SEEN = {
     b"\x89PNG": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
     b"GIF8": "image/gif",
-    b"RIFF": "image/webp",
-}  # as models take
+}  # as models take; WebP beside them: sounds and films begin with RIFF as well
 _KEPT = timedelta(days=1)  # a file that was attached and never sent
 
 
@@ -72,6 +71,8 @@ class Attachments:
         own = safe_name(name)
         check_size(len(content), self._context.settings.max_upload_mb)
         kind = next((kind for sign, kind in _SEEN.items() if content.startswith(sign)), None)
+        if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+            kind = "image/webp"
         with tempfile.TemporaryDirectory(prefix="attached-", dir=self._context.home.cache) as folder:
             path = Path(folder) / "file"
             path.write_bytes(content)

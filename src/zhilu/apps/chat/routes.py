@@ -15,6 +15,7 @@ from zhilu.agents.routes import refuse_from_elsewhere
 from zhilu.agents.runs import RunStore
 from zhilu.apps.chat.attach import MOST, Attachment, Attachments
 from zhilu.apps.chat.running import RunningTurn, RunningTurns
+from zhilu.apps.chat.sampling import SamplingParams
 from zhilu.apps.chat.share import FORMATS, LARGEST_MB, Format, export, import_conversations
 from zhilu.apps.chat.shelf import FolderStore
 from zhilu.apps.chat.store import Conversation, ConversationStore, Found, Summary
@@ -23,11 +24,12 @@ from zhilu.client import connect
 from zhilu.context import Context, context_of
 from zhilu.errors import NotFoundError
 from zhilu.events import HEADERS, MEDIA_TYPE, Event
+from zhilu.host.middleware import BoundedRoute
 from zhilu.rag.load import check_size
 
 __all__ = ["lifespan", "router"]
 
-router = APIRouter(prefix="/zhilu/v1/conversations", tags=["chat"])
+router = APIRouter(prefix="/zhilu/v1/conversations", tags=["chat"], route_class=BoundedRoute)
 
 
 @asynccontextmanager
@@ -42,17 +44,6 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             turns.start(conversation_id, source)
     yield
     await app.state.turns.close()
-
-
-class SamplingParams(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
-    top_k: int | None = Field(None, ge=-1)
-    max_tokens: int | None = Field(None, ge=1)
-    seed: int | None = None
-    repetition_penalty: float | None = Field(None, gt=0)
-    think: bool | None = Field(None, description="for a model whose template knows ``enable_thinking``")
 
 
 ToolNames = Annotated[

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from zhilu import wire
+from zhilu.apps.chat.sampling import SamplingParams
 from zhilu.apps.chat.steps import ChatStep
 from zhilu.apps.chat.store import Conversation, ConversationStore, Message, Summary, branch
 from zhilu.errors import InputError
@@ -47,7 +49,7 @@ class _SharedConversation(BaseModel):
     title: str = Field("", max_length=300)
     model: str | None = Field(None, max_length=200)
     system_prompt: str = Field("", max_length=20_000)
-    params: dict[str, float | int | bool] = Field({}, max_length=20)
+    params: SamplingParams = SamplingParams()
     head_id: str | None = None
     messages: list[_SharedMessage] = Field(max_length=20_000)
 
@@ -70,6 +72,7 @@ def import_conversations(store: ConversationStore, content: bytes) -> list[Summa
     """
     try:
         value = json.loads(content)
+        wire.refuse_unkeepable(content, value)
     except (ValueError, RecursionError) as error:
         raise _refused(f"no JSON: {error}", f"不是 JSON：{error}") from error
     given = _conversations_in(value)
@@ -81,7 +84,7 @@ def import_conversations(store: ConversationStore, content: bytes) -> list[Summa
         raise _refused(f"{place}: {first['msg']}", f"{place}：{first['msg']}") from error
     for number, one in enumerate(read):
         _check_tree(number, one)
-    return [store.take_in(one.model_dump()) for one in read]
+    return [store.take_in({**one.model_dump(), "params": one.params.model_dump(exclude_none=True)}) for one in read]
 
 
 def _conversations_in(value: Any) -> list[Any]:

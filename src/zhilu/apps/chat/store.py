@@ -126,6 +126,7 @@ class ConversationStore:
     def delete(self, conversation_id: str) -> None:
         with self._database.session() as session:
             session.delete(_find(session, conversation_id))
+        self._database.scrub()
 
     def search(self, words: str) -> Sequence[Found]:
         """The conversations whose title or messages hold ``words`` (case does not matter), newest first, with the place."""

@@ -196,7 +196,16 @@ async def _with_tools(
     written = await asyncio.to_thread(told, context, history)
     if has_pictures(history):
         answer.note(BY_OCR.en, BY_OCR.zh)
-    run_id = await asyncio.to_thread(working.begin, context, conversation, tools, written, model, params)
+    beginning = asyncio.ensure_future(
+        asyncio.to_thread(working.begin, context, conversation, tools, written, model, params)
+    )
+    try:
+        run_id = await asyncio.shield(beginning)
+    except (
+        asyncio.CancelledError
+    ):  # stopped while the run begins: the thread begins it all the same, and nobody would know of it
+        await asyncio.to_thread(working.cancel, context, await beginning)
+        raise
     answer.fields["run_id"] = run_id
     # Written down before anything else: only so a process that comes after a kill knows of the run.
     await asyncio.to_thread(ConversationStore(context).save_answer, message_id, **answer.fields)

@@ -95,6 +95,15 @@ class Attachments:
         except NotFoundError:
             raise no_such_file(file_id) from None
 
+    def has(self, file_id: str) -> bool:
+        """Whether it was put in as a file, and its document was not deleted since."""
+        if self.database.value("SELECT 1 FROM attached_files WHERE file_id = ?", (file_id,)) is None:
+            return False
+        try:
+            return bool(self.get(file_id))
+        except NotFoundError:
+            return False
+
     def of_documents(self, doc_ids: Iterable[str]) -> dict[str, tuple[str, str, dict[str, Any]]]:
         """``(file id, file name, attributes)`` of those of these documents (of any version) that have them."""
         rows = self.database.rows(
@@ -114,20 +123,16 @@ class Attachments:
         self, file: StoredFile, stream: IO[bytes], attributes: dict[str, Any], *, max_mb: int, batch: str | None = None
     ) -> AttachedFile:
         """Put a file in. A file that is in already stays as it is; one that no reader takes is kept with the reason."""
-        if self.database.value("SELECT 1 FROM attached_files WHERE file_id = ? AND error IS NULL", (file.id,)):
-            try:
-                there = self.get(file.id)
-                if there.status != "cancelled":
-                    return there
-            except NotFoundError:
-                pass  # its document was deleted meanwhile
-        doc_id, why = None, None
-        try:
-            with self.database.write():  # two uploads of one name at once do not become versions of each other
-                doc_id = self.kb.add(stream, self._free_name(file.filename), max_mb=max_mb)[0].id
-        except ZhiluError as error:
-            why = json.dumps(error_body(error)["error"], ensure_ascii=False)
+        # One transaction: of two who put it in at once the second finds it there, two files of one name do not become versions of
+        # each other, and a kill leaves no document that is nobody's file.
         with self.database.write() as connection:
+            if (there := self._there(file.id)) is not None:
+                return there
+            doc_id, why = None, None
+            try:
+                doc_id = self.kb.add(stream, self._free_name(file.filename), max_mb=max_mb)[0].id
+            except ZhiluError as error:
+                why = json.dumps(error_body(error)["error"], ensure_ascii=False)
             connection.execute(
                 "INSERT OR REPLACE INTO attached_files VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (file.id, file.filename, doc_id, json.dumps(attributes, ensure_ascii=False), batch, why, utc_now()),
@@ -175,6 +180,16 @@ class Attachments:
             with self.database.write() as connection:
                 connection.execute("UPDATE attached_files SET doc_id = NULL WHERE file_id = ?", (file.id,))
             self.kb.remove(file.doc.id)
+
+    def _there(self, file_id: str) -> AttachedFile | None:
+        """The file, where it is in and need not be put in again."""
+        if self.database.value("SELECT 1 FROM attached_files WHERE file_id = ? AND error IS NULL", (file_id,)) is None:
+            return None
+        try:
+            there = self.get(file_id)
+        except NotFoundError:
+            return None  # its document was deleted meanwhile
+        return there if there.status != "cancelled" else None
 
     def _free_name(self, name: str) -> str:
         path, number, free = PurePosixPath(name), 1, name

@@ -2,71 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from fastapi.responses import FileResponse
-from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 
 from zhilu.context import Context, context_of
-from zhilu.errors import NotFoundError, StorageError, TooLargeError, UnsupportedError, ZhiluError
+from zhilu.errors import NotFoundError, StorageError, UnsupportedError
+from zhilu.host.middleware import BoundedRoute, only_fields
 from zhilu.messages import T
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
-from zhilu.rag.openai.attached import seconds
+from zhilu.rag.openai.attached import Attachments, seconds
 from zhilu.rag.openai.files import PURPOSES, FileShelf, StoredFile, no_such_file
 from zhilu.rag.openai.pages import Paging, page_of
 from zhilu.rag.records import Document
 
 __all__ = ["router"]
 
-_ROOM = 64 * 1024  # what a form has besides its file
+router = APIRouter(prefix="/v1/files", tags=["openai"], route_class=BoundedRoute)
+_EXPIRES = ("expires_after[anchor]", "expires_after[seconds]")
 
 
-class _BoundedRoute(APIRoute):
-    """A form that is refused as soon as it is larger than a file may be."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handler(request: Request) -> Response:
-            try:
-                return await handle(_Bounded(request.scope, request.receive))
-            except HTTPException as error:  # FastAPI's word for whatever went wrong while it read the form
-                raise (error.__cause__ if isinstance(error.__cause__, ZhiluError) else error) from None
-
-        return handler
-
-
-class _Bounded(Request):
-    async def stream(self) -> AsyncGenerator[bytes, None]:
-        most, size = context_of(self).settings.max_upload_mb, 0
-        async for piece in super().stream():
-            size += len(piece)
-            if size > most * 2**20 + _ROOM:
-                raise TooLargeError(
-                    T(f"The upload is larger than {most} MB.", f"上传内容超过 {most} MB。"), param="file",
-                    fix=f"zhilu settings set max_upload_mb {most * 2}",
-                )  # fmt: skip
-            yield piece
-            await asyncio.sleep(0)
-
-    def form(self, **limits: Any) -> Any:
-        return super().form(**{**limits, "max_files": 1, "max_fields": 20})
-
-
-router = APIRouter(prefix="/v1/files", tags=["openai"], route_class=_BoundedRoute)
-
-
-@router.post("")
+@router.post("", dependencies=[Depends(only_fields("file", "purpose", *_EXPIRES))])
 def upload_file(
     request: Request,
     file: Annotated[UploadFile, File()],
     purpose: Annotated[str, Form()],
-    expires: Annotated[str | None, Form(alias="expires_after[anchor]")] = None,
+    expires: Annotated[str | None, Form(alias=_EXPIRES[0])] = None,
+    expires_in: Annotated[str | None, Form(alias=_EXPIRES[1])] = None,
 ) -> dict[str, Any]:
     """Keep a file for vector stores (``purpose`` assistants or user_data)."""
     if purpose not in PURPOSES:
@@ -75,7 +39,7 @@ def upload_file(
             T(f"purpose {purpose!r} is not supported; {said} are.", f"不支持 purpose {purpose!r}；可用：{said}。"),
             param="purpose",
         )
-    if expires is not None:
+    if expires is not None or expires_in is not None:
         raise nothing_expires()
     context = context_of(request)
     made = FileShelf(context.home).add(
@@ -117,15 +81,33 @@ def get_file_content(file_id: str, request: Request) -> FileResponse:
 
 @router.delete("/{file_id}")
 def delete_file(file_id: str, request: Request) -> dict[str, Any]:
-    """Delete an upload; its copies in vector stores stay. A document that lives in a knowledge base alone goes from there."""
+    """Delete a file: the upload, and what every vector store has of it. A document that lives in a knowledge base alone goes from
+    there."""
     context = context_of(request)
-    shelf = FileShelf(context.home)
-    if shelf.find(file_id) is not None:
+    shelf, copies = FileShelf(context.home), _copies(context, file_id)
+    for copy in copies:
+        copy.remove(file_id)
+    if shelf.find(file_id) is not None:  # last: a deletion that was killed in between is found, and made again
         shelf.remove(file_id)
-    else:
+    elif not copies:
         kb, document = _document(context, file_id)
         kb.remove(document.id)
     return {"id": file_id, "object": "file", "deleted": True}
+
+
+def _copies(context: Context, file_id: str) -> list[Attachments]:
+    """Of the vector stores that the file was put into."""
+    library, found = Library(context), []
+    for info in library.list():
+        if info.error is not None:
+            continue
+        try:
+            attachments = Attachments(library.open(info.id))
+        except (NotFoundError, StorageError):
+            continue
+        if attachments.has(file_id):
+            found.append(attachments)
+    return found
 
 
 def nothing_expires() -> UnsupportedError:

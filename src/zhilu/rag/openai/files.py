@@ -1,6 +1,7 @@
 """``files/`` in the data home: what was uploaded to ``/v1/files``, one folder a file (``original``, ``about.json``).
 
-A file waits there until it is put into vector stores, each of which takes a copy; it stays until it is deleted.
+A file waits there until it is put into vector stores, each of which takes a copy; it stays until it is deleted, and the copies
+with it (``file_routes``).
 """
 
 from __future__ import annotations
@@ -96,9 +97,12 @@ class FileShelf:
         return path
 
     def remove(self, file_id: str) -> None:
-        """Copies in vector stores stay."""
+        """What vector stores have of it is not touched. NotFoundError where it is gone."""
         gone = self.folder / f".deleted-{self.get(file_id).id}"
-        (self.folder / file_id).rename(gone)
+        try:
+            (self.folder / file_id).rename(gone)
+        except FileNotFoundError:  # somebody else was faster
+            raise no_such_file(file_id) from None
         shutil.rmtree(gone, ignore_errors=True)
 
     def sweep(self) -> None:

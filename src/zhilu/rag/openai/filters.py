@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = ["Attributes", "FileFilter", "fits"]
 
 Value = str | bool | float
-Attributes = Annotated[dict[Annotated[str, Field(max_length=64)], Value], Field(max_length=16)]
+_Kept = Annotated[str, Field(max_length=512)] | bool | Annotated[float, Field(allow_inf_nan=False)]
+Attributes = Annotated[dict[Annotated[str, Field(max_length=64)], _Kept], Field(max_length=16)]
 _ORDERED: Mapping[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le,
 }  # fmt: skip

@@ -26,8 +26,8 @@ class RankingShares(BaseModel):
     """How far vectors and words count; only their ratio matters."""
 
     model_config = ConfigDict(extra="forbid")
-    embedding_weight: float = Field(ge=0)
-    text_weight: float = Field(ge=0)
+    embedding_weight: float = Field(ge=0, le=1e6)
+    text_weight: float = Field(ge=0, le=1e6)
 
 
 class PassageRanking(BaseModel):

@@ -143,7 +143,7 @@ def opened(context: Context, store_id: str) -> KnowledgeBase:
 
 def refuse_static(strategy: dict[str, Any] | None) -> None:
     """``auto`` is ours: by structure, in pieces of one size. Raises UnsupportedError for another."""
-    if strategy is not None and strategy.get("type") != "auto":
+    if strategy is not None and strategy != {"type": "auto"}:
         raise UnsupportedError(
             T(
                 "chunking_strategy: only {'type': 'auto'} is supported; documents are cut by their structure.",

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = ["ABOUT", "Manifest", "SharedDocument"]
 
 ABOUT = "zhilu-kb.json"
+PageNumber = Annotated[int, Field(ge=0, le=2**31)]
 Name = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
@@ -36,5 +37,5 @@ class SharedDocument(_Part):
 
     name: Name
     read: dict[str, Any] | None = None
-    chunks: Annotated[list[tuple[int, int, str, int | None, bool]], Field(max_length=500_000)] = []
+    chunks: Annotated[list[tuple[int, int, str, PageNumber | None, bool]], Field(max_length=500_000)] = []
     file: tuple[str, str, dict[str, Any]] | None = None

@@ -7,11 +7,12 @@ import shutil
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from zhilu.context import context_of
+from zhilu.host.middleware import BoundedRoute, only_fields
 from zhilu.jobs import Job
 from zhilu.rag.library import Library
 from zhilu.rag.load import check_size
@@ -20,8 +21,12 @@ from zhilu.rag.share.unpack import start_import
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/zhilu/v1/kbs", tags=["knowledge"])
-_TIMES = 10  # a shared file may be this many times as large as one document
+
+class _SharedRoute(BoundedRoute):
+    times = 10  # a shared file may be this many times as large as one document
+
+
+router = APIRouter(prefix="/zhilu/v1/kbs", tags=["knowledge"], route_class=_SharedRoute)
 
 
 class SharedKb(BaseModel):
@@ -45,16 +50,16 @@ def export_kb(kb_id: str, request: Request) -> StreamingResponse:
     )  # fmt: skip
 
 
-@router.post("/import", status_code=202)
+@router.post("/import", status_code=202, dependencies=[Depends(only_fields("file", "name", "embedder"))])
 def import_kb(
     request: Request,
     file: Annotated[UploadFile, File()],
-    name: Annotated[str | None, Form(max_length=400)] = None,
+    name: Annotated[str | None, Form(min_length=1, max_length=100)] = None,
     embedder: Annotated[str | None, Form(max_length=100)] = None,
 ) -> SharedKb:
     """Take in a file that ``export`` made, as a new knowledge base. ``embedder``: one that is here, where its own is not."""
     context = context_of(request)
-    check_size(file.size or 0, context.settings.max_upload_mb * _TIMES)
+    check_size(file.size or 0, context.settings.max_upload_mb * _SharedRoute.times)
     folder = context.home.cache / "imports"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{secrets.token_hex(8)}.zip"

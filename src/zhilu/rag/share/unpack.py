@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from zhilu.errors import (
     CancelledByUser,
@@ -24,7 +25,6 @@ from zhilu.errors import (
     NotFoundError,
     TooLargeError,
     UnsupportedError,
-    ZhiluError,
 )
 from zhilu.home import file_lock
 from zhilu.jobs import Job, JobContext, JobKind, JobStore
@@ -35,9 +35,10 @@ from zhilu.rag.index.publish import publish
 from zhilu.rag.index.split import Chunk
 from zhilu.rag.index.staging import has_chunks, stage_chunks
 from zhilu.rag.kb import KnowledgeBase
-from zhilu.rag.library import Library
-from zhilu.rag.load import Loaded
+from zhilu.rag.library import Library, checked_name
+from zhilu.rag.load import Limits, Loaded
 from zhilu.rag.openai.attached import Attachments
+from zhilu.rag.openai.filters import Attributes
 from zhilu.rag.share.format import ABOUT, Manifest, SharedDocument
 
 if TYPE_CHECKING:
@@ -48,7 +49,12 @@ __all__ = ["IMPORT", "read_manifest", "start_import"]
 _MOST_ENTRIES = 3 * 200_000 + 1
 _MOST_READ = 256 * 2**20  # bytes of one document's text and chunks
 _RATIO = 200  # unpacked to packed, beyond 8 MB
+_OVERLAP = 8  # a document's chunks together may be this many times as long as its text
 _MARK = "imported_by"
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # what we write; what unpacks others may take memory without end
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+_LOADED = TypeAdapter(Loaded)
+_ATTRIBUTES: TypeAdapter[Any] = TypeAdapter(Attributes)
 
 
 def start_import(
@@ -67,7 +73,7 @@ def start_import(
     """
     about = read_manifest(path)
     _check_embedder(context, about, embedder)
-    wanted = name or about.name
+    wanted = checked_name(name or about.name)
     params = {"path": str(path.resolve()), "name": wanted, "embedder": embedder, "is_ours": is_ours}
     title = T(f"Import the knowledge base {wanted}", f"导入知识库 {wanted}")
     return about, JobStore(context).submit("kb-import", params, title)
@@ -88,7 +94,7 @@ def run_import(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
             kb = _target(job, about, params["name"], embedder)
             try:
                 _fill(job, archive, about, kb, with_vectors=embedder == about.embedder)
-            except ZhiluError:
+            except Exception:
                 if not _goes_on(job):  # half of a knowledge base is none
                     Library(job.context).remove(kb.id)
                 raise
@@ -105,7 +111,7 @@ def _fill(job: JobContext, archive: zipfile.ZipFile, about: Manifest, kb: Knowle
         try:
             with file_lock(kb.ingest_lock):  # nobody reads a document that is half taken in
                 _take(job.context, archive, kb, number, with_vectors=with_vectors)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        except _DAMAGED as error:
             raise _broken(str(error)) from error
 
 
@@ -159,14 +165,20 @@ def _take(context: Context, archive: zipfile.ZipFile, kb: KnowledgeBase, number:
 def _checked(shared: SharedDocument, number: int) -> tuple[Loaded, list[Chunk]]:
     """Raises InputError: what it says of its text cannot be."""
     try:
-        loaded = Loaded.of(shared.read or {})
+        loaded = _LOADED.validate_python(shared.read or {})
         long = len(loaded.text)
         spans = [*((c[0], c[1]) for c in shared.chunks), *((p.start, p.end) for p in loaded.pages)]
-        if not all(0 <= start <= end <= long for start, end in spans) or not isinstance(loaded.text, str):
+        if long > Limits().max_chars:
+            raise ValueError("more text than a document may have")
+        if not all(0 <= start <= end <= long for start, end in spans):
             raise ValueError("offsets beyond the text")
-        if not all(isinstance(h.title, str) and 0 <= h.start <= long for h in loaded.outline):
+        if (
+            sum(c[1] - c[0] for c in shared.chunks) > _OVERLAP * long + 10_000
+        ):  # the same text again and again fills the disk
+            raise ValueError("more passages than text")
+        if not all(1 <= h.level <= 6 and 0 <= h.start <= long for h in loaded.outline):
             raise ValueError("a heading beyond the text")
-    except (KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise _broken(f"documents/{number}.json") from error
     return loaded, [Chunk(start, end, heading[:2000], page, 0) for start, end, heading, page, _ in shared.chunks]
 
@@ -188,11 +200,15 @@ def _keep(kb: KnowledgeBase, doc_id: str, shared: SharedDocument, raw: bytes) ->
 
 
 def _note_file(kb: KnowledgeBase, doc_id: str, file: tuple[str, str, dict[str, Any]]) -> None:
+    try:
+        attributes = _ATTRIBUTES.validate_python(file[2])
+    except ValidationError as error:
+        raise _broken("attributes") from error
     Attachments(kb)
     with kb.database.write() as connection:
         connection.execute(
             "INSERT OR IGNORE INTO attached_files SELECT ?, ?, id, ?, NULL, NULL, added_at FROM documents WHERE id = ?",
-            (file[0][:300], file[1][:1000], json.dumps(file[2], ensure_ascii=False), doc_id),
+            (file[0][:300], file[1][:1000], json.dumps(attributes, ensure_ascii=False), doc_id),
         )
 
 
@@ -237,6 +253,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise _no_such() from error
     with archive:
         entries = archive.infolist()
+        if any(e.compress_type not in _METHODS for e in entries):
+            raise _no_such()
         packed = max(sum(e.compress_size for e in entries), 1)
         size = sum(e.file_size for e in entries)
         if len(entries) > _MOST_ENTRIES or (size > 8 * 2**20 and size / packed > _RATIO):
@@ -249,7 +267,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             )
         try:
             yield archive
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        except _DAMAGED as error:
             raise _broken(str(error)) from error
 
 
