@@ -4,7 +4,7 @@ import { Button, IconButton } from "@/components/Button";
 import { Confirm } from "@/components/Dialog";
 import { Empty, ErrorPanel, Skeleton, useErrorText } from "@/components/states";
 import { useI18n } from "@/lib/i18n";
-import { useAddDocuments, useChange, useDocuments, type KnowledgeDocument, type Me } from "./api";
+import { useAddDocuments, useChange, useDocuments, useLookAgain, type KnowledgeDocument, type Me } from "./api";
 import css from "./Enterprise.module.css";
 
 /** What the person may read; an editor adds and deletes documents, and has the sources read again. */
@@ -24,7 +24,7 @@ export function DocumentsTab({ me }: { me: Me }) {
           <h2>{String(kb.name)}</h2>
           {isEditor && Boolean(kb.whole) && (
             <div className={css.line}>
-              <AddFiles kb={String(kb.id)} name={String(kb.name)} />
+              <AddFiles kb={String(kb.id)} name={String(kb.name)} there={documents.data} />
               <Button
                 small
                 icon={RefreshCw}
@@ -75,12 +75,20 @@ export function DocumentsTab({ me }: { me: Me }) {
   );
 }
 
-function AddFiles({ kb, name }: { kb: string; name: string }) {
+interface AddFilesProps {
+  kb: string;
+  name: string;
+  there: readonly KnowledgeDocument[];
+}
+
+function AddFiles({ kb, name, there }: AddFilesProps) {
   const { t } = useI18n();
   const input = useRef<HTMLInputElement>(null);
   const add = useAddDocuments();
   const errorText = useErrorText();
   const label = t("know.addFiles", { name });
+  const coming = (add.data?.added ?? []).filter((one) => !there.some((d) => d.kb_id === kb && d.name === one));
+  useLookAgain(coming.length > 0);
   return (
     <>
       <Button small icon={FilePlus2} busy={add.isPending} onClick={() => input.current?.click()}>
@@ -98,9 +106,7 @@ function AddFiles({ kb, name }: { kb: string; name: string }) {
           event.target.value = "";
         }}
       />
-      {add.data && add.data.added.length > 0 && (
-        <small role="status">{t("know.added", { names: add.data.added.join(", ") })}</small>
-      )}
+      {coming.length > 0 && <small role="status">{t("know.added", { names: coming.join(", ") })}</small>}
       {add.data?.rejected.map((one) => (
         <small key={one.name} role="alert" className={css.bad}>
           {one.name}: {errorText(one.error).text}

@@ -1,4 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
 import { api, download, stream } from "@/lib/api";
 import type { components } from "@/lib/api.gen";
 import type { Citation, ErrorDetail, UploadAnswer } from "@/lib/types";
@@ -44,7 +45,12 @@ export function useChange() {
   return useMutation({
     mutationFn: ({ method, path, body }: Change) =>
       method === "delete" ? api.delete<unknown>(`${AT}${path}`) : api[method]<unknown>(`${AT}${path}`, body),
-    onSettled: () => queries.invalidateQueries({ queryKey: ["enterprise"] }),
+    onSettled: async (_answer, _error, { path }) => {
+      if (path !== "/sign-out") return queries.invalidateQueries({ queryKey: ["enterprise"] });
+      // who is gone may ask for nothing: first nobody is signed in, then what was shown is thrown away
+      await queries.invalidateQueries({ queryKey: ["enterprise", "/me"] });
+      queries.removeQueries({ queryKey: ["enterprise"], predicate: ({ queryKey }) => queryKey[1] !== "/me" });
+    },
   });
 }
 
@@ -62,6 +68,22 @@ export function useAddDocuments() {
     },
     onSettled: () => queries.invalidateQueries({ queryKey: ["enterprise"] }),
   });
+}
+
+const LOOKS = 200; // a file that cannot be read never comes
+
+/** Asks for what is there again and again while something is `awaited`. */
+export function useLookAgain(awaited: boolean) {
+  const queries = useQueryClient();
+  useEffect(() => {
+    if (!awaited) return;
+    let left = LOOKS;
+    const timer = setInterval(() => {
+      if (left-- === 0) clearInterval(timer);
+      else void queries.invalidateQueries({ queryKey: ["enterprise", "/documents"] });
+    }, 1_500);
+    return () => clearInterval(timer);
+  }, [awaited, queries]);
 }
 
 export type AskEvent =
