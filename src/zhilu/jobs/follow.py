@@ -14,7 +14,7 @@ from zhilu.messages import T
 if TYPE_CHECKING:
     from zhilu.jobs.store import JobStore
 
-__all__ = ["follow", "raise_unless_done"]
+__all__ = ["follow", "raise_unless_done", "say_fewer"]
 
 
 def follow(store: JobStore, job_id: str, *, quiet: bool = False) -> Job:
@@ -56,6 +56,20 @@ def raise_unless_done(job: Job) -> Job:
             fix=error.get("fix") or f"zhilu jobs logs {job.id}",
         )
     return job
+
+
+def say_fewer(job: Job, wanted: int) -> None:
+    """Where a job that should make ``wanted`` made fewer (``made`` of its result): how many, and where the reasons are."""
+    made = int((job.result or {}).get("made", wanted))
+    if made < wanted:
+        click.echo(
+            T(
+                f"{made} of {wanted} were made; the others did not pass the checks, or there was nothing more to ask about. "
+                f"Why: zhilu jobs logs {job.id}",
+                f"生成了 {made} 个（共要求 {wanted} 个）；其余没有通过检查，或没有更多可问的内容。原因：zhilu jobs logs {job.id}",
+            ).say(),
+            err=True,
+        )
 
 
 def _with_bar(store: JobStore, job_id: str) -> Job:

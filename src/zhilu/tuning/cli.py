@@ -145,7 +145,7 @@ def make(
     import io
 
     from zhilu.jobs import JobStore
-    from zhilu.jobs.follow import follow, raise_unless_done
+    from zhilu.jobs.follow import follow, raise_unless_done, say_fewer
     from zhilu.tuning.data.library import DatasetLibrary
     from zhilu.tuning.data.made import SET, make_questions, questions_of, rows_of
 
@@ -155,7 +155,7 @@ def make(
         )
         if not done.ended:
             return
-        raise_unless_done(done)
+        say_fewer(raise_unless_done(done), count)
     found = asyncio.run(questions_of(context, kb, set_name))
     if save is not None:
         text = rows_of(found, answers, kb=kb, set_name=set_name)

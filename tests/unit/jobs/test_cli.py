@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from zhilu.errors import CancelledByUser, UpstreamError
 from zhilu.jobs.cli import jobs
-from zhilu.jobs.follow import _with_bar, follow, raise_unless_done
+from zhilu.jobs.follow import _with_bar, follow, raise_unless_done, say_fewer
 
 
 @pytest.fixture
@@ -28,6 +28,14 @@ def test_list_show_and_logs(bench, run):
     assert json.loads(run("show", job.id, "--json").stdout)["result"] == {"counted": 2, "attempt": 1}
     assert "counted to 2" in run("logs", job.id).stdout
     assert "counted to 2" in json.loads(run("logs", job.id, "--json").stdout)["text"]
+
+
+def test_fewer_than_asked_for_are_told(bench, capsys):
+    done = bench.store.wait(bench.count(1).id)
+    for made, said in ((3, ""), (1, "1 of 3 were made"), (0, "0 of 3 were made")):
+        say_fewer(done.model_copy(update={"result": {"made": made}}), 3)
+        told = capsys.readouterr().err
+        assert (said in told and f"zhilu jobs logs {done.id}" in told) if said else not told
 
 
 def test_follow_shows_stages_on_stderr_and_ends_with_the_job(bench, run):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from zhilu.context import open_context
-from zhilu.errors import ConflictError, InputError
+from zhilu.errors import ConflictError, InputError, StorageError
 from zhilu.tuning.after.curves import _masked, write_curves
 from zhilu.tuning.config import TuneConfig
 from zhilu.tuning.runs import RunFolder, RunInfo, RunLibrary
@@ -46,6 +46,10 @@ def test_a_run_without_figures_and_one_that_is_there_are_refused(run: RunFolder,
         with pytest.raises(ConflictError) as raised:
             write_curves(run, form, tmp_path / form)  # type: ignore[arg-type]
         assert raised.value.fix == f"zhilu tune export-log my-run --to {form} ANOTHER-FOLDER"  # as it can be typed
+        (tmp_path / "file").write_text("")
+        with pytest.raises((InputError, StorageError)) as refused:
+            write_curves(run, form, tmp_path / "file" / "folder")  # type: ignore[arg-type]
+        assert "file" in refused.value.message.en
     run.metrics.unlink()
     with pytest.raises(InputError):
         write_curves(run, "trackio", tmp_path / "more")

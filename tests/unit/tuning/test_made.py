@@ -12,7 +12,7 @@ import pytest
 
 from zhilu.context import open_context
 from zhilu.errors import InputError, UnreachableError
-from zhilu.tuning.after.beside import beside, curves_of
+from zhilu.tuning.after.beside import beside, curves_of, not_comparable
 from zhilu.tuning.config import TuneConfig
 from zhilu.tuning.data.made import questions_of, rows_of
 from zhilu.tuning.runs import RunInfo, RunLibrary
@@ -65,4 +65,10 @@ def test_runs_beside_each_other(own_home: Path) -> None:
     table = {title.en: said for title, said in beside([run.info() for run in runs])}
     assert table["rank"] == ["8", "8"] and table["held-out loss"] == ["-", "-"]
     assert table["launch"] == ["one x 1", "one x 1"]
+    infos = [run.info() for run in runs]
+    assert not_comparable(infos) is None
+    for changed, said in (({"objective": "dpo"}, "learn different things"), ({"held_out": "other"}, "other rows")):
+        config = infos[1].config.model_copy(update=changed)
+        note = not_comparable([infos[0], infos[1].model_copy(update={"config": config})])
+        assert note is not None and said in note.en
     context.close()

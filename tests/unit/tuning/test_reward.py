@@ -21,7 +21,12 @@ PAIRS = [
 
 
 def test_held_out_pairs_are_told_apart_and_a_policy_learns_from_it(own_home: Path, train: Any) -> None:
+    import asyncio
+
+    from zhilu.tuning.after.behaviour import ask_held_out
+    from zhilu.tuning.after.jobs import submit_export, submit_merge
     from zhilu.tuning.after.merge import with_adapter
+    from zhilu.tuning.after.parity import check_parity
     from zhilu.tuning.recipes.reward import TrainedReward, refuse_other
 
     context = open_context({})
@@ -32,8 +37,16 @@ def test_held_out_pairs_are_told_apart_and_a_policy_learns_from_it(own_home: Pat
     assert out.adapter is None and out.model is None and out.answers == []
     assert (run.path / "reward.safetensors").is_file()
     assert not (context.home.adapters / "polite-judge").exists(), "it judges; nobody could be served by it"
-    with pytest.raises(InputError):
-        with_adapter(context, run.info())
+    for use in (
+        lambda: with_adapter(context, run.info()),
+        lambda: submit_merge(context, "polite-judge"),
+        lambda: submit_export(context, "polite-judge", "gguf"),
+        lambda: asyncio.run(check_parity(context, "polite-judge")),
+        lambda: asyncio.run(ask_held_out(context, "polite-judge")),
+    ):
+        with pytest.raises(InputError, match="judges answers") as raised:
+            use()
+        assert "--reward run:polite-judge" in (raised.value.fix or "")
 
     refuse_other(run.info(), "zhilu-nano")
     with pytest.raises(InputError, match="same tokens"):

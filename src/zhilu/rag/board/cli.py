@@ -58,7 +58,7 @@ def questions(
     """Questions to measure with: list, make, review, import, export. 评测用的问题：列出、生成、审阅、导入、导出。"""
     from zhilu.home import atomic_write
     from zhilu.jobs import JobStore
-    from zhilu.jobs.follow import follow, raise_unless_done
+    from zhilu.jobs.follow import follow, raise_unless_done, say_fewer
     from zhilu.rag.board.job import start_questions
     from zhilu.rag.board.questions import QuestionSets
     from zhilu.rag.evaluate import read_questions
@@ -70,7 +70,10 @@ def questions(
         sets.take(read_questions(file), set_name)
     if count is not None:
         job = start_questions(context, found, count, set_name, model)
-        raise_unless_done(follow(JobStore(context), job.id, quiet=as_json))
+        done = follow(JobStore(context), job.id, quiet=as_json)
+        if not done.ended:
+            return
+        say_fewer(raise_unless_done(done), count)
     for question_id in delete:
         sets.delete(question_id)
     if accept:

@@ -93,6 +93,12 @@ async def make_questions(job: JobContext, kb: KnowledgeBase, params: dict[str, A
     """Go through the passages until there are enough questions, a fifth of them open ones; what is there already counts."""
     sets, embedder = QuestionSets(kb), embedder_of(job.context, kb.embedder)
     passages = passages_of(kb, seed=job.id)
+    if not passages:
+        raise InputError(
+            T(f"No passage of {kb.name!r} says enough to be asked about: a few sentences are the least.",
+              f"{kb.name!r} 中没有内容足够出题的段落：至少需要几句话。"),
+            param="kb", code="nothing_to_ask", fix=f"zhilu kb add {kb.id} FILE",
+        )  # fmt: skip
     count, set_name = int(params["count"]), str(params["set"])
     wanted_open = round(float(params.get("open_share", OPEN_SHARE)) * count) if count >= 5 else 0
     tried = sets.tried(job.id)

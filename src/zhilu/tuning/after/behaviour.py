@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from zhilu.client import connect
 from zhilu.errors import InputError
 from zhilu.messages import T
+from zhilu.tuning.after.merge import refuse_judge
 from zhilu.tuning.after.served import name_to_ask
 from zhilu.tuning.config import OBJECTIVES
 from zhilu.tuning.data.preflight import Rendered
@@ -78,12 +79,7 @@ async def ask_held_out(
             param="name",
             fix=f"zhilu tune show {name}",
         )
-    if info.config.objective == "reward":
-        raise InputError(
-            T(f"{name!r} judges answers and gives none.", f"{name!r} 评判回答，自身不作答。"),
-            param="name",
-            fix=f"zhilu tune show {name}",
-        )
+    refuse_judge(info)
     judge = load_reward("" if rule == FILE else rule, Path())
     config = info.config.model_copy(update={"held_out": data} if data else {})
     _, units, preflight, config = read_units(context, config)

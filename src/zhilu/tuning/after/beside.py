@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from zhilu.messages import T
 from zhilu.tuning.runs import Outcome, RunFolder, RunInfo
 
-__all__ = ["beside", "curves_of"]
+__all__ = ["beside", "curves_of", "not_comparable"]
 
 _MADE_OF = ("rank", "learning_rate", "batch_tokens", "max_len", "steps")
 _TENTHS = 10
@@ -35,6 +35,17 @@ def beside(runs: Sequence[RunInfo]) -> list[tuple[T, list[str]]]:
     told(T("tokens a second", "每秒 token"), lambda out: f"{out.tokens_per_second:,.0f}")
     told(T("memory, MB", "内存 MB"), lambda out: f"{out.peak_mb:,}")
     return rows
+
+
+def not_comparable(runs: Sequence[RunInfo]) -> T | None:
+    """Why the held-out figures of these runs must not be held against each other; None: they may be."""
+    if len({run.config.objective or "sft" for run in runs}) > 1:
+        return T("These runs learn different things, and their held-out figures are other quantities: compare each with its own beginning.",
+                 "这些训练的目标不同，留出指标不是同一个量：请各自与自己的起点比较。")  # fmt: skip
+    if len({(run.config.held_out or run.config.data, run.config.model) for run in runs}) > 1:
+        return T("These runs are measured on other rows or bases: compare each with its own beginning.",
+                 "这些训练的留出数据或基座不同：请各自与自己的起点比较。")  # fmt: skip
+    return None
 
 
 def curves_of(run: RunFolder) -> list[tuple[float, float]]:

@@ -40,11 +40,13 @@ def launchers(as_json: bool) -> None:
 def compare(context: Context, names: tuple[str, ...], as_json: bool) -> None:
     """Runs beside each other: what they were made of, their held-out curves, and what came of them.
     并排比较几次训练：配置、留出曲线与结果。"""
-    from zhilu.tuning.after.beside import beside, curves_of
+    from zhilu.tuning.after.beside import beside, curves_of, not_comparable
     from zhilu.tuning.runs import RunLibrary
 
+    names = tuple(dict.fromkeys(names))
     folders = [RunLibrary(context).get(name) for name in names]
-    rows, curves = beside([folder.info() for folder in folders]), [curves_of(folder) for folder in folders]
+    infos = [folder.info() for folder in folders]
+    rows, curves = beside(infos), [curves_of(folder) for folder in folders]
     if as_json:
         echo_json({"rows": {row[0].en: row[1] for row in rows}, "held_out": dict(zip(names, curves, strict=True))})
         return
@@ -59,6 +61,8 @@ def compare(context: Context, names: tuple[str, ...], as_json: bool) -> None:
             for share in marks
         ],
     )
+    if (note := not_comparable(infos)) is not None:
+        click.secho(note.say(), fg="yellow", err=True)
 
 
 @click.command("export-log")

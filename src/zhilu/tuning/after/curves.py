@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zhilu.errors import ConflictError, InputError
-from zhilu.home import atomic_write
+from zhilu.home import atomic_write, storage_error
 from zhilu.messages import T
 from zhilu.tuning.runs import RunFolder, RunInfo
 
@@ -31,7 +31,7 @@ def write_curves(run: RunFolder, form: CurveFormat, to: Path) -> Path:
 
     Raises:
         InputError: nothing has been measured yet. ConflictError: this run's are there already.
-        DamagedError: the run's note cannot be read.
+        DamagedError: the run's note cannot be read. InputError: the folder cannot be written.
     """
     info, points = run.info(), list(_points(run))
     if not points:
@@ -40,7 +40,15 @@ def write_curves(run: RunFolder, form: CurveFormat, to: Path) -> Path:
             param="name",
             fix=f"zhilu tune show {info.name}",
         )
-    return CURVES[form](info, points, to)
+    try:
+        return CURVES[form](info, points, to)
+    except OSError as error:
+        said = error.strerror or str(error)
+        raise storage_error(error, to) or InputError(
+            T(f"{str(to)!r} cannot be written: {said}.", f"无法写入 {str(to)!r}：{said}。"),
+            param="folder",
+            fix=f"zhilu tune export-log {info.name} --to {form} ANOTHER-FOLDER",
+        ) from error
 
 
 def _points(run: RunFolder) -> Iterator[tuple[int, float, dict[str, float]]]:

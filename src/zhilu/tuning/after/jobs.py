@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zhilu.jobs import Job, JobContext, JobKind, JobStore
 from zhilu.messages import T
 from zhilu.tuning.after.exports import ExportFormat, Precision, export_run
-from zhilu.tuning.after.merge import Dtype, finished, merge_run
+from zhilu.tuning.after.merge import Dtype, finished, merge_run, refuse_judge
 from zhilu.tuning.base_model import require_trainer
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def submit_merge(context: Context, name: str, model: str | None = None, dtype: D
         MissingComponentError: what trains is not installed. NotFoundError, InputError: no finished run of this name.
     """
     require_trainer()
-    finished(context, name)
+    refuse_judge(finished(context, name)[1])
     title = T(f"Merge {name}", f"合并 {name}")
     return JobStore(context).submit(TUNE_MERGE, {"run": name, "model": model, "dtype": dtype}, title)
 
@@ -33,7 +33,7 @@ def submit_export(
 ) -> Job:
     """See ``submit_merge`` for errors."""
     require_trainer()
-    finished(context, name)
+    refuse_judge(finished(context, name)[1])
     params = {"run": name, "format": format, "precision": precision, "to": str(to.absolute()) if to else None}
     return JobStore(context).submit(TUNE_EXPORT, params, T(f"Export {name} as {format}", f"导出 {name}（{format}）"))
 

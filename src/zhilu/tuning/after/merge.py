@@ -26,7 +26,7 @@ from zhilu.tuning.runs import Merged, RunFolder, RunInfo, RunLibrary
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["TOLERANCE", "Dtype", "compare_merged", "finished", "merge_run", "with_adapter"]
+__all__ = ["TOLERANCE", "Dtype", "compare_merged", "finished", "merge_run", "refuse_judge", "with_adapter"]
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 # The largest difference of a logit, over the largest logit: rounding alone stays far below.
@@ -51,6 +51,20 @@ def finished(context: Context, name: str) -> tuple[RunFolder, RunInfo]:
     return run, info
 
 
+def refuse_judge(info: RunInfo) -> None:
+    """
+    Raises:
+        InputError: the run is one of rewards: it has no answers that could be merged, exported, served or compared.
+    """
+    if info.config.objective == "reward":
+        raise InputError(
+            T(f"{info.name!r} judges answers and gives none: it is the reward of other runs.",
+              f"{info.name!r} 评判回答，自身不作答：它是其他训练的奖励。"),
+            param="name", code="judge",
+            fix=f"zhilu tune run --data CHATS --model {info.config.model} --objective grpo --reward run:{info.name}",
+        )  # fmt: skip
+
+
 def with_adapter(context: Context, info: RunInfo) -> Any:
     """The base in float32 with the run's adapter beside it, ready to answer.
 
@@ -62,6 +76,7 @@ def with_adapter(context: Context, info: RunInfo) -> Any:
     from peft import PeftModel
 
     out = info.outcome
+    refuse_judge(info)
     if out is None or out.adapter is None:
         raise InputError(
             T(f"{info.name!r} has no adapter: it is a model already.", f"{info.name!r} 没有适配器：它本身就是模型。"),

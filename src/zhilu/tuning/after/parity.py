@@ -19,6 +19,7 @@ from zhilu.jobs.base import Text
 from zhilu.messages import T
 from zhilu.models import ModelStore
 from zhilu.tuning.after.exports import prove_gguf
+from zhilu.tuning.after.merge import refuse_judge
 from zhilu.tuning.after.served import name_to_ask
 from zhilu.tuning.runs import Answer, RunInfo, RunLibrary
 
@@ -72,6 +73,8 @@ async def check_parity(context: Context, name: str) -> Parity:
     """
     info = RunLibrary(context).get(name).info()
     out = info.outcome
+    if out is not None:
+        refuse_judge(info)
     if out is None or out.adapter is None:
         raise InputError(
             T(f"The run {name!r} has no adapter yet.", f"训练 {name!r} 还没有适配器。"),

@@ -202,6 +202,15 @@ def test_differences_are_paired() -> None:
     assert compare(a, b) == compare(a, b) and "answer_f1" not in found
 
 
+def test_documents_too_short_to_ask_about_are_told(context: Context, fill: Callable[..., KnowledgeBase]) -> None:
+    """Nothing is asked, so the job says why nothing came of it."""
+    kb = fill({"note.md": "# Note\n\nClosed on Monday.\n"})
+    params = {"kb": kb.id, "set": "training", "count": 3, "model": "any"}
+    job = SimpleNamespace(id="j", context=context)
+    with pytest.raises(InputError, match="says enough to be asked about"):
+        asyncio.run(board_job.make_questions(job, kb, params))  # type: ignore[arg-type]
+
+
 def test_configurations_are_read_and_refused() -> None:
     assert read_setup(["passages=2", "meaning=0.3", "draft=true"]).said() == {
         "passages": 2,

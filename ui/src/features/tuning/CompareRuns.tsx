@@ -33,6 +33,9 @@ function Beside({ details }: { details: RunDetail[] }) {
     WIDTH,
     HEIGHT,
   );
+  const measured = ({ run: { config } }: RunDetail) =>
+    [config.objective ?? "sft", config.held_out ?? config.data, config.model].join("\n");
+  const mixed = new Set(details.map(measured)).size > 1;
   const keys = [...new Set(details.flatMap(({ run }) => Object.keys(run.outcome?.measures ?? {})))];
   const pair = (values?: [number, number] | null) =>
     values ? `${values[0].toFixed(3)} → ${values[1].toFixed(3)}` : "–";
@@ -72,6 +75,7 @@ function Beside({ details }: { details: RunDetail[] }) {
           ))}
         </svg>
       )}
+      {mixed && <p role="note">{t("tune.compareMixed")}</p>}
       <div className={css.scroll}>
         <table className={css.table}>
           <thead>

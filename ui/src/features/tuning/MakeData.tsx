@@ -97,6 +97,11 @@ export function MakeData({ onClose }: { onClose: () => void }) {
       )}
       {failed && <ErrorPanel error={failed} />}
       {job && (running || job.status === "failed") && <JobLine job={job} />}
+      {job?.status === "done" && Number(job.result?.made) < Number(job.params.count) && (
+        <p role="status">
+          {t("tune.make.fewer", { made: String(job.result?.made), wanted: String(job.params.count) })}
+        </p>
+      )}
       {proposed.length > 0 && (
         <p className={css.review}>
           {t("tune.make.review")}{" "}

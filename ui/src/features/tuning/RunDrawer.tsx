@@ -81,8 +81,13 @@ function Details({ detail: { run, metrics }, refetch }: { detail: RunDetail; ref
           ]}
         />
       )}
-      {out && <AfterRun run={run} refetch={refetch} />}
-      {out && (
+      {out &&
+        (run.config.objective === "reward" ? (
+          <p>{t("tune.isReward", { model: run.config.model })}</p>
+        ) : (
+          <AfterRun run={run} refetch={refetch} />
+        ))}
+      {out && out.answers.length > 0 && (
         <>
           <h3 className={css.title}>{t("tune.answers")}</h3>
           {out.answers.map((answer, number) => (

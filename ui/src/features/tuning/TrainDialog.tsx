@@ -18,6 +18,9 @@ interface TrainDialogProps {
   onStarted: (run: Run) => void;
 }
 
+/** What a button below has brought stands at the end of a long form. */
+const intoView = (shown: HTMLElement | null) => shown?.scrollIntoView({ block: "nearest" });
+
 export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps) {
   const { t } = useI18n();
   const models = (useModels().data ?? []).filter((model) => model.supported && model.kind === "chat");
@@ -133,8 +136,16 @@ export function TrainDialog({ data, kind, onClose, onStarted }: TrainDialogProps
         )}
       </Field>
       <MoreOptions options={fitted} objective={objective} method={taken} onChange={setOptions} />
-      {estimate.data && <EstimateLine id={estimate.data.id} />}
-      {(start.error ?? estimate.error) && <ErrorPanel error={start.error ?? estimate.error} />}
+      {estimate.data && (
+        <div ref={intoView}>
+          <EstimateLine id={estimate.data.id} />
+        </div>
+      )}
+      {(start.error ?? estimate.error) && (
+        <div ref={intoView}>
+          <ErrorPanel error={start.error ?? estimate.error} />
+        </div>
+      )}
     </Dialog>
   );
 }

@@ -1,3 +1,4 @@
+import { useEffect } from "react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api } from "@/lib/api";
 import { acceptJob } from "@/lib/jobs";
@@ -9,6 +10,11 @@ const questions = (kb: string) => `/kbs/${encodeURIComponent(kb)}/questions`;
 const key = (kb: string) => ["pairs", kb] as const;
 
 export function usePairs(kb: string, growing: boolean) {
+  const queries = useQueryClient();
+  useEffect(() => {
+    // What was made after the last look, when the job has ended.
+    if (!growing) void queries.invalidateQueries({ queryKey: ["pairs", kb] });
+  }, [growing, kb, queries]);
   return useQuery({
     queryKey: key(kb),
     enabled: !!kb,
