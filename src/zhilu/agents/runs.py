@@ -6,6 +6,7 @@ import re
 import secrets
 import shlex
 import shutil
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -81,7 +82,7 @@ class Run(BaseModel):
 
 class RunStore:
     def __init__(self, context: Context) -> None:
-        self._root = context.home.path / "agents"
+        self._context, self._root = context, context.home.path / "agents"
 
     def create(self, wish: RunWish, model: str, *, replay_of: str | None = None, before: int | None = None) -> Run:
         """A new run; a replay takes over the entries of another one below ``before``."""
@@ -133,8 +134,15 @@ class RunStore:
         return run
 
     def remove(self, run_id: str) -> None:
-        """Raises NotFoundError where there is no such run."""
-        shutil.rmtree(self._folder(self.get(run_id).id))
+        """The run, and its job, whose title holds the task's words. NotFoundError where there is no such run; ConflictError while its
+        job is at work."""
+        from zhilu.jobs import JobStore
+
+        run = self.get(run_id)
+        if run.job_id is not None:
+            with suppress(NotFoundError):
+                JobStore(self._context).remove(run.job_id)
+        shutil.rmtree(self._folder(run.id), ignore_errors=True)
 
     def history(self, run_id: str | None) -> Messages:
         """What was said in a run and those before it: tasks and answers, without the steps."""

@@ -122,6 +122,23 @@ class JobStore:
         self.dispatch()
         return self.get(job_id)
 
+    def remove(self, job_id: str) -> None:
+        """Forget a job that has ended: its row, events and log. Its title may hold a person's words.
+
+        Raises:
+            ConflictError: it has not ended. NotFoundError: no such job.
+        """
+        with self._database.session() as session:
+            row = self._row(session, job_id)
+            if row.status not in ENDED:
+                raise ConflictError(
+                    T(f"Job {job_id!r} is {row.status}.", f"任务 {job_id!r} 的状态是 {row.status}。"),
+                    fix=f"zhilu jobs cancel {job_id}",
+                )
+            session.delete(row)
+        dispatch.log_path(self.context, job_id).unlink(missing_ok=True)
+        self._database.scrub()
+
     def events(self, job_id: str, after: int = 0, limit: int | None = None) -> Events:
         """What happened to a job since event ``after``, in order.
 

@@ -159,3 +159,21 @@ def test_stopping_while_the_run_begins_ends_the_run(
     run = RunStore(alone).list()[0]
     assert JobStore(alone).wait(run.job_id or "", timeout=30).status == "cancelled"
     assert ConversationStore(alone).get(chat.id).messages[-1].status == "stopped"
+
+
+def test_a_deleted_conversation_takes_its_runs_and_their_jobs(alone: Context, tmp_path: Path) -> None:
+    """The first words of a question are its job's title."""
+    word = "quagmirezzq"
+    with TestClient(create_app(alone, only=("chat",), ephemeral=True), base_url="http://127.0.0.1") as client:
+        url = "/zhilu/v1/conversations"
+        chat = client.post(url, json={"model": "none"}).json()["id"]
+        store = ConversationStore(alone)
+        _, answer = store.begin_turn(chat, None, f"Read {word}.txt", "none")
+        said = [{"role": "user", "content": f"Read {word}.txt"}]
+        run = working.begin(alone, store.get(chat), [f"files:{tmp_path}"], cast(Any, said), "none", {})
+        store.save_answer(answer.id, run_id=run, status="stopped")
+        working.cancel(alone, run)
+        assert client.delete(f"{url}/{chat}").status_code == 204
+    assert JobStore(alone).list() == [] and RunStore(alone).list() == []
+    left = [p for p in alone.home.path.rglob("*") if p.is_file() and word.encode() in p.read_bytes()]
+    assert left == []

@@ -25,9 +25,12 @@ from zhilu.context import Context, context_of
 from zhilu.errors import NotFoundError
 from zhilu.events import HEADERS, MEDIA_TYPE, Event
 from zhilu.host.middleware import BoundedRoute
+from zhilu.jobs import JobStore
 from zhilu.rag.load import check_size
 
 __all__ = ["lifespan", "router"]
+
+_STOPS_WITHIN = 20.0  # seconds, of a job that was cancelled: it is killed after its grace
 
 router = APIRouter(prefix="/zhilu/v1/conversations", tags=["chat"], route_class=BoundedRoute)
 
@@ -183,13 +186,15 @@ async def stop_turn(conversation_id: str, request: Request) -> None:
 
 
 def _delete(context: Context, conversation_id: str) -> None:
-    """The conversation, with the runs that worked out its answers."""
-    store = ConversationStore(context)
-    runs = [m.run_id for m in store.get(conversation_id).messages if m.run_id]
-    store.delete(conversation_id)
-    for run_id in runs:
+    """The conversation, with the runs that worked out its answers: those first, since without it nobody would find them."""
+    store, runs = ConversationStore(context), RunStore(context)
+    for run_id in [m.run_id for m in store.get(conversation_id).messages if m.run_id]:
         with suppress(NotFoundError):
-            RunStore(context).remove(run_id)
+            job_id = runs.get(run_id).job_id
+            if job_id is not None:  # it was told to stop: until it has, it writes
+                JobStore(context).wait(job_id, timeout=_STOPS_WITHIN)
+            runs.remove(run_id)
+    store.delete(conversation_id)
 
 
 def _turns(request: Request) -> RunningTurns:
