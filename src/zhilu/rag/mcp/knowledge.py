@@ -89,7 +89,12 @@ class KnowledgeTools:
         Raises:
             NotFoundError: there is none of this name, or it is not offered.
         """
-        kb_id = self.library.locate(name)
+        try:
+            kb_id = self.library.locate(name)
+        except NotFoundError:
+            if not self.only:
+                raise
+            kb_id = ""  # the library's own words name every knowledge base that there is
         if not self._is_offered(kb_id):
-            raise NotFoundError(T(f"No knowledge base called {name!r}.", f"没有名为 {name!r} 的知识库。"))
+            raise NotFoundError(T(f"No knowledge base called {name[:200]!r}.", f"没有名为 {name[:200]!r} 的知识库。"))
         return self.library.open(kb_id)

@@ -6,14 +6,16 @@ Other capabilities add theirs through the entry points ``zhilu.mcp``: functions 
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
+from zhilu.errors import ZhiluError
 from zhilu.messages import T
 from zhilu.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from mcp.server.mcpserver import MCPServer
 
@@ -69,6 +71,7 @@ def add_resources(server: MCPServer[Any], tools: KnowledgeTools) -> None:
         return _json([{**one, "documents": f"zhilu://kbs/{one['id']}"} for one in listed])
 
     @server.resource("zhilu://kbs/{kb}", name="documents", mime_type="application/json")
+    @_in_our_words
     async def documents(kb: str) -> str:
         """The documents of a knowledge base (by id), and the address of each."""
         opened = await asyncio.to_thread(tools.open, kb)
@@ -76,6 +79,7 @@ def add_resources(server: MCPServer[Any], tools: KnowledgeTools) -> None:
         return _json([{"name": one.name, "id": one.id, "text": f"zhilu://kbs/{opened.id}/{one.id}"} for one in found])
 
     @server.resource("zhilu://kbs/{kb}/{document}", name="document", mime_type="text/plain")
+    @_in_our_words
     async def document(kb: str, document: str) -> str:
         """The text of a document, as it was read."""
         opened = await asyncio.to_thread(tools.open, kb)
@@ -86,6 +90,7 @@ def add_prompts(server: MCPServer[Any], tools: KnowledgeTools) -> None:
     """What a person chooses in a client, with the passages in it."""
 
     @server.prompt(title="Answer from my documents 依据我的文档回答")
+    @_in_our_words
     async def answer_from_documents(knowledge_base: str, question: str) -> str:
         """A question with the passages that fit it, for the client's own model to answer with citations."""
         found = await tools.search_knowledge_base(knowledge_base, question)
@@ -96,10 +101,26 @@ def add_prompts(server: MCPServer[Any], tools: KnowledgeTools) -> None:
         )
 
     @server.prompt(title="Summarise a document 总结一份文档")
+    @_in_our_words
     async def summarise_document(knowledge_base: str, document_id: str) -> str:
         """A document's text with the task to summarise it."""
         read = await tools.read_document(knowledge_base, document_id, 0, 20_000)
         return f"{read['text']}\n\nSummarise this document in five sentences, in its own language. Name: {read['document']}"
+
+
+def _in_our_words(work: Callable[..., Awaitable[str]]) -> Callable[..., Awaitable[str]]:
+    """What is refused reaches the client with its reason: of other exceptions the SDK tells only where they came up."""
+    from mcp.shared.exceptions import MCPError
+    from mcp_types import INVALID_PARAMS
+
+    @functools.wraps(work)
+    async def called(*args: Any, **kwargs: Any) -> str:
+        try:
+            return await work(*args, **kwargs)
+        except ZhiluError as error:
+            raise MCPError(INVALID_PARAMS, f"{error.message.say()} {error.fix or ''}".strip()) from error
+
+    return called
 
 
 def _json(value: Any) -> str:

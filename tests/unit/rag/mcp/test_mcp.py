@@ -184,3 +184,27 @@ def test_gates_are_tools(context: Context) -> None:
     assert {one["task"]: one["status"] for one in listed.structured_content["result"]}["4.1"] == "failed"
     assert result.structured_content["verdict"]["fix"] == "zhilu kb add"
     assert unknown.is_error and "zhilu check 9.9" in unknown.content[0].text
+
+
+def test_refusals_are_told_and_name_nothing_that_is_not_offered(
+    context: Context, fill: Callable[..., KnowledgeBase]
+) -> None:
+    kb = fill({"pool.md": POOL})
+    other = Library(context).create("secrets", embedder="none")
+
+    async def refused(only: tuple[str, ...]) -> list[str]:
+        said = []
+        async with Client(mcp_server(context, only)) as client:
+            for name in ("nothing", other.name, other.id):
+                arguments = {"knowledge_base": name, "query": "x"}
+                result = await client.call_tool("search_knowledge_base", arguments)
+                said.append(result.content[0].text.replace(name, "NAME") if result.is_error else "")
+            with pytest.raises(Exception, match="nothing") as resource:
+                await client.read_resource("zhilu://kbs/nothing")
+            with pytest.raises(Exception, match="no document 'gone'"):
+                await client.get_prompt("summarise_document", {"knowledge_base": kb.name, "document_id": "gone"})
+            return [*said, str(resource.value).replace("nothing", "NAME")]
+
+    *alike, resource = asyncio.run(refused((kb.name,)))
+    assert len(set(alike)) == 1 and alike[0] and "secrets" not in alike[0] + resource
+    assert "secrets" in asyncio.run(refused(()))[0]  # where all are offered, the names help
