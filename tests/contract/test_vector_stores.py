@@ -134,6 +134,17 @@ def test_a_file_put_in_by_many_at_once_is_one_document(client: openai.OpenAI, co
     assert [one.id for one in client.vector_stores.files.list(store.id).data] == [file.id]
 
 
+def test_stores_of_one_name_that_are_made_at_once_are_numbered(context: Context) -> None:
+    begin = threading.Barrier(4)
+
+    def make(_: int) -> str:
+        begin.wait()
+        return Library(context).create("a", numbered=True).name
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(make, range(4))) == ["a", "a (2)", "a (3)", "a (4)"]
+
+
 ODD: dict[str, Any] = {
     "attributes": [b'{"a": "\\ud800"}', b'{"a": NaN}', b'{"a": 1e400}', b'{"a": "%s"}' % (b"x" * 513)],
     "ranking_options": [b'{"hybrid_search": {"embedding_weight": 1e400, "text_weight": 1e400}}'],

@@ -107,6 +107,15 @@ def answer_call(run_id: str, call_id: str, body: AgentAnswerIn, request: Request
     context = context_of(request)
     store = RunStore(context)
     run = store.get(run_id)
+    job = _job(context, run)
+    if job is not None and job.status in (
+        "done",
+        "cancelled",
+    ):  # a yes that would be kept, and followed by whoever takes it up again
+        raise ConflictError(
+            T(f"Run {run_id} is over: {job.status}.", f"运行 {run_id} 已经结束：{job.status}。"),
+            fix=f"zhilu jobs retry {job.id}",
+        )
     if body.arguments is not None:  # whoever writes the arguments of a tool uses it
         refuse_from_elsewhere(request, run.wish.tools)
     decision = Decision(body.allowed, body.reason, body.arguments if body.allowed else None)

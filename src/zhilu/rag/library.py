@@ -73,10 +73,16 @@ class Library:
             )  # fmt: skip
 
     def create(
-        self, name: str, description: str = "", embedder: str | None = None, store: str | None = None
+        self,
+        name: str,
+        description: str = "",
+        embedder: str | None = None,
+        store: str | None = None,
+        *,
+        numbered: bool = False,
     ) -> KnowledgeBase:
         """A new, empty knowledge base. It remembers its embedder: vectors of two embedders cannot be compared; and its
-        store, SQLite by default.
+        store, SQLite by default. ``numbered``: a name that is taken gets a number, also where two are made at once.
 
         Raises:
             InputError: the name is empty or longer than 100 characters. ConflictError: it is taken.
@@ -88,6 +94,8 @@ class Library:
         chosen, dim = choose_embedder(self.context, embedder)
         kb_id = secrets.token_hex(6)
         with file_lock(self.context.home.run / "kbs.lock"):
+            if numbered:
+                name = self.free_name(name)
             self._refuse_taken(name)
             fresh = self.folder / f".new-{kb_id}"
             (fresh / "files").mkdir(parents=True, mode=0o700)

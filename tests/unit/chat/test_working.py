@@ -13,7 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from zhilu.agents.journal import RunJournal
-from zhilu.agents.runs import RunStore
+from zhilu.agents.runs import RunStore, RunWish, start_run
 from zhilu.apps.chat import working
 from zhilu.apps.chat.share import export, import_conversations
 from zhilu.apps.chat.steps import steps_of
@@ -177,3 +177,14 @@ def test_a_deleted_conversation_takes_its_runs_and_their_jobs(alone: Context, tm
     assert JobStore(alone).list() == [] and RunStore(alone).list() == []
     left = [p for p in alone.home.path.rglob("*") if p.is_file() and word.encode() in p.read_bytes()]
     assert left == []
+
+
+def test_a_call_of_a_run_that_was_stopped_is_not_answered_any_more(alone: Context, tmp_path: Path) -> None:
+    run = start_run(alone, RunWish(task="Note it", tools=[f"files:{tmp_path}"], model="none"))
+    journal = RunStore(alone).journal(run.id)
+    journal.ask(ToolFacts("write_file", "", {"type": "object"}, effect="write"), ToolCall("1.1", "write_file", {}))
+    working.cancel(alone, run.id)
+    JobStore(alone).wait(run.job_id or "", timeout=30)
+    with TestClient(create_app(alone, only=("agents",), ephemeral=True), base_url="http://127.0.0.1") as client:
+        said = client.post(f"/zhilu/v1/agents/runs/{run.id}/calls/1.1", json={"allowed": True})
+    assert said.status_code == 409 and [one.id for one in journal.pending()] == ["1.1"]

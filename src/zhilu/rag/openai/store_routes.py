@@ -67,7 +67,7 @@ def create_vector_store(body: NewVectorStore, request: Request) -> dict[str, Any
     context = context_of(request)
     library, shelf = Library(context), FileShelf(context.home)
     files = [shelf.get(file_id) for file_id in dict.fromkeys(body.file_ids)]
-    kb = library.create(library.free_name(body.name or "vector store"), body.description or "")
+    kb = library.create(body.name or "vector store", body.description or "", numbered=True)
     if body.metadata:
         kb.database.set_meta(**{_METADATA: json.dumps(body.metadata, ensure_ascii=False)})
     attachments = Attachments(kb)

@@ -133,7 +133,7 @@ def _target(job: JobContext, about: Manifest, name: str, embedder: str) -> Knowl
     for info in library.list():
         if info.error is None and library.open(info.id).database.meta(_MARK) == job.id:
             return library.open(info.id)
-    kb = library.create(library.free_name(name), about.description, embedder)
+    kb = library.create(name, about.description, embedder, numbered=True)
     kb.database.set_meta(**{_MARK: job.id})
     return kb
 
