@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,6 +31,8 @@ OBJECTIVES: dict[str, tuple[Objective, ...]] = {
     "chat": ("sft", "grpo", "ppo"), "text": ("sft",), "preference": ("dpo", "reward"), "unpaired": ("kto",),
 }  # fmt: skip
 ROUND = 32  # answers that a step of PPO and GRPO samples
+# Of a Ray cluster. Nothing else: Ray imports the module that stands before "://".
+_RAY = re.compile(r"(?:ray://)?(?:[A-Za-z0-9._-]{1,180}|\[[0-9A-Fa-f:]{2,45}\]):[0-9]{1,5}|auto")
 _SMALL = 100_000_000  # parameters up to which a model learns at ten times the rate of a large one
 _ROUNDS = 40  # of PPO and GRPO
 _LENGTH, _ROWS = (
@@ -171,6 +174,13 @@ def refuse_options(config: TuneConfig) -> None:
               f"{shown}：不能与 --launch {config.launch} 一起使用，它的各进程只持有模型的一部分。"),
             param="launch",
             fix=f"zhilu tune run --data {config.data} --launch ddp",
+        )  # fmt: skip
+    if config.ray_address is not None and not _RAY.fullmatch(config.ray_address):
+        raise InputError(
+            T(f"{config.ray_address!r} is no address of a Ray cluster: HOST:PORT, ray://HOST:PORT, or auto.",
+              f"{config.ray_address!r} 不是 Ray 集群地址：应为 HOST:PORT、ray://HOST:PORT 或 auto。"),
+            param="ray_address",
+            fix=f"zhilu tune run --data {config.data} --launch ray",
         )  # fmt: skip
     if config.precision == "bfloat16" and config.method != "qlora":
         raise InputError(

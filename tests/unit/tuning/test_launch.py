@@ -16,7 +16,14 @@ from tests.unit.tuning.conftest import InProcess
 
 from zhilu.context import Context, open_context
 from zhilu.engine.testing import make_tiny_model
-from zhilu.errors import CancelledByUser, InputError, MissingComponentError, UnsupportedError, UpstreamError
+from zhilu.errors import (
+    CancelledByUser,
+    InputError,
+    MissingComponentError,
+    UnreachableError,
+    UnsupportedError,
+    UpstreamError,
+)
 from zhilu.models import ModelStore
 from zhilu.tuning.config import TuneConfig
 from zhilu.tuning.data.library import DatasetLibrary
@@ -203,6 +210,29 @@ def test_a_launcher_that_is_missing_or_cannot_is_refused_by_name(monkeypatch: py
     with pytest.raises(InputError, match="4 processes"):
         refuse_launch(config.model_copy(update={"launch": "one", "nproc": 4}))
     refuse_launch(config.model_copy(update={"launch": "ddp", "nproc": 4}))
+
+
+def test_a_cluster_that_does_not_answer_is_told_at_once() -> None:
+    import socket
+
+    from zhilu.tuning.launch.ray import refuse_silent
+
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        address = f"127.0.0.1:{there.getsockname()[1]}"
+        refuse_silent(address)
+        refuse_silent(f"ray://{address}")
+    for silent in (address, "127.0.0.1:99999"):
+        with pytest.raises(UnreachableError, match=silent) as raised:
+            refuse_silent(silent)
+        assert raised.value.param == "ray_address"
+
+
+@pytest.mark.slow
+def test_a_run_on_a_cluster_that_is_not_there_is_one_error(context: Context) -> None:
+    needs("ray")
+    run = a_run(context, "far", "ray", ray_address="127.0.0.1:1")
+    with pytest.raises(UpstreamError, match="No Ray cluster answers"):
+        go(context, run)
 
 
 def test_every_process_has_a_sequence_where_the_step_has_rows_for_it() -> None:

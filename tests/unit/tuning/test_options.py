@@ -177,9 +177,15 @@ def test_what_does_not_go_together_is_refused(monkeypatch: pytest.MonkeyPatch, o
         ({"method": "full", "dora": True}, "dora"),
         ({"method": "full", "rslora": True}, "rslora"),
         ({"method": "lora", "precision": "bfloat16"}, "4 bits"),
+        # Ray imports what stands before "://".
+        ({"launch": "ray", "ray_address": "antigravity://x"}, "no address of a Ray cluster"),
+        ({"launch": "ray", "ray_address": "nonsense"}, "no address of a Ray cluster"),
+        ({"launch": "ray", "ray_address": "head:6379/x"}, "no address of a Ray cluster"),
     ):
         with pytest.raises(InputError, match=match):
             refuse_options(TuneConfig(model="m", data="d", **wrong))
+    for right in ("head.example:6379", "ray://10.0.0.1:10001", "[::1]:6379", "auto", None):
+        refuse_options(TuneConfig(model="m", data="d", launch="ray", ray_address=right))
     with closing(open_context({})) as context:  # from the command line too
         asked = ["run", "--data", "d", "--model", "zhilu-nano", "--method", "full", "--dora"]
         done = CliRunner().invoke(tune, asked, obj=context)

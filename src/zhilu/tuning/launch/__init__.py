@@ -40,6 +40,7 @@ class Launcher:
 
 
 _DEEPSPEED, _RAY = "pip install 'zhilu[deepspeed]'", "pip install 'zhilu[ray]'"
+_RAY_TRAIN = ("ray", "fsspec", "pandas", "pyarrow", "requests")  # ray.train refuses to be imported without the four
 LAUNCHERS: dict[str, Launcher] = {
     one.name: one
     for one in (
@@ -50,7 +51,7 @@ LAUNCHERS: dict[str, Launcher] = {
         Launcher("zero1", T("DeepSpeed ZeRO-1: moments in parts", "DeepSpeed ZeRO-1：分片保存动量"), ("deepspeed",), _DEEPSPEED),
         Launcher("zero2", T("DeepSpeed ZeRO-2: and gradients", "DeepSpeed ZeRO-2：同时分片梯度"), ("deepspeed",), _DEEPSPEED),
         Launcher("zero3", T("DeepSpeed ZeRO-3: and weights", "DeepSpeed ZeRO-3：同时分片权重"), ("deepspeed",), _DEEPSPEED),
-        Launcher("ray", T("Ray Train: DDP on a Ray cluster", "Ray Train：在 Ray 集群上做 DDP"), ("ray",), _RAY),
+        Launcher("ray", T("Ray Train: DDP on a Ray cluster", "Ray Train：在 Ray 集群上做 DDP"), _RAY_TRAIN, _RAY),
         Launcher(
             "colossalai", T("ColossalAI", "ColossalAI"),
             status=T("ColossalAI 0.5 trains only with transformers 4.51, which Zhilu cannot use: it would need an environment of its own. "

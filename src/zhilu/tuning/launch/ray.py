@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
+from zhilu.errors import UnreachableError
+from zhilu.messages import T
 from zhilu.tuning.launch.rank import _end_with_parent, note_error, train_rank
 
-__all__ = ["main"]
+__all__ = ["main", "refuse_silent"]
+
+_WAIT = 10.0  # seconds
 
 
 def _work(params: dict[str, Any]) -> None:
@@ -54,10 +59,15 @@ def main(argv: list[str]) -> int:
     run = RunLibrary(context).get(argv[0])
     config = run.info().config
     count = config.num_processes
-    if config.ray_address:
-        ray.init(address=config.ray_address, log_to_driver=True)
-    else:
-        ray.init(num_cpus=count, include_dashboard=False, log_to_driver=True)
+    try:
+        if config.ray_address:
+            refuse_silent(config.ray_address)
+            ray.init(address=config.ray_address, log_to_driver=True)
+        else:
+            ray.init(num_cpus=count, include_dashboard=False, log_to_driver=True)
+    except Exception as error:
+        note_error(run.path / "ranks", 0, error)
+        raise
     trainer = TorchTrainer(
         _work,
         train_loop_config={"home": str(context.home.path), "run": argv[0]},
@@ -75,6 +85,25 @@ def main(argv: list[str]) -> int:
     finally:
         ray.shutdown()
     return 0
+
+
+def refuse_silent(address: str) -> None:
+    """Ray itself tries for minutes, and says nothing meanwhile.
+
+    Raises:
+        UnreachableError: nothing listens at ``address``.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _WAIT).close()
+    except (OSError, OverflowError) as error:
+        raise UnreachableError(
+            T(f"No Ray cluster answers at {address}: {error}.", f"{address} 没有 Ray 集群应答：{error}。"),
+            param="ray_address",
+            fix=f"ray status --address {address}",
+        ) from error
 
 
 def _note_dead(folder: Path, error: Exception) -> None:
