@@ -125,7 +125,9 @@ def main(argv: list[str]) -> int:
     from torch import distributed
 
     distributed.destroy_process_group()
-    return 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # all is written; threads of the libraries that still run abort an interpreter that ends beside them
 
 
 def _end_with_parent() -> None:
