@@ -120,6 +120,7 @@ class ZhiluVectorStore(BasePydanticVectorStore):
 
     def get_nodes(self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None) -> list[BaseNode]:
         if node_ids is None or filters is not None:
+            # what LlamaIndex's own base class raises: its callers know it. A list by metadata is no route of the gateway.
             raise NotImplementedError("nodes are given by their ids: get_nodes(node_ids=[…])")
         return [_node(text) for text in self._workbench.get(node_ids)]
 
