@@ -147,7 +147,7 @@ def test_a_cancelled_run_leaves_no_process_and_goes_on_where_it_was(
 
     with pytest.raises(CancelledByUser):
         go(context, two, Watched(context, cancel))
-    assert not [child for child in psutil.Process().children() if "launch.rank" in " ".join(child.cmdline())]
+    assert not ranks()
     assert two.info().outcome is None and two.checkpoint.exists()
     job = InProcess(context)
     refuse_difference(one, go(context, two, job))
@@ -155,19 +155,28 @@ def test_a_cancelled_run_leaves_no_process_and_goes_on_where_it_was(
     assert not two.checkpoint.exists() and not (two.path / "zero").exists()
 
 
+def ranks() -> dict[str, psutil.Process]:
+    """Living processes of a launched run under this one, by rank. The dead stay as zombies, which cannot be read."""
+    found = {}
+    for child in psutil.Process().children():
+        with suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
+            if "launch.rank" in " ".join(child.cmdline()):
+                found[child.environ()["RANK"]] = child
+    return found
+
+
 @pytest.mark.slow
 def test_a_dead_process_ends_the_run_with_its_number(context: Context) -> None:
     def kill(job: Watched) -> None:
-        for child in psutil.Process().children():
-            if "launch.rank" in " ".join(child.cmdline()) and child.environ().get("RANK") == "1":
-                os.kill(child.pid, signal.SIGKILL)
+        if "1" in (living := ranks()):
+            os.kill(living["1"].pid, signal.SIGKILL)
 
     run = a_run(context, "dead", "ddp", epochs=50)
     with pytest.raises(UpstreamError) as raised:
         go(context, run, Watched(context, kill))
     assert raised.value.code == "rank_died"
     assert "Process 1" in raised.value.message.en and "SIGKILL" in raised.value.message.en
-    assert not [child for child in psutil.Process().children() if "launch.rank" in " ".join(child.cmdline())]
+    assert not ranks()
 
 
 def test_what_a_process_raises_is_the_runs_error(tmp_path: Path) -> None:
