@@ -17,7 +17,7 @@ from zhilu.agents.choose import Chooser
 from zhilu.agents.loop import AskModel, Said
 from zhilu.client import ModelClient
 from zhilu.errors import UnsupportedError
-from zhilu.prompts import agent_messages, language_of
+from zhilu.prompts import agent_messages, doubt_message, language_of
 from zhilu.tools.base import Tool, as_openai
 from zhilu.tools.schema import shape_of
 from zhilu.wire.toolcalls import calls_in
@@ -26,6 +26,7 @@ __all__ = ["Asker", "first_choice", "num_tokens", "turn_schema"]
 
 _MOST_CALLS = 6
 _THOUGHT = 240  # characters
+_OURS = ("thought", "plan", "is_error", "unfounded")  # what a message of the loop has beside OpenAI's
 
 
 class Asker:
@@ -75,9 +76,9 @@ class Asker:
         return replace(said, seconds=round(time.monotonic() - started, 3))
 
     async def _plain(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool]) -> Said:
-        sent = [
-            {key: value for key, value in m.items() if key not in ("thought", "plan", "is_error")} for m in messages
-        ]
+        sent = [{key: value for key, value in m.items() if key not in _OURS} for m in messages]
+        if doubt := messages[-1].get("unfounded"):
+            sent.append({"role": "user", "content": doubt_message(doubt, language_of(str(messages[-1]["content"])))})
         offered: dict[str, Any] = {"tools": as_openai(tools)} if tools else {}
         reply = await self._client.chat(sent, model=self._model, **offered, **self._params)
         message, reason = first_choice(reply)

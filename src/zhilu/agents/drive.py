@@ -14,6 +14,8 @@ from zhilu.agents.plan import Planner
 from zhilu.client import ModelClient
 from zhilu.errors import CancelledByUser, ZhiluError
 from zhilu.logs import as_error
+from zhilu.messages import Lang
+from zhilu.prompts import language_of
 from zhilu.tools.base import Tool, Toolbox, ToolResult
 from zhilu.tools.wrappers import Ask, Decision, Journal, MemoryJournal, guarded
 
@@ -78,7 +80,8 @@ async def run_agent(
     asker = (
         Planner(client, model, safe, params=params) if help else Asker(client, model, safe, help=False, params=params)
     )
-    return await drive(agent_loop(task, safe, budget, history), asker.take_turn, safe, trace or MemoryTrace(), on_entry)
+    loop = agent_loop(task, safe, budget, history)
+    return await drive(loop, asker.take_turn, safe, trace or MemoryTrace(), on_entry, lang=language_of(task))
 
 
 async def drive(
@@ -87,8 +90,10 @@ async def drive(
     tools: Mapping[str, Tool],
     trace: Trace,
     on_entry: OnEntry | None = None,
+    *,
+    lang: Lang = "en",
 ) -> Ending:
-    """Run a loop to its end. ``tools`` are guarded already."""
+    """Run a loop to its end. ``tools`` are guarded already; ``lang``: in which what went wrong is told to the model."""
     known = {entry.seq: entry for entry in trace.entries()}
     came: Said | Outcome | None = None
     seq = 0
@@ -101,7 +106,7 @@ async def drive(
         if seq in known:
             came = _came(known[seq])
             continue
-        came = await take_turn(effect) if isinstance(effect, AskModel) else await _use(effect, tools)
+        came = await take_turn(effect) if isinstance(effect, AskModel) else await _use(effect, tools, lang)
         kind = "model" if isinstance(effect, AskModel) else "tool"
         entry = Entry(seq, kind, _asked(effect), _kept(came), time.time())  # type: ignore[arg-type]
         trace.add(seq, kind, entry.asked, entry.came)
@@ -109,14 +114,14 @@ async def drive(
             await on_entry(entry)
 
 
-async def _use(effect: UseTool, tools: Mapping[str, Tool]) -> Outcome:
+async def _use(effect: UseTool, tools: Mapping[str, Tool], lang: Lang) -> Outcome:
     started = time.monotonic()
     try:
         result = await tools[effect.call.name].call(effect.call)
     except CancelledByUser:
         raise
     except ZhiluError as error:
-        result = ToolResult(error.message.en, is_error=True)
+        result = ToolResult(error.message.say(lang), is_error=True)
     except Exception as error:  # a tool is anybody's code: the run goes on, and the log has the trace
         result = ToolResult(
             f"{effect.call.name} failed: {as_error(error, tool=effect.call.name).message.en}", is_error=True

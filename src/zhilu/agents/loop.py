@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from zhilu.prompts import opening_messages
+from zhilu.text.numbers import unfounded
 from zhilu.tools.base import Tool, ToolCall, ToolResult
 from zhilu.tools.check import problems_of
 
-__all__ = ["AskModel", "Budget", "Effects", "Ending", "Outcome", "Said", "UseTool", "agent_loop"]
+__all__ = ["AskModel", "Budget", "Effects", "Ending", "Outcome", "Said", "UseTool", "agent_loop", "sources_of"]
 
 Stop = Literal["answered", "steps", "tokens", "seconds", "stuck", "cut"]
 
@@ -32,7 +33,8 @@ class Budget:
 
 @dataclass(frozen=True)
 class AskModel:
-    """Have the model take a turn. ``messages`` are OpenAI's, with ``thought``, ``plan``, ``name`` and ``is_error`` beside."""
+    """Have the model take a turn. ``messages`` are OpenAI's, with ``thought``, ``plan``, ``name``, ``is_error`` and ``unfounded``
+    beside; ``unfounded`` stands at an answer that is to be given again: numbers that nobody but the model said."""
 
     step: int
     messages: list[dict[str, Any]]
@@ -71,13 +73,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ended, and the conversation up to there."""
+    """How a run ended, and the conversation up to there. ``unfounded``: numbers of the answer that stand in no result, not in the
+    task and not in what was said before (``text.numbers``)."""
 
     stop: Stop
     answer: str
     messages: list[dict[str, Any]]
     steps: int
     tokens: int
+    unfounded: list[str] = field(default_factory=list)
 
 
 Effects = Generator[AskModel | UseTool, Said | Outcome, Ending]
@@ -93,7 +97,7 @@ def agent_loop(
 ) -> Effects:
     """Work on ``task``. ``history``: earlier messages. ``patience``: how often the same call may come again before it ends."""
     messages: list[dict[str, Any]] = opening_messages(task, history)
-    tokens, seconds, results = 0, 0.0, _Results(patience)
+    tokens, seconds, results, is_doubted = 0, 0.0, _Results(patience), False
     for step in range(1, budget.steps + 1):
         said = yield AskModel(step, list(messages))
         assert isinstance(said, Said)
@@ -101,7 +105,10 @@ def agent_loop(
         calls = [ToolCall(f"{step}.{n}", name, args) for n, (name, args) in enumerate(said.calls, 1)]
         messages.append(_spoken(said, calls))
         if not calls and not said.plan:
-            return Ending("cut" if said.is_cut else "answered", said.text, messages, step, tokens)
+            doubt = unfounded(said.text, sources_of(messages[:-1]))
+            if not doubt or said.is_cut or is_doubted or step == budget.steps:
+                return Ending("cut" if said.is_cut else "answered", said.text, messages, step, tokens, doubt)
+            messages[-1]["unfounded"], is_doubted = doubt, True  # once: it may look again, or work it out
         for call in calls:
             known = results.of(call) or _refusal(call, tools)
             outcome = Outcome(known) if known else (yield UseTool(call))
@@ -114,6 +121,14 @@ def agent_loop(
         if tokens >= budget.tokens or seconds >= budget.seconds:
             return Ending("tokens" if tokens >= budget.tokens else "seconds", "", messages, step, tokens)
     return Ending("steps", "", messages, budget.steps, tokens)
+
+
+def sources_of(messages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a number of an answer can come from: the task, what was said before, results; and the arguments of calls, if all of their
+    numbers come from there."""
+    said = [str(m.get("content") or "") for m in messages if not m.get("unfounded")]
+    given = [call["function"]["arguments"] for m in messages for call in m.get("tool_calls") or ()]
+    return [*said, *(one for one in given if not unfounded(one, said, is_argument=True))]
 
 
 def _refusal(call: ToolCall, tools: Mapping[str, Tool]) -> ToolResult | None:

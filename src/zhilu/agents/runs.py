@@ -68,7 +68,8 @@ class RunWish(BaseModel):
 
 
 class Run(BaseModel):
-    """A run. ``ending`` is None until it has ended: ``stop``, ``answer``, ``steps``, ``tokens``."""
+    """A run. ``ending`` is None until it has ended: ``stop``, ``answer``, ``steps``, ``tokens``; ``unfounded``: numbers of the answer
+    that stand in no result."""
 
     id: str
     created_at: str
@@ -129,7 +130,10 @@ class RunStore:
 
     def finish(self, run_id: str, ending: Ending) -> Run:
         run = self.get(run_id)
-        run.ending = {"stop": ending.stop, "answer": ending.answer, "steps": ending.steps, "tokens": ending.tokens}
+        run.ending = {
+            "stop": ending.stop, "answer": ending.answer, "steps": ending.steps, "tokens": ending.tokens,
+            "unfounded": ending.unfounded,
+        }  # fmt: skip
         self.save(run)
         return run
 

@@ -9,7 +9,7 @@ from typing import Any
 from zhilu.messages import T
 from zhilu.prompts.message import Lang, language_of
 
-__all__ = ["agent_messages", "opening_messages"]
+__all__ = ["agent_messages", "doubt_message", "opening_messages"]
 
 _ROLE = T(
     en="You are an assistant that gets a task done with the tools you are given. Do one step at a time: call a tool, read what "
@@ -45,6 +45,11 @@ _GO_ON = T(
     en="If the task is not yet done, make the next call. If it is done, answer.",
     zh="如果任务还没完成，就进行下一步调用；如果完成了，就回答。",
 )
+_DOUBT = T(
+    en="{numbers}: this stands in no result and not in the task. Take every number from the results as it stands there. If a number "
+    "must be worked out or looked up, use a tool for it. Leave out what nothing tells.",
+    zh="{numbers}：结果和任务里都没有。每个数字都必须照抄结果里的值；需要计算或查询的，用工具得到；查不到的就不要写。",
+)
 _RECALL = T(en="The task was: {task}", zh="任务是：{task}")
 
 
@@ -59,6 +64,11 @@ def opening_messages(task: str, history: Sequence[Mapping[str, Any]] = (), lang:
     if before and before[0]["role"] == "system":
         role = f"{role}\n{before.pop(0)['content']}"
     return [{"role": "system", "content": role}, *before, {"role": "user", "content": task}]
+
+
+def doubt_message(numbers: Sequence[str], lang: Lang) -> str:
+    """What an answer is sent back with: ``numbers`` of it stand in no result."""
+    return _DOUBT.say(lang).format(numbers=", ".join(numbers))
 
 
 def agent_messages(messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]], lang: Lang) -> list[Turn]:
@@ -81,6 +91,8 @@ def agent_messages(messages: Sequence[Mapping[str, Any]], tools: Sequence[Mappin
                 written.append({"role": "user", "content": f"{_RESULTS.say(lang)}\n{line}"})
         else:
             written.append({"role": "user", "content": content})
+        if message.get("unfounded"):
+            written.append({"role": "user", "content": doubt_message(message["unfounded"], lang)})
     if messages and messages[-1]["role"] == "tool":
         # A small model has the task long behind it when it reads a result.
         written[-1]["content"] += f"\n\n{_RECALL.say(lang).format(task=task)}\n{_GO_ON.say(lang)}"

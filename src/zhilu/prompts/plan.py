@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zhilu.messages import T
+from zhilu.prompts.agent import doubt_message
 from zhilu.prompts.message import Lang
 
 __all__ = ["StepDone", "arguments_messages", "ending_messages", "plan_messages", "which_tool_messages"]
@@ -26,18 +27,18 @@ Reply with one JSON object and nothing else: a plan, which is the calls that are
 or an answer where none of these tools can do what is asked. Look up what is needed before it is used, work out what must be
 worked out, and write, change or send something only where the task asks for it, once, at the end.
 If the tools were price(item), calculator(expression) and note(text), then
-"Note what a pen and a cup cost together." → {{"plan": [{{"tool": "price", "aim": "the price of a pen"}}, \
-{{"tool": "price", "aim": "the price of a cup"}}, {{"tool": "calculator", "aim": "add both prices"}}, \
-{{"tool": "note", "aim": "note the sum"}}]}}""",
+"What do a pen and a cup cost together?" → {{"plan": [{{"tool": "price", "aim": "the price of a pen"}}, \
+{{"tool": "price", "aim": "the price of a cup"}}, {{"tool": "calculator", "aim": "add both prices"}}]}}
+"Note what a pen costs." → {{"plan": [{{"tool": "price", "aim": "the price of a pen"}}, {{"tool": "note", "aim": "note it"}}]}}""",
     zh="""工具，每行一个：
 {tools}
 
 只回复一个 JSON 对象，不要有别的内容：要么是计划，即按顺序需要的调用，每个说明用途；要么在没有工具能做到时直接回答。
 先查到需要的内容再使用，需要计算的就计算；只有任务要求时才写入、修改或发送，而且只做一次，放在最后。
 假如工具是 price(item)、calculator(expression) 和 note(text)，那么
-“记下钢笔和杯子一共多少钱。” → {{"plan": [{{"tool": "price", "aim": "查钢笔的价格"}}, \
-{{"tool": "price", "aim": "查杯子的价格"}}, {{"tool": "calculator", "aim": "把两个价格相加"}}, \
-{{"tool": "note", "aim": "记下总价"}}]}}""",
+“钢笔和杯子一共多少钱？” → {{"plan": [{{"tool": "price", "aim": "查钢笔的价格"}}, \
+{{"tool": "price", "aim": "查杯子的价格"}}, {{"tool": "calculator", "aim": "把两个价格相加"}}]}}
+“记下钢笔的价格。” → {{"plan": [{{"tool": "price", "aim": "查钢笔的价格"}}, {{"tool": "note", "aim": "记下它"}}]}}""",
 )
 _TASK = T(en="Task: {task}", zh="任务：{task}")
 _DONE = T(en="Done so far:", zh="已经完成：")
@@ -52,16 +53,25 @@ out optional ones that are not needed.""",
 {description}
 只回复它的参数，写成一个 JSON 对象。每个值都取自任务或上面的结果，原样照抄；不需要的可选参数不要填。""",
 )
+_IT_FAILED = T(
+    en="The last call failed, so its result is not known. Say that it failed and why; make nothing up.",
+    zh="最后一次调用失败了，所以没有得到它的结果。要说明失败了以及原因，不要编造。",
+)
 _AFTER_FAILURE = T(en="The last call failed: do it differently.", zh="上一次调用失败了：换一种做法。")
+_NOT_THERE = T(
+    en="{numbers} stands neither in the task nor in the results: copy the numbers from there.",
+    zh="任务和结果里都没有 {numbers}：请照抄那里的数字。",
+)
 _ENDING = T(
-    en='Is all of the task done? If it is, reply with {"answer": …}: what the task asked for, in short, with the values from the '
-    'results. If something is still missing, reply with {"plan": […]}: only the calls that are still needed.',
-    zh='任务全部完成了吗？如果完成了，回复 {"answer": …}：用简短的话说出任务要的结果，带上结果里的值。'
-    '如果还缺什么，回复 {"plan": […]}：只写还需要的调用。',
+    en='Is all of the task done? If it is, reply with {"answer": "one or two sentences"}: what the task asked for, with the values from '
+    'the results. If something is still missing, reply with {"plan": [{"tool": "…", "aim": "…"}]}: only the calls still needed.',
+    zh='任务全部完成了吗？如果完成了，回复 {"answer": "一两句话"}：说出任务要的结果，带上结果里的值。'
+    '如果还缺什么，回复 {"plan": [{"tool": "…", "aim": "…"}]}：只写还需要的调用。',
 )
 _ONLY_ANSWER = T(
-    en='Reply with {"answer": …}: what the task asked for, in short, with the values from the results; and what could not be done.',
-    zh='回复 {"answer": …}：用简短的话说出任务要的结果，带上结果里的值；没能做到的也说明。',
+    en='Reply with {"answer": "one or two sentences"}: what the task asked for, with the values from the results; and what could not be '
+    "done.",
+    zh='回复 {"answer": "一两句话"}：说出任务要的结果，带上结果里的值；没能做到的也说明。',
 )
 
 
@@ -69,7 +79,7 @@ _ONLY_ANSWER = T(
 _WHICH = T(
     en="""Tools of this conversation:
 {tools}
-- none: talk, general knowledge, writing, translating, explaining
+- none: {none}
 
 Which one does the user's message need?
 If the tools were price and none: "What does a pen cost?" → {{"tool": "price"}}; "Who painted the Mona Lisa?" → {{"tool": "none"}}; \
@@ -77,13 +87,18 @@ If the tools were price and none: "What does a pen cost?" → {{"tool": "price"}
 Reply with one JSON object.""",
     zh="""这段对话的工具：
 {tools}
-- none: 闲聊、常识、写作、翻译、解释
+- none: {none}
 
 用户的消息需要哪一个？
 假如工具是 price 和 none：“钢笔多少钱？” → {{"tool": "price"}}；“《蒙娜丽莎》是谁画的？” → {{"tool": "none"}}；\
 “晚上好” → {{"tool": "none"}}
 只回复一个 JSON 对象。""",
 )
+_NONE = T(en="talk, general knowledge, writing, translating, explaining", zh="闲聊、常识、写作、翻译、解释")
+_NONE_BUT_WEB = T(
+    en="greetings and thanks, writing, translating", zh="问候和道谢、写作、翻译"
+)  # the web is asked for facts
+_BEFORE = T(en="Before that, a tool was used for: {message}", zh="在此之前用工具回答了：{message}")
 _MESSAGE = T(en="Message: {message}", zh="消息：{message}")
 
 
@@ -97,12 +112,15 @@ class StepDone:
     is_error: bool = False
 
 
-def which_tool_messages(message: str, tools: Mapping[str, str], lang: Lang) -> list[dict[str, Any]]:
-    """Whether a message of a conversation needs one of its tools at all, as {"tool": name or "none"}. ``tools``: title by name."""
+def which_tool_messages(message: str, tools: Mapping[str, str], lang: Lang, before: str = "") -> list[dict[str, Any]]:
+    """Whether a message of a conversation needs one of its tools at all, as {"tool": name or "none"}. ``tools``: by name what each is
+    and holds; ``before``: the question before, if it was answered with tools."""
     told = "\n".join(f"- {name}: {title}" for name, title in tools.items())
+    none = (_NONE_BUT_WEB if "web" in tools else _NONE).say(lang)
+    said = _MESSAGE.say(lang).format(message=message)
     return [
-        {"role": "system", "content": _WHICH.say(lang).format(tools=told)},
-        {"role": "user", "content": _MESSAGE.say(lang).format(message=message)},
+        {"role": "system", "content": _WHICH.say(lang).format(tools=told, none=none)},
+        {"role": "user", "content": f"{_BEFORE.say(lang).format(message=before)}\n{said}" if before else said},
     ]
 
 
@@ -126,12 +144,16 @@ def arguments_messages(
     aim: str,
     done: Sequence[StepDone],
     lang: Lang,
+    doubt: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """For the arguments of one call. What the system message says of tools is left out: one tool is to be used."""
+    """For the arguments of one call. What the system message says of tools is left out: one tool is to be used. ``doubt``: numbers
+    of a first try that stand nowhere."""
     described = "\n".join([str(tool.get("description") or "").strip(), *_parameters(tool)])
     said = _ARGUMENTS.say(lang).format(tool=tool["name"], aim=aim, description=described)
     if done and done[-1].is_error and done[-1].name == tool["name"]:
         said = f"{_AFTER_FAILURE.say(lang)}\n{said}"
+    if doubt:
+        said = f"{said}\n{_NOT_THERE.say(lang).format(numbers=', '.join(doubt))}"
     return _told(opening, done, said, lang)
 
 
@@ -142,9 +164,14 @@ def ending_messages(
     lang: Lang,
     *,
     may_go_on: bool,
+    doubt: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """Whether the task is done, and what comes of it."""
+    """Whether the task is done, and what comes of it. ``doubt``: numbers of an answer that stand nowhere."""
     said = (_ENDING if may_go_on else _ONLY_ANSWER).say(lang)
+    if doubt:
+        said = f"{doubt_message(doubt, lang)}\n{said}"
+    if done and done[-1].is_error:
+        said = f"{_IT_FAILED.say(lang)}\n{said}"
     return _told(plan_messages(opening, tools, lang) if may_go_on else opening, done, said, lang)
 
 

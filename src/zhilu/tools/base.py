@@ -35,6 +35,7 @@ class ToolFacts:
         repeatable: calling it twice with the same arguments leaves the world as calling it once does. Only such a call is made
             again if it is not known whether it happened.
         title: what a person reads on a card.
+        composes: one call can do the work of several, as an expression can: steps of a plan that follow each other become one.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ToolFacts:
     effect: Effect = "read"
     repeatable: bool = False
     title: T | None = None
+    composes: bool = False
 
     def __post_init__(self) -> None:
         if not NAME.match(self.name):

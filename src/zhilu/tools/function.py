@@ -57,11 +57,12 @@ def tool_from(
     effect: Effect = "read",
     repeatable: bool = False,
     title: T | None = None,
+    composes: bool = False,
 ) -> FunctionTool:
     """A tool that calls ``function``: every parameter needs an annotation; its words stand under ``Args:`` in the docstring.
 
     Args:
-        effect: what a call does to the world; see ``ToolFacts``.
+        effect, repeatable, title, composes: see ``ToolFacts``.
 
     Raises:
         TypeError: a parameter has no annotation, or is a ``*args`` or ``**kwargs``; the function has no docstring.
@@ -69,7 +70,7 @@ def tool_from(
     description, words = _docstring(function)
     model = _model_of(function, words)
     schema = _plain(model.model_json_schema())
-    facts = ToolFacts(name or function.__name__, description, schema, effect, repeatable, title)
+    facts = ToolFacts(name or function.__name__, description, schema, effect, repeatable, title, composes)
     return FunctionTool(function, facts, model)
 
 

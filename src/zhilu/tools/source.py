@@ -8,9 +8,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from zhilu.errors import InputError
+from zhilu.errors import InputError, ZhiluError
 from zhilu.messages import T
 from zhilu.registry import Registry
 from zhilu.tools.base import Tool
@@ -19,7 +19,7 @@ from zhilu.tools.wrappers import Prefixed
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["ToolSource", "open_tools", "read_name", "tool_sources", "words_of"]
+__all__ = ["ToolSource", "about", "open_tools", "read_name", "tool_sources", "words_of"]
 
 
 class ToolSource(Protocol):
@@ -44,6 +44,31 @@ class ToolSource(Protocol):
         Raises:
             ZhiluError: there is nothing of that name, or it cannot be used; before anything is offered to a model.
         """
+
+
+@runtime_checkable
+class Describing(Protocol):
+    """A source that can say in a line what its argument holds, without opening it for use."""
+
+    def about(self, context: Context, argument: str) -> str:
+        """Raises ZhiluError or OSError: it cannot be read."""
+
+
+def about(context: Context, name: str, most: int = 240) -> str:
+    """What the tools of ``name`` are about, such as the tables of a database: a title alone does not tell a model whether a question
+    is about them. Empty where nothing is known.
+
+    Raises:
+        NotFoundError, InputError: as ``read_name``.
+    """
+    _, argument, source = read_name(name)
+    if not isinstance(source, Describing):
+        return ""
+    try:
+        said = " ".join(source.about(context, argument).split())
+    except (ZhiluError, OSError):
+        return ""  # what is wrong with it is said when it is opened
+    return said if len(said) <= most else f"{said[: most - 1]}…"
 
 
 def tool_sources() -> Registry[ToolSource]:

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from zhilu.agents.drive import MemoryTrace, drive
-from zhilu.agents.loop import AskModel, Budget, Ending, agent_loop
+from zhilu.agents.intent import only_asks
+from zhilu.agents.loop import AskModel, Budget, Ending, Said, agent_loop
 from zhilu.agents.plan import Planner, Standing
 from zhilu.agents.sources.calculator import calculate
 from zhilu.agents.sources.files import Folder
@@ -173,3 +174,85 @@ def test_a_run_from_before_there_were_plans_goes_on_with_what_it_did() -> None:
             return (await Planner(client, "m", TOOLS).take_turn(AskModel(2, messages))).text
 
     assert asyncio.run(go()) == "7"
+
+
+def test_an_answer_with_a_number_that_nobody_said_is_sent_back_once() -> None:
+    plan = {"plan": [{"tool": "price", "aim": "what a pen costs"}]}
+    ending, asked = run(plan, {"item": "pen"}, {"answer": "It costs 9."}, {"answer": "It costs 7."}, task="A pen?")
+    assert (ending.answer, ending.unfounded) == ("It costs 7.", [])
+    assert "9: this stands in no result" in last_words(asked, 3)
+    ending, asked = run(plan, {"item": "pen"}, {"answer": "It costs 9."}, {"answer": "No, 8."}, task="A pen?")
+    assert (ending.answer, ending.unfounded, len(asked)) == ("No, 8.", ["8"], 4)
+
+
+def test_an_answer_may_be_worked_out_after_all() -> None:
+    tools: dict[str, Tool] = {**TOOLS, "calculator": tool_from(calculate, name="calculator")}
+    more = {"plan": [{"tool": "calculator", "aim": "seven pens"}]}
+    ending, _ = run(
+        {"plan": [PLAN["plan"][0]]}, {"item": "pen"}, {"answer": "49"}, more, {"expression": "7*7"}, {"answer": "49"},
+        task="What do 7 pens cost?", tools=tools,
+    )  # fmt: skip
+    assert (ending.stop, ending.answer, ending.unfounded, ending.steps) == ("answered", "49", [], 6)
+
+
+def test_arguments_with_a_number_of_their_own_are_asked_for_again() -> None:
+    ending, asked = run(PLAN, {"item": "pen"}, {"text": "17 euros"}, {"text": "7 euros"}, {"answer": "noted: 7"})
+    assert "neither in the task nor in the results" in last_words(asked, 3) and "17" in last_words(asked, 3)
+    assert "17" not in str(ending.messages) and ending.answer == "noted: 7"
+
+
+def test_a_brace_is_no_answer() -> None:
+    plan = {"plan": [PLAN["plan"][0]]}
+    ending, asked = run(plan, {"item": "pen"}, {"answer": "}"}, {"answer": "7"}, task="A pen?")
+    assert ending.answer == "7" and asked[3]["temperature"] > 0
+    assert run(plan, {"item": "pen"}, {"answer": "}"}, {"answer": "…"}, task="A pen?")[0].answer == "7"
+
+
+def test_a_question_changes_nothing_at_first() -> None:
+    tools: dict[str, Tool] = {**TOOLS, "note": tool_from(note, effect="write")}
+    _, asked = run(PLAN, {"item": "pen"}, {"answer": "7"}, task="What does a pen cost?", tools=tools)
+    assert len(asked) == 3  # the note was left out
+    only = {"plan": [PLAN["plan"][1]]}
+    ending, _ = run(only, {"text": "x"}, {"answer": "done"}, task="Who is there?", tools=tools)
+    assert ending.steps == 3  # nothing else was planned
+
+
+@pytest.mark.parametrize(
+    ("task", "asks"),
+    [
+        ("预算.txt 里桌子和椅子一共要花多少钱？", True),
+        ("How many orders are open?", True),
+        ("Which desk does Mei sit at?", True),
+        ("能把这句话写进 a.txt 吗？", False),
+        ("Can you add milk to the list?", False),
+        ("Note what a pen costs.", False),
+        ("把刘洋的订单状态改成 paid。", False),
+        ("What is the sum? Write it into total.txt", False),
+    ],
+)
+def test_what_asks_for_no_change(task: str, asks: bool) -> None:
+    assert only_asks(task) is asks
+
+
+def test_steps_of_a_calculation_are_one() -> None:
+    tools: dict[str, Tool] = {"calculator": tool_from(calculate, name="calculator", composes=True), **TOOLS}
+    steps = [{"tool": "calculator", "aim": aim} for aim in ("half of it", "take 2 away")]
+    ending, asked = run(
+        {"plan": [PLAN["plan"][0], *steps]}, {"item": "pen"}, {"expression": "7/2-2"}, {"answer": "1.5"},
+        task="Half of the price of a pen less 2?", tools=tools,
+    )  # fmt: skip
+    assert "call calculator (half of it; take 2 away)" in last_words(asked, 2) and ending.answer == "1.5"
+
+
+def test_what_went_wrong_is_told_in_the_language_of_the_task(tmp_path: Path) -> None:
+    async def go() -> str:
+        tools: dict[str, Tool] = {"read_file": tool_from(Folder(tmp_path).read_file)}
+        said = iter([Said("", [("read_file", {"path": "x.txt"})]), Said("没有")])
+
+        async def turn(_: AskModel) -> Said:
+            return next(said)
+
+        ending = await drive(agent_loop("读 x.txt", tools), turn, tools, MemoryTrace(), lang="zh")
+        return str(ending.messages[-2]["content"])
+
+    assert "没有文件" in asyncio.run(go())

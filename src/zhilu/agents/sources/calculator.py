@@ -113,7 +113,7 @@ class CalculatorSource:
 
     @asynccontextmanager
     async def open(self, context: Context, argument: str) -> AsyncIterator[list[Tool]]:
-        yield [tool_from(calculate, name="calculator", title=T("Work out numbers", "计算数值"))]
+        yield [tool_from(calculate, name="calculator", title=T("Work out numbers", "计算数值"), composes=True)]
 
 
 CALCULATOR = CalculatorSource()

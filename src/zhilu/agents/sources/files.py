@@ -27,6 +27,9 @@ __all__ = ["FILES", "FilesSource", "Folder"]
 
 _LARGEST = 2_000_000  # bytes of a file that is read or written
 _MOST = 200  # files or lines that are listed
+# A model chooses by these: "add it to the list" must not become a new list of one line.
+_ANEW = T("Write a new file (what an old one holds is lost)", "写一个新文件（原有内容会被覆盖）")
+_MORE = T("Add to a file, keeping what it holds", "添加到文件末尾，保留原有内容")
 _CLOSE = 5  # lines shown where none has the text
 
 
@@ -115,9 +118,11 @@ class Folder:
         target = self._inside(path, must_exist=False)
         if len(content.encode()) > _LARGEST:
             raise TooLargeError(T(f"{path}: more than {_LARGEST} bytes.", f"{path}：超过 {_LARGEST} 字节。"))
+        before = target.stat().st_size if target.is_file() else 0
         target.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(target, content)
-        return f"wrote {len(content.encode())} bytes to {target.relative_to(self.root).as_posix()}"
+        lost = f", in place of the {before} bytes that it held" if before else ""
+        return f"wrote {len(content.encode())} bytes to {target.relative_to(self.root).as_posix()}{lost}"
 
     def append_to_file(self, path: str, content: str) -> str:
         """Add text at the end of a file of the folder, on a new line.
@@ -209,6 +214,9 @@ class FilesSource:
     is_local = True
     example = "files:./notes"
 
+    def about(self, context: Context, argument: str) -> str:
+        return ", ".join(entry["path"] for entry in Folder(Path(argument)).list_files()[:20])
+
     @asynccontextmanager
     async def open(self, context: Context, argument: str) -> AsyncIterator[list[Tool]]:
         folder = Folder(Path(argument))
@@ -216,9 +224,20 @@ class FilesSource:
             tool_from(folder.list_files, title=T("List the files", "列出文件")),
             tool_from(folder.read_file, title=T("Read a file", "读文件")),
             tool_from(folder.search_files, title=T("Search the texts of the files", "在文件的文字中查找")),
-            tool_from(folder.write_file, effect="write", repeatable=True, title=T("Write a file", "写文件")),
-            tool_from(folder.append_to_file, effect="write", title=T("Add to a file", "追加到文件")),
-            tool_from(folder.replace_in_file, effect="write", title=T("Change a file", "修改文件")),
+            tool_from(
+                folder.write_file,
+                effect="write",
+                repeatable=True,
+                title=_ANEW,
+            ),
+            tool_from(
+                folder.append_to_file,
+                effect="write",
+                title=_MORE,
+            ),
+            tool_from(
+                folder.replace_in_file, effect="write", title=T("Change a few words of a file", "修改文件中的几个字")
+            ),
         ]
 
 

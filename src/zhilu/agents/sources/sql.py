@@ -114,6 +114,9 @@ class SqlSource:
 
     is_local = True
 
+    def about(self, context: Context, argument: str) -> str:
+        return SqlDatabase(Path(argument)).schema().replace("\n", "; ")
+
     def __init__(self, title: T, usage: str, example: str, *, writes: bool) -> None:
         self.title, self.usage, self.example, self._writes = title, usage, example, writes
 

@@ -188,10 +188,12 @@ async def _with_tools(
     answer: Arrived,
     message_id: str,
 ) -> AsyncIterator[Event]:
-    tools = await working.tools_for(context, client, conversation, history[-1].content, model)
+    tools = await working.tools_for(context, client, conversation, history, model)
     if not tools:
         async for event in _plain(context, client, conversation.system_prompt, history, model, params, answer):
             yield event
+        if working.note_unfounded(answer, [conversation.system_prompt, *(m.content for m in history)]):
+            yield Event("note", {"notes": answer.fields["notes"]})
         return
     written = await asyncio.to_thread(told, context, history)
     if has_pictures(history):

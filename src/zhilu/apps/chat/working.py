@@ -15,7 +15,7 @@ from typing import Any
 from zhilu.agents.runs import RunStore, RunWish, SaidBefore, start_run
 from zhilu.apps.chat.arrived import Arrived
 from zhilu.apps.chat.steps import steps_of
-from zhilu.apps.chat.store import Conversation
+from zhilu.apps.chat.store import Conversation, Message
 from zhilu.client import ModelClient
 from zhilu.context import Context
 from zhilu.errors import NotFoundError, UnsupportedError, UpstreamError
@@ -25,15 +25,31 @@ from zhilu.messages import T
 from zhilu.models.apis.store import api_of
 from zhilu.prompts import Message as PromptMessage
 from zhilu.prompts import language_of, which_tool_messages
-from zhilu.tools.source import read_name
+from zhilu.text.numbers import unfounded
+from zhilu.tools.source import about, read_name
 
-__all__ = ["TRIES", "begin", "cancel", "follow", "tools_for", "tools_of"]
+__all__ = ["TRIES", "begin", "cancel", "follow", "note_unfounded", "tools_for", "tools_of"]
 
 _LOOK = 0.25  # seconds between looks at the journal
 _AGAIN = 3.0  # seconds until a run is tried again that lost the gateway it asked
 TRIES = 40  # the gateway that starts again may have to load a large model first
 _STEPS, _TOKENS = 16, 120_000
 _FILE = re.compile(r"\w\.(?:txt|md|csv|json|log|py|html?|ya?ml|toml|ini)\b")
+_DOUBT = T(
+    "No tool gave {numbers}: check it before you rely on it.",
+    "{numbers} 不是工具给出的结果：使用前请核对。",
+)
+_OWN = T(
+    "No tool was used for this answer: {numbers} comes from the model's own memory.",
+    "这个回答没有使用工具：{numbers} 来自模型自身的记忆。",
+)
+_SHORT = 120  # characters
+# A question that points back: "and how much is that a night?", 如果再加上打印机呢？
+_POINTS_BACK = re.compile(
+    r"^(?:and|but|or|what about|how about|then)\b.*\?|\b(?:it|its|that|those|these|them|they|the (?:same|others?))\b.*\?"
+    r"|^(?:那|再|如果再|还有|其中|它|他|她|这|上面|刚才).*[？?]|呢[？?]?$",
+    re.IGNORECASE,
+)
 _READ = 2000  # characters of a message, to see what it needs
 
 
@@ -45,9 +61,9 @@ def tools_of(conversation: Conversation) -> list[str]:
 
 
 async def tools_for(
-    context: Context, client: ModelClient, conversation: Conversation, question: str, model: str
+    context: Context, client: ModelClient, conversation: Conversation, history: Sequence[Message], model: str
 ) -> list[str]:
-    """The tools to work on a message with, likeliest first; none: just answer it.
+    """The tools to work on the last message of ``history`` with, likeliest first; none: just answer it.
 
     Asked for a plan a small model plans, whatever was said: it would look for Hamlet in the files. And of many tools it takes those
     that it reads first. A model of somebody's API decides for itself; where there is a knowledge base, it is always asked.
@@ -55,18 +71,25 @@ async def tools_for(
     Raises:
         ZhiluError: from the model's server.
     """
-    names = tools_of(conversation)
+    names, question = tools_of(conversation), history[-1].content
+    before = history[-3].content if len(history) > 2 and history[-2].steps else ""
+    if before and len(question) <= _SHORT and _POINTS_BACK.search(question):
+        return names  # what it points to came from a tool
     if api_of(context.home, model) is not None or any(name.startswith("kb:") for name in names):
         return names
     if _FILE.search(question) and any(name.startswith("files:") for name in names):
         return sorted(names, key=lambda name: not name.startswith("files:"))
     lang = language_of(question)
-    titles = {name.partition(":")[0]: read_name(name)[2].title.say(lang) for name in names}
+    titles: dict[str, str] = {}
+    for name in names:
+        kind, _, source = read_name(name)
+        held = await asyncio.to_thread(about, context, name)
+        titles[kind] = "; ".join(part for part in (titles.get(kind) or source.title.say(lang), held) if part)
     schema = {
         "type": "object", "properties": {"tool": {"enum": [*titles, "none"]}}, "required": ["tool"], "additionalProperties": False,
     }  # fmt: skip
     form = {"type": "json_schema", "json_schema": {"name": "tool", "schema": schema, "strict": True}}
-    sent = which_tool_messages(question[:_READ], titles, lang)
+    sent = which_tool_messages(question[:_READ], titles, lang, before[:_SHORT])
     try:
         reply = await client.chat(sent, model=model, response_format=form, temperature=0.0, max_tokens=40)
         chosen = json.loads(reply["choices"][0]["message"]["content"])["tool"]
@@ -131,8 +154,19 @@ async def follow(context: Context, run_id: str, answer: Arrived, *, tries: int =
     answer.text = str(ending["answer"])
     answer.fields["finish_reason"] = "stop" if ending["stop"] == "answered" else str(ending["stop"])
     answer.fields["usage"] = {"total_tokens": ending["tokens"]}
+    if doubt := ", ".join(ending.get("unfounded") or ()):
+        answer.note(_DOUBT.en.format(numbers=doubt), _DOUBT.zh.format(numbers=doubt))
+        yield Event("note", {"notes": answer.fields["notes"]})
     if answer.text:
         yield Event("delta", {"text": answer.text})
+
+
+def note_unfounded(answer: Arrived, said: Sequence[str]) -> bool:
+    """Where tools are at hand and none was used, a number that nobody said is the model's own: the answer says so."""
+    doubt = ", ".join(unfounded(answer.text, said))
+    if doubt:
+        answer.note(_OWN.en.format(numbers=doubt), _OWN.zh.format(numbers=doubt))
+    return bool(doubt)
 
 
 def cancel(context: Context, run_id: str) -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from zhilu.messages import T
 from zhilu.tools import Tool, ToolResult, tool_from
+from zhilu.tools.schema import LATER
 
 if TYPE_CHECKING:
     from zhilu.context import Context
+
+Further = Annotated[int, Field(json_schema_extra={LATER: True})]
 
 __all__ = ["KNOWLEDGE", "KnowledgeSource"]
 
@@ -21,6 +26,14 @@ class KnowledgeSource:
     is_local = False
     example = "kb:handbook"
 
+    def about(self, context: Context, argument: str) -> str:
+        from zhilu.rag.mcp.server import KnowledgeTools
+
+        library = KnowledgeTools(context, [argument]).library
+        kb = library.open(library.locate(argument))
+        documents = ", ".join(document.name for document in kb.documents()[:8])
+        return f"{kb.name}. {kb.info().description} {documents}"
+
     @asynccontextmanager
     async def open(self, context: Context, argument: str) -> AsyncIterator[list[Tool]]:
         """Raises NotFoundError where there is no such knowledge base."""
@@ -29,7 +42,7 @@ class KnowledgeSource:
         inner = KnowledgeTools(context, [argument])
         kb = inner.library.open(inner.library.locate(argument))
 
-        async def search_knowledge_base(query: str, k: int = 4) -> ToolResult:
+        async def search_knowledge_base(query: str, k: Further = 4) -> ToolResult:
             """
             Args:
                 query: the question, or the words to look for.
@@ -39,7 +52,7 @@ class KnowledgeSource:
             said = [f"[{n}] {hit['document']} ({hit['document_id']}): {hit['text']}" for n, hit in enumerate(found, 1)]
             return ToolResult("\n\n".join(said) or "No passage fits.", data=found)
 
-        async def read_document(document_id: str, start: int = 0, length: int = 4000) -> dict[str, Any]:
+        async def read_document(document_id: str, start: Further = 0, length: Further = 4000) -> dict[str, Any]:
             """
             Args:
                 document_id: as a search gives it.
@@ -56,7 +69,12 @@ class KnowledgeSource:
         read_document.__doc__ = f"Read a document of {kb.name!r} from a character on.{read_document.__doc__}"
         yield [
             tool_from(search_knowledge_base, title=T("Search the knowledge base", "在知识库中查找")),
-            tool_from(read_document, title=T("Read a document", "读一份文档")),
+            tool_from(
+                read_document,
+                title=T(
+                    "Read more of a document than the passages that were found", "找到的片段不够时，读文档的其余部分"
+                ),
+            ),
         ]
 
 

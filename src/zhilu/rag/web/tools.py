@@ -24,6 +24,11 @@ class WebSource:
     is_local = False
     example = "web"
 
+    def about(self, context: Context, argument: str) -> str:
+        return T(
+            "facts about places, organisations, prices, opening hours, news", "查地点、机构、价格、开放时间、新闻等事实"
+        ).say()
+
     @asynccontextmanager
     async def open(self, context: Context, argument: str) -> AsyncIterator[list[Tool]]:
         """Raises MissingComponentError where no search is set up."""

@@ -70,6 +70,11 @@ export default function RunPage({ id }: { id: string }) {
             <section className={css.card}>
               <h2>{t("agents.answer")}</h2>
               <Markdown text={String(run.ending.answer)} />
+              {unfounded(run).length > 0 && (
+                <p className={css.hint} role="note">
+                  {t("agents.unfounded", { numbers: unfounded(run).join(", ") })}
+                </p>
+              )}
             </section>
           ) : null}
           <h2 className={css.heading}>{t("agents.trace")}</h2>
@@ -85,6 +90,9 @@ export default function RunPage({ id }: { id: string }) {
     </Page>
   );
 }
+
+/** Numbers of the answer that no tool gave. Runs from before they were looked for have none. */
+const unfounded = (run: RunOut): string[] => (run.ending?.unfounded as string[] | undefined) ?? [];
 
 function Head({ run }: { run: RunOut }) {
   const { t, lang } = useI18n();

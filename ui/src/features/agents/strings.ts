@@ -30,6 +30,10 @@ export const strings = {
   "agents.steps": { en: "{n} {n|step|steps}", zh: "{n} 步" },
   "agents.tokens": { en: "{n} tokens", zh: "{n} token" },
   "agents.answer": { en: "Answer", zh: "回答" },
+  "agents.unfounded": {
+    en: "No tool gave {numbers}: check it before you rely on it.",
+    zh: "{numbers} 不是工具给出的结果：使用前请核对。",
+  },
   "agents.trace": { en: "Trace", zh: "轨迹" },
   "agents.turn": { en: "Turn {n}", zh: "第 {n} 轮" },
   "agents.plan": { en: "Plan", zh: "计划" },
