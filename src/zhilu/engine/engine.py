@@ -7,6 +7,7 @@ the clock.
 from __future__ import annotations
 
 from collections.abc import Sequence as SequenceOf
+from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from math import isfinite
 
@@ -271,18 +272,26 @@ def _refuse_other_vocabulary(tokenizer: Tokenizer, config: ModelConfig) -> None:
 
 
 def load_engine(options: EngineOptions) -> Engine:
-    """Read a model folder and make an engine of it (a second with OpenVINO, several with torch)."""
+    """Read a model folder and make an engine of it (a second with OpenVINO, several with torch).
+
+    The tokenizer (a second for 150,000 tokens) is read beside the weights, on another core: nobody waits for it.
+    """
     from zhilu.engine.runner.load import load_runner
 
     gguf = find_gguf(options.model)
     header = read_gguf(gguf) if gguf else None  # held, so that it is read once
     config = read_config(options.model)
-    tokenizer = Tokenizer(options.model)
-    _refuse_other_vocabulary(tokenizer, config)
-    give_back_freed()  # what it was made from: 60 MB for 150,000 tokens, which the weights would scatter over
     max_len, _ = choose_max_len(options.max_len, config)
     adapters = [read_adapter(name, folder, config, options.model) for name, folder in options.adapters.items()]
-    runner = load_runner(config.for_length(max_len), options, max_len)
+    with ThreadPoolExecutor(1, thread_name_prefix="tokenizer") as beside:
+        reading = beside.submit(Tokenizer, options.model)
+
+        def check_tokenizer() -> None:
+            _refuse_other_vocabulary(reading.result(), config)
+            give_back_freed()  # what it was made from: 60 MB for 150,000 tokens, which the weights would scatter over
+
+        runner = load_runner(config.for_length(max_len), options, max_len, check_tokenizer)
+    tokenizer = reading.result()
     max_len = min(max_len, runner.num_blocks * runner.block_size)  # where nobody asked for one, the memory may say less
     pool = BlockPool(runner.num_blocks, runner.block_size, options.prefix_caching)
     scheduler = Scheduler(pool, options.max_num_seqs, options.max_batch_tokens)

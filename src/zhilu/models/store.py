@@ -270,6 +270,8 @@ class ModelStore:
         doomed = self.folder / f".removed-{name}-{os.getpid()}"
         os.rename(self.folder / name, doomed)  # gone at once for everyone else, whatever happens to the deletion
         shutil.rmtree(doomed)
+        for made in (self.context.home.cache / "engine").glob(f"{name}~*"):  # by our engine, of this model's weights
+            made.unlink(missing_ok=True)
 
     def refuse_taken(self, name: str) -> None:
         """

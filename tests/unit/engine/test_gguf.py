@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from zhilu.engine.model.gguf import find_gguf, read_gguf
 from zhilu.engine.model.quants import FORMATS, Quantized
 from zhilu.engine.model.weights import map_tensors, take_rows
 from zhilu.engine.options import EngineOptions
-from zhilu.engine.runner import load
+from zhilu.engine.runner import constants, decoder_graph, load
 from zhilu.engine.runner.base import Runner, StepChunk
+from zhilu.engine.runner.constants import ConstantFile
 from zhilu.engine.testing import make_tiny_model
 from zhilu.engine.testing_gguf import make_blocks, write_gguf
 from zhilu.engine.text.tokenizer import Tokenizer
@@ -131,10 +133,57 @@ def test_constants_are_made_once_and_mapped_afterwards(tmp_path: Path, monkeypat
     np.testing.assert_array_equal(logits(first), plain)
     np.testing.assert_array_equal(logits(second), plain)
     (kept,) = (tmp_path / "cache").iterdir()
-    kept.write_bytes(kept.read_bytes()[:-100])  # a disk that was full
-    third = runner_of(file, cache=tmp_path / "cache")
-    assert "made in" in third.describe()["why"]["constants"]
-    np.testing.assert_array_equal(logits(third), plain)
+    assert kept.name.startswith(f"{tmp_path.name}~")  # whose it is: removing the model removes it
+    whole = kept.read_bytes()
+    renamed = whole.replace(b'"codes"', b'"codez"')
+    for damaged in (whole[:-100], renamed, whole[:4096] + whole[8192:], whole[:40], b""):  # a full disk, lost pieces
+        kept.write_bytes(damaged)
+        third = runner_of(file, cache=tmp_path / "cache")
+        assert "made in" in third.describe()["why"]["constants"]
+        np.testing.assert_array_equal(logits(third), plain)
+
+
+def test_constants_of_another_model_with_the_same_name_size_and_time_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "_KEPT_BYTES", 0)
+    file = tmp_path / "model.gguf"
+    found = []
+    for seed in (1, 2):
+        folder = make_tiny_model(tmp_path / f"folder {seed}", "qwen3", seed=seed, **WIDE)
+        write_gguf(file, folder, "Q4_K")
+        os.utime(file, ns=(10**18, 10**18))
+        runner = runner_of(file, cache=tmp_path / "cache")
+        assert "made in" in runner.describe()["why"]["constants"]
+        found.append((file.stat().st_size, logits(runner), logits(runner_of(file))))
+    (size, first, _), (other_size, second, exact) = found
+    assert size == other_size and not np.array_equal(first, second)
+    np.testing.assert_array_equal(second, exact)
+
+
+def test_constants_are_bounded_and_threads_make_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "cache"
+    source = tmp_path / "source"
+    source.write_bytes(bytes(100))
+    for number in range(6):
+        file = ConstantFile(folder, f"model {number}", [source], "x", 10)
+        file.place("a", lambda: {"codes": np.arange(9, dtype=np.int8)})
+        file.finish()
+        os.utime(file._path, (number, number))
+    assert sorted(path.name.split("~")[0] for path in folder.iterdir()) == [
+        f"model_{number}" for number in (2, 3, 4, 5)
+    ]
+    monkeypatch.setattr(constants, "_KEPT_BYTES", 20_000)
+    ConstantFile(folder, "large", [source], "x", 15_000).finish()
+    assert sorted(path.name.split("~")[0] for path in folder.iterdir()) == ["large", "model_5"]
+
+    monkeypatch.setattr(decoder_graph, "_PIECE", 2**12)  # many pieces of a small matrix
+    model = make_tiny_model(tmp_path / "folder", "qwen3", seed=9, **WIDE)
+    tensors = map_tensors(write_gguf(tmp_path / "model.gguf", model, "Q4_K"), read_config(model))
+    blocks = [tensors[f"model.layers.0.mlp.{name}_proj.weight"] for name in ("gate", "up")]
+    for make in (decoder_graph._low_bit, decoder_graph._rounded):
+        alone, together = make(blocks, 1), make(blocks, 3)
+        assert all(np.array_equal(alone[part], together[part]) for part in alone) and alone.keys() == together.keys()
 
 
 def test_half_precision_is_widened_once_for_all_graphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,7 +95,12 @@ def test_a_taken_or_impossible_name_is_refused(store, tmp_path):
 
 def test_remove(store, tmp_path):
     store.import_folder(make_tiny_model(tmp_path / "tiny"))
+    made = store.context.home.cache / "engine"
+    made.mkdir(parents=True)
+    for name in ("tiny~0a1b.constants", "tiny-2~0a1b.constants"):
+        (made / name).write_bytes(b"")
     store.remove("tiny")
+    assert [path.name for path in made.iterdir()] == ["tiny-2~0a1b.constants"]  # nobody else's
     assert list(store.folder.iterdir()) == []
     with pytest.raises(NotFoundError, match="No model 'tiny'"):
         store.remove("tiny")

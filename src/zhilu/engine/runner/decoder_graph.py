@@ -7,8 +7,9 @@ in which OpenVINO's CPU plugin recognises its fused kernels (RMS, RoPE, FullyCon
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -38,6 +39,9 @@ BLOCK_SIZE = 32  # tokens; the only one that the CPU's PagedAttention knows
 
 # Weights up to this size are joined though they stay as stored; joining copies them, and the gain is in small products.
 _JOINED_BYTES = 8 * 2**20
+
+# Values rounded or taken apart at once: large temporaries would stay with the process.
+_PIECE = 2**20
 
 _TYPES = {np.dtype(np.float32): "f32", np.dtype(np.float16): "f16", np.dtype(np.uint16): "bf16"}
 
@@ -256,12 +260,14 @@ class _Builder:
         weights = [self.tensors[f"{name}.weight"] for name in names]
         key = "+".join(names)
         if self.precision == "int8":
-            made = self.constants.place(f"int8 {key}", lambda: _checked(key, _rounded(weights)))
+            made = self.constants.place(f"int8 {key}", lambda: _checked(key, _rounded(weights, self.constants.threads)))
             return op.multiply(op.convert(_shared(made["codes"]), np.float32), _shared(made["scales"]))
         blocks = [weight for weight in weights if isinstance(weight, Quantized)]
         if blocks:
             low = blocks[0].low_bit(slice(1))
-            made = self.constants.place(f"blocks {key}", lambda: _checked(key, _low_bit(blocks)))
+            made = self.constants.place(
+                f"blocks {key}", lambda: _checked(key, _low_bit(blocks, self.constants.threads))
+            )
             return _widened(made, low.bits, low.group)
         plain = [weight for weight in weights if not isinstance(weight, Quantized)]
         if not self.half_deltas and any(weight.dtype != np.float32 for weight in plain):
@@ -316,22 +322,38 @@ def _in_float32(key: str, weights: Sequence[npt.NDArray[Any]]) -> dict[str, npt.
     return {"weights": joined}
 
 
-def _rounded(weights: Sequence[Tensor]) -> dict[str, npt.NDArray[Any]]:
+def _rounded(weights: Sequence[Tensor], threads: int = 1) -> dict[str, npt.NDArray[Any]]:
     """int8 and a scale per output channel, in the pattern that the plugin multiplies without widening it first."""
     num_rows, width = sum(map(len, weights)), weights[0].shape[1]
     scale = np.empty((num_rows, 1), np.float32)
     rounded = np.empty((num_rows, width), np.int8)
-    step = max(1, 2**18 // width)  # rows at once: large temporaries would stay with the process
-    first = 0
-    for weight in weights:
-        for start in range(0, len(weight), step):
-            exact = take_rows(weight, slice(start, start + step))
-            rows = slice(first + start, first + start + len(exact))
-            scale[rows] = np.maximum(np.abs(exact).max(axis=1, keepdims=True), 1e-12) / np.float32(127)
-            with np.errstate(invalid="ignore"):  # NaN is told of by its scale
-                rounded[rows] = np.rint(exact / scale[rows])
-        first += len(weight)
+
+    def fill(weight: Tensor, start: int, stop: int, first: int) -> None:
+        exact = take_rows(weight, slice(start, stop))
+        rows = slice(first, first + len(exact))
+        scale[rows] = np.maximum(np.abs(exact).max(axis=1, keepdims=True), 1e-12) / np.float32(127)
+        with np.errstate(invalid="ignore"):  # NaN is told of by its scale
+            rounded[rows] = np.rint(exact / scale[rows])
+
+    _by_rows(weights, max(1, _PIECE // 4 // width), threads, fill)
     return {"codes": rounded, "scales": scale}
+
+
+def _by_rows(matrices: Sequence[Tensor], step: int, threads: int, fill: Callable[[Any, int, int, int], None]) -> None:
+    """``fill(matrix, start, stop, first)`` for so many rows at once; ``first`` counts over all matrices. NumPy lets go of
+    Python's lock while it computes, so that threads share the work."""
+    beginnings = [0, *accumulate(map(len, matrices))]
+    pieces = [
+        (matrix, start, start + step, first + start)
+        for matrix, first in zip(matrices, beginnings, strict=False)
+        for start in range(0, len(matrix), step)
+    ]
+    if threads == 1 or len(pieces) < 2:
+        for piece in pieces:
+            fill(*piece)
+        return
+    with ThreadPoolExecutor(min(threads, len(pieces))) as pool:
+        list(pool.map(lambda piece: fill(*piece), pieces))
 
 
 def _checked(name: str, made: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
@@ -342,25 +364,22 @@ def _checked(name: str, made: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDAr
     return made
 
 
-def _low_bit(matrices: Sequence[Quantized]) -> dict[str, npt.NDArray[Any]]:
+def _low_bit(matrices: Sequence[Quantized], threads: int = 1) -> dict[str, npt.NDArray[Any]]:
     """Codes, scales and (where the format has minima) zeros of these matrices, one below the other.
 
     A few rows at a time: temporaries of a whole matrix would take four times its memory, and of the file only what is being
     read need be in it.
     """
     num_rows, width = sum(map(len, matrices)), matrices[0].shape[1]
-    step = max(1, 2**20 // width)
-    made: dict[str, npt.NDArray[Any]] = {}
-    first = 0
+    first_row = _with_zeros(matrices[0].low_bit(slice(1)))
+    made = {name: np.empty((num_rows, *part.shape[1:]), part.dtype) for name, part in first_row.items()}
+
+    def fill(matrix: Quantized, start: int, stop: int, first: int) -> None:
+        for name, part in _with_zeros(matrix.low_bit(slice(start, stop))).items():
+            made[name][first : first + len(part)] = part
+
+    _by_rows(matrices, max(1, _PIECE // width), threads, fill)
     for matrix in matrices:
-        for start in range(0, len(matrix), step):
-            parts = _with_zeros(matrix.low_bit(slice(start, start + step)))
-            count = len(parts["codes"])
-            for name, part in parts.items():
-                if name not in made:
-                    made[name] = np.empty((num_rows, *part.shape[1:]), part.dtype)
-                made[name][first : first + count] = part
-            first += count
         drop_pages(matrix)
     return made
 

@@ -39,8 +39,12 @@ _KEPT_BYTES = 16 * 2**20
 _BYTES_PER_PARAMETER = {"full": 8, "int8": 2}
 
 
-def load_runner(config: ModelConfig, options: EngineOptions, max_len: int) -> Runner:
+def load_runner(
+    config: ModelConfig, options: EngineOptions, max_len: int, check: Callable[[], None] = lambda: None
+) -> Runner:
     """Choose a runner, read the weights and make room for keys and values.
+
+    ``check`` is called before much memory or time is spent on the weights; what it raises ends the loading.
 
     Raises:
         InputError: the options contradict each other or name what is not there; the weights do not fit the
@@ -51,12 +55,12 @@ def load_runner(config: ModelConfig, options: EngineOptions, max_len: int) -> Ru
     name, why_runner = choose_runner(options)
     why = {"runner": why_runner, "threads": why_threads}
     try:
-        runner = RUNNERS[name](config, options, max_len, threads, why)
+        runner = RUNNERS[name](config, options, max_len, threads, why, check)
     except UnsupportedError as error:
         if name == options.runner or name == "torch":
             raise
         why = {"runner": error.message.en, "threads": why_threads}
-        runner = RUNNERS["torch"](config, options, max_len, threads, why)
+        runner = RUNNERS["torch"](config, options, max_len, threads, why, check)
     log.info("engine_choices", **{key: value for key, value in runner.describe().items() if key != "why"}, why=why)
     return runner
 
@@ -94,7 +98,12 @@ def _has_nvidia_driver() -> bool:
 
 
 def _load_openvino(
-    config: ModelConfig, options: EngineOptions, max_len: int, threads: int, why: dict[str, str]
+    config: ModelConfig,
+    options: EngineOptions,
+    max_len: int,
+    threads: int,
+    why: dict[str, str],
+    check: Callable[[], None],
 ) -> Runner:
     import psutil
 
@@ -124,7 +133,9 @@ def _load_openvino(
     tensors = map_tensors(options.model, config)
     has_blocks = any(isinstance(tensor, Quantized) for tensor in tensors.values())
     precision, why["precision"] = choose_precision(options.precision, config, free, has_blocks)
-    constants = _constants(options, tensors, precision, dtype)
+    constants = _constants(options, tensors, precision, dtype, threads)
+    if not constants.is_mapped:
+        check()  # making them takes longer than what the check waits for
     bytes_per_value = 4 if dtype == "float32" else 2
     kv_tokens, why["kv_tokens"] = choose_kv_tokens(
         options.kv_tokens,
@@ -143,12 +154,15 @@ def _load_openvino(
         threads=threads,
         why=why,
         constants=constants,
+        check=check,
     )
     runner.why["constants"] = constants.describe()
     return runner
 
 
-def _constants(options: EngineOptions, tensors: Mapping[str, Tensor], precision: Precision, dtype: str) -> Constants:
+def _constants(
+    options: EngineOptions, tensors: Mapping[str, Tensor], precision: Precision, dtype: str, threads: int
+) -> Constants:
     """In a file, where a folder is given and there is much to be made."""
     matrices = [tensor for tensor in tensors.values() if len(tensor.shape) > 1]
     rounded = [tensor for tensor in matrices if precision == "int8" or isinstance(tensor, Quantized)]
@@ -162,9 +176,14 @@ def _constants(options: EngineOptions, tensors: Mapping[str, Tensor], precision:
     ]
     num_bytes = sum(tensor.size for tensor in rounded) + sum(4 * tensor.size for tensor in widened)
     if options.cache is None or num_bytes < _KEPT_BYTES:
-        return Constants()
+        return Constants(threads)
     how = f"{precision} float32" if widened else precision
-    return ConstantFile(options.cache, weight_files(options.model), how, num_bytes)
+    return ConstantFile(options.cache, _owner(options.model), weight_files(options.model), how, num_bytes, threads)
+
+
+def _owner(model: Path) -> str:
+    """The model's name, as its folder has it: a model of the store takes its constants along when it is removed."""
+    return (model.parent if model.is_file() else model).resolve().name
 
 
 def choose_precision(
@@ -191,8 +210,17 @@ def choose_precision(
     return "int8", f"in full precision the weights would take {needed_gb:.1f} of {free_gb:.1f} GB of free memory"
 
 
-def _load_torch(config: ModelConfig, options: EngineOptions, max_len: int, threads: int, why: dict[str, str]) -> Runner:
+def _load_torch(
+    config: ModelConfig,
+    options: EngineOptions,
+    max_len: int,
+    threads: int,
+    why: dict[str, str],
+    check: Callable[[], None],
+) -> Runner:
     import psutil
+
+    check()
 
     if options.precision == "int8":
         raise InputError(
@@ -246,7 +274,7 @@ def _refuse_not_finite(tensors: Mapping[str, torch.Tensor]) -> None:
             )
 
 
-_Load = Callable[[ModelConfig, EngineOptions, int, int, dict[str, str]], Runner]
+_Load = Callable[[ModelConfig, EngineOptions, int, int, dict[str, str], Callable[[], None]], Runner]
 RUNNERS: Mapping[str, _Load] = {"openvino": _load_openvino, "torch": _load_torch}
 
 

@@ -8,7 +8,7 @@ transformers (tests/parity).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -54,6 +54,7 @@ class OpenVINORunner(Runner):
         tensors: the model's weights by Hugging Face name (see ``weights.map_tensors``).
         num_blocks: size of the key-value memory, in blocks of 32 tokens.
         dtype: of cache and arithmetic: float32 or bfloat16.
+        check: called when the graph is compiled, before the weights take memory.
 
     Raises:
         UnsupportedError: this OpenVINO or this CPU cannot run the graph.
@@ -72,6 +73,7 @@ class OpenVINORunner(Runner):
         threads: int = 1,
         why: Mapping[str, str] | None = None,
         constants: Constants | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self.config = config
         self.num_blocks = num_blocks
@@ -101,6 +103,7 @@ class OpenVINORunner(Runner):
             if self._weight_bytes() <= LONE_BYTES:
                 self._lone = self._request_of(self._compile(frozenset(), is_lone=True))
             self._constants.finish()
+            check()
             self._warm_up()
             self._release()
         except RuntimeError as error:
