@@ -3,6 +3,7 @@
     python benchmarks/answers.py --serve FILE.gguf                      # the questions to develop with
     python benchmarks/answers.py --serve FILE.gguf --split kept         # those kept back: look at them last
     python benchmarks/answers.py --base-url http://127.0.0.1:8642 --model NAME --json out.json
+    python benchmarks/answers.py --serve FILE.gguf --data benchmarks/answers/everyday   # or unseen, work: the other sets
 
 Eight documents and 40 questions (``benchmarks/answers``; Chinese and English, half of them in other words than the documents',
 tables, one-row-per-item price lists, codes and versions, eight follow-ups, eight that the documents do not answer), split
@@ -24,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -129,7 +130,7 @@ def show(row: dict[str, Any]) -> None:
         print(f"   decision: {row['decision']}; the model said: {row['raw']!r}; found {row['found'][:2]}")
 
 
-def summary(rows: list[dict[str, Any]]) -> str:
+def summary(rows: Sequence[dict[str, Any]]) -> str:
     known, unknown = [r for r in rows if r["says"]], [r for r in rows if not r["says"]]
     unmarked = [r for r in rows if r["verdict"] in ("grounded", "quoted") and not r["answer"].startswith(NOT_SUPPORTED)]
     grounded_wrong = [r["id"] for r in unmarked if not r["right"]]
@@ -154,6 +155,7 @@ async def main() -> int:
         "--passages", type=int, help="passages in the prompt at most, instead of the manner's own number"
     )
     parser.add_argument("--answers", default="balanced", help="careful, balanced or bold")
+    parser.add_argument("--together", type=int, default=1, help="questions asked at a time")
     parser.add_argument("--json", type=Path, help="write every question's row here")
     options = parser.parse_args()
 
@@ -175,10 +177,15 @@ async def main() -> int:
                 manner, why = manner_of(context, model)
                 manner = replace(manner, passages=options.passages or manner.passages)
                 print(f"{model} ({why.en}), embedder {kb.embedder}")
-                rows = []
-                for item in items:
-                    rows.append(await ask(kb, embedder, item, client, model, manner=manner, caution=options.answers))
-                    show(rows[-1])
+                room = asyncio.Semaphore(options.together)
+
+                async def asked(item: dict[str, Any]) -> dict[str, Any]:
+                    async with room:
+                        row = await ask(kb, embedder, item, client, model, manner=manner, caution=options.answers)
+                    show(row)
+                    return row
+
+                rows = await asyncio.gather(*(asked(item) for item in items))
     print(summary(rows))
     if options.json:
         options.json.write_text(json.dumps(rows, ensure_ascii=False, indent=1), encoding="utf-8")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from zhilu.rag.answer.claims import identifiers, missing_kind, missing_names, stands_in
+from zhilu.rag.answer.claims import identifiers, missing_kind, missing_names, missing_numbered, stands_in
 from zhilu.rag.answer.evidence import PassageEvidence
 from zhilu.rag.answer.ground import Located
 from zhilu.rag.answer.judge import judge
@@ -49,6 +49,7 @@ PARTS = (
         (GYM, "Can I bring my dog?", "No, dogs are not allowed.", "exact"),
         (GYM, "Who is the boss?", "Tobias Reke", "unjudged"),
         (GYM, "Who runs the gym?", "John Miller", "unsupported"),
+        (GYM, "What does a lesson cost?", "2% of the fee", "unsupported"),  # no per cent stands anywhere
         (GYM, "When does it close?", "10 PM", "overlap"),
         (GYM, "How long may members pause?", "Up to 3 months a year.", "overlap"),
         (PARTS, "What is the part number of the fan?", "FX-70-B/1", "exact"),
@@ -80,6 +81,52 @@ def test_halves_of_a_sentence_are_not_mixed(question: str, said: str, support: s
     assert judge(said, question, [passage], PassageEvidence(question, [passage], [1.0]).best()).support == support
 
 
+class _Words:
+    """A ``Meaning`` that hears one pair of words for the same."""
+
+    worth = Worth(crosses=True)
+
+    def __init__(self, asked: str, said: str) -> None:
+        self.asked, self.said = asked, said
+
+    def near(self, question: str, texts: Sequence[str]) -> list[float]:
+        return [0.6 if self.asked in question and self.said in text else 0.4 for text in texts]
+
+
+def test_clauses_of_one_sentence_that_measure_the_same_are_told_apart_by_meaning() -> None:
+    repairs = "Loss of heating is dealt with within 24 hours, a blocked drain within three working days, anything else within 28 days."
+    meaning: Any = _Words("shower", "heating")
+    asked = "My shower is cold, how fast do they come?"
+    wrong = judge("28 days", asked, [repairs], meaning=meaning)
+    assert wrong.support == "beside" and wrong.quote is not None
+    assert repairs[wrong.quote.start : wrong.quote.end].startswith("Loss of heating")
+    assert judge("24 hours", asked, [repairs], meaning=meaning).support != "beside"
+    deposit = "The deposit is £900, it is returned within 10 days, never later."  # money is no time
+    meaning = _Words("deposit", "10 days")
+    assert judge("£900", "What is the deposit?", [deposit], meaning=meaning).support == "exact"
+
+
+def test_a_bare_yes_or_no_is_left_to_the_reader_beside_the_likely_sentence() -> None:
+    likely = Located(0, 0, 20)
+    for said in ("No", "不能", "不需要。", "Yes."):
+        found = judge(said, "Is it allowed?", ["Smoking is allowed. 不能点蜡烛。"], likely)
+        assert found.support == "unjudged" and found.quote == likely
+
+
+def test_this_year_is_not_last_year() -> None:
+    prize = "Judge this year is Anne Whitlock."
+    assert judge("Anne Whitlock", "Who was the judge last year?", [prize]).support == "unjudged"
+    assert judge("Anne Whitlock", "Who is the judge this year?", [prize]).support == "exact"
+
+
+def test_numbered_things_are_told_apart() -> None:
+    lease = "Parking space 7 is let for £60. 3 号楼有电梯。The rent rose by 5 in May 2024."
+    assert missing_numbered("What is the rent for parking space 12?", lease) == ["space 12"]
+    assert missing_numbered("5 号楼有电梯吗？", lease) == ["5 号楼"]
+    assert missing_numbered("Is parking space 7 taken, and 3号楼?", lease) == []
+    assert missing_numbered("What was it in May 2023, for under 20?", lease) == []
+
+
 def test_the_right_entry_of_the_list_is_pointed_at() -> None:
     found = judge("24 euros", "How much is the Summit plan a month?", [GYM])
     assert found.quote is not None and "Summit" in GYM[found.quote.start : found.quote.end]
@@ -96,6 +143,7 @@ def test_a_title_answers_no_question_of_yes_or_no() -> None:
 def test_identifiers_are_whole() -> None:
     assert identifiers("When was version 2.99 released, and FX-70-B/1?") == {"2.99", "fx-70-b/1"}
     assert identifiers("What happened on 3 March 2019 at 10 kg?") == frozenset()
+    assert stands_in("15p", "HW-13P 与 HW-15P") and not stands_in("5p", "HW-15P")
     assert stands_in("2.10.1", PARTS) and not stands_in("2.10", PARTS) and not stands_in("2.1", PARTS)
     assert not stands_in("FX-70-B", PARTS) and stands_in("fx-70-b/1", PARTS)
 

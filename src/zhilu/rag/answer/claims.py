@@ -20,9 +20,13 @@ __all__ = [
     "identifiers",
     "is_negated",
     "is_number",
+    "is_opposite",
+    "kinds_of",
+    "lost_units",
     "missing",
     "missing_kind",
     "missing_names",
+    "missing_numbered",
     "stands_in",
     "units_of",
     "without_units",
@@ -89,6 +93,36 @@ _SUBJECT = re.compile(r"([\u4e00-\u9fff]{2,4}?)(?=有|是|能|可|怎|多|几|�
 _NO_KIND = frozenset(
     "零〇一二三四五六七八九十百千万两半的了和与或在是有个这那其及为被把对从到以将要能会可不没哪何几谁什么多除由于此该每各"
 )
+# "space 12", "group 3", 12号楼; not what is counted or measured
+_NUMBERED = re.compile(
+    r"\b([A-Za-z]{3,20}) (\d{1,4})\b(?![.,:%]\d|\s*[%A-Za-z])|(?<![\d.])(\d{1,4}) ?号([\u4e00-\u9fff])"
+)
+_NOT_NUMBERED = frozenset(
+    (
+        *(stem(m) for m in _MONTHS),
+        *[
+            "since",
+            "from",
+            "until",
+            "before",
+            "after",
+            "during",
+            "year",
+            "under",
+            "over",
+            "least",
+            "most",
+            "about",
+            "around",
+            "only",
+            "than",
+            "take",
+            "cost",
+            "pay",
+            "last",
+        ],
+    )
+)
 _KINDS = 3  # 婚假, 产假, 病假: then another one is another thing, and not the same in other words
 _COUNTED = re.compile(r"\d\s*([A-Za-z%€£$]+|[\u4e00-\u9fff]{1,2}?(?=[^\u4e00-\u9fff]|$)|[\u4e00-\u9fff])")
 _UNITS = tuple(
@@ -98,6 +132,20 @@ _UNITS = tuple(
         r"¥|\b(?:rmb|cny|yuan)\b|(?<![美欧日])元|块钱?", r"%|\bper ?cent\b|百分之", r"\bdays?\b|天|(?<![\d月一二三四五六七八九十])日",
         r"\bhours?\b|小时|钟头", r"\bminutes?\b|\bmin\b|分钟", r"\bweeks?\b|周|星期", r"\bmonths?\b|个?月", r"\byears?\b|年",
         r"\b(?:kg|kilo(?:gram(?:me)?)?s?)\b|公斤|千克", r"(?<![a-z])g\b|\bgrams?\b|(?<!千)克", r"(?<![a-z])km\b|\bkilomet(?:er|re)s?\b|公里",
+    )
+)  # fmt: skip
+
+_SIGNS = range(5)  # of _UNITS: nobody leaves them out
+_KIND_OF = (
+    {str(i): "money" for i in range(4)} | {str(i): "time" for i in range(5, 11)} | {"11": "weight", "12": "weight"}
+)
+# of one group, what says the one does not say the other
+_OPPOSITES = tuple(
+    tuple(re.compile(form, re.IGNORECASE) for form in forms)
+    for forms in (
+        (r"\blast (?:year|month|week|season|term)|去年|上个?月|上周|上学期", r"\bthis (?:year|month|week|season|term)|今年|本月|这个月|本周|本学期",
+         r"\bnext (?:year|month|week|season|term)|明年|下个?月|下周|下学期"),
+        (r"\bweekdays?\b|工作日|平日", r"\bweekends?\b|周末"),
     )
 )  # fmt: skip
 
@@ -186,9 +234,14 @@ def missing_kind(question: str, text: str) -> str | None:
 
 
 def stands_in(code: str, text: str) -> bool:
-    """True if ``code`` stands in ``text`` as a whole, not as a part of a longer one."""
+    """True if ``code`` stands in ``text`` as a whole, not as a part of a longer one; but people leave out the letters that all
+    codes of a list begin with: 15P of HW-15P."""
+    plain = _ARTICLE.sub(_article, _plain(text)).casefold()
     pattern = rf"(?<![a-z0-9])(?<![a-z0-9][./_-])v?{re.escape(code)}(?![a-z0-9]|[./_-][a-z0-9])"
-    return re.search(pattern, _ARTICLE.sub(_article, _plain(text)).casefold()) is not None
+    if re.search(pattern, plain) is not None:
+        return True
+    is_rest = len(code) > 2 and code.isalnum() and code[0].isdigit() and not code.isdigit()
+    return is_rest and re.search(rf"(?<![a-z0-9./_-])[a-z]{{1,6}}-{code}(?![a-z0-9]|[./_-][a-z0-9])", plain) is not None
 
 
 def _article(match: re.Match[str]) -> str:
@@ -203,6 +256,21 @@ def missing(claims: Claims, text: str) -> list[str]:
     lost = [max(forms, key=len) for forms in claims.numbers if not forms & there]
     lost += [code for code in sorted(claims.codes) if not stands_in(code, text)]
     return lost + [name for name in sorted(claims.names) if stem(name) not in words]
+
+
+def missing_numbered(question: str, text: str) -> list[str]:
+    """Numbered things of a question ("parking space 12", 12 号楼) of which ``text`` has others by the same word, and not this one."""
+    asked, there = _plain(question), _plain(text)
+    lost = []
+    for match in _NUMBERED.finditer(asked):
+        word, number = (match.group(1), match.group(2)) if match.group(1) else (match.group(4), match.group(3))
+        if match.group(1) and (stem(word.casefold()) in _NOT_NUMBERED or not content_terms(word)):
+            continue
+        form = rf"\b{word} (\d+)\b(?![.,:%]\d|\s*%)" if match.group(1) else rf"(?<![\d.])(\d+) ?号{word}"
+        numbers = set(re.findall(form, there, re.IGNORECASE))
+        if numbers and number not in numbers:
+            lost.append(match.group().strip())
+    return lost
 
 
 def is_number(term: str) -> bool:
@@ -225,6 +293,25 @@ def units_of(text: str) -> frozenset[str]:
         known = next((str(i) for i, unit in enumerate(_UNITS) if unit.fullmatch(word)), None)
         found.add(known or word.casefold())
     return frozenset(found)
+
+
+def kinds_of(text: str) -> frozenset[str]:
+    """What the numbers of a text measure: money, time, weight; else the units themselves."""
+    return frozenset(_KIND_OF.get(unit, unit) for unit in units_of(text))
+
+
+def lost_units(sentence: str, text: str) -> bool:
+    """True if a number of the sentence has a sign of money or a per cent, and ``text`` has that sign nowhere."""
+    units = [_UNITS[int(u)] for u in units_of(sentence) if u.isdigit() and int(u) in _SIGNS]
+    return any(not unit.search(text) for unit in units)
+
+
+def is_opposite(question: str, text: str) -> bool:
+    """True if the text says "this year" where the question says "last year", and the like."""
+    asked, said = (
+        [{i for i, form in enumerate(forms) if form.search(t)} for forms in _OPPOSITES] for t in (question, text)
+    )
+    return any(len(a) == 1 and b and not a & b for a, b in zip(asked, said, strict=True))
 
 
 def is_negated(text: str) -> bool:

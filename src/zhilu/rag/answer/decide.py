@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from zhilu.messages import T
-from zhilu.rag.answer.claims import identifiers, missing_kind, missing_names, stands_in
+from zhilu.rag.answer.claims import identifiers, missing_kind, missing_names, missing_numbered, stands_in
 from zhilu.rag.answer.layout import statements, title_set
-from zhilu.rag.answer.meaning import CAUTION, Caution, Meaning
+from zhilu.rag.answer.meaning import CAUTION, Caution, Meaning, under_heading
 from zhilu.rag.records import Hit
 from zhilu.rag.retrieve.followup import about
-from zhilu.rag.retrieve.search import Retrieved
+from zhilu.rag.retrieve.search import Retrieved, joined
 
 __all__ = ["SLACK", "holds_answer", "identified_first", "needs_claims", "read_first"]
 
@@ -25,6 +26,8 @@ NEARLY_ALL = 0.75
 SLACK = 0.9
 _DOUBTFUL = 0.75  # of Worth.near_sentence: from here on an answer that can be looked up is worth asking for
 _CLOSE = 0.75  # of the best passage's nearness
+_FUSED = 0.1  # of a passage's fused score, beside its nearest sentence's cosine
+_HAN = re.compile("[\u4e00-\u9fff]{4}")  # then names may be written in other letters, whatever most of the passage is
 _OWN = 0.6  # of the bar: how near the few words of a follow-up must be by themselves
 
 
@@ -56,7 +59,8 @@ def holds_answer(
     text = "\n".join(_text(h) for h in hits)
     codes = sorted(identifiers(question))
     lost = [c for c in codes if not stands_in(c, text)]
-    if found.lang == "en" and hits and hits[0].lang == "en" and caution != "bold":
+    lost += missing_numbered(question, text)
+    if found.lang == "en" and hits and not _HAN.search(hits[0].text) and caution != "bold":
         lost += missing_names(question, text)
     if found.lang == "zh" and caution != "bold" and (kind := missing_kind(question, text)) is not None:
         lost.append(kind)
@@ -82,26 +86,45 @@ def holds_answer(
 
 
 def read_first(
-    question: str, found: Retrieved, meaning: Meaning | None, passages: int | None
+    question: str, found: Retrieved, meaning: Meaning | None, passages: int | None, k: int, asked: Sequence[str] = ()
 ) -> tuple[Retrieved, int | None]:
-    """The same passages and how many of them go into the prompt: of the first ``passages`` those whose nearest sentence comes
-    close to the best one's, the nearest first.
+    """The ``k`` best passages of the pool by their nearest sentence, and how many of them go into the prompt: of the first
+    ``passages`` those whose nearest sentence comes close to the best one's.
 
-    A question with a code or a version is answered from those that have it. A short prompt is read sooner, and a passage about
-    something else only misleads a small model.
+    A sentence is read behind its heading ("Pets: only in a carrier"), for by itself it says little. A question with a code or a
+    version is answered from passages that have it. A short prompt is read sooner, and a passage about something else only
+    misleads a small model. ``asked``: the ways in which it is asked, if there are several.
     """
-    first = found.hits[:passages]
-    codes = identifiers(question)
-    if codes:
-        holding = [hit for hit in first if all(stands_in(c, _text(hit)) for c in codes)]
-        return found, len(holding) or passages  # they come first already
-    if meaning is None or not meaning.worth.crosses or len(first) < 2:
-        return found, passages
-    near = {(hit.kb_id, hit.chunk_id): _nearest(question, [hit], meaning) for hit in first}
-    first = sorted(first, key=lambda hit: -near[hit.kb_id, hit.chunk_id])
-    kept = [hit for hit in first if near[hit.kb_id, hit.chunk_id] >= _CLOSE * max(near.values())]
-    others = [hit for hit in found.hits if hit not in kept]
-    return replace(found, hits=[*kept, *others]), len(kept)
+    if meaning is None or not meaning.worth.crosses or len(found.pool) < 2:
+        codes = identifiers(question)
+        holding = [hit for hit in found.hits[:passages] if all(stands_in(c, _text(hit)) for c in codes)]
+        return found, (len(holding) or passages) if codes else passages  # they come first already
+    near = _nearest_under_heading(asked or (question,), found.pool, meaning)
+    lost = {_id(hit): sum(not stands_in(c, _text(hit)) for c in identifiers(question)) for hit in found.pool}
+    pool = sorted(found.pool, key=lambda hit: (lost[_id(hit)], -near[_id(hit)] - _FUSED * hit.score))
+    first = pool[:passages]
+    bar = _CLOSE * near[_id(first[0])]
+    kept = [hit for hit in first if lost[_id(hit)] == lost[_id(first[0])] and near[_id(hit)] >= bar]
+    read = joined(kept)
+    others = joined([hit for hit in pool[:k] if hit not in kept])
+    return replace(found, hits=[*read, *others]), len(read)
+
+
+def _nearest_under_heading(asked: Sequence[str], hits: Sequence[Hit], meaning: Meaning) -> dict[tuple[str, int], float]:
+    said = {
+        _id(hit): [
+            under_heading(s, hit.heading or hit.doc_name)
+            for s in statements(hit.text, title_set(hit.doc_name, hit.heading))
+        ]
+        for hit in hits
+    }
+    everything = [text for texts in said.values() for text in texts]
+    near = dict(zip(everything, meaning.near_asked(asked, everything), strict=True))
+    return {key: max((near[text] for text in texts), default=0.0) for key, texts in said.items()}
+
+
+def _id(hit: Hit) -> tuple[str, int]:
+    return hit.kb_id, hit.chunk_id
 
 
 def _by_meaning(

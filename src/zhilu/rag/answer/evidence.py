@@ -18,7 +18,7 @@ from typing import Any
 from zhilu.messages import Lang, T
 from zhilu.rag.answer.ground import Located, locate
 from zhilu.rag.answer.layout import Statement, plain, statements
-from zhilu.rag.answer.meaning import Meaning
+from zhilu.rag.answer.meaning import Meaning, under_heading
 from zhilu.text.terms import content_terms, terms
 
 __all__ = ["NEAR", "PassageEvidence", "quotation"]
@@ -71,17 +71,23 @@ class PassageEvidence:
         *,
         slack: float = 1.0,
         titles: Sequence[Collection[str]] = (),
+        leads: Sequence[str] = (),
+        asked: Sequence[str] = (),
     ) -> None:
         """``scores``: the passages' fused retrieval scores, 0 to 1; ``meaning``: value sentences by meaning, too.
 
         ``slack``: the share of ``Worth.near_sentence`` at which one speaks of the question.
         That costs an embedding a sentence and gains 2 % where questions share words with their passage, so it is for
         questions that do not. ``titles``: for each passage the names over it (``title_set``), which are no sentences.
+        ``leads``: the heading of each passage; then sentences are put in order by their meaning behind it, compared with each
+        of ``asked`` (a follow-up behind the question that it goes on from, and by itself). Of 107 questions of
+        benchmarks/answers whose passage is there the best sentence holds the answer for 82 so, and for 65 otherwise.
         """
         self.question = question
         self.passages = passages
         self.headings = ""  # of the passages; a name may stand there alone
         self.titles = titles
+        self._leads, self._asked = leads, asked or (question,)
         self.needs_claims = False  # nothing but what names a number, a code or a name is shown
         self.meaning = meaning
         self._slack = slack
@@ -203,6 +209,7 @@ class PassageEvidence:
         near = self.meaning.near(self.question, texts) if self.meaning else [0.0] * len(texts)
         near_enough = self._slack * self.meaning.worth.near_sentence if self.meaning else 1.0
         self.nearest = max(near, default=0.0)
+        led = self._near_under_headings()
         valued = []
         for i, (place, bag) in enumerate(zip(places, bags, strict=True)):
             around = set(bag)
@@ -211,12 +218,21 @@ class PassageEvidence:
                     around |= bags[j]
             value = share(bag) + 0.5 * share(around) + 0.5 * scores[place.passage] + near[i]
             value += 0.2 if self._asks_number and re.search(r"\d|[一二三四五六七八九十百千]", texts[i]) else 0.0
+            if led:
+                value = max(led[i], 0.0) + 0.1 * scores[place.passage]
             if i > 0 and places[i - 1].passage == place.passage and asks[i - 1]:
-                value += 0.6  # the answer in a list of questions and answers
+                value += 0.1 if led else 0.6  # the answer in a list of questions and answers
             # what shares nothing answers nothing; nor does what only asks again
-            says = (around & asked or near[i] >= near_enough) and bag - asked and not repeats[i]
+            is_near = near[i] >= near_enough or (bool(led) and led[i] >= 0.5 * near_enough)
+            says = (around & asked or is_near) and bag - asked and not repeats[i]
             valued.append(_Sentence(place, value if says else 0.0, max(share(around), near[i] - AROUND)))
         return valued
+
+    def _near_under_headings(self) -> list[float]:
+        if self.meaning is None or not self._leads:
+            return []
+        texts = [under_heading(x, self._leads[p]) for p, found in enumerate(self.statements) for x in found]
+        return self.meaning.near_asked(self._asked, texts)
 
 
 def quotation(text: str, number: int, lang: Lang, *, is_answer: bool = True) -> str:

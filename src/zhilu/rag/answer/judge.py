@@ -20,6 +20,9 @@ from zhilu.rag.answer.claims import (
     identifiers,
     is_negated,
     is_number,
+    is_opposite,
+    kinds_of,
+    lost_units,
     missing,
     stands_in,
     units_of,
@@ -43,6 +46,13 @@ _SAME = 0.6  # of a sentence's words in a clause: then it says the same or the o
 _HALVES = re.compile(r"\band\b|和|与|、")
 _HAN_PAIR = re.compile("(?=([\u4e00-\u9fff]{2}))")
 _LEADING = re.compile(r"^\W*(?:yes|no|是的?|不是?|否|对|可以|不可以|不能|没有|有)\s*[,，.。;；:：]\s*", re.IGNORECASE)
+
+
+# "No", 不能: nothing but which way it is
+_BARE = re.compile(
+    r"\W*(?:yes|no|it (?:is|does)(?: not)?|(?:you )?can(?:not)?|不?(?:能|可以|行|是|会|需要?|用|要|必|允许)的?|没?有|没有|否|可)\W*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -75,12 +85,16 @@ def judge(
         titles: for each passage the names over it (``layout.title_set``), which say nothing.
         meaning: tells entries of a list apart that the question names in other words.
     """
+    if _BARE.fullmatch(sentence.strip()):
+        return _at(sentence, "unjudged", likely)
     claims = claims_of(sentence)
     everything = "\n".join([*passages, said])
     if lost := [c for c in missing(claims, everything) if not _may_be_told_otherwise(c, claims, sentence, everything)]:
         asked = not missing(claims, f"{everything}\n{question}")  # it repeats what the question supposed
         support = "unjudged" if asked and not identifiers(" ".join(lost)) else "unsupported"
         return _at(sentence, support, likely)
+    if lost_units(sentence, f"{everything}\n{question}"):
+        return _at(sentence, "unsupported", likely)
     units = [unit for p, text in enumerate(passages) for unit in _units(text, p, titles[p] if p < len(titles) else ())]
     bare = _LEADING.sub("", sentence)
     own = frozenset(content_terms(bare))
@@ -101,7 +115,7 @@ def judge(
             return _at(sentence, "unsupported", None)
         if not _is_column_asked_for(rest, question, units):
             return _at(sentence, "unjudged", rest.row or rest.place)
-    if claims and _is_torn(rest, claims, question):
+    if (claims and _is_torn(rest, claims, question)) or is_opposite(question, rest.text):
         return _at(sentence, "unjudged", rest.place)
     is_in_prose = bool(claims.numbers) and not rest.in_table
     is_elsewhere = is_in_prose and _speaks_of_something_else(rest, asked_terms, question, units, meaning)
@@ -204,7 +218,7 @@ def _meant(rest: _Unit, claims: Claims, question: str, units: Sequence[_Unit], m
     holds, and more; where neither does, it is clearly nearer in meaning. Of a follow-up ("And the dryer?") its own words count
     before those of the question that it goes on from.
     """
-    others = [u for u in units if _is_alternative(u, rest) and missing(claims, u.text)]
+    others = [u for u in units if missing(claims, u.text) and (_is_alternative(u, rest) or _is_sibling(u, rest, units))]
     if not others:
         return None
     for asked in dict.fromkeys((_last_question(question), question)):
@@ -282,6 +296,15 @@ def _is_alternative(other: _Unit, rest: _Unit) -> bool:
     if rest.in_table:
         return other.place.passage == rest.place.passage
     return len(rest.bag & other.bag) / max(len(rest.bag), len(other.bag), 1) >= _PARALLEL
+
+
+def _is_sibling(other: _Unit, rest: _Unit, units: Sequence[_Unit]) -> bool:
+    """Whether two clauses of one sentence measure the same kind of thing: "within 24 hours, …, anything else within 28 days"."""
+    if other.in_table or rest.in_table or other.place == rest.place or not kinds_of(other.text) & kinds_of(rest.text):
+        return False
+    if _covers(other.place, rest.place) or _covers(rest.place, other.place):
+        return False
+    return any(_covers(u.place, other.place) and _covers(u.place, rest.place) for u in units)
 
 
 def _last_question(question: str) -> str:

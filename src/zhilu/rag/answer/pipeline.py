@@ -126,6 +126,7 @@ class _Sought:
     why: T | None = None
     opening: str | None = None
     rewrite: dict[str, Any] | None = None
+    asked: tuple[str, ...] = ()
 
 
 async def _seek(
@@ -145,17 +146,17 @@ async def _seek(
     query = f"{opening} {question}" if opening else question
     found = identified_first(found, question)
     meaning = _meaning(embedder, found)
-    worth, why = await asyncio.to_thread(holds_answer, question, found, meaning, manner.passages, caution, opening)
-    passages = manner.passages
+    passages, asked = manner.passages, (query, question) if opening else (query,)
     if searching.rerank:
-        found, passages = await asyncio.to_thread(read_first, query, found, meaning, passages)
+        found, passages = await asyncio.to_thread(read_first, query, found, meaning, passages, k, asked)
+    worth, why = await asyncio.to_thread(holds_answer, question, found, meaning, manner.passages, caution, opening)
     if opening and about(question) and found.hits:
         # asked about "the meat ones" alone, a model takes whatever document has meat in it
         same = [h for h in found.hits if (h.kb_id, h.doc_id) == (found.hits[0].kb_id, found.hits[0].doc_id)]
         found = replace(found, hits=[*same, *(h for h in found.hits if h not in same)])
         passages = min(passages or len(same), len(same))
     rewrite = {"rewritten": query, "by": "rule"} if opening else None
-    return _Sought(query, found, worth, passages, meaning, why, opening, rewrite)
+    return _Sought(query, found, worth, passages, meaning, why, opening, rewrite, asked)
 
 
 async def search(
@@ -170,7 +171,7 @@ async def search(
         found = await _with_draft(kb, question, found, client, model, embedder, k, searching)
     found = identified_first(found, question)
     if searching.rerank:
-        found, _ = await asyncio.to_thread(read_first, question, found, _meaning(embedder, found), manner.passages)
+        found, _ = await asyncio.to_thread(read_first, question, found, _meaning(embedder, found), manner.passages, k)
     return found
 
 
@@ -182,11 +183,11 @@ async def _with_draft(
     reply = await client.chat(draft_messages(question), model=model, temperature=0, max_tokens=80)
     draft = str(reply["choices"][0]["message"].get("content") or "").rpartition("</think>")[2].strip()
     wider = await asyncio.to_thread(retrieve, kb, f"{question} {draft}", embedder, k=k, weight=searching.meaning)
-    return replace(found, hits=wider.hits, candidates=wider.candidates)
+    return replace(found, hits=wider.hits, candidates=wider.candidates, pool=wider.pool)
 
 
 def _evidence(sought: _Sought, hits: Sequence[Hit], manner: Manner, caution: Caution) -> PassageEvidence:
-    evidence = evidence_of(sought.query, hits, sought.found, sought.meaning, manner)
+    evidence = evidence_of(sought.query, hits, sought.found, sought.meaning, manner, sought.asked)
     evidence.needs_claims = manner.reads and needs_claims(evidence.nearest, sought.meaning, caution)
     return evidence
 

@@ -121,16 +121,18 @@ def evidence_of(
     found: Retrieved,
     meaning: Meaning | None,
     manner: Manner = COPIES,
+    asked: Sequence[str] = (),
 ) -> PassageEvidence:
     """The passages' sentences, valued; by meaning as well where the question shares few words with them, or where the
-    embedder knows meanings best."""
+    embedder knows meanings best. ``asked``: the ways in which a follow-up is asked, behind its question and alone."""
     texts, scores = [h.text for h in hits], [h.score for h in hits]
     by_meaning = meaning is not None and (
         found.coverage < MIN_COVERAGE_QUOTE or (manner.reads and meaning.worth.crosses)
     )
     evidence = PassageEvidence(
         question, texts, scores, meaning if by_meaning else None, slack=SLACK if manner.reads else 1.0,
-        titles=[title_set(h.doc_name, h.heading) for h in hits],
+        titles=[title_set(h.doc_name, h.heading) for h in hits], asked=asked,
+        leads=[h.heading or h.doc_name for h in hits] if meaning and manner.reads and meaning.worth.crosses else (),
     )  # fmt: skip
     evidence.headings = "\n".join(f"{h.doc_name}\n{h.heading}" for h in hits)
     return evidence

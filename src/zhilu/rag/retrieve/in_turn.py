@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.retrieve.followup import is_elliptic, opening_question
-from zhilu.rag.retrieve.search import Retrieved, retrieve
+from zhilu.rag.retrieve.search import POOL, Retrieved, retrieve
 from zhilu.rag.retrieve.several import Several
 from zhilu.text.terms import content_terms, query_terms
 
@@ -56,7 +57,10 @@ def retrieve_in_turn(
         stays = not is_elliptic(question) or not hits or hit.doc_id == hits[0].doc_id
         if not overlaps:
             hits.insert(min(1, len(hits)) if hit is second.hits[0] and stays else len(hits), hit)
-    return replace(alone, hits=hits[:k], candidates=first.candidates), opening
+    pool = dict.fromkeys((h.kb_id, h.chunk_id) for pair in zip_longest(first.pool, second.pool) for h in pair if h)
+    by_id = {(h.kb_id, h.chunk_id): h for h in (*second.pool, *first.pool)}
+    kept = [by_id[key] for key in pool][: max(k, POOL)]
+    return replace(alone, hits=hits[:k], candidates=first.candidates, pool=kept), opening
 
 
 def _says_little(question: str) -> bool:
