@@ -41,7 +41,7 @@ from zhilu.rag.index.embedding import TextEmbedder
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.records import Citation, Hit, utc_now
 from zhilu.rag.retrieve.followup import about, earlier_answer, stand_alone
-from zhilu.rag.retrieve.in_turn import retrieve_in_turn
+from zhilu.rag.retrieve.in_turn import retrieve_in_turn, ways_to_ask
 from zhilu.rag.retrieve.options import Searching
 from zhilu.rag.retrieve.search import Retrieved, retrieve
 from zhilu.rag.retrieve.several import Several
@@ -146,7 +146,7 @@ async def _seek(
     query = f"{opening} {question}" if opening else question
     found = identified_first(found, question)
     meaning = _meaning(embedder, found)
-    passages, asked = manner.passages, (query, question) if opening else (query,)
+    passages, asked = manner.passages, ways_to_ask(question, opening)
     if searching.rerank:
         found, passages = await asyncio.to_thread(read_first, query, found, meaning, passages, k, asked)
     worth, why = await asyncio.to_thread(holds_answer, question, found, meaning, manner.passages, caution, opening)

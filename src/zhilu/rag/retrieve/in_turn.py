@@ -18,7 +18,7 @@ from zhilu.rag.retrieve.search import POOL, Retrieved, retrieve
 from zhilu.rag.retrieve.several import Several
 from zhilu.text.terms import content_terms, query_terms
 
-__all__ = ["STANDS_ALONE", "retrieve_in_turn"]
+__all__ = ["STANDS_ALONE", "retrieve_in_turn", "ways_to_ask"]
 
 STANDS_ALONE = (
     0.5  # coverage: a passage that holds so much of a question with "it" or "that" in it needs no earlier one
@@ -61,6 +61,15 @@ def retrieve_in_turn(
     by_id = {(h.kb_id, h.chunk_id): h for h in (*second.pool, *first.pool)}
     kept = [by_id[key] for key in pool][: max(k, POOL)]
     return replace(alone, hits=hits[:k], candidates=first.candidates, pool=kept), opening
+
+
+def ways_to_ask(question: str, opening: str | None) -> tuple[str, ...]:
+    """What sentences are compared with: a follow-up behind the question that it goes on from; and by itself, if it says anything
+    ("And the dryer?", and not "How much?")."""
+    if opening is None:
+        return (question,)
+    joint = f"{opening} {question}"
+    return (joint, question) if is_elliptic(question) or not _says_little(question) else (joint,)
 
 
 def _says_little(question: str) -> bool:
