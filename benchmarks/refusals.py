@@ -1,6 +1,6 @@
 """Whether a question is refused before a model is asked: the figures behind the setting ``answers``.
 
-    python benchmarks/refusals.py --data DIR --e5 FOLDER [--paragraphs 72] [--questions 170]
+    python benchmarks/refusals.py --data DIR --e5 FOLDER [--paragraphs 72] [--questions 170] [--as-found]
 
 XQuAD (``DIR/dev``), English and Chinese: a knowledge base of the first paragraphs, and questions about them. Each question is
 asked of all passages (``answerable``), and of all but its own paragraph (``others``: another paragraph of the same article is
@@ -51,6 +51,9 @@ def main() -> int:
     parser.add_argument(
         "--factors", default="", help="more shares of the nearness, beside those of careful, balanced, bold"
     )
+    parser.add_argument(
+        "--as-found", action="store_true", help="passages in the order of the search, not of their sentences"
+    )
     options = parser.parse_args()
 
     from zhilu.context import Context
@@ -81,6 +84,8 @@ def main() -> int:
                     found = retrieve(kb, record["question"], embedder, k=PASSAGES, doc_ids=docs)
                     found = decide.identified_first(replace(found), record["question"])
                     near = meaning.Meaning(embedder, found.lang)
+                    if not options.as_found:
+                        found, _ = decide.read_first(record["question"], found, near, READS.passages, PASSAGES)
                     for choice in choices:
                         holds, _ = decide.holds_answer(record["question"], found, near, READS.passages, choice)
                         refused[choice][column] += not holds
