@@ -78,9 +78,10 @@ def retrieve(
         if missing:  # exact cosines for what only BM25 found, so that fusion compares like with like
             dense.update(nearest(kb, vector, len(missing), Filter(ids=missing)))
     foreign: Collection[int] = ()
+    counted: dict[str, int] = {}
     if embedder is not None and 0 < weight < 1 and lexical and worth_of(embedder, lang).crosses:
         best = sorted(lexical, key=lexical.__getitem__, reverse=True)[:k]
-        trust = lexical_trust(max(coverage(kb, question, best, doc_ids).values()))
+        trust = lexical_trust(max(coverage(kb, question, best, doc_ids, counted).values()))
         weight = weight / (weight + (1 - weight) * trust)
         foreign = _in_another_language(kb, dense, lang)
     ranked = fuse(lexical, dense, weight, foreign)
@@ -95,7 +96,7 @@ def retrieve(
     ]  # fmt: skip
     hits = list({h.text: h for h in reversed(hits)}.values())[::-1]  # of each text, the one that ranks best
     top = hits[:k]
-    covered = coverage(kb, question, [h.chunk_id for h in top], doc_ids)
+    covered = coverage(kb, question, [h.chunk_id for h in top], doc_ids, counted)
     top_dense = max(dense.values(), default=None)
     return Retrieved(
         hits=joined(top),
@@ -165,17 +166,23 @@ def _retrieve_over(several: Several, question: str, k: int, weight: float | None
 
 
 def coverage(
-    kb: KnowledgeBase, question: str, ids: Sequence[int], doc_ids: Collection[str] | None = None
+    kb: KnowledgeBase,
+    question: str,
+    ids: Sequence[int],
+    doc_ids: Collection[str] | None = None,
+    counted: dict[str, int] | None = None,
 ) -> dict[int, float]:
     """For each chunk, the share of the question's terms that it holds, rare terms counting more (BM25's IDF).
 
     A term that occurs in no document weighs most: it is what the documents do not speak of. Only those of ``doc_ids`` are
-    counted, if given.
+    counted, if given. ``counted`` keeps in how many passages a term stands, for another call about the same question: in a large
+    knowledge base that is most of the work.
     """
+    counted = {} if counted is None else counted
     among, args = ("", ()) if doc_ids is None else (_AMONG, (json.dumps(sorted(doc_ids)),))
-    counted = "SELECT COUNT(*) FROM lexical WHERE "
+    count_of = "SELECT COUNT(*) FROM lexical WHERE "
     everything = (
-        kb.database.value(f"{counted}1{among}", args) if among else kb.database.value("SELECT COUNT(*) FROM lexical")
+        kb.database.value(f"{count_of}1{among}", args) if among else kb.database.value("SELECT COUNT(*) FROM lexical")
     )
     # in a handful of passages every word is rare: below 200 the measure would turn on chance
     total = max(int(everything), 200)
@@ -183,7 +190,9 @@ def coverage(
     placeholders = ",".join("?" * len(ids))
     for term in query_terms(question):
         match = f'"{term}"'
-        count = int(kb.database.value(f"{counted}lexical MATCH ?{among}", (match, *args)))
+        if term not in counted:
+            counted[term] = int(kb.database.value(f"{count_of}lexical MATCH ?{among}", (match, *args)))
+        count = counted[term]
         idf = math.log(1 + (total - count + 0.5) / (count + 0.5))
         weights += idf
         for row in kb.database.rows(
