@@ -81,6 +81,8 @@ def is_right(item: dict[str, Any], answer: str, refused: bool) -> bool:
     """Does the answer say what it must, and nothing that it must not?"""
     if not item["says"]:
         return refused or any(answer.startswith(no) for no in NOT_SUPPORTED)
+    for no in NOT_SUPPORTED:
+        answer = answer.removeprefix(no)  # its "no" is none
     own = answer.split(" — “")[0].casefold()
     text = answer.casefold()
     if refused or any(_holds(word, own) for word in item["never"]):

@@ -174,7 +174,7 @@ def _next_judged(reply: Reply, evidence: PassageEvidence, keep: int) -> list[str
             place = evidence.nearest_to(sentence) or found.quote
             found = replace(found, quote=place, passages=(place.passage,) if place else ())
         if found.support == "unjudged" and evidence.needs_claims and not claims_of(sentence):
-            found = replace(found, support="unsupported", quote=None, passages=())
+            found = replace(found, support="unsupported", passages=())
         if found.support in SHOWN:
             if not reply.shown and found.quote is not None:
                 found = replace(found, sentence=evidence.sentence_around(found.quote, sentence))
@@ -248,7 +248,8 @@ def settle(
     if manner.reads and any(g.support == "unsupported" and g.quote is None for g in reply.done):
         return Settled(refusal, "refused_unsupported")  # of none of the entries that it could be about
     beside = next((g.quote for g in reply.done if g.support == "beside" and g.quote and manner.reads), None)
-    best = beside or (evidence.best() if _fits(found, MIN_COVERAGE_QUOTE) else None)
+    # beside a reader's unsupported words it says itself that it is only the nearest
+    best = beside or (evidence.best() if manner.reads or _fits(found, MIN_COVERAGE_QUOTE) else None)
     if best is None:
         return Settled(refusal, "refused_unsupported")
     words = evidence.words_at(best)
