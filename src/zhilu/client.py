@@ -35,7 +35,7 @@ from zhilu.process import Birth
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["GATEWAY_FILE", "ModelClient", "connect", "running_gateway"]
+__all__ = ["GATEWAY_FILE", "ModelClient", "connect", "gateway_model", "running_gateway"]
 
 GATEWAY_FILE = "gateway.json"
 
@@ -220,12 +220,22 @@ def _error_of(status: int, content: bytes, headers: Mapping[str, str]) -> ZhiluE
 
 def running_gateway(home_run: Path) -> str | None:
     """The URL of the gateway that runs on this data home, if its process is alive."""
+    state = _gateway(home_run)
+    return str(state["url"]) if state is not None else None
+
+
+def gateway_model(home_run: Path) -> str | None:
+    """The model that the gateway which runs here was started with (``zhilu up --model NAME``), if one was named."""
+    state = _gateway(home_run)
+    return str(state["model"]) if state is not None and state.get("model") else None
+
+
+def _gateway(home_run: Path) -> dict[str, Any] | None:
     try:
-        state = json.loads((home_run / GATEWAY_FILE).read_text())
-        url, gateway = str(state["url"]), Birth.read(state)
+        state: dict[str, Any] = json.loads((home_run / GATEWAY_FILE).read_text())
+        return state if state["url"] and Birth.read(state).is_alive() else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return url if gateway.is_alive() else None
 
 
 @asynccontextmanager

@@ -125,6 +125,8 @@ def run_app(
         shown = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"
         url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
         state = {"url": url, **mine().note()}
+        if settings.source_of("model") in ("flag", "env"):  # what other commands cannot read in the settings' file
+            state["model"] = settings.model
 
         def ready() -> None:
             if register:

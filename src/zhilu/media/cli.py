@@ -89,14 +89,23 @@ def speak(
 
 
 @media.command()
+@click.option("--more", is_flag=True, help="fetch Chinese and English speakers (27 MB, by npm) 获取中文和英文音色")
+@click.option(
+    "--from", "source", type=click.Path(exists=True, path_type=Path),
+    help="take them from a folder or .tgz with voices/NAME.bin 从文件夹或 .tgz 添加",
+)  # fmt: skip
 @json_option
 @pass_context_obj
-def voices(context: Context, as_json: bool) -> None:
+def voices(context: Context, more: bool, source: Path | None, as_json: bool) -> None:
     """The voices there are. 可用的音色。"""
     from zhilu.media.found import require_model
+    from zhilu.media.speak.more_voices import add_voices
     from zhilu.media.speak.voices import voice_names
 
-    names = voice_names(require_model(context, "speak", None)[1])
+    folder = require_model(context, "speak", None)[1]
+    if more or source is not None:
+        add_voices(folder, source)
+    names = voice_names(folder)
     if as_json:
         echo_json(names)
         return

@@ -1,4 +1,5 @@
-"""The model that answers when a request names none: the setting, else the first model that arrived, else zhilu-nano."""
+"""The model that answers when a request names none: the setting, else what the gateway was started with, else the first model
+that arrived, else zhilu-nano."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import json
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from zhilu.client import gateway_model
 from zhilu.home import Home, atomic_write
 from zhilu.messages import T
 from zhilu.models.apis.store import api_of
@@ -32,6 +34,9 @@ def default_model(context: Context) -> DefaultModel:
         return DefaultModel(wanted, T("the setting model says so", "由设置 model 指定"))
     if context.settings.base_url:
         return DefaultModel(AUTO, T("the server at base_url chooses", "由 base_url 处的服务选择"))
+    started = gateway_model(context.home.run)
+    if started and started != AUTO:
+        return DefaultModel(started, T("zhilu up was started with it", "zhilu up 启动时指定"))
     noted = first_model(context.home)
     if noted is not None:
         return DefaultModel(noted["model"], T.of(noted["reason"]))

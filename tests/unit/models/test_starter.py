@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from zhilu.context import open_context
@@ -12,6 +14,7 @@ from zhilu.models import EMBEDDED
 from zhilu.models.chosen import default_model, named_model, note_first_model
 from zhilu.models.offers.starter import FIRST_MODEL, choose_class, submit_first_model
 from zhilu.models.testing import write_gguf
+from zhilu.process import mine
 from zhilu.setup.base import start_automatic
 
 
@@ -52,6 +55,17 @@ def context(own_home, monkeypatch):
 def test_the_choice_and_its_reason(wanted, free, group, said):
     wish = choose_class(wanted, int(free))
     assert wish.group == group and wish.names and said in wish.reason.en
+
+
+def test_what_the_gateway_was_started_with_answers_other_commands_too(context):
+    """``zhilu up --model NAME`` in one terminal, ``zhilu app check`` in another."""
+    here = context()
+    noted = here.home.run / "gateway.json"
+    noted.write_text(json.dumps({"url": "http://127.0.0.1:9", "model": "mine", **mine().note()}))
+    assert named_model(here, None) == "mine" and "zhilu up" in default_model(here).reason.en
+    assert named_model(context(model="other"), None) == "other"
+    noted.write_text(json.dumps({"url": "http://127.0.0.1:9", "model": "mine", "pid": mine().pid, "started": -1.0}))
+    assert default_model(here).name == EMBEDDED  # that gateway is gone
 
 
 def test_too_little_memory_and_a_wrong_word_are_told():

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from zhilu.apps.support.answer.evidence import open_intents
 from zhilu.apps.support.answer.faq import match
 from zhilu.apps.support.answer.meaning import Meanings
 from zhilu.apps.support.answer.orders import OrderTable
@@ -54,8 +55,8 @@ class Talk:
         return asyncio.run(answer_turn(text, self.memory, self.known))
 
 
-def sorted_as(intent: str, faq: int = 0) -> str:
-    return json.dumps({"intent": intent, "faq": faq})
+def sorted_as(intent: str) -> str:
+    return json.dumps({"intent": intent})
 
 
 def test_an_order_is_told_once_number_and_phone_fit(tmp_path: Path) -> None:
@@ -146,20 +147,50 @@ def test_words_inside_other_words_are_no_hit() -> None:
         assert not any(c.sure for c in found), text
 
 
-def test_the_model_chooses_among_the_near_ones_and_no_others(tmp_path: Path) -> None:
-    talk = Talk(tmp_path, server := Server(sorted_as("faq", 1), sorted_as("faq", 9), "no JSON"))
+def test_a_near_canned_answer_is_given_where_the_model_says_that_it_is_meant(tmp_path: Path) -> None:
+    talk = Talk(tmp_path, server := Server("yes", "no", sorted_as("document"), "no", "no JSON"))
     reply = talk.say("refund to a gift card please")
     assert reply.by == "faq" and not reply.details["sure"]
-    schema = server.asked[0]["response_format"]["json_schema"]["schema"]
-    assert schema["properties"]["intent"]["enum"] == ["faq", "order", "document", "small_talk", "complaint", "person"]
-    assert schema["properties"]["faq"]["enum"][0] == 0 and len(schema["properties"]["faq"]["enum"]) <= 5
-    assert talk.say("refund to a gift card please").by == "nothing", "a number that was not offered is none"
+    assert "refund to a gift card please" in server.asked[0]["messages"][-1]["content"]
+    assert talk.say("refund to a gift card please").by == "nothing"
+    schema = server.asked[2]["response_format"]["json_schema"]["schema"]
+    assert schema["properties"]["intent"]["enum"] == ["document", "small_talk", "complaint"]
     assert talk.say("refund to a gift card please").intent == "document", "what is no JSON decides nothing"
+
+
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [
+        ("How do I cancel my gym membership?", set()),
+        ("请帮我取消健身房会员", set()),
+        ("May I use the thing inside?", set()),
+        ("is the ridge tent here soon", {"order"}),
+        ("我买的东西呢", {"order"}),
+        ("is there anybody who can help", {"person"}),
+        ("能换个人来吗", {"person"}),
+    ],
+)
+def test_the_model_is_offered_only_what_the_words_give_reason_for(tmp_path: Path, text: str, offered: set[str]) -> None:
+    lang = "zh" if any("\u4e00" <= c <= "\u9fff" for c in text) else "en"
+    talk = Talk(tmp_path, Server(), lang)
+    assert set(open_intents(text, talk.known.orders, goes_on=False)) & {"order", "person"} == offered
+    assert "order" in open_intents(text, talk.known.orders, goes_on=True)
+
+
+def test_a_stranger_is_no_order_and_no_canned_answer(tmp_path: Path) -> None:
+    """A model that would call everything an order cannot do so here, and one that says no gets no canned answer."""
+    for text in ("How do I cancel my gym membership?", "请帮我取消健身房会员"):
+        talk = Talk(tmp_path, server := Server(*["no"] * 2, *[sorted_as("order")] * 2))
+        reply = talk.say(text)
+        assert (reply.by, reply.intent, reply.hand_over) == ("nothing", "document", None), text
+        assert server.asked
 
 
 @pytest.mark.parametrize(("intent", "hand_over"), [("person", "asked"), ("complaint", "complaint")])
 def test_the_model_may_send_to_a_person(tmp_path: Path, intent: str, hand_over: str) -> None:
-    reply = Talk(tmp_path, Server(sorted_as(intent))).say("the zip of my tent broke on the first night, I am furious")
+    reply = Talk(tmp_path, Server(sorted_as(intent))).say(
+        "the zip broke on the first night, I am furious, will somebody see to it"
+    )
     assert (reply.intent, reply.hand_over) == (intent, hand_over)
 
 

@@ -1,4 +1,4 @@
-"""How often a desk does what it should: 38 short conversations at the sample shop, half of them in Chinese.
+"""How often a desk does what it should: 41 short conversations at the sample shop, half of them in Chinese.
 
 Canned answers asked for in other words, orders with and without their numbers, questions that only look like a canned answer, who
 wants a person and who does not, complaints, orders to the bot, documents, and what is none of a shop's business.

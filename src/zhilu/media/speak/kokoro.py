@@ -55,9 +55,10 @@ def speak(asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _say(folder: str, threads: int, voice: str, phonemes: str, speed: float) -> NDArray[np.float32]:
-    session, vocabulary, voices = _model(folder, threads)
+    session, vocabulary = _model(folder, threads)
     ids = [vocabulary[sound] for sound in phonemes if sound in vocabulary][:510]
-    style = voices[voice][min(len(ids), len(voices[voice]) - 1)].reshape(1, -1)
+    styles = _styles(folder, voice)
+    style = styles[min(len(ids), len(styles) - 1)].reshape(1, -1)
     names = [one.name for one in session.get_inputs()]  # tokens (1, n), style (1, 256), speed (1)
     values = (np.array([[0, *ids, 0]], dtype=np.int64), style, np.array([speed], dtype=np.float32))
     sound = session.run(None, dict(zip(names, values, strict=True)))[0]
@@ -65,14 +66,19 @@ def _say(folder: str, threads: int, voice: str, phonemes: str, speed: float) -> 
 
 
 @lru_cache(maxsize=1)
-def _model(folder: str, threads: int) -> tuple[Any, dict[str, int], dict[str, NDArray[np.float32]]]:
+def _model(folder: str, threads: int) -> tuple[Any, dict[str, int]]:
     import onnxruntime
-
-    from zhilu.media.speak.voices import load_voices
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     path = next(iter(sorted(Path(folder).glob("*.onnx"))))
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     vocabulary = json.loads((Path(folder) / "vocab.json").read_text(encoding="utf-8"))
-    return session, vocabulary.get("vocab", vocabulary), load_voices(Path(folder))
+    return session, vocabulary.get("vocab", vocabulary)
+
+
+@lru_cache(maxsize=8)
+def _styles(folder: str, voice: str) -> NDArray[np.float32]:
+    from zhilu.media.speak.voices import load_voice
+
+    return load_voice(Path(folder), voice)

@@ -103,7 +103,7 @@ def say(
         name, folder, own = NAME, NAME, ""
     else:
         name, found = require_model(context, "speak", model, _ALIASES)
-        folder, own = str(found.resolve()), find_voice(found, voice)
+        folder, own = str(found.resolve()), find_voice(found, voice, text)
     asked = worker_of("speak").ask(
         text=text, folder=folder, voice=own, speed=speed, format=kind, path=str(path), threads=context.settings.threads
     )

@@ -71,9 +71,10 @@ export function SpeakTab({ ability }: { ability: Ability }) {
               {(props) => (
                 <select
                   {...props}
-                  value={voice || ability.voices[0]}
+                  value={voice}
                   onChange={(event) => setVoice(event.target.value)}
                 >
+                  <option value="">{t("media.voiceAuto")}</option>
                   {ability.voices.map((name) => (
                     <option key={name} value={name}>
                       {labelOf(name, lang, t)}

@@ -48,6 +48,7 @@ export const strings = {
   "media.text": { en: "Text", zh: "文字" },
   "media.textHint": { en: "{n} of {most} characters", zh: "{n} / {most} 个字符" },
   "media.voice": { en: "Voice", zh: "音色" },
+  "media.voiceAuto": { en: "By the text's language", zh: "按文字的语言选择" },
   "media.woman": { en: "woman", zh: "女声" },
   "media.man": { en: "man", zh: "男声" },
   "media.speed": { en: "Speed", zh: "语速" },
@@ -60,8 +61,8 @@ export const strings = {
     zh: "这里只有 espeak-ng：只读英文，声音机械。语音模型效果更好：",
   },
   "media.accent": {
-    en: "These are Japanese speakers: Chinese and English have an accent.",
-    zh: "这些是日语音色：读中文和英文带口音。",
+    en: "These are Japanese speakers, with an accent. Chinese and English ones: zhilu media voices --more",
+    zh: "这些是日语音色，读中文和英文带口音。添加中文和英文音色：zhilu media voices --more",
   },
 
   "media.choosePicture": { en: "Choose a picture", zh: "选择图片" },

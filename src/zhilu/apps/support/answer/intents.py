@@ -6,18 +6,23 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from zhilu.client import ModelClient
 from zhilu.errors import ZhiluError
 from zhilu.prompts.message import Lang
-from zhilu.prompts.support import INTENTS, intent_messages, intent_schema, small_talk_messages
+from zhilu.prompts.support import (
+    INTENTS,
+    intent_messages,
+    intent_schema,
+    same_question_messages,
+    small_talk_messages,
+)
 
 __all__ = [
     "Intent",
-    "Sorted",
     "Yes",
+    "asks_the_same",
     "by_rule",
     "chat_back",
     "is_about_us",
@@ -100,14 +105,6 @@ _ABOUT_US_ZH = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Sorted:
-    """``faq``: the place of a canned answer among those that came into question, or None."""
-
-    intent: Intent
-    faq: int | None = None
-
-
 def by_rule(text: str) -> Intent | None:
     """What the words say beyond doubt."""
     said = unicodedata.normalize("NFKC", text).lower().replace("’", "'")[:2000]
@@ -144,25 +141,31 @@ def yes_or_no(text: str) -> Yes | None:
 
 
 async def sort_by_model(
-    client: ModelClient, model: str, text: str, questions: Sequence[str], lang: Lang
-) -> Sorted | None:
-    """None where the model cannot be asked, or did not answer in the form that was asked for."""
-    schema = {"name": "sorted", "schema": intent_schema(len(questions))}
+    client: ModelClient, model: str, text: str, lang: Lang, intents: Sequence[str] = INTENTS
+) -> Intent | None:
+    """One of ``intents``; None where the model cannot be asked, or did not answer in the form that was asked for."""
+    schema = {"name": "sorted", "schema": intent_schema(intents)}
     try:
         reply = await client.chat(
-            intent_messages(text, questions, lang),
+            intent_messages(text, lang),
             model=model, temperature=0, max_tokens=40, response_format={"type": "json_schema", "json_schema": schema},
         )  # fmt: skip
-        said: Any = json.loads(str(reply["choices"][0]["message"].get("content") or "").rpartition("</think>")[2])
-        intent, faq = said["intent"], said.get("faq", 0)
+        said: Any = json.loads(_said(reply))
+        intent = said["intent"]
     except (ZhiluError, ValueError, KeyError, TypeError, IndexError):
         return None
-    if intent not in INTENTS:
-        return None
-    is_listed = isinstance(faq, int) and not isinstance(faq, bool) and 1 <= faq <= len(questions)
-    if intent == "faq":
-        return Sorted("faq", faq - 1) if is_listed else Sorted("document")
-    return Sorted(intent)
+    return intent if intent in intents else None
+
+
+async def asks_the_same(client: ModelClient, model: str, text: str, question: str, lang: Lang) -> bool:
+    """Whether the model says that a message asks what a canned answer's question asks; False where it cannot be asked."""
+    try:
+        reply = await client.chat(
+            same_question_messages(text, question, lang), model=model, temperature=0, max_tokens=4
+        )
+    except ZhiluError:
+        return False
+    return _said(reply).lower().startswith(("yes", "是", "对"))
 
 
 async def chat_back(client: ModelClient, model: str, text: str, lang: Lang) -> str | None:
@@ -171,10 +174,13 @@ async def chat_back(client: ModelClient, model: str, text: str, lang: Lang) -> s
         reply = await client.chat(small_talk_messages(text, lang), model=model, temperature=0, max_tokens=80)
     except ZhiluError:
         return None
-    choice = reply["choices"][0]
-    said = " ".join(str(choice["message"].get("content") or "").rpartition("</think>")[2].split())
+    choice, said = reply["choices"][0], " ".join(_said(reply).split())
     is_plain = said and len(said) <= _MAX_SAID and not any(c.isdigit() or c in "<>{}[]@€$￥¥`" for c in said)
     return said if is_plain and "http" not in said.lower() and choice.get("finish_reason") != "length" else None
+
+
+def _said(reply: dict[str, Any]) -> str:
+    return str(reply["choices"][0]["message"].get("content") or "").rpartition("</think>")[2].strip()
 
 
 def _is_meant(pattern: re.Pattern[str], said: str) -> bool:

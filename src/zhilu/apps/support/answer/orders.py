@@ -157,6 +157,15 @@ class OrderTable:
         near = [order for order in found if wanted & set(content_terms(order.product))]
         return near if wanted and near else found
 
+    def products(self) -> list[str]:
+        """What was ordered, each once, the first 500; empty where the table does not say."""
+        info = self.info
+        if info is None or info.chosen.product is None:
+            return []
+        with closing(self._open()) as connection:
+            column = _quoted(info.chosen.product)
+            return [str(row[0]) for row in connection.execute(f"SELECT DISTINCT {column} FROM orders LIMIT 500")]
+
     def is_like_a_number(self, text: str) -> bool:
         """Whether ``text`` is built as the numbers of the table are: the same letters before, as many digits."""
         return _shape(text) in self._shapes()

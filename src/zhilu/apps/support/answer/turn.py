@@ -14,9 +14,11 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from zhilu.apps.support.answer import words
+from zhilu.apps.support.answer.evidence import open_intents
 from zhilu.apps.support.answer.faq import Candidate, match
 from zhilu.apps.support.answer.intents import (
     Intent,
+    asks_the_same,
     by_rule,
     chat_back,
     is_about_us,
@@ -41,7 +43,7 @@ Reason = Literal["asked", "complaint", "unanswered", "phone"]
 By = Literal["faq", "order", "document", "rule", "model", "nothing"]
 _MOST_WRONG = 3  # phone numbers that do not fit
 _FEW_WORDS = 5  # beside a number: then the order is what is asked about
-_CANDIDATES = 4
+_NEAR = 0.06  # below the nearest canned answer: the second is asked about too
 
 
 class SupportMemory(BaseModel):
@@ -106,7 +108,7 @@ async def answer_turn(text: str, memory: SupportMemory, known: Known) -> TurnRep
     if rule == "small_talk":
         said = words.HELLO if is_greeting(text) else words.THANKS
         return TurnReply(text=said.say(lang), intent="small_talk", by="rule")
-    candidates = (await match(text, known.faqs, known.client, known.meanings))[:_CANDIDATES]
+    candidates = await match(text, known.faqs, known.client, known.meanings)
     if candidates and candidates[0].sure and not _names_one(slots):
         return _canned(candidates[0], lang, memory, sure=True)
     return await _sorted(text, slots, candidates, memory, known, lang, rule)
@@ -116,12 +118,16 @@ async def _sorted(
     text: str, slots: Slots, candidates: list[Candidate], memory: SupportMemory, known: Known, lang: Lang,
     rule: Intent | None,
 ) -> TurnReply:  # fmt: skip
-    """What no rule decides: the model sorts it."""
-    asked = [_question_in(c.entry, lang) for c in candidates]
-    found = None if rule == "order" else await sort_by_model(known.client, known.model, text, asked, lang)
-    intent: Intent = found.intent if found is not None else rule or "document"
-    if found is not None and found.faq is not None:
-        return _canned(candidates[found.faq], lang, memory, sure=False)
+    """What no rule decides: the model says whether a near canned answer is meant, and sorts the rest."""
+    for near in candidates[:2] if rule != "order" and not _names_one(slots) else []:
+        question = _question_in(near.entry, lang)
+        if near.score >= candidates[0].score - _NEAR and await asks_the_same(
+            known.client, known.model, text, question, lang
+        ):
+            return _canned(near, lang, memory, sure=False)
+    may_be = open_intents(text, known.orders, goes_on=memory.number is not None)
+    found = None if rule == "order" else await sort_by_model(known.client, known.model, text, lang, may_be)
+    intent: Intent = found or rule or "document"
     if intent == "person":
         return _hand_over("person", "asked", lang)
     if intent == "complaint":
