@@ -9,7 +9,7 @@ from typing import Any
 from zhilu.messages import T
 from zhilu.prompts.message import Lang, Message, language_of
 
-__all__ = ["INTENTS", "intent_messages", "intent_schema", "same_question_messages", "small_talk_messages"]
+__all__ = ["INTENTS", "NO", "YES", "intent_messages", "intent_schema", "same_question_messages", "small_talk_messages"]
 
 INTENTS = ("order", "document", "small_talk", "complaint", "person")
 _SORT = T(
@@ -39,8 +39,9 @@ _EXAMPLES: dict[Lang, tuple[tuple[str, str], ...]] = {
 _SAME = T(
     en="Does the customer's message ask what the shop's question asks? The words may differ, but it must be about the same thing of "
     "the shop. Answer yes or no.",
-    zh="顾客的消息和商店的问题问的是同一件事吗？用词可以不同，但必须是商店的同一件事。只回答 yes 或 no。",
+    zh="顾客的消息和商店的问题问的是同一件事吗？用词可以不同，但必须是商店的同一件事。只回答“是”或“否”。",
 )
+YES, NO = T(en="yes", zh="是"), T(en="no", zh="否")
 _PAIR = T(en="Question: {question}\nMessage: {message}", zh="问题：{question}\n消息：{message}")
 # A question, a message that asks the same, and one that only shares its words.
 _PAIRS: dict[Lang, tuple[tuple[str, str, str], ...]] = {
@@ -52,7 +53,7 @@ _PAIRS: dict[Lang, tuple[tuple[str, str, str], ...]] = {
     "zh": (
         ("可以包装成礼物吗？", "能帮我用礼品纸包一下吗", "饺子怎么包"),
         ("几点营业？", "晚上最晚几点能过来", "博物馆几点开门"),
-        ("怎么修改邮箱？", "我换了个邮箱", "轮胎怎么换"),
+        ("怎么修改邮箱？", "我换了个邮箱", "怎么修改游戏昵称"),
     ),
 }
 _TALK = T(
@@ -84,7 +85,7 @@ def intent_schema(intents: Sequence[str] = INTENTS) -> dict[str, Any]:
 
 
 def same_question_messages(message: str, question: str, lang: Lang | None = None) -> list[Message]:
-    """Ask whether ``message`` asks the same as a canned answer's ``question``; the reply is yes or no.
+    """Ask whether ``message`` asks the same as a canned answer's ``question``; the reply begins with ``YES`` or ``NO``.
 
     One question at a time: a model of 1.5 B that is given a list picks hardly any of them, or one that only shares words.
     """
@@ -92,9 +93,9 @@ def same_question_messages(message: str, question: str, lang: Lang | None = None
     pair = _PAIR.say(lang)
     told: list[Message] = [{"role": "system", "content": _SAME.say(lang)}]
     for asked, same, other in _PAIRS[lang]:
-        for said, answer in ((same, "yes"), (other, "no")):
+        for said, answer in ((same, YES), (other, NO)):
             told.append({"role": "user", "content": pair.format(question=asked, message=said)})
-            told.append({"role": "assistant", "content": answer})
+            told.append({"role": "assistant", "content": answer.say(lang)})
     return [*told, {"role": "user", "content": pair.format(question=question, message=" ".join(message.split())[:500])}]
 
 

@@ -13,6 +13,7 @@ from zhilu.errors import ZhiluError
 from zhilu.prompts.message import Lang
 from zhilu.prompts.support import (
     INTENTS,
+    YES,
     intent_messages,
     intent_schema,
     same_question_messages,
@@ -165,7 +166,7 @@ async def asks_the_same(client: ModelClient, model: str, text: str, question: st
         )
     except ZhiluError:
         return False
-    return _said(reply).lower().startswith(("yes", "是", "对"))
+    return _said(reply).lower().startswith((YES.en, YES.zh))
 
 
 async def chat_back(client: ModelClient, model: str, text: str, lang: Lang) -> str | None:
