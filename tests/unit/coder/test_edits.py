@@ -16,7 +16,7 @@ from zhilu.agents.sandbox.wall import can_wall
 from zhilu.apps.coder.edits.blocks import Refused, changed_text, unified
 from zhilu.apps.coder.edits.kept import CodeEdit, Edits, open_file
 from zhilu.apps.coder.edits.propose import propose
-from zhilu.apps.coder.edits.testing import copied, run_tests, trial
+from zhilu.apps.coder.edits.testing import Trial, copied, run_tests
 from zhilu.apps.coder.index.python import outline_python
 from zhilu.apps.coder.index.store import CodeSymbol
 from zhilu.apps.coder.job import index_now
@@ -231,7 +231,7 @@ def test_what_is_refused_is_asked_for_once_more_with_the_reason(edits: Edits) ->
     made = proposed(edits, writer, "Join with underscores in `slugify`.")
     assert (made.status, made.attempts) == ("proposed", 2)
     assert "does not parse" in writer.asked[1][-1]["content"]
-    made = proposed(edits, Writer("Sorry.", "No."), "Join with underscores in `slugify`.")
+    made = proposed(edits, Writer("Sorry.", "No.", "Never."), "Join with underscores in `slugify`.")
     assert made.status == "refused" and made.problem is not None and made.diff == ""
     with pytest.raises(ConflictError):
         edits.apply(made.id)
@@ -319,17 +319,45 @@ def test_what_breaks_tests_is_mended_once_or_stays_as_it_was_asked_for(edits: Ed
 
     def made(writer: Writer) -> CodeEdit:
         edit = edits.new("`parse_amount` takes a comma too.", "m")
-        tried = trial(edits.context, edits.root)
+        tried = Trial(edits.context, edits.root)
         return asyncio.run(propose(writer, "m", store, edits.root, edit, tried=tried))  # type: ignore[arg-type]
 
-    writer = Writer(wrong, right)
+    writer = Writer("no example", wrong, right)
     mended = made(writer)
     assert mended.tests is not None and mended.tests.passed and mended.attempts == 2
-    assert "test_money" in writer.asked[1][-1]["content"]
+    assert "test_money" in writer.asked[2][-1]["content"]
+    afresh = Writer("", wrong, "Sorry.", right)
+    assert made(afresh).attempts == 3 and afresh.asked[3] == afresh.asked[1]
     for second in (wrong.replace("0", "1"), "Sorry."):
-        kept = made(Writer(wrong, second))
+        kept = made(Writer("", wrong, second, second))
         assert kept.status == "proposed" and "return 0" in kept.after
         assert kept.tests is not None and not kept.tests.passed
+
+
+@needs_walls
+def test_an_example_written_first_finds_what_the_tests_do_not_know(edits: Edits) -> None:
+    store = Repos(edits.context).index(edits.repo)
+    wanted = 'assert initials("ada lovelace") == "A.L."'
+    half = fenced("def initials(name):\n    return '.'.join(part[0].upper() for part in name.split())")
+    whole = fenced("def initials(name):\n    return ''.join(part[0].upper() + '.' for part in name.split())")
+
+    def made(*said: str) -> tuple[CodeEdit, Writer]:
+        writer, edit = Writer(*said), edits.new("`initials` should put a dot after each letter, as in A.L.", "m")
+        tried = Trial(edits.context, edits.root)
+        return asyncio.run(propose(writer, "m", store, edits.root, edit, tried=tried)), writer  # type: ignore[arg-type]
+
+    mended, writer = made(f"```python\n{wanted}\n```", half, whole)
+    assert "'.' for part" in mended.after and mended.attempts == 2
+    assert wanted in writer.asked[2][-1]["content"] and "'A.L'" in writer.asked[2][-1]["content"]
+    for says_nothing in (
+        'assert initials("ada") == "A"',
+        "import os\nos.remove('x')",
+        "assert slugify('a') == 'b'",
+        "No.",
+    ):
+        assert made(says_nothing, half)[0].attempts == 1  # holds already, is no plain example, is about something else
+    kept, _ = made('assert initials("x") == "never"', half, half, whole)
+    assert "'.'.join" in kept.after  # a wrong example costs attempts, not the first proposal
 
 
 @needs_walls

@@ -127,6 +127,23 @@ def store(tmp_path: Path) -> IndexStore:
     return store
 
 
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ("    return cents", "return cents"),
+        ("    if cents:\n        return 1\n    return 2", "if cents:\n        return 1\n    return 2"),
+        ("\treturn cents", "return cents"),
+        ("        ", ""),
+        ("def g():\n    pass\n", ""),
+    ],
+)
+def test_the_models_own_indentation_is_not_written_twice(store: IndexStore, said: str, text: str) -> None:
+    """The prompt ends before the blanks of the cursor's line, whose token the model writes together with the word."""
+    engine = Engine(said)
+    made = asyncio.run(complete(engine, "m", "def f(cents):\n    ", "\n", store=store, path="x.py"))  # type: ignore[arg-type]
+    assert made.text == text and "def f(cents):\n<|fim_suffix|>" in engine.prompts[-1]
+
+
 def test_the_model_is_stopped_at_the_boundary(store: IndexStore) -> None:
     engine = Engine("return cents\n\n\ndef other():\n" + "    pass\n" * 300)
     made = asyncio.run(complete(engine, "m", "def f(cents):\n    ", "", store=store, path="x.py"))  # type: ignore[arg-type]

@@ -240,3 +240,15 @@ def test_nothing_found_asks_no_model(tmp_path: Path) -> None:
     build(tmp_path / "r", empty)
     answer = put(empty, "`x` [1].", "What is here?")
     assert (answer.status, answer.passages, answer.sentences) == ("nothing", [], [])
+
+
+def test_a_number_is_looked_up_as_a_name_is(store: IndexStore) -> None:
+    asked = "金额达到多少可以免运费？"
+    said = put(store, "金额达到 5,000 分可以免运费。[2]", asked)
+    assert said.status == "answered" and said.sentences[0].names == ["5000"]
+    assert said.sentences[0].cites[0].path == "shop/shipping.py"
+    made_up = put(store, "金额达到 8000 可以免运费。[2]", asked)
+    assert made_up.status == "unfounded" and made_up.sentences[0].missing == ["8000"]
+    assert not check("It has 3 parts. [1]", choose(store, asked))[
+        0
+    ].names  # how many there are is no number of the code

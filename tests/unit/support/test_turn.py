@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,20 @@ def test_the_model_is_offered_only_what_the_words_give_reason_for(tmp_path: Path
     talk = Talk(tmp_path, Server(), lang)
     assert set(open_intents(text, talk.known.orders, goes_on=False)) & {"order", "person"} == offered
     assert "order" in open_intents(text, talk.known.orders, goes_on=True)
+
+
+@pytest.mark.parametrize(("yes", "by"), [(0.9, "faq"), (0.6, "nothing")])
+def test_a_model_that_hesitates_has_not_said_yes(tmp_path: Path, yes: float, by: str) -> None:
+    class Telling(Server):
+        async def chat(self, messages: list[dict[str, str]], **rest: Any) -> dict[str, Any]:
+            reply = await super().chat(messages, **rest)
+            if rest.get("logprobs"):
+                told = [{"token": t, "logprob": math.log(p)} for t, p in (("yes", yes), (" No", 1 - yes))]
+                reply["choices"][0]["logprobs"] = {"content": [{"token": "yes", "top_logprobs": told}]}
+            return reply
+
+    server = Telling("yes", sorted_as("document"), sorted_as("document"))
+    assert Talk(tmp_path, server).say("refund to a gift card please").by == by
 
 
 def test_a_stranger_is_no_order_and_no_canned_answer(tmp_path: Path) -> None:

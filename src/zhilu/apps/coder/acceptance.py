@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from zhilu.apps.coder.edits.kept import Edits
 from zhilu.apps.coder.edits.propose import propose
-from zhilu.apps.coder.edits.testing import run_tests, trial
+from zhilu.apps.coder.edits.testing import Trial, run_tests
 from zhilu.apps.coder.fill.complete import complete
 from zhilu.apps.coder.index.build import build
 from zhilu.apps.coder.index.python import outline_python
@@ -115,7 +115,7 @@ async def _edit(
 ) -> CodeJudged:
     edits = Edits(context, CodeRepo.model_validate({"id": "0" * 12, "name": "x", "root": str(root), "created_at": 0}))
     try:
-        edit = await propose(client, model, store, root, edits.new(case.ask, model), tried=trial(context, root))
+        edit = await propose(client, model, store, root, edits.new(case.ask, model), tried=Trial(context, root))
     except InputError as error:
         return CodeJudged(case, False, "", error.message)
     if edit.status != "proposed":

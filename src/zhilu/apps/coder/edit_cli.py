@@ -82,14 +82,14 @@ async def _proposed(
     test: bool,
 ) -> CodeEdit:
     from zhilu.apps.coder.edits.propose import propose
-    from zhilu.apps.coder.edits.testing import trial
+    from zhilu.apps.coder.edits.testing import Trial
     from zhilu.apps.coder.repos import Repos
     from zhilu.client import connect
     from zhilu.models.chosen import named_model
 
     made = edits.new(instruction, named_model(context, model))
     store = Repos(context).index(edits.repo)
-    tried = trial(context, edits.root) if test else None
+    tried = Trial(context, edits.root) if test else None
     async with connect(context) as client:
         return await propose(client, made.model, store, edits.root, made, path=path, symbol=symbol, tried=tried)
 

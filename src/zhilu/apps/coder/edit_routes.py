@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zhilu.apps.coder.edits.kept import CodeEdit, Edits
 from zhilu.apps.coder.edits.propose import propose
-from zhilu.apps.coder.edits.testing import run_tests, trial
+from zhilu.apps.coder.edits.testing import Trial, run_tests
 from zhilu.apps.coder.repos import Repos
 from zhilu.apps.coder.routes import refuse_from_elsewhere
 from zhilu.client import connect
@@ -62,7 +62,7 @@ async def propose_code_edit(repo: str, body: CodeEditIn, request: Request) -> Co
             edit,
             path=body.path or None,
             symbol=body.symbol or None,
-            tried=trial(context, edits.root) if body.test else None,
+            tried=Trial(context, edits.root) if body.test else None,
         )
     edits.save(edit)
     return edit

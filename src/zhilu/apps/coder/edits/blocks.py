@@ -16,7 +16,7 @@ from zhilu.apps.coder.index.store import CodeSymbol
 from zhilu.errors import InputError
 from zhilu.messages import T
 
-__all__ = ["Refused", "changed_text", "unified"]
+__all__ = ["Refused", "Unchanged", "changed_text", "unified"]
 
 _SEARCH, _MIDDLE, _REPLACE = "<<<<<<<", "=======", ">>>>>>>"
 _FENCE = "```"
@@ -26,6 +26,10 @@ class Refused(InputError):
     """What was written cannot be applied; the reason goes back to the model."""
 
     kind = "edit_refused"
+
+
+class Unchanged(Refused):
+    """What was written is the code as it was."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def changed_text(text: str, reply: str, language: str, target: CodeSymbol | None
     else:
         raise Refused(T("There is no search/replace block in the answer.", "回答中没有 search/replace 块。"))
     if after == text:
-        raise Refused(T("The code is the same as before.", "代码与原来相同，没有变化。"))
+        raise Unchanged(T("The code is the same as before.", "代码与原来相同，没有变化。"))
     if language == "python" and isinstance(wrong := parses(after), str):
         raise Refused(T(f"The file does not parse any more: {wrong}.", f"修改后的文件无法解析：{wrong}。"))
     return after

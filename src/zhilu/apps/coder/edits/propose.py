@@ -1,14 +1,16 @@
 """A change in a person's words becomes a diff. The model is shown the function that it is about and writes it anew; where no function
-is meant it writes search/replace blocks. What cannot be applied goes back to it once, with the reason."""
+is meant it writes search/replace blocks. What cannot be applied, breaks tests or misses the example that the model wrote first goes
+back to it once, with the reason; then it tries once afresh."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from zhilu.apps.coder.edits.blocks import Refused, changed_text
-from zhilu.apps.coder.edits.kept import CodeEdit, CodeTestRun, Opened, finish, open_file
+from zhilu.apps.coder.edits.blocks import Refused, Unchanged, changed_text
+from zhilu.apps.coder.edits.kept import CodeEdit, Opened, finish, open_file
+from zhilu.apps.coder.edits.testing import Trial
+from zhilu.apps.coder.edits.wanted import wanted_example
 from zhilu.apps.coder.fill.near import near
 from zhilu.apps.coder.index.find import find_symbols, named_in, search
 from zhilu.apps.coder.index.python import outline_python
@@ -21,6 +23,8 @@ from zhilu.text.sentences import token_ends
 __all__ = ["propose"]
 
 _TOKENS = 160  # of an answer, and as many as the code has twice over
+_ATTEMPTS = 3  # as asked, mended, and once afresh
+_AFRESH = 0.7  # temperature
 _MOST_LINES = 120  # of a file that is shown whole for search/replace
 _WHOLE = (
     "You change one function of a program as you are told. Write the whole function anew, with its docstring, in one fenced block and "
@@ -30,6 +34,11 @@ _WHOLE = (
 _FAILED = (
     "After this change tests of the repository fail. Where the change that was asked for makes that necessary, write the same again. Else "
     "write the function once more so that it does what was asked for and the tests pass."
+)
+_UNCHANGED = "That is the code as it was: nothing has changed. Write the function with this change in it:"
+_MISSED = (
+    "After the change this should hold:\n```\n{example}\n```\nIt does not: {said}\nWhere it says what the change asks for, write the "
+    "function once more so that it holds. Where it does not, write the same again."
 )
 _BLOCKS = (
     "You change a file as you are told. For each change write one block and nothing else:\n"
@@ -47,12 +56,13 @@ async def propose(
     *,
     path: str | None = None,
     symbol: str | None = None,
-    tried: Callable[[CodeEdit], Awaitable[CodeTestRun | None]] | None = None,
+    tried: Trial | None = None,
 ) -> CodeEdit:
     """Fill in ``edit``: ``proposed`` with its diff, or ``refused`` with the reason. Nothing is written.
 
     Args:
-        tried: runs the repository's tests with a proposal in place; where they fail the model sees why, and may mend it once.
+        tried: runs the repository's tests with a proposal in place, and an example that the model wrote first (``wanted``). What fails
+            goes back to the model once; a last try begins afresh. The best of them is the proposal, the first of two that are as good.
 
     Raises:
         NotFoundError: no such file or symbol. InputError: the file is none that is changed here.
@@ -61,31 +71,44 @@ async def propose(
     opened = open_file(root, target.path if target else _path(store, edit.instruction, path))
     target = _as_it_is_now(opened, target)
     edit.path, edit.symbol = opened.path, target.qualname if target else ""
-    messages = _messages(store, opened, target, edit.instruction)
+    first = messages = _messages(store, opened, target, edit.instruction)
     code = opened.text.split("\n")[target.start - 1 : target.end] if target else opened.text.split("\n")
     most = _TOKENS + 2 * len(token_ends("\n".join(code)))
-    for attempt in (1, 2):
+    example = (
+        await wanted_example(client, model, opened, target, edit.instruction, tried.example)
+        if tried and target
+        else None
+    )
+    best: CodeEdit | None = None
+    best_rank = (False, False)
+    for attempt in range(1, _ATTEMPTS + 1):
         edit.attempts = attempt
-        reply = await client.chat(messages, model=model, max_tokens=most, temperature=0)
+        is_last = attempt == _ATTEMPTS
+        reply = await client.chat(
+            first if is_last else messages, model=model, max_tokens=most, temperature=_AFRESH if is_last else 0
+        )
         said = str(reply["choices"][0]["message"].get("content") or "")
         try:
             after = changed_text(opened.text, said, opened.language, target)
         except Refused as refused:
-            if edit.status == "proposed":
-                return edit  # the first one stands
             edit.problem = refused.message
             again = f"{refused.message.en} Write it again, mended, in the same form."
+            if isinstance(refused, Unchanged):
+                again = f"{_UNCHANGED} {edit.instruction}"
         else:
-            before = edit.model_copy(deep=True)
-            edit = finish(edit, opened, after)
-            edit.tests = await tried(edit) if tried else None
-            if edit.tests is None or edit.tests.passed:
-                return edit
-            if before.status == "proposed":
-                return before  # mending it did not help: what was asked for first
-            again = f"{_FAILED}\n```\n{edit.tests.output[-1200:]}\n```"
-        messages = [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": again}]
-    return edit
+            made = finish(edit.model_copy(deep=True), opened, after)
+            made.tests = await tried.tests(made) if tried else None
+            missed = await example.fails(after) if example else ""
+            rank = (made.tests is None or made.tests.passed, not missed)
+            if best is None or rank > best_rank:
+                best, best_rank = made, rank
+            if all(rank):
+                break
+            again = _MISSED.format(example=example.text if example else "", said=missed)
+            if made.tests is not None and not made.tests.passed:
+                again = f"{_FAILED}\n```\n{made.tests.output[-1200:]}\n```"
+        messages = [*first, {"role": "assistant", "content": said}, {"role": "user", "content": again}]
+    return best or edit
 
 
 def _target(store: IndexStore, instruction: str, path: str | None, symbol: str | None) -> CodeSymbol | None:

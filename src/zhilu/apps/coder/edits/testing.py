@@ -9,17 +9,20 @@ import shlex
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from zhilu.agents.sandbox import Limits, Sandbox
 from zhilu.apps.coder.edits.kept import CodeEdit, CodeTestRun
+from zhilu.apps.coder.edits.wanted import PROGRAM
 from zhilu.apps.coder.index.walk import RepoLimits, read_file, walk
 from zhilu.context import Context
 from zhilu.errors import InputError, MissingComponentError
 from zhilu.messages import T
 
-__all__ = ["copied", "run_tests", "test_command", "trial"]
+__all__ = ["Trial", "copied", "run_tests", "test_command"]
 
 _LIMITS = Limits(seconds=60.0, memory_mb=2048)
 _MOST_BYTES = 64 << 20
@@ -89,16 +92,27 @@ async def run_tests(
     )
 
 
-def trial(context: Context, root: Path) -> Callable[[CodeEdit], Awaitable[CodeTestRun | None]]:
-    """Tries a proposal; None where there is no sandbox here, or no test."""
+@dataclass(frozen=True)
+class Trial:
+    """Tries a proposal before a person sees it. None where there is no sandbox here, or no test."""
 
-    async def tried(edit: CodeEdit) -> CodeTestRun | None:
+    context: Context
+    root: Path
+
+    async def tests(self, edit: CodeEdit) -> CodeTestRun | None:
+        """The repository's tests."""
+        return await self._run(edit=edit)
+
+    async def example(self, path: str, text: str, program: str) -> CodeTestRun | None:
+        """A program, with ``text`` in a file's place."""
+        command = [os.path.realpath(sys.executable), "-m", PROGRAM]
+        return await self._run(command=command, more={path: text, f"{PROGRAM}.py": program})
+
+    async def _run(self, **what: Any) -> CodeTestRun | None:
         try:
-            return await run_tests(context, root, edit)
+            return await run_tests(self.context, self.root, **what)
         except (InputError, MissingComponentError):
             return None
-
-    return tried
 
 
 def copied(root: Path, folder: Path) -> None:

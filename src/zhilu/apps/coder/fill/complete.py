@@ -75,7 +75,10 @@ async def complete(
     if marks is None:
         made = await _whole(client, model, prefix, suffix, sent)
         return CodeCompletion(text=made[0], is_cut=made[1], model=model)
-    prompt = marks.prompt(prefix, suffix, files, repo=repo, path=path)
+    bare = prefix.rstrip(" \t")
+    indent = prefix[len(bare) :] if bare.endswith("\n") else ""
+    # A token of code holds the blanks before a word: a prompt that ends in an indentation is none that the model has seen.
+    prompt = marks.prompt(bare if indent else prefix, suffix, files, repo=repo, path=path)
     stops = sent.pop("stop", None)
     given = [stops] if isinstance(stops, str) else list(stops or ())
     sent |= {"skip_special_tokens": False, "stop": [*given, *marks.ends][:16]}
@@ -83,10 +86,21 @@ async def complete(
     async with aclosing(_pieces(client, prompt, model, sent)) as pieces:
         async for piece in pieces:
             text += piece
+            if indent:
+                if not text.strip():
+                    continue
+                if text.split(" ")[0] in ("def", "class") or text.startswith("@"):
+                    break  # the block of the cursor is over at once
+                text, indent = _without_indent(text, indent), ""
             kept, is_over = cut(text, prefix, suffix)
             if is_over:
                 return CodeCompletion(text=kept, used=[p for p, _ in files], is_cut=True, model=model)
-    return CodeCompletion(text=text, used=[p for p, _ in files], model=model)
+    return CodeCompletion(text="" if indent else text, is_cut=bool(indent), used=[p for p, _ in files], model=model)
+
+
+def _without_indent(text: str, indent: str) -> str:
+    """What follows the blanks that stand before the cursor already; further lines keep theirs."""
+    return text[len(indent) :] if text.startswith(indent) else text.lstrip(" \t")
 
 
 async def _pieces(client: ModelClient, prompt: str, model: str, sent: dict[str, Any]) -> AsyncGenerator[str, None]:

@@ -1,4 +1,5 @@
-"""Is what the model said about the code so? Names it gives must stand in the code that it cites; lines it cites must exist.
+"""Is what the model said about the code so? Names and numbers it gives must stand in the code that it cites; lines it cites must
+exist.
 
 This checks what can be read off: that a name stands there, not that the sentence about it is true.
 """
@@ -27,6 +28,8 @@ _NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
 _CALLED = re.compile(r"(?<![\w$])[A-Za-z_$][\w$]{0,100}(?=\()", re.ASCII)
 _DOTTED = re.compile(r"(?<![\w$/.-])[A-Za-z_]\w{0,100}\.[A-Za-z_]\w{0,100}(?:\.\w{1,100})?", re.ASCII)
 _ALONE = re.compile(r"[A-Za-z_$][\w$.]{1,200}", re.ASCII)  # an answer that is a name and nothing else
+_NUMBER = re.compile(r"(?<![\w.,:-])\d[\d_,]{0,20}\d(?:\.\d{1,9})?(?![\w:-])", re.ASCII)  # of two digits and more
+_IN_CODE = re.compile(r"\d[\d_,]*(?:\.\d+)?", re.ASCII)
 _SHAPED = re.compile(r"(?<![\w$/.-])[A-Za-z]\w{0,100}", re.ASCII)
 # What every program knows, whatever code was shown.
 _KNOWN = frozenset(
@@ -138,7 +141,7 @@ def _block(text: str, passages: Sequence[CodePassage]) -> CodeSentence:
 
 
 def _names(text: str) -> list[str]:
-    """Names of code in a sentence: all of what stands in backticks, and words that no prose has (``total_price``, ``addItem``)."""
+    """Names of code in a sentence: all of what stands in backticks, words that no prose has (``total_price``, ``addItem``), and numbers."""
     text = _PLACE.sub("", text)
     found: list[str] = []
     for ticked in _TICKED.findall(text):
@@ -151,6 +154,7 @@ def _names(text: str) -> list[str]:
     if _ALONE.fullmatch(text.strip().rstrip(".。")):
         found.extend(_NAME.findall(bare))
     found.extend(w for w in _SHAPED.findall(bare) if "_" in w.strip("_") or _has_inner_capital(w))
+    found.extend(_digits(number) for number in _NUMBER.findall(bare))
     return [name for name in dict.fromkeys(found) if name not in _KNOWN]
 
 
@@ -159,7 +163,13 @@ def _has_inner_capital(word: str) -> bool:
     return any(a.islower() and b.isupper() for a, b in pairwise(word))
 
 
+def _digits(number: str) -> str:
+    return number.replace(",", "").replace("_", "")
+
+
 def _holds(passage: CodePassage, name: str) -> bool:
+    if name[0].isdigit():
+        return name in {_digits(number) for number in _IN_CODE.findall(passage.text)}
     words = set(_NAME.findall(passage.text)) | set(_NAME.findall(passage.symbol)) | set(_NAME.findall(passage.path))
     return name in words
 
