@@ -3,6 +3,8 @@
     python benchmarks/agents.py --model qwen-coder-1.5b                     # the running gateway, or one started for this
     python benchmarks/agents.py --model qwen-coder-0.5b --per-kind 5 --tasks 0
 
+    python benchmarks/agents.py --set unseen --per-kind 0                   # twelve other tasks (benchmarks/agent_tasks)
+
 Turns are scored by exact match, tasks by the state of the world (see ``zhilu.agents.proofs``). Prints JSON at the end.
 """
 
@@ -12,6 +14,8 @@ import argparse
 import asyncio
 import json
 from typing import Any
+
+from agent_tasks import make_knowledge, unseen_tasks
 
 from zhilu.agents.proofs.calls import KINDS, Turn, measure, rate, sample
 from zhilu.agents.proofs.tasks import TASKS
@@ -39,14 +43,19 @@ def say_task(done: Done) -> None:
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="default: the one that runs")
+    parser.add_argument("--set", choices=["known", "unseen"], default="known", help="which tasks")
     parser.add_argument("--per-kind", type=int, default=25, help="turns of each of the four kinds")
-    parser.add_argument("--tasks", type=int, default=len(TASKS))
+    parser.add_argument("--tasks", type=int, default=12)
     parser.add_argument("--skip", type=int, default=0, help="tasks at the beginning")
     parser.add_argument("--only", choices=["help", "plain"])
     wanted = parser.parse_args()
     context = open_context()
     model = named_model(context, wanted.model)
-    figures: dict[str, Any] = {"model": model}
+    tasks = TASKS
+    if wanted.set == "unseen":
+        make_knowledge(context)
+        tasks = unseen_tasks()
+    figures: dict[str, Any] = {"model": model, "set": wanted.set}
     async with connect(context) as client:
         for name in [wanted.only] if wanted.only else ["plain", "help"]:
             print(f"== {name}")
@@ -59,7 +68,7 @@ async def main() -> None:
                 context,
                 client,
                 model,
-                TASKS[wanted.skip : wanted.skip + wanted.tasks],
+                tasks[wanted.skip : wanted.skip + wanted.tasks],
                 help=name == "help",
                 told=say_task,
             )

@@ -65,6 +65,7 @@ class ModelClient:
         root = base_url.rstrip("/")
         self.base_url = root if root.endswith("/v1") else f"{root}/v1"
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        headers["x-zhilu-image-ocr"] = "0"  # who asks here reads pictures itself, and says so to the person
         # trust_env=False for loopback: a proxy variable must not send local traffic away from the machine.
         local = httpx.URL(self.base_url).host in ("127.0.0.1", "localhost", "::1")
         self._http = httpx.AsyncClient(

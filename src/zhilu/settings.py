@@ -80,6 +80,7 @@ class Settings(BaseModel):
     web_folder: str | None = Field(None, min_length=1)
     web_private: bool = False
     code_unwalled: bool = False
+    image_ocr: bool = False
 
     _sources: dict[str, Source] = PrivateAttr(default_factory=dict)
 
@@ -160,6 +161,10 @@ DESCRIPTIONS: dict[str, T] = {
         "Pages on private addresses (this machine, the local network) may be read too",
         "也允许读取内网地址（本机、局域网）上的页面",
     ),
+    "image_ocr": T(
+        "Pictures in requests to a model that cannot see are read by OCR, and the text in them is sent instead",
+        "发给看不到图片的模型的请求中，图片由 OCR 识别，以其中的文字代替",
+    ),
     "code_unwalled": T(
         "Code of agents may run where there is no sandbox (bubblewrap), with all that you can do",
         "没有沙箱（bubblewrap）时也允许运行智能体的代码，其权限与你相同",
@@ -187,6 +192,7 @@ _LIVE = {
     "web_folder",
     "web_private",
     "code_unwalled",
+    "image_ocr",
 }
 
 

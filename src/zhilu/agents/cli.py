@@ -147,6 +147,42 @@ def replay(context: Context, run_id: str, step: int) -> None:
         _say_ending(again)
 
 
+@agent.command("memory")
+@json_option
+@pass_context_obj
+def list_facts(context: Context, as_json: bool) -> None:
+    """What is kept of earlier conversations. 以前的对话里记住的事。"""
+    from zhilu.agents.memory import Memory
+
+    facts = Memory(context).facts()
+    if as_json:
+        echo_json([fact.model_dump() for fact in facts])
+        return
+    rows = [(fact.id, fact.created_at[:10], fact.text) for fact in facts]
+    empty = T('Nothing yet: zhilu agent remember "FACT"', '还没有：zhilu agent remember "事实"')
+    table((T("id", "编号"), T("since", "日期"), T("fact", "事实")), rows, empty=empty)
+
+
+@agent.command()
+@click.argument("fact")
+@pass_context_obj
+def remember(context: Context, fact: str) -> None:
+    """Keep a FACT for later conversations that have the tool memory. 记住一件事，供使用 memory 工具的对话使用。"""
+    from zhilu.agents.memory import Memory
+
+    click.echo(Memory(context).keep(fact).id)
+
+
+@agent.command()
+@click.argument("fact_id", metavar="ID", type=int)
+@pass_context_obj
+def forget(context: Context, fact_id: int) -> None:
+    """Forget a fact. 忘掉一件事。"""
+    from zhilu.agents.memory import Memory
+
+    Memory(context).forget(fact_id)
+
+
 @agent.command("tools")
 @json_option
 @pass_context_obj

@@ -10,6 +10,7 @@ from typing import Any
 
 from zhilu.agents.drive import run_agent
 from zhilu.agents.journal import Entry, RunJournal
+from zhilu.agents.memory import told_facts
 from zhilu.agents.runs import Run, RunStore
 from zhilu.client import connect
 from zhilu.errors import InputError
@@ -61,7 +62,7 @@ async def work(job: JobContext, store: RunStore, run_id: str) -> dict[str, Any]:
             model=run.model,
             ask=asker_of(job, run, journal),
             budget=run.wish.budget(),
-            history=[*(said.model_dump() for said in run.wish.history), *store.history(run.wish.after)],
+            history=[*_begun(job, run), *store.history(run.wish.after)],
             help=run.wish.help,
             trace=journal,
             journal=journal,
@@ -70,6 +71,16 @@ async def work(job: JobContext, store: RunStore, run_id: str) -> dict[str, Any]:
         )
     store.finish(run_id, ending)
     return {"run": run_id, "stop": ending.stop, "answer": ending.answer}
+
+
+def _begun(job: JobContext, run: Run) -> list[dict[str, Any]]:
+    """What was said before the run; what the person told in earlier conversations stands in its system message."""
+    said: list[dict[str, Any]] = [one.model_dump() for one in run.wish.history]
+    facts = told_facts(job.context, run.wish.task) if "memory" in run.wish.tools else ""
+    if not facts:
+        return said
+    first = f"{said.pop(0)['content']}\n\n{facts}" if said and said[0]["role"] == "system" else facts
+    return [{"role": "system", "content": first}, *said]
 
 
 def asker_of(job: JobContext, run: Run, journal: RunJournal) -> Ask:

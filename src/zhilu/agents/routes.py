@@ -8,6 +8,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from zhilu.agents.memory import Fact, Memory
 from zhilu.agents.runs import Run, RunStore, RunWish, start_run
 from zhilu.context import Context, context_of
 from zhilu.errors import ConflictError, ForbiddenError, NotFoundError
@@ -21,6 +22,11 @@ from zhilu.tools.wrappers import Decision
 __all__ = ["refuse_from_elsewhere", "router"]
 
 router = APIRouter(prefix="/zhilu/v1/agents", tags=["agents"])
+
+
+class AgentFactIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    text: str = Field(min_length=1, max_length=2000)
 
 
 class AgentSourceOut(BaseModel):
@@ -72,6 +78,25 @@ class AgentReplayIn(BaseModel):
 @router.get("/sources")
 def list_sources() -> list[AgentSourceOut]:
     return [AgentSourceOut(kind=k, title=s.title, usage=s.usage, example=s.example) for k, s in tool_sources().items()]
+
+
+@router.get("/memory")
+def list_agent_facts(request: Request) -> list[Fact]:
+    """What is kept of earlier conversations."""
+    refuse_from_elsewhere(request, ["memory"])
+    return Memory(context_of(request)).facts()
+
+
+@router.post("/memory", status_code=201)
+def keep_agent_fact(body: AgentFactIn, request: Request) -> Fact:
+    refuse_from_elsewhere(request, ["memory"])
+    return Memory(context_of(request)).keep(body.text)
+
+
+@router.delete("/memory/{fact_id}", status_code=204)
+def forget_agent_fact(fact_id: int, request: Request) -> None:
+    refuse_from_elsewhere(request, ["memory"])
+    Memory(context_of(request)).forget(fact_id)
 
 
 @router.get("/runs")

@@ -4,7 +4,7 @@ Every function returns chat messages (``[{"role", "content"}]``) in OpenAI's sha
 model sees it thousands of times, and a large one needs no more. Nothing here calls a model.
 """
 
-from zhilu.prompts.agent import agent_messages, doubt_message, opening_messages
+from zhilu.prompts.agent import agent_messages, doubt_message, memory_message, opening_messages
 from zhilu.prompts.chat import attached_message, chat_messages, title_messages
 from zhilu.prompts.draft import draft_messages
 from zhilu.prompts.grounded import (
@@ -48,6 +48,7 @@ __all__ = [
     "join_summary_messages",
     "judge_messages",
     "language_of",
+    "memory_message",
     "notes_messages",
     "open_question_messages",
     "opening_messages",

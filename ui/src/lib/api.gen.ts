@@ -124,6 +124,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/agents/memory": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Agent Facts
+         * @description What is kept of earlier conversations.
+         */
+        get: operations["list_agent_facts_zhilu_v1_agents_memory_get"];
+        put?: never;
+        /** Keep Agent Fact */
+        post: operations["keep_agent_fact_zhilu_v1_agents_memory_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/agents/memory/{fact_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Forget Agent Fact */
+        delete: operations["forget_agent_fact_zhilu_v1_agents_memory__fact_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/agents/runs": {
         parameters: {
             query?: never;
@@ -5494,6 +5532,11 @@ export interface components {
             /** At */
             at: number;
         };
+        /** AgentFactIn */
+        AgentFactIn: {
+            /** Text */
+            text: string;
+        };
         /** AgentMessage */
         AgentMessage: {
             /** Text */
@@ -7484,6 +7527,20 @@ export interface components {
             equal_tokens?: number | null;
             /** Templated */
             templated?: boolean | null;
+        };
+        /**
+         * Fact
+         * @description ``said_by``: ``person`` wrote it down, or ``model`` asked to keep it and was allowed to.
+         */
+        Fact: {
+            /** Id */
+            id: number;
+            /** Text */
+            text: string;
+            /** Said By */
+            said_by: string;
+            /** Created At */
+            created_at: string;
         };
         /**
          * FaqCandidate
@@ -10821,7 +10878,8 @@ export interface components {
         };
         /**
          * Run
-         * @description A run. ``ending`` is None until it has ended: ``stop``, ``answer``, ``steps``, ``tokens``.
+         * @description A run. ``ending`` is None until it has ended: ``stop``, ``answer``, ``steps``, ``tokens``; ``unfounded``: numbers of the answer
+         *     that stand in no result.
          */
         Run: {
             /** Id */
@@ -12638,6 +12696,88 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AgentSourceOut"][];
+                };
+            };
+        };
+    };
+    list_agent_facts_zhilu_v1_agents_memory_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fact"][];
+                };
+            };
+        };
+    };
+    keep_agent_fact_zhilu_v1_agents_memory_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentFactIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fact"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    forget_agent_fact_zhilu_v1_agents_memory__fact_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                fact_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from zhilu.agents.memory import told_facts
 from zhilu.apps.chat import working
 from zhilu.apps.chat.arrived import Arrived
 from zhilu.apps.chat.store import Conversation, ConversationStore, Message, branch
@@ -190,9 +191,11 @@ async def _with_tools(
 ) -> AsyncIterator[Event]:
     tools = await working.tools_for(context, client, conversation, history, model)
     if not tools:
-        async for event in _plain(context, client, conversation.system_prompt, history, model, params, answer):
+        known = told_facts(context, history[-1].content) if "memory" in conversation.tools else ""
+        role = "\n\n".join(part for part in (conversation.system_prompt, known) if part)
+        async for event in _plain(context, client, role, history, model, params, answer):
             yield event
-        if working.note_unfounded(answer, [conversation.system_prompt, *(m.content for m in history)]):
+        if working.note_unfounded(answer, [role, *(m.content for m in history)]):
             yield Event("note", {"notes": answer.fields["notes"]})
         return
     written = await asyncio.to_thread(told, context, history)

@@ -12,6 +12,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from zhilu.agents.intent import only_asks
 from zhilu.agents.runs import RunStore, RunWish, SaidBefore, start_run
 from zhilu.apps.chat.arrived import Arrived
 from zhilu.apps.chat.steps import steps_of
@@ -75,7 +76,9 @@ async def tools_for(
     before = history[-3].content if len(history) > 2 and history[-2].steps else ""
     if before and len(question) <= _SHORT and _POINTS_BACK.search(question):
         return names  # what it points to came from a tool
-    if api_of(context.home, model) is not None or any(name.startswith("kb:") for name in names):
+    if only_asks(question):  # what is kept is told with the question: there is nothing to keep
+        names = [name for name in names if name != "memory"]
+    if not names or api_of(context.home, model) is not None or any(name.startswith("kb:") for name in names):
         return names
     if _FILE.search(question) and any(name.startswith("files:") for name in names):
         return sorted(names, key=lambda name: not name.startswith("files:"))

@@ -27,6 +27,7 @@ from zhilu.messages import T
 from zhilu.models.chosen import named_model
 from zhilu.prompts import Passage, searched_content
 from zhilu.serving.api.filling import filled
+from zhilu.serving.api.pictures import IMAGE_OCR, is_wanted, read_out
 from zhilu.serving.gateway.endless import refuse_endless
 from zhilu.serving.gateway.ledger import CLIENT_LEFT, exchange_of
 from zhilu.serving.gateway.outside import hidden, raise_fault, raise_lost, refuse_unasked
@@ -53,6 +54,7 @@ class _Answering(Response, ABC):
         self.request = request
         self.exchange = exchange_of(request, path)
         self.started = False
+        self.pictures = 0  # that were read by OCR, for a model that cannot see
         self.served: Served | None = None  # whoever was asked
         self.background = None
 
@@ -73,6 +75,16 @@ class _Answering(Response, ABC):
     @abstractmethod
     async def _answer(self, raw: bytes) -> None:
         """Ask the engine and send what it says."""
+
+    async def _readable(self, route: Route, data: Mapping[str, Any], body: wire.Request) -> dict[str, Any] | None:
+        """The request with the text of its pictures, for an engine that cannot see; None where nothing changes."""
+        facts = route.served.facts
+        if "vision" in facts.can or not facts.is_process or not isinstance(body, wire.ChatRequest):
+            return None
+        if not is_wanted(self.request.headers.get(IMAGE_OCR), self.upstream.context.settings.image_ocr):
+            return None
+        changed, self.pictures = await read_out(data)
+        return changed if self.pictures else None
 
     async def _send_to_engine(self, served: Served, endpoint: str, raw: bytes) -> httpx.Response:
         """Send, and return when the headers have come.
@@ -136,6 +148,8 @@ class _Answering(Response, ABC):
     async def _start(self, status: int, headers: Mapping[str, str]) -> None:
         self.exchange.status = status
         pairs = {**headers, "x-request-id": self.exchange.id}
+        if self.pictures:
+            pairs[IMAGE_OCR] = str(self.pictures)
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs.items()]
         await self._send_raw({"type": "http.response.start", "status": status, "headers": raw})
         self.started = True
@@ -167,6 +181,9 @@ class Relay(_Answering):
         async with self.upstream.route(name) as route:
             self.exchange.model = name
             if (changed := filled(route.served, data, body)) is not None:
+                data, body = changed, wire.parse_request(self.kind, changed)
+                raw = json.dumps(data, ensure_ascii=False).encode()
+            if (changed := await self._readable(route, data, body)) is not None:
                 data, body = changed, wire.parse_request(self.kind, changed)
                 raw = json.dumps(data, ensure_ascii=False).encode()
             route.served.facts.refuse_beyond(self.endpoint, body)
@@ -253,6 +270,8 @@ class TranslatingRelay(_Answering):
             body = {"model": route.model, **dialect.body()}
             kind = wire.CompletionRequest if dialect.endpoint == "/v1/completions" else wire.ChatRequest
             request = wire.parse_request(kind, body)
+            if (changed := await self._readable(route, body, request)) is not None:
+                body, request = changed, wire.parse_request(kind, changed)
             route.served.facts.refuse_beyond(dialect.endpoint, request)
             refuse_endless(route.served.max_len, request, raw)
             sent = json.dumps({**body, **enforced(route.served.facts, request)}, ensure_ascii=False).encode()

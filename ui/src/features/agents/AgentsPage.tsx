@@ -6,6 +6,7 @@ import { ago } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
 import css from "./Agents.module.css";
 import { useRuns } from "./api";
+import { MemoryCard } from "./MemoryCard";
 import { RunForm } from "./RunForm";
 import { StopBadge } from "./StopBadge";
 
@@ -32,6 +33,7 @@ export default function AgentsPage() {
           </li>
         ))}
       </ul>
+      <MemoryCard />
     </Page>
   );
 }

@@ -10,6 +10,7 @@ export type AgentRun = Schemas["Run"];
 export type RunOut = Omit<Schemas["AgentRunOut"], "job"> & { job: Job | null };
 export type Entry = Schemas["AgentEntryOut"];
 export type Source = Schemas["AgentSourceOut"];
+export type Fact = Schemas["Fact"];
 export type Wish = Partial<Schemas["RunWish"]> & { task: string };
 
 /** A model's turn, as the trace keeps it. */
@@ -58,6 +59,25 @@ export function useReplay(id: string) {
   return useMutation({
     mutationFn: (before: number) => api.post<AgentRun>(`/agents/runs/${id}/replay`, { before }),
     onSuccess: () => void queries.invalidateQueries({ queryKey: ["agents", "runs"] }),
+  });
+}
+
+export const useFacts = () =>
+  useQuery({ queryKey: ["agents", "memory"], queryFn: () => api.get<Fact[]>("/agents/memory"), retry: false });
+
+export function useKeep() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (text: string) => api.post<Fact>("/agents/memory", { text }),
+    onSuccess: () => void queries.invalidateQueries({ queryKey: ["agents", "memory"] }),
+  });
+}
+
+export function useForget() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (id: number) => api.delete(`/agents/memory/${id}`),
+    onSuccess: () => void queries.invalidateQueries({ queryKey: ["agents", "memory"] }),
   });
 }
 

@@ -1,0 +1,91 @@
+"""Pictures for a model that cannot see: refused by name, or read by OCR where the request or the setting says so."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from tests.contract.gateway_server import RunningGateway, run_gateway
+
+from zhilu.engine.testing import make_tiny_model
+from zhilu.models.ocr import find_ocr
+from zhilu.serving.api.pictures import IMAGE_OCR, MOST_PICTURES
+
+pytestmark = pytest.mark.skipif(find_ocr() is None, reason="no OCR on this machine")
+CHAT = "/v1/chat/completions"
+
+
+def picture(*lines: str) -> str:
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.new("RGB", (640, 60 + 70 * len(lines)), "white")
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(image).text((30, 30 + 70 * number), line, "black", font=ImageFont.load_default(44))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
+
+
+def asked(*urls: str) -> dict[str, Any]:
+    parts: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    parts.append({"type": "text", "text": "What does it cost?"})
+    return {"model": "tiny", "max_tokens": 2, "temperature": 0, "messages": [{"role": "user", "content": parts}]}
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    home = tmp_path_factory.mktemp("gateway")
+    (home / "models").mkdir()
+    make_tiny_model(home / "models" / "tiny")
+    with run_gateway(home, {"model": "tiny"}) as running:
+        yield running
+
+
+@pytest.fixture
+def http(gateway: RunningGateway) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=gateway.url, timeout=600.0, trust_env=False) as client:
+        yield client
+
+
+def test_a_picture_is_refused_by_name_unless_somebody_opted_in(gateway: RunningGateway, http: httpx.Client) -> None:
+    body = asked(picture("TOTAL 10.75"))
+    refused = http.post(CHAT, json=body)
+    assert refused.status_code == 400 and refused.json()["error"]["code"] == "unsupported_parameter"
+    read = http.post(CHAT, json=body, headers={IMAGE_OCR: "1"})
+    assert read.status_code == 200 and read.headers[IMAGE_OCR] == "1", read.text
+    more = http.post(CHAT, json=asked(picture("TOTAL 10.75", "TAX 1.25", "NET 9.50")), headers={IMAGE_OCR: "1"})
+    prompts = [reply.json()["usage"]["prompt_tokens"] for reply in (read, more)]
+    assert prompts[1] > prompts[0]  # what stands in it reached the engine
+    stream = http.post(CHAT, json={**body, "stream": True}, headers={IMAGE_OCR: "1"})
+    assert stream.headers[IMAGE_OCR] == "1" and "data: [DONE]" in stream.text
+    gateway.context.settings = gateway.context.settings.model_copy(update={"image_ocr": True})
+    try:
+        assert http.post(CHAT, json=body).status_code == 200
+        assert http.post(CHAT, json=body, headers={IMAGE_OCR: "0"}).status_code == 400
+        anthropic = {"type": "base64", "media_type": "image/png", "data": picture("TOTAL 10.75").partition(",")[2]}
+        message = {"role": "user", "content": [{"type": "image", "source": anthropic}, {"type": "text", "text": "?"}]}
+        said = http.post("/v1/messages", json={"model": "tiny", "max_tokens": 2, "messages": [message]})
+        assert said.status_code == 200 and said.headers[IMAGE_OCR] == "1", said.text
+    finally:
+        gateway.context.settings = gateway.context.settings.model_copy(update={"image_ocr": False})
+
+
+@pytest.mark.parametrize(
+    ("urls", "status", "code"),
+    [
+        (["https://example.org/a.png"], 400, "not_an_image"),
+        (["data:image/svg+xml;base64,PHN2Zy8+"], 400, "not_an_image"),
+        (["data:image/png;base64,%%%"], 400, "not_an_image"),
+        (["BLANK"], 400, "nothing_to_read"),
+        (["TOTAL"] * (MOST_PICTURES + 1), 413, None),
+    ],
+)
+def test_the_limits_are_told(urls: list[str], status: int, code: str | None, http: httpx.Client) -> None:
+    made = {"BLANK": picture(" "), "TOTAL": picture("TOTAL 10.75")}
+    reply = http.post(CHAT, json=asked(*(made.get(url, url) for url in urls)), headers={IMAGE_OCR: "1"})
+    assert reply.status_code == status, reply.text
+    assert code is None or reply.json()["error"]["code"] == code
