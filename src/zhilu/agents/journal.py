@@ -26,6 +26,9 @@ CREATE TABLE IF NOT EXISTS entries (
 CREATE TABLE IF NOT EXISTS calls (
   id TEXT PRIMARY KEY, name TEXT NOT NULL, arguments TEXT NOT NULL, effect TEXT, asked_at REAL, allowed INTEGER, always INTEGER, reason TEXT,
   decided_at REAL, begun_at REAL, outcome TEXT, ended_at REAL);
+CREATE TABLE IF NOT EXISTS inner_entries (
+  call TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, asked TEXT NOT NULL, came TEXT NOT NULL, at REAL NOT NULL,
+  PRIMARY KEY (call, seq));
 """
 
 
@@ -83,6 +86,31 @@ class RunJournal:
                 if entry.seq < before:
                     row = (entry.seq, entry.kind, _text(entry.asked), _text(entry.came), entry.at)
                     connection.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", row)
+            ended = {str(e.asked["id"]) for e in other.entries() if e.kind == "tool" and e.seq < before}
+            for call, steps in other.within().items():
+                for entry in steps if call in ended else ():
+                    inner = (call, entry.seq, entry.kind, _text(entry.asked), _text(entry.came), entry.at)
+                    connection.execute("INSERT INTO inner_entries VALUES (?, ?, ?, ?, ?, ?)", inner)
+
+    def inside(self, call_id: str) -> InnerTrace:
+        """The trace of a sub-agent that works on a call."""
+        return InnerTrace(self, call_id)
+
+    def within(self) -> dict[str, list[Entry]]:
+        """The steps of all sub-agents, by the call that they worked on."""
+        with self._open() as connection:
+            rows = connection.execute(
+                "SELECT call, seq, kind, asked, came, at FROM inner_entries ORDER BY call, seq"
+            ).fetchall()
+        found: dict[str, list[Entry]] = {}
+        for call, seq, kind, asked, came, at in rows:
+            found.setdefault(call, []).append(Entry(seq, kind, json.loads(asked), json.loads(came), at))
+        return found
+
+    def add_within(self, call_id: str, seq: int, kind: str, asked: dict[str, Any], came: dict[str, Any]) -> None:
+        row = (call_id, seq, kind, _text(asked), _text(came), time.time())
+        with self._open() as connection:
+            connection.execute("INSERT INTO inner_entries VALUES (?, ?, ?, ?, ?, ?)", row)
 
     # -- calls that are done at most once
 
@@ -186,6 +214,22 @@ class RunJournal:
                     yield connection
             finally:
                 connection.close()
+
+
+class InnerTrace:
+    """A part of a run's journal: an agent's ``drive.Trace`` for one call."""
+
+    def __init__(self, journal: RunJournal, call_id: str) -> None:
+        self._journal, self._call = journal, call_id
+
+    def entries(self) -> list[Entry]:
+        return self._journal.within().get(self._call, [])
+
+    def add(self, seq: int, kind: str, asked: dict[str, Any], came: dict[str, Any]) -> None:
+        self._journal.add_within(self._call, seq, kind, asked, came)
+
+    def inside(self, call_id: str) -> InnerTrace:
+        return InnerTrace(self._journal, f"{self._call}~{call_id}")
 
 
 def _text(value: Any) -> str:

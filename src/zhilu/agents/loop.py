@@ -65,10 +65,11 @@ class Said:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a tool call, and how long the tool worked."""
+    """What came of a tool call, and how long the tool worked; ``tokens``: of a model that worked on it."""
 
     result: ToolResult
     seconds: float = 0.0
+    tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def agent_loop(
             outcome = Outcome(known) if known else (yield UseTool(call))
             assert isinstance(outcome, Outcome)
             results.keep(call, outcome.result, tools)
-            seconds += outcome.seconds
+            tokens, seconds = tokens + outcome.tokens, seconds + outcome.seconds
             messages.append(_result(call, outcome.result))
         if results.is_stuck:
             return Ending("stuck", "", messages, step, tokens)

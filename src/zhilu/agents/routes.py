@@ -60,6 +60,9 @@ class AgentRunOut(Run):
     entries: list[AgentEntryOut]
     pending: list[AgentPendingOut]
     decided: dict[str, bool]
+    within: dict[str, list[AgentEntryOut]] = Field(
+        description="steps of sub-agents, by the id of the call they work on"
+    )
 
 
 class AgentAnswerIn(BaseModel):
@@ -185,6 +188,7 @@ def _whole(context: Context, run_id: str) -> AgentRunOut:
         entries=[AgentEntryOut(**entry._asdict()) for entry in journal.entries()],
         pending=[AgentPendingOut(**pending._asdict()) for pending in journal.pending()],
         decided=journal.decided(),
+        within={call: [AgentEntryOut(**e._asdict()) for e in steps] for call, steps in journal.within().items()},
     )
 
 

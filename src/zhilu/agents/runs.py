@@ -209,6 +209,9 @@ def _told(name: str) -> str:
     kind, argument, source = read_name(name)
     if source.usage.endswith((":FOLDER", ":FILE")):
         argument = str(Path(argument).expanduser().absolute())
+    elif source.usage.endswith(":NAME TOOLS"):
+        first, *tools = words_of(argument)
+        argument = shlex.join([first, *map(_told, tools)])
     elif ":FILE|URL" in source.usage:  # the first word of several
         first, *rest = words_of(argument)
         argument = shlex.join([first if "://" in first else str(Path(first).expanduser().absolute()), *rest])

@@ -5601,6 +5601,13 @@ export interface components {
             decided: {
                 [key: string]: boolean;
             };
+            /**
+             * Within
+             * @description steps of sub-agents, by the id of the call they work on
+             */
+            within: {
+                [key: string]: components["schemas"]["AgentEntryOut"][];
+            };
         };
         /** AgentSourceOut */
         AgentSourceOut: {

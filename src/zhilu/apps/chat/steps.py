@@ -31,31 +31,43 @@ class ChatStep(BaseModel):
 
 
 def steps_of(
-    entries: Sequence[Entry], told: Mapping[str, Mapping[str, Any]], waiting: set[str], decided: Mapping[str, bool]
+    entries: Sequence[Entry],
+    told: Mapping[str, Mapping[str, Any]],
+    waiting: set[str],
+    decided: Mapping[str, bool],
+    within: Mapping[str, Sequence[Entry]] | None = None,
+    outer: str = "",
 ) -> list[ChatStep]:
-    """What a journal holds, as a person reads it: calls of a turn stand there before they are made."""
+    """What a journal holds, as a person reads it: calls of a turn stand there before they are made, those of a sub-agent behind the
+    call that it works on. ``outer``: begins the ids of a sub-agent's."""
     steps: list[ChatStep] = []
     came = {entry.asked["id"]: entry.came for entry in entries if entry.kind == "tool"}
     last = max((entry.seq for entry in entries if entry.kind == "model"), default=0)
     for entry in (e for e in entries if e.kind == "model"):
         number = entry.asked["step"]
         if entry.came.get("plan"):
-            steps.append(ChatStep(id=f"{number}.plan", kind="plan", plan=entry.came["plan"]))
+            steps.append(ChatStep(id=f"{outer}{number}.plan", kind="plan", plan=entry.came["plan"]))
         for place, (name, arguments) in enumerate(entry.came["calls"], 1):
             call = f"{number}.{place}"
-            known = told.get(call, {})
+            known = told.get(f"{outer}{call}", {})
             step = ChatStep(
-                id=call, name=name, arguments=arguments, effect=known.get("effect"), changed=known.get("changed")
+                id=f"{outer}{call}",
+                name=name,
+                arguments=arguments,
+                effect=known.get("effect"),
+                changed=known.get("changed"),
             )
             if call in came:
                 result = came[call]["result"]
                 step.result, step.seconds = result["text"], came[call]["seconds"]
-                step.state = "refused" if decided.get(call) is False else "failed" if result["is_error"] else "done"
-            elif call in waiting:
+                step.state = "refused" if decided.get(step.id) is False else "failed" if result["is_error"] else "done"
+            elif step.id in waiting:
                 step.state = "waiting"
             elif entry.seq == last:
                 step.state = "running"
             else:
                 continue  # it was not tried: it did not fit, or was made before
             steps.append(step)
+            if inner := (within or {}).get(step.id):
+                steps += steps_of(inner, told, waiting, decided, within, f"{step.id}~")
     return steps

@@ -188,7 +188,7 @@ def _look(context: Context, run_id: str) -> tuple[list[dict[str, Any]], dict[str
     job = JobStore(context).get(run.job_id) if run.job_id else None  # before the ending: an ended job has written it
     ending = store.get(run_id).ending if job is None or job.ended else None
     waiting = {pending.id for pending in journal.pending()}
-    steps = steps_of(journal.entries(), journal.told(), waiting, journal.decided())
+    steps = steps_of(journal.entries(), journal.told(), waiting, journal.decided(), journal.within())
     return [step.model_dump(mode="json") for step in steps], ending, job
 
 

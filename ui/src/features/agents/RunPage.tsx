@@ -78,7 +78,12 @@ export default function RunPage({ id }: { id: string }) {
             </section>
           ) : null}
           <h2 className={css.heading}>{t("agents.trace")}</h2>
-          <TraceSteps entries={run.entries} decided={run.decided} onReplay={active ? undefined : again} />
+          <TraceSteps
+            entries={run.entries}
+            decided={run.decided}
+            within={run.within}
+            onReplay={active ? undefined : again}
+          />
           {active && !run.pending.length && (
             <p className={css.working} role="status">
               {t("agents.working")}

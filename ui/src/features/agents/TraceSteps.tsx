@@ -1,4 +1,5 @@
 import { BotMessageSquare, RotateCcw, Wrench } from "lucide-react";
+import type { ReactNode } from "react";
 import { Badge } from "@/components/Badge";
 import { IconButton } from "@/components/Button";
 import { Values } from "@/components/Values";
@@ -10,12 +11,19 @@ import type { Entry, Said } from "./api";
 interface Steps {
   entries: Entry[];
   decided: Record<string, boolean>;
+  /** Steps of sub-agents, by the call that they work on. */
+  within?: Record<string, Entry[]>;
+  /** Begins the ids of a sub-agent's own calls. */
+  outer?: string;
   /** Runs again from an entry on; not while the run works. */
   onReplay: ((seq: number) => void) | undefined;
 }
 
 /** Every model turn and every tool call, in the order it happened. */
-export function TraceSteps({ entries, decided, onReplay }: Steps) {
+export function TraceSteps({ entries, decided, within = {}, outer = "", onReplay }: Steps) {
+  const ended = new Set(entries.filter(({ kind }) => kind === "tool").map(({ asked }) => outer + String(asked.id)));
+  // A sub-agent that still works stands behind the turn that called it.
+  const working = Object.keys(within).filter((call) => isDirectly(call, outer) && !ended.has(call));
   return (
     <ol className={css.steps}>
       {entries.map((entry) => (
@@ -23,11 +31,40 @@ export function TraceSteps({ entries, decided, onReplay }: Steps) {
           {entry.kind === "model" ? (
             <ModelTurn entry={entry} onReplay={onReplay} />
           ) : (
-            <ToolCall entry={entry} allowed={decided[String(entry.asked.id)]} />
+            <ToolCall entry={entry} allowed={decided[outer + String(entry.asked.id)]}>
+              <Inside call={outer + String(entry.asked.id)} within={within} decided={decided} />
+            </ToolCall>
           )}
         </li>
       ))}
+      {working.map((call) => (
+        <li key={call} data-kind="tool">
+          <Inside call={call} within={within} decided={decided} open />
+        </li>
+      ))}
     </ol>
+  );
+}
+
+const isDirectly = (call: string, outer: string) => call.startsWith(outer) && !call.slice(outer.length).includes("~");
+
+interface InsideProps {
+  call: string;
+  within: Record<string, Entry[]>;
+  decided: Record<string, boolean>;
+  open?: boolean;
+}
+
+/** What a sub-agent did, folded. */
+function Inside({ call, within, decided, open = false }: InsideProps) {
+  const { t } = useI18n();
+  const steps = within[call];
+  if (!steps?.length) return null;
+  return (
+    <details open={open}>
+      <summary>{t("agents.inside", { n: steps.length })}</summary>
+      <TraceSteps entries={steps} decided={decided} within={within} outer={`${call}~`} onReplay={undefined} />
+    </details>
   );
 }
 
@@ -86,7 +123,13 @@ function ModelTurn({ entry, onReplay }: { entry: Entry; onReplay: Steps["onRepla
   );
 }
 
-function ToolCall({ entry, allowed }: { entry: Entry; allowed: boolean | undefined }) {
+interface ToolCallProps {
+  entry: Entry;
+  allowed: boolean | undefined;
+  children: ReactNode;
+}
+
+function ToolCall({ entry, allowed, children }: ToolCallProps) {
   const { t } = useI18n();
   const result = entry.came.result as { text: string; is_error: boolean };
   return (
@@ -104,6 +147,7 @@ function ToolCall({ entry, allowed }: { entry: Entry; allowed: boolean | undefin
       <Values values={entry.asked.arguments} />
       <h4>{t("agents.output")}</h4>
       <pre className={css.text}>{result.text}</pre>
+      {children}
     </>
   );
 }

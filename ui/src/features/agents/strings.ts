@@ -51,6 +51,7 @@ export const strings = {
   "agents.raw": { en: "What the model wrote", zh: "模型原文" },
   "agents.input": { en: "Given to the tool", zh: "工具输入" },
   "agents.output": { en: "What came of it", zh: "工具输出" },
+  "agents.inside": { en: "What the sub-agent did ({n} {n|step|steps})", zh: "子智能体做了什么（{n} 步）" },
   "agents.replay": { en: "Run again from here", zh: "从这里重新运行" },
   "agents.replayed": {
     en: "A replay of run {id}, new from step {n} on",
