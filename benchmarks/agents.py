@@ -1,7 +1,8 @@
-"""What help is worth to a small model: 100 single turns and 12 tasks, each with and without help, every answer printed.
+"""What help is worth to a small model: single turns and 12 tasks, each with and without help, every answer printed.
 
     python benchmarks/agents.py --model qwen-coder-1.5b                     # the running gateway, or one started for this
     python benchmarks/agents.py --model qwen-coder-0.5b --per-kind 5 --tasks 0
+    python benchmarks/agents.py --per-kind 100 --tasks 0                    # all 400 turns: an hour or more on two cores
 
     python benchmarks/agents.py --set unseen --per-kind 0                   # twelve other tasks (benchmarks/agent_tasks)
 

@@ -14,11 +14,11 @@ from zhilu.tools.check import problems_of
 
 def test_the_set_is_whole_and_fits_its_tools() -> None:
     counts = Counter(item.kind for item in items())
-    assert set(counts) == set(KINDS) and min(counts.values()) >= 25
+    assert set(counts) == set(KINDS) and min(counts.values()) >= 100
     assert len({item.ask for item in items()}) == len(items())
     for kind in KINDS:
         chinese = sum(any("\u4e00" <= c <= "\u9fff" for c in i.ask) for i in items() if i.kind == kind)
-        assert chinese >= 9, kind
+        assert 40 <= chinese <= 60, kind
     for item in items():
         assert len(item.calls) == {"irrelevant": 0, "parallel": len(item.calls)}.get(item.kind, 1)
         for name, values in item.calls:

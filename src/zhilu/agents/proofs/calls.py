@@ -1,4 +1,4 @@
-"""Single turns on a held-out set: 100 requests, 25 each with one tool, several tools, several calls, no tool that fits; en and zh.
+"""Single turns on a held-out set: 400 requests, 100 each with one tool, several tools, several calls, no tool that fits; en and zh.
 
 The set (``calls.jsonl``, ``tools.json``) was written for this and is shown to no model. A turn is right if it makes exactly the
 expected calls, in any order, with exactly the expected arguments; where several values are right, all stand in the set, and
