@@ -14,8 +14,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
-__all__ = ["Known", "numbers_in", "unfounded"]
+__all__ = ["Known", "numbers_in", "unfounded", "words_in"]
 
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+(?:\.\d+)?")
 _MARK = re.compile(r"^[ \t]{0,12}(?:[-*#][ \t]{1,4})?\d{1,2}[.)、](?=\D)", re.MULTILINE)  # of a list
@@ -27,6 +28,10 @@ _TENS = {"half": 0.5, "dozen": 12.0, "thirty": 30.0, "forty": 40.0, "fifty": 50.
 _WORDS = {word: float(value) for value, word in enumerate(_NAMES.split())} | _TENS
 _WORD = re.compile(r"[a-z]+")
 _HAN = re.compile(r"[零一二两三四五六七八九十百半]+")
+_COUNTED = re.compile(
+    r"([二三四五六七八九十百]{1,5})(?=[本天元人个张把台次年周岁条只件项位名倍份间排箱瓶]|小时|分钟|公里)"
+)
+_FEW = 2.0
 _DIGITS = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {"两": 2}
 _SMALL = 12.0  # arithmetic and queries have numbers of their own: a limit, the months of a year
 _OWN = frozenset((24.0, 30.0, 52.0, 60.0, 100.0, 360.0, 365.0, 1000.0, 3600.0))
@@ -38,6 +43,17 @@ class _Number:
     value: float
     digits: int  # behind the point, as it is said
     is_share: bool = False  # a percentage
+
+
+def words_in(text: str) -> Iterator[_Number]:
+    """Numbers above two as words, where they count something: "three", 三本. Idioms and verse are full of others."""
+    plain = unicodedata.normalize("NFKC", text)
+    for match in _WORD.finditer(plain.lower()):
+        if (value := _WORDS.get(match.group(), 0.0)) > _FEW:
+            yield _Number(match.group(), value, 0)
+    for match in _COUNTED.finditer(plain):
+        if (counted := _of_han(match.group(1))) is not None and counted > _FEW:
+            yield _Number(match.group(1), counted, 0)
 
 
 def numbers_in(text: str) -> Iterator[_Number]:
@@ -101,7 +117,8 @@ def unfounded(text: str, sources: Iterable[str], *, is_argument: bool = False) -
     """The numbers of ``text`` that stand in none of ``sources``, as they are written, each once."""
     known = Known(sources)
     right = known.can_be_worked_with if is_argument else known.has
-    return list(dict.fromkeys(number.shown for number in numbers_in(text) if not right(number)))
+    said = numbers_in(text) if is_argument else chain(numbers_in(text), words_in(text))
+    return list(dict.fromkeys(number.shown for number in said if not right(number)))
 
 
 def _of_han(run: str) -> float | None:

@@ -40,6 +40,8 @@ def test_the_same_number_in_another_dress(said: str, source: str) -> None:
         ("李强的分机号是1234567890", ["1234567890"]),
         ("椅子：400 元", ["400"]),
         ("604 and once more 604", ["604"]),
+        ("最多可以借三本书，借期为 fifteen 天。", ["fifteen", "三"]),
+        ("In four nights, one or two things; 一个人，三心二意，六把椅子", []),
     ],
 )
 def test_a_number_that_nobody_said(said: str, found: list[str]) -> None:

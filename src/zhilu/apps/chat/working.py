@@ -51,6 +51,7 @@ _POINTS_BACK = re.compile(
     r"|^(?:那|再|如果再|还有|其中|它|他|她|这|上面|刚才).*[？?]|呢[？?]?$",
     re.IGNORECASE,
 )
+_ASKS = re.compile(r"[^?？]{8}[?？]\s{0,3}$")
 _READ = 2000  # characters of a message, to see what it needs
 
 
@@ -88,8 +89,12 @@ async def tools_for(
         kind, _, source = read_name(name)
         held = await asyncio.to_thread(about, context, name)
         titles[kind] = "; ".join(part for part in (titles.get(kind) or source.title.say(lang), held) if part)
+    # Whoever turned the web on wants facts from there and not from the model's memory, which has none of a small library's hours.
+    choices = [*titles] if "web" in titles and _ASKS.search(question) else [*titles, "none"]
+    if len(choices) == 1:
+        return names
     schema = {
-        "type": "object", "properties": {"tool": {"enum": [*titles, "none"]}}, "required": ["tool"], "additionalProperties": False,
+        "type": "object", "properties": {"tool": {"enum": choices}}, "required": ["tool"], "additionalProperties": False,
     }  # fmt: skip
     form = {"type": "json_schema", "json_schema": {"name": "tool", "schema": schema, "strict": True}}
     sent = which_tool_messages(question[:_READ], titles, lang, before[:_SHORT])
@@ -165,7 +170,10 @@ async def follow(context: Context, run_id: str, answer: Arrived, *, tries: int =
 
 
 def note_unfounded(answer: Arrived, said: Sequence[str]) -> bool:
-    """Where tools are at hand and none was used, a number that nobody said is the model's own: the answer says so."""
+    """Where tools are at hand and none was used, a number that nobody said is the model's own: the answer to a question (the last
+    of ``said``) says so."""
+    if not only_asks(said[-1]):
+        return False  # a poem may count what it likes
     doubt = ", ".join(unfounded(answer.text, said))
     if doubt:
         answer.note(_OWN.en.format(numbers=doubt), _OWN.zh.format(numbers=doubt))
