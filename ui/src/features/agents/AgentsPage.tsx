@@ -16,6 +16,7 @@ export default function AgentsPage() {
   return (
     <Page title={t("agents.title")} lead={t("agents.lead")} narrow>
       <RunForm />
+      <MemoryCard />
       <h2 className={css.heading}>{t("agents.runs")}</h2>
       {error && <ErrorPanel error={error} retry={() => void refetch()} />}
       {isPending && <Skeleton lines={3} height={40} />}
@@ -33,7 +34,6 @@ export default function AgentsPage() {
           </li>
         ))}
       </ul>
-      <MemoryCard />
     </Page>
   );
 }

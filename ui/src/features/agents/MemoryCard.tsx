@@ -16,8 +16,8 @@ export function MemoryCard() {
   if (error) return null; // who does not sit at this machine has no memory here
   const submit = () => keep.mutate(text.trim(), { onSuccess: () => setText("") });
   return (
-    <section className={css.card} aria-labelledby="memory">
-      <h2 id="memory">{t("agents.memory")}</h2>
+    <details className={css.memory}>
+      <summary>{t("agents.memory", { n: data?.length ?? 0 })}</summary>
       <p className={css.hint}>{t("agents.memoryHint")}</p>
       {!!data?.length && (
         <ul className={css.kept}>
@@ -53,6 +53,6 @@ export function MemoryCard() {
         </Button>
       </form>
       {(keep.error ?? forget.error) && <ErrorPanel error={keep.error ?? forget.error} />}
-    </section>
+    </details>
   );
 }

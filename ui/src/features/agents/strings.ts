@@ -26,7 +26,7 @@ export const strings = {
     en: "Its trace stays: every step with its exact prompt, what went into a tool and what came out.",
     zh: "轨迹会保留：每一步的完整提示、工具的输入与输出。",
   },
-  "agents.memory": { en: "Memory", zh: "记忆" },
+  "agents.memory": { en: "Memory ({n} {n|fact|facts})", zh: "记忆（{n} 条）" },
   "agents.memoryHint": {
     en: "What you told, for later conversations and runs that have the tool “Memory”. A model asks you before it keeps something.",
     zh: "你说过的事，供使用“记忆”工具的对话和运行使用。模型要记住什么之前会先问你。",
