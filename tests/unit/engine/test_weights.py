@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,14 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from zhilu.engine.model.config import read_config
-from zhilu.engine.model.weights import as_bfloat16, as_float32, load_tensors, map_tensors, release_pages
+from zhilu.engine.model.weights import (
+    as_bfloat16,
+    as_float32,
+    dropping_pages,
+    load_tensors,
+    map_tensors,
+    release_pages,
+)
 from zhilu.engine.testing import make_tiny_model
 from zhilu.errors import InputError, NotFoundError
 
@@ -84,6 +94,28 @@ def test_numpy_sees_what_torch_sees(tmp_path: Path, dtype: str) -> None:
     mapped["model.norm.weight"][:] = 0
     del mapped
     assert file.read_bytes() == before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/smaps")
+def test_what_was_read_of_a_mapped_file_leaves_the_memory_while_it_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "mapped"
+    np.arange(2**20, dtype=np.int32).tofile(file)
+    mapped = np.memmap(file, np.int32, "c")
+
+    def resident_kb() -> int:
+        after = Path("/proc/self/smaps").read_text().partition(str(file))[2]
+        return int(after.partition("Rss:")[2].split()[0])
+
+    whole = int(mapped.sum(dtype=np.int64))
+    assert resident_kb() >= 4096
+    with dropping_pages([mapped], every_seconds=0.01):
+        for _ in range(1000):
+            if resident_kb() == 0:
+                break
+            time.sleep(0.01)
+        assert resident_kb() == 0
+        assert int(mapped.sum(dtype=np.int64)) == whole  # read from the file again
+    assert not any(thread.name == "drop-pages" for thread in threading.enumerate())
 
 
 def test_another_dtype_is_refused_by_name(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import mmap
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -36,6 +37,7 @@ __all__ = [
     "as_float32",
     "check_finite",
     "drop_pages",
+    "dropping_pages",
     "load_tensors",
     "map_file",
     "map_tensors",
@@ -190,6 +192,27 @@ def drop_pages(tensor: Tensor) -> None:
     """Likewise of the whole file that this tensor lies in, while more of it will be read in its order."""
     if sys.platform.startswith("linux") and (mapping := _mapping(tensor)):
         mapping.madvise(mmap.MADV_DONTNEED)
+
+
+@contextmanager
+def dropping_pages(tensors: Sequence[Tensor], every_seconds: float = 0.2) -> Iterator[None]:
+    """Do so again and again, in a thread, as long as the block runs: while the plugin reorders mapped weights, what it has
+    read already would count as this process's memory beside the copy (1.4 GB of 2.9 for a model of 1.5 billion parameters)."""
+    mapped = {id(mapping): tensor for tensor in tensors if (mapping := _mapping(tensor))}
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(every_seconds):
+            for tensor in mapped.values():
+                drop_pages(tensor)
+
+    thread = threading.Thread(target=work, name="drop-pages", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _mapping(tensor: Tensor) -> mmap.mmap | None:

@@ -19,7 +19,7 @@ import openvino
 from zhilu.engine.model.adapters import Adapter, stack_deltas
 from zhilu.engine.model.config import ModelConfig
 from zhilu.engine.model.quants import Quantized
-from zhilu.engine.model.weights import Tensor, as_bfloat16, release_pages, take_rows
+from zhilu.engine.model.weights import Tensor, as_bfloat16, dropping_pages, release_pages, take_rows
 from zhilu.engine.runner.base import Runner, StepChunk
 from zhilu.engine.runner.constants import Constants
 from zhilu.engine.runner.decoder_graph import BLOCK_SIZE, Precision, build_decoder, marked_ropes
@@ -119,8 +119,9 @@ class OpenVINORunner(Runner):
 
         What they leave in block 0 is never read: a block is written before its place counts as computed.
         """
-        for count in (1, 2):
-            self.run([StepChunk([0] * count, 0, [0], num_logits=1)])
+        with dropping_pages([*self._tensors.values(), *self._constants.arrays().values()]):
+            for count in (1, 2):
+                self.run([StepChunk([0] * count, 0, [0], num_logits=1)])
 
     def _release(self) -> None:
         """The plugin has its own copies of the weights: what they came from need not stay in memory."""
