@@ -40,6 +40,8 @@ If the tools were price(item), calculator(expression) and note(text), then
 {{"tool": "price", "aim": "查杯子的价格"}}, {{"tool": "calculator", "aim": "把两个价格相加"}}]}}
 “记下钢笔的价格。” → {{"plan": [{{"tool": "price", "aim": "查钢笔的价格"}}, {{"tool": "note", "aim": "记下它"}}]}}""",
 )
+_ASKED_BEFORE = T(en="(asked before: {before})", zh="（之前问过：{before}）")
+_BEFORE_CHARACTERS = 200
 _TASK = T(en="Task: {task}", zh="任务：{task}")
 _DONE = T(en="Done so far:", zh="已经完成：")
 _NOTHING = T(en="Nothing was done yet.", zh="还没有做任何事。")
@@ -172,7 +174,19 @@ def ending_messages(
         said = f"{doubt_message(doubt, lang)}\n{said}"
     if done and done[-1].is_error:
         said = f"{_IT_FAILED.say(lang)}\n{said}"
+    opening = _without_answers(opening, lang) if done else opening
     return _told(plan_messages(opening, tools, lang) if may_go_on else opening, done, said, lang)
+
+
+def _without_answers(opening: Sequence[Mapping[str, Any]], lang: Lang) -> list[dict[str, Any]]:
+    """The role and the task, with what was asked before it in a line: a small model that sees its last answer gives it again, whatever
+    the results say now."""
+    role = [dict(message) for message in opening[:1] if message["role"] == "system"]
+    task = dict(opening[-1])
+    before = [str(m["content"])[:_BEFORE_CHARACTERS] for m in opening[:-1] if m["role"] == "user"][-2:]
+    if before:
+        task["content"] = f"{task['content']}\n{_ASKED_BEFORE.say(lang).format(before=' / '.join(before))}"
+    return [*role, task]
 
 
 def _told(

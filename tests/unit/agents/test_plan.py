@@ -19,6 +19,7 @@ from zhilu.agents.plan import Planner, Standing
 from zhilu.agents.sources.calculator import calculate
 from zhilu.agents.sources.files import Folder
 from zhilu.client import ModelClient
+from zhilu.prompts import StepDone, ending_messages
 from zhilu.tools import Tool, tool_from
 from zhilu.tools.schema import shape_of
 
@@ -256,3 +257,12 @@ def test_what_went_wrong_is_told_in_the_language_of_the_task(tmp_path: Path) -> 
         return str(ending.messages[-2]["content"])
 
     assert "没有文件" in asyncio.run(go())
+
+
+def test_an_answer_is_taken_from_the_results_and_not_from_the_answer_before() -> None:
+    said = [{"role": "user", "content": "What are desks?"}, {"role": "assistant", "content": "Desks are 7110 euros."}]
+    opening = [{"role": "system", "content": "Be short."}, *said, {"role": "user", "content": "And with the printer?"}]
+    done = [StepDone("calculator", {"expression": "7110 + 1499"}, "8609")]
+    *rest, last = ending_messages(opening, [], done, "en", may_go_on=False)
+    assert [m["role"] for m in rest] == ["system"] and "Desks are 7110 euros" not in str(last)
+    assert "(asked before: What are desks?)" in last["content"] and "→ 8609" in last["content"]
