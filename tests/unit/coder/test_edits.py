@@ -337,6 +337,7 @@ def test_what_breaks_tests_is_mended_once_or_stays_as_it_was_asked_for(edits: Ed
 @needs_walls
 def test_an_example_written_first_finds_what_the_tests_do_not_know(edits: Edits) -> None:
     store = Repos(edits.context).index(edits.repo)
+    shutil.rmtree(edits.root / "tests")  # what is tried is the example alone
     wanted = 'assert initials("ada lovelace") == "A.L."'
     half = fenced("def initials(name):\n    return '.'.join(part[0].upper() for part in name.split())")
     whole = fenced("def initials(name):\n    return ''.join(part[0].upper() + '.' for part in name.split())")
@@ -358,6 +359,8 @@ def test_an_example_written_first_finds_what_the_tests_do_not_know(edits: Edits)
         assert made(says_nothing, half)[0].attempts == 1  # holds already, is no plain example, is about something else
     kept, _ = made('assert initials("x") == "never"', half, half, whole)
     assert "'.'.join" in kept.after  # a wrong example costs attempts, not the first proposal
+    mixed, _ = made(f'{wanted}\nassert initials("x") == "never"', half, whole, half)
+    assert "'.' for part" in mixed.after  # of two proposals the one that more lines of it hold for
 
 
 @needs_walls

@@ -37,7 +37,7 @@ _FAILED = (
 )
 _UNCHANGED = "That is the code as it was: nothing has changed. Write the function with this change in it:"
 _MISSED = (
-    "After the change this should hold:\n```\n{example}\n```\nIt does not: {said}\nWhere it says what the change asks for, write the "
+    "After the change this should hold:\n```\n{example}\n```\nIt does not:\n{said}\nWhere it says what the change asks for, write the "
     "function once more so that it holds. Where it does not, write the same again."
 )
 _BLOCKS = (
@@ -80,7 +80,7 @@ async def propose(
         else None
     )
     best: CodeEdit | None = None
-    best_rank = (False, False)
+    best_rank = (False, 0)
     for attempt in range(1, _ATTEMPTS + 1):
         edit.attempts = attempt
         is_last = attempt == _ATTEMPTS
@@ -98,11 +98,11 @@ async def propose(
         else:
             made = finish(edit.model_copy(deep=True), opened, after)
             made.tests = await tried.tests(made) if tried else None
-            missed = await example.fails(after) if example else ""
-            rank = (made.tests is None or made.tests.passed, not missed)
+            num_missed, missed = await example.misses(after) if example else (0, "")
+            rank = (made.tests is None or made.tests.passed, -num_missed)
             if best is None or rank > best_rank:
                 best, best_rank = made, rank
-            if all(rank):
+            if rank == (True, 0):
                 break
             again = _MISSED.format(example=example.text if example else "", said=missed)
             if made.tests is not None and not made.tests.passed:

@@ -45,12 +45,12 @@ class Example:
     path: str
     run: Run
 
-    async def fails(self, after: str) -> str:
-        """What comes instead, with ``after`` in the file's place; empty where the example holds or cannot be run."""
+    async def misses(self, after: str) -> tuple[int, str]:
+        """How many of its lines do not hold with ``after`` in the file's place, and what comes instead; 0 where it cannot be run."""
         ran = await self.run(self.path, after, self.program)
         if ran is None or ran.passed:
-            return ""
-        return (ran.output.strip().split("\n") or [""])[-1][:300] or "it fails"
+            return 0, ""
+        return max(ran.code, 1), ran.output.strip()[-600:] or "it fails"
 
 
 async def wanted_example(
@@ -72,13 +72,13 @@ async def wanted_example(
     if program is None:
         return None
     example = Example(text, program, opened.path, run)
-    return example if await example.fails(opened.text) else None
+    return example if (await example.misses(opened.text))[0] else None
 
 
 def example_program(path: str, text: str, qualname: str) -> str | None:
     """The example as a program; None where it is more than plain statements with an assert, or is not about ``qualname``.
 
-    An assert of equality says what came instead.
+    Each line is tried by itself; the exit status is how many failed, and an assert of equality says what came instead.
     """
     tree = parses(text)
     if isinstance(tree, str) or len(text.split("\n")) > _MOST_LINES:
@@ -94,12 +94,14 @@ def example_program(path: str, text: str, qualname: str) -> str | None:
     }
     if not asserts or name not in named:
         return None
-    for node in asserts:
-        test = node.test
-        if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq):
-            node.msg = ast.Call(ast.Name("repr", ast.Load()), [test.left], [])
-    module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    return f"from {module} import *\n{ast.unparse(ast.fix_missing_locations(tree))}\n"
+    lines = [f"from {path.removesuffix('.py').removesuffix('/__init__').replace('/', '.')} import *", "failed = []"]
+    for node in tree.body:
+        written = ast.unparse(node)
+        if isinstance(node, ast.Assert) and isinstance(node.test, ast.Compare) and isinstance(node.test.ops[0], ast.Eq):
+            node.msg = ast.Call(ast.Name("repr", ast.Load()), [node.test.left], [])
+        lines += ["try:", f"    {ast.unparse(ast.fix_missing_locations(node))}", "except Exception as error:"]
+        lines.append(f"    failed.append({written!r} + f', but: {{type(error).__name__}} {{error}}')")
+    return "\n".join([*lines, "print(*failed, sep='\\n')", "raise SystemExit(len(failed))", ""])
 
 
 def _class_or_own(opened: Opened, target: CodeSymbol) -> slice:
