@@ -133,6 +133,17 @@ def make_venv() -> None:
                     f"无法创建虚拟环境（{said}）。在 Debian 或 Ubuntu 上：sudo apt install python3-venv",
                 )
             )
+        if sys.version_info < (3, 12):
+            leave_out_setuptools()
+
+
+def leave_out_setuptools() -> None:
+    """Pythons before 3.12 put it into every new environment: 10 MB, and a hook that runs at each start of Python.
+
+    Nothing of ours asks for it, and pip fetches its own for what has to be built.
+    """
+    words = [PYTHON, "-m", "pip", "uninstall", "--disable-pip-version-check", "-q", "-y", "setuptools"]
+    subprocess.run([str(word) for word in words], capture_output=True, check=False)
 
 
 def pip(*words: object, why: T) -> None:
