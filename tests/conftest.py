@@ -68,6 +68,16 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         context.close()
 
 
+@pytest.fixture(autouse=True)
+def nothing_starts_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application in a test's own process starts no engine before one is asked for, which would be a process and two seconds
+    of a processor each time. One in a process of its own starts the default model as a person's does."""
+
+    async def wait_to_be_asked(*_: Any) -> None: ...
+
+    monkeypatch.setattr("zhilu.serving.routes._start_first", wait_to_be_asked)
+
+
 @pytest.fixture(scope="session")
 def needs_torch() -> None:
     """Asked for by what compares with PyTorch; a Python for which none is installed skips it and passes all the rest."""

@@ -18,7 +18,7 @@ from zhilu.serving.gateway.loopback import LoopbackTransport
 
 def main(engine: str, port: int) -> None:
     transport = LoopbackTransport()
-    kept = {b"content-type"}
+    host, kept = httpx.URL(engine).netloc.decode("ascii"), {b"content-type"}
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         body, more = b"", True
@@ -26,10 +26,11 @@ def main(engine: str, port: int) -> None:
             message = await receive()
             body, more = body + message["body"], message["more_body"]
         url = f"{engine}{scope['path']}"
-        request = httpx.Request("POST", url, content=body, headers={"content-type": "application/json"})
+        headers = {"host": host, "content-type": "application/json", "content-length": str(len(body))}
+        request = httpx.Request("POST", url, stream=httpx.ByteStream(body), headers=headers)
         response = await transport.handle_async_request(request)
-        headers = [(name, value) for name, value in response.headers.raw if name.lower() in kept]
-        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        passed = [(name, value) for name, value in response.headers.raw if name.lower() in kept]
+        await send({"type": "http.response.start", "status": response.status_code, "headers": passed})
         async for chunk in response.aiter_raw():
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -90,13 +90,13 @@ def asker_of(job: JobContext, run: Run, journal: RunJournal) -> Ask:
         journal.ask(facts, call)
         if facts.name in run.wish.allow or facts.name in journal.always():
             journal.decide(call.id, Decision(True, "allowed beforehand"))
-        told = False
-        while (decision := journal.decision(call)) is None:
-            if not told:
-                job.log(f"? {call.id} {facts.name} {_short(call.arguments)}")
-                told = True
-            job.progress(_share_of(call.id, run), T("Waiting for your answer", "等待你的答复"), facts.name)
-            await asyncio.sleep(_LOOK)
+        if (decision := journal.decision(call)) is not None:
+            return decision
+        job.log(f"? {call.id} {facts.name} {_short(call.arguments)}")
+        with job.waiting():  # a question that is forgotten keeps no other job from starting
+            while (decision := journal.decision(call)) is None:
+                job.progress(_share_of(call.id, run), T("Waiting for your answer", "等待你的答复"), facts.name)
+                await asyncio.sleep(_LOOK)
         return decision
 
     return ask

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
@@ -102,6 +103,9 @@ class JobContext(Protocol):
 
     def log(self, text: str) -> None:
         """One line for the job's log and for those who follow it."""
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Around what only a person can end: meanwhile the job takes no slot, so that others start beside it."""
 
     def check(self) -> None:
         """Return if the job may go on.

@@ -67,7 +67,7 @@ def end(session: Session, row: JobRow, status: str, *, reason: str, **fields: An
     """Move a job to its end; ``fields`` are its result, error or progress."""
     from zhilu.tables import now
 
-    row.status, row.finished_at, row.pid, row.pid_started = status, now(), None, None
+    row.status, row.finished_at, row.pid, row.pid_started, row.waiting = status, now(), None, None, False
     for name, value in fields.items():
         setattr(row, name, value)
     note(session, row.id, "status", {"status": status, "attempt": row.attempt, "reason": reason})
@@ -76,6 +76,7 @@ def end(session: Session, row: JobRow, status: str, *, reason: str, **fields: An
 def requeue(session: Session, row: JobRow, *, reason: str) -> None:
     """Put a job back at the place in the queue that its age gives it."""
     row.status, row.pid, row.pid_started, row.finished_at, row.cancel_requested = "queued", None, None, None, False
+    row.waiting = False
     note(session, row.id, "status", {"status": "queued", "attempt": row.attempt, "reason": reason})
 
 
@@ -84,7 +85,8 @@ def log_path(context: Context, job_id: str) -> Path:
 
 
 def start_queued(context: Context) -> int:
-    """Start queued jobs, oldest first, while fewer than ``settings.max_jobs`` run (light ones are not counted).
+    """Start queued jobs, oldest first, while fewer than ``settings.max_jobs`` run: light ones are not counted, nor those that
+    wait for a person.
 
     Returns how many were started.
     """
@@ -111,7 +113,8 @@ def _claim(context: Context, only: str | None = None) -> tuple[str, int] | None:
             select(JobRow).where(JobRow.status == "queued").order_by(JobRow.created_at, JobRow.id)
         ).all()
         if only is None:
-            running = session.scalars(select(JobRow.kind).where(JobRow.status == "running")).all() if queued else []
+            at_work = select(JobRow.kind).where(JobRow.status == "running", JobRow.waiting.is_(False))
+            running = session.scalars(at_work).all() if queued else []
             light = sum(map(_is_light, running))
             room = {False: context.settings.max_jobs - len(running) + light, True: _MAX_LIGHT - light}
             row = next((row for row in queued if room[_is_light(row.kind)] > 0), None)

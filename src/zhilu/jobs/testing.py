@@ -19,7 +19,8 @@ def count(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     """Append the numbers below ``params["n"]`` to ``params["file"]``, one a line, resuming after the last whole one.
 
     Options: ``pause`` seconds a step; ``fail_at`` raises ValueError there, ``refuse_at`` an InputError; ``deaf`` never
-    looks whether it is cancelled; ``child`` starts a process that would outlive it, its pid in ``<file>.child``.
+    looks whether it is cancelled; ``child`` starts a process that would outlive it, its pid in ``<file>.child``; ``until`` a path:
+    waits, as for a person, until it is there.
     """
     path = Path(params["file"])
     path.touch()
@@ -29,6 +30,11 @@ def count(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
     if params.get("child"):
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
         Path(f"{path}.child").write_text(str(child.pid))
+    if params.get("until"):
+        with job.waiting():
+            while not Path(params["until"]).exists():
+                job.progress(0.0, T("Waiting", "等待"))
+                time.sleep(0.05)
     with path.open("r+b") as file:
         file.truncate(len(whole))
         file.seek(0, 2)

@@ -12,6 +12,8 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -75,6 +77,18 @@ class RunningJob:
         with self._lock:
             self._flush()  # so that events stand in the order in which they happened
             self._update({}, event=("log", {"text": text}))
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        with self._lock:
+            self._flush()
+            self._update({"waiting": True})
+        dispatch.start_queued(self.context)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._update({"waiting": False})
 
     def check(self) -> None:
         if self._lost.is_set():

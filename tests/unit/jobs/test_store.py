@@ -9,6 +9,7 @@ from zhilu.context import open_context
 from zhilu.errors import ConflictError, NotFoundError
 from zhilu.jobs import JobStore, dispatch
 from zhilu.messages import T
+from zhilu.tables import JobRow
 
 
 def test_a_job_runs_in_a_process_of_its_own_and_tells_its_story_in_order(bench):
@@ -70,6 +71,19 @@ def test_a_light_job_runs_beside_the_others(bench):
     light = bench.store.wait(bench.count(2, name="light", kind="COUNT_LIGHT").id, timeout=30)
     assert light.status == "done"
     assert [bench.store.get(j.id).status for j in (heavy, waiting)] == ["running", "queued"]
+
+
+def test_jobs_that_wait_for_a_person_leave_their_slots_to_others(bench):
+    answer = bench.folder / "answer"
+    kinds = ["COUNT", *["COUNT_LIGHT"] * dispatch._MAX_LIGHT]
+    forgotten = [bench.count(1, name=f"forgotten{n}", kind=kind, until=str(answer)) for n, kind in enumerate(kinds)]
+    for kind in ("COUNT", "COUNT_LIGHT"):
+        assert bench.store.wait(bench.count(2, name=f"next {kind}", kind=kind).id, timeout=60).status == "done"
+    assert [bench.store.get(j.id).status for j in forgotten] == ["running"] * len(kinds)
+    answer.touch()
+    assert [bench.store.wait(j.id).result for j in forgotten] == [{"counted": 1, "attempt": 1}] * len(kinds)
+    with bench.context.database.reading() as session:
+        assert session.query(JobRow).filter(JobRow.waiting).count() == 0
 
 
 def test_two_dispatchers_start_a_job_once(bench, monkeypatch):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 
 from zhilu.context import Context
-from zhilu.rag.index.ingest import ingest_document
+from zhilu.jobs import JobStore
+from zhilu.rag.index.ingest import ingest_document, start_ingestion
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.retrieve.search import retrieve
@@ -65,6 +67,21 @@ def test_no_byte_of_a_deleted_document_is_left(context: Context, repeats: int) -
     kb = Library(context).open("k")
     assert [d.id for d in kb.documents()] == [kept] and [t["id"] for t in kb.traces()] == ["t2"]
     assert retrieve(kb, "violets", None).hits
+
+
+def test_the_job_that_read_it_never_held_its_name(context: Context) -> None:
+    kb, names = Library(context).create("k", embedder="none"), ["Quetzalcoatl.txt", "Tenochtitlan.pdf"]
+    documents = [
+        kb.add(io.BytesIO(text), name, max_mb=50)[0]
+        for name, text in zip(names, (b"A ledger.", b"%PDF-1.7 cut off"), strict=True)
+    ]
+    job = start_ingestion(context, kb, documents)
+    assert job is not None and JobStore(context).wait(job.id).status == "done"
+    assert [d.status for d in kb.documents()] == ["ready", "failed"]
+    assert where(context.home.path, " ".join(names)), "the search for bytes finds what is there"
+    for document in documents:
+        kb.remove(document.id)
+    assert where(context.home.path, " ".join(names)) == []
 
 
 def test_a_copy_set_aside_by_a_repair_goes_with_the_document(context: Context) -> None:

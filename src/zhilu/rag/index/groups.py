@@ -121,37 +121,35 @@ class Ingestion:
         if has_chunks(kb, doc_id):  # as a run left it that was killed
             return
         kb.mark([doc_id], "ingesting")
-        self._report(place + 0.1 * _READ, T(en="Reading", zh="读取"), name)
+        self._report(place + 0.1 * _READ, T(en="Reading", zh="读取"))
         original = kb.original(doc_id)
 
         def report(done: int, total: int) -> None:
             self.job.check()
             stage = T(f"OCR, page {done + 1} of {total}", f"OCR：第 {done + 1} / {total} 页")
-            self._report(place + (0.1 + 0.5 * done / total) * _READ, stage, name)
+            self._report(place + (0.1 + 0.5 * done / total) * _READ, stage)
 
         loaded, unread = self.scans.complete(
             self.reader.load(original, name), original, report, original.with_name("ocr.jsonl")
         )
-        self._report(place + 0.6 * _READ, T(en="Splitting", zh="切分"), name)
+        self._report(place + 0.6 * _READ, T(en="Splitting", zh="切分"))
         stage_chunks(kb, doc_id, loaded, split(loaded.text, loaded.outline, loaded.pages), unread)
 
     def _embed(self, group: Sequence[str]) -> None:
         assert self.embedder is not None
-        detail = self._name_of(group)
 
         def report(share: float) -> None:
-            self._report(len(group) * (_READ + (_EMBEDDED - _READ) * share), T(en="Embedding", zh="向量化"), detail)
+            self._report(len(group) * (_READ + (_EMBEDDED - _READ) * share), T(en="Embedding", zh="向量化"))
 
         embed_missing(self.kb, group, self.embedder, report)
 
     def _publish(self, group: Sequence[str]) -> None:
         for doc_id in group:
             with self._alone(doc_id):
-                name = self.kb.document(doc_id).name
-                self._report(_EMBEDDED, T(en="Indexing", zh="建立索引"), name)
+                self._report(_EMBEDDED, T(en="Indexing", zh="建立索引"))
                 num_chunks = publish(self.kb, doc_id)
                 self.num_ready += 1
-                self.job.log(f"{name}: {num_chunks} chunks, {time.monotonic() - self._started:.1f} s so far")
+                self.job.log(f"{doc_id}: {num_chunks} chunks, {time.monotonic() - self._started:.1f} s so far")
                 self._num_done += 1
 
     @contextmanager
@@ -171,19 +169,14 @@ class Ingestion:
             self.kb.mark([doc_id], "failed", error)
             self.num_failed += 1
             self._num_done += 1
-            self.job.log(f"{self.kb.document(doc_id).name}: {error.message.en}")
+            self.job.log(f"{doc_id}: {error.code}")
 
-    def _report(self, documents: float, stage: T, detail: str) -> None:
-        """``documents``: how much of the group is done, in documents. What is shown never goes back, though more may come."""
+    def _report(self, documents: float, stage: T) -> None:
+        """``documents``: how much of the group is done, in documents. What is shown never goes back, though more may come. It
+        counts them and names none: a job's story is kept when a document is deleted."""
         total = len(self._seen) + len(self._todo)
         self._progress = max(self._progress, min((self._num_done + documents) / max(total, 1), 1.0))
-        self.job.progress(self._progress, stage, detail)
-
-    def _name_of(self, group: Sequence[str]) -> str:
-        documents = [d for d in group if self.kb.status_of(d) is not None]
-        if len(documents) == 1:
-            return self.kb.document(documents[0]).name
-        return T(f"{len(documents)} documents", f"{len(documents)} 个文档").say()
+        self.job.progress(self._progress, stage, f"{min(self._num_done + 1, total)} / {total}" if total > 1 else "")
 
     def _is_waiting(self, doc_id: str) -> bool:
         """False once it is ready or failed, and when it was deleted while its job waited."""

@@ -43,12 +43,9 @@ def start_ingestion(context: Context, kb: KnowledgeBase, documents: Iterable[Doc
     waiting = [d for d in documents if d.status == "queued"]
     if not waiting:
         return None
-    first = waiting[0].name
-    more = len(waiting) - 1
-    title = T(
-        en=f"Read {first}" + (f" and {more} more" if more else "") + f" into {kb.name}",
-        zh=f"读入 {first}" + (f" 等 {more + 1} 个文档" if more else "") + f"，知识库：{kb.name}",
-    )
+    several = "documents" if len(waiting) > 1 else "document"
+    # Their names are the documents' own: they go when a document is deleted, and a job's title stays.
+    title = T(f"Read {len(waiting)} {several} into {kb.name}", f"读入 {len(waiting)} 个文档，知识库：{kb.name}")
     store, ids = JobStore(context), [d.id for d in waiting]
     with kb.database.write():  # a job that ends asks for more under the same lock, so that none is left behind
         running = kb.database.meta("ingest_job")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from zhilu.errors import NotFoundError
 from zhilu.messages import T
@@ -17,9 +19,11 @@ if TYPE_CHECKING:
 
     from zhilu.context import Context
 
-__all__ = ["KnowledgeTools"]
+__all__ = ["KnowledgeTools", "Question"]
 
 _LONGEST = 20_000  # characters of a document at a time
+# What is longer is refused by the SDK, with the limit: a question that is cut off asks something else.
+Question = Annotated[str, Field(max_length=4000)]
 
 
 class KnowledgeTools:
@@ -39,11 +43,13 @@ class KnowledgeTools:
             if i.error is None and self._is_offered(i.id)
         ]
 
-    async def search_knowledge_base(self, knowledge_base: str, query: str, k: int = 5) -> list[dict[str, Any]]:
-        """Passages of a knowledge base (by name or id) that fit a question or some words best, the best first (k: 1 to 20)."""
+    async def search_knowledge_base(
+        self, knowledge_base: str, query: Question, k: Annotated[int, Field(ge=1, le=20)] = 5
+    ) -> list[dict[str, Any]]:
+        """Passages of a knowledge base (by name or id) that fit a question or some words best, the best first."""
         kb = await asyncio.to_thread(self.open, knowledge_base)
         embedder = await asyncio.to_thread(embedder_of, self.context, kb.embedder)
-        found = await asyncio.to_thread(retrieve, kb, query[:4000], embedder, k=min(max(k, 1), 20))
+        found = await asyncio.to_thread(retrieve, kb, query, embedder, k=k)
         return [
             {
                 "document": hit.doc_name, "document_id": hit.doc_id, "page": hit.page, "heading": hit.heading,
@@ -52,7 +58,7 @@ class KnowledgeTools:
             for hit in found.hits
         ]  # fmt: skip
 
-    async def ask_knowledge_base(self, knowledge_base: str, question: str) -> dict[str, Any]:
+    async def ask_knowledge_base(self, knowledge_base: str, question: Question) -> dict[str, Any]:
         """An answer from a knowledge base (by name or id) by the local model, checked against the passages, with citations;
         refused is true where the documents do not say."""
         from zhilu.client import connect
@@ -61,7 +67,7 @@ class KnowledgeTools:
         kb = await asyncio.to_thread(self.open, knowledge_base)
         done: dict[str, Any] = {}
         async with connect(self.context) as client:
-            async for event in answer(self.context, client, kb.id, question[:4000]):
+            async for event in answer(self.context, client, kb.id, question):
                 done = event.data
         cited = [c for c in done["citations"] if c["cited"]]
         keys = ("n", "doc_name", "doc_id", "page", "heading", "text")
@@ -71,13 +77,16 @@ class KnowledgeTools:
         }  # fmt: skip
 
     async def read_document(
-        self, knowledge_base: str, document_id: str, start: int = 0, length: int = 8000
+        self,
+        knowledge_base: str,
+        document_id: str,
+        start: Annotated[int, Field(ge=0)] = 0,
+        length: Annotated[int, Field(ge=1, le=_LONGEST)] = 8000,
     ) -> dict[str, Any]:
         """The text of a document from character start on, at most 20,000 characters; num_chars is all of it."""
         kb = await asyncio.to_thread(self.open, knowledge_base)
         read = await asyncio.to_thread(kb.read, document_id)
-        start = max(start, 0)
-        text = read.text[start : start + min(max(length, 1), _LONGEST)]
+        text = read.text[start : start + length]
         return {"document": read.name, "start": start, "num_chars": len(read.text), "text": text}
 
     def _is_offered(self, kb_id: str) -> bool:

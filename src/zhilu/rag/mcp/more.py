@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from zhilu.errors import ZhiluError
 from zhilu.messages import T
+from zhilu.rag.mcp.knowledge import Question
 from zhilu.registry import Registry
 
 if TYPE_CHECKING:
@@ -25,8 +28,6 @@ if TYPE_CHECKING:
     Offer = Callable[[MCPServer[Any], Context], None]
 
 __all__ = ["ModelTools", "add_prompts", "add_resources", "offers"]
-
-_MOST_TOKENS = 2000
 
 
 def offers() -> Registry[Offer]:
@@ -47,17 +48,17 @@ class ModelTools:
             models = await client.models()
         return [{key: one.get(key) for key in ("id", "max_model_len", "state")} for one in models]
 
-    async def ask_model(self, prompt: str, model: str = "", max_tokens: int = 500) -> str:
+    async def ask_model(
+        self, prompt: str, model: str = "", max_tokens: Annotated[int, Field(ge=1, le=2000)] = 500
+    ) -> str:
         """The answer of a model of this machine (empty: the default one) to a prompt; nothing leaves the machine but for models that
-        stand for an outside API. max_tokens: at most 2000."""
+        stand for an outside API."""
         from zhilu.client import connect
         from zhilu.models.chosen import default_model
 
         name = model or default_model(self._context).name
         async with connect(self._context) as client:
-            reply = await client.chat(
-                [{"role": "user", "content": prompt}], model=name, max_tokens=min(max(max_tokens, 1), _MOST_TOKENS)
-            )
+            reply = await client.chat([{"role": "user", "content": prompt}], model=name, max_tokens=max_tokens)
         return str(reply["choices"][0]["message"]["content"] or "")
 
 
@@ -91,7 +92,7 @@ def add_prompts(server: MCPServer[Any], tools: KnowledgeTools) -> None:
 
     @server.prompt(title="Answer from my documents 依据我的文档回答")
     @_in_our_words
-    async def answer_from_documents(knowledge_base: str, question: str) -> str:
+    async def answer_from_documents(knowledge_base: str, question: Question) -> str:
         """A question with the passages that fit it, for the client's own model to answer with citations."""
         found = await tools.search_knowledge_base(knowledge_base, question)
         passages = "\n\n".join(f"[{n}] {one['document']}: {one['text']}" for n, one in enumerate(found, 1))

@@ -34,14 +34,15 @@ def mcp_server(context: Context, only: Collection[str] = ()) -> MCPServer[Any]:
         MissingComponentError: the SDK is not installed here. NotFoundError: ``only`` names what is not there.
     """
     try:
-        from mcp.server.mcpserver import MCPServer
         from mcp_types import ToolAnnotations
+
+        from zhilu.rag.mcp.strict import StrictServer
     except ImportError as error:
         raise MissingComponentError(
             T("The MCP SDK is not installed here.", "本机没有安装 MCP SDK。"), fix="pip install 'mcp>=2.3,<3'"
         ) from error
     tools = KnowledgeTools(context, only)
-    server: MCPServer[Any] = MCPServer(
+    server = StrictServer(
         "zhilu", title="Zhilu 指路", instructions=_INSTRUCTIONS, version=__version__, log_level="WARNING"
     )
     for tool in (

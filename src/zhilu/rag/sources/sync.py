@@ -95,7 +95,7 @@ class _Walk:
         for found in walk:
             num_seen += 1
             share = num_seen / (max(len(self.known), num_seen) + 1)
-            self.job.progress(0.95 * share, T("Reading the source", "读取来源"), found.name[-80:])
+            self.job.progress(0.95 * share, T("Reading the source", "读取来源"), str(num_seen))
             self._take(found)
             if len(self.waiting) >= _TOGETHER:
                 self.hand_over()

@@ -293,13 +293,14 @@ class Gateway:
     ) -> httpx.Response:
         """Send to an engine, and return when the headers of its answer have come; httpx's errors."""
         assert served.launch is not None
-        sent = {"content-type": "application/json", "accept-encoding": "identity", **(headers or {})}
+        address = _address(served.launch.at(endpoint))
+        sent = {
+            "host": address.netloc.decode("ascii"), "content-type": "application/json", "accept-encoding": "identity",
+            "content-length": str(len(raw)), **(headers or {}), **served.launch.headers,
+        }  # fmt: skip
+        # With ``content`` httpx looks for the headers that are missing: a tenth of a request's whole cost here.
         request = httpx.Request(
-            "POST",
-            _address(served.launch.at(endpoint)),
-            content=raw,
-            headers={**sent, **served.launch.headers},
-            extensions={"timeout": {"connect": 10.0}},
+            "POST", address, stream=httpx.ByteStream(raw), headers=sent, extensions={"timeout": {"connect": 10.0}}
         )
         return await self._transport(served).handle_async_request(request)
 

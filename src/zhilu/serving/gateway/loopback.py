@@ -83,7 +83,7 @@ class _Connection:
     def send(self, request: httpx.Request) -> None:
         """The whole request in one write. The bodies here are small, and asyncio keeps what the socket does not take."""
         head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
-        parts = [self._protocol.send(head), self._protocol.send(h11.Data(request.content))]
+        parts = [self._protocol.send(head), self._protocol.send(h11.Data(_content(request)))]
         self._writer.write(b"".join(part or b"" for part in [*parts, self._protocol.send(h11.EndOfMessage())]))
 
     async def head(self) -> h11.Response:
@@ -143,6 +143,11 @@ class _Body(httpx.AsyncByteStream):
         connection, self._connection = self._connection, None
         if connection is not None:
             self._pool.give_back(self._address, connection)
+
+
+def _content(request: httpx.Request) -> bytes:
+    assert isinstance(request.stream, httpx.SyncByteStream), "bodies here are bytes"
+    return b"".join(request.stream)
 
 
 async def _connect(address: tuple[str, int]) -> _Connection:

@@ -148,7 +148,8 @@ class Supervisor:
         """Wait while it starts; UnreachableError if that fails or takes too long."""
         name = served.model.name
         try:
-            await asyncio.wait_for(served.settled.wait(), self._start_seconds(served))
+            if not served.settled.is_set():  # nearly every request finds it ready, and a timer costs more than a look
+                await asyncio.wait_for(served.settled.wait(), self._start_seconds(served))
         except asyncio.TimeoutError:
             raise UnreachableError(
                 T(f"The model {name!r} is still starting.", f"模型 {name!r} 仍在启动。"), fix="zhilu engine running"

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,9 @@ class RankJob:
 
     def log(self, text: str) -> None:
         self._say({"log": text})
+
+    def waiting(self) -> nullcontext[None]:
+        return nullcontext()
 
     def check(self) -> None:
         """A cancelled run's processes are ended from outside."""

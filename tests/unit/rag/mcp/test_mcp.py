@@ -84,6 +84,30 @@ def test_only_what_was_named_is_offered(context: Context, fill: Callable[..., Kn
         mcp_server(context, ["nothing"])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"query": "locker", "top_k": 3}, "takes no 'top_k'"),
+        ({"query": "locker", "kk": 3}, "Did you mean 'k'"),
+        ({"query": "locker", "k": 21}, "less than or equal to 20"),
+        ({"query": "x" * 4001}, "at most 4000"),
+    ],
+)
+def test_what_a_tool_would_not_do_is_refused(
+    context: Context, fill: Callable[..., KnowledgeBase], arguments: dict[str, Any], reason: str
+) -> None:
+    kb, server = fill({"pool.md": POOL}, embedder="none"), mcp_server(context)
+
+    async def call() -> tuple[Any, Any]:
+        async with Client(server) as client:
+            listed = (await client.list_tools()).tools
+            return listed, await client.call_tool("search_knowledge_base", {"knowledge_base": kb.name, **arguments})
+
+    listed, refused = asyncio.run(call())
+    assert all(tool.input_schema["additionalProperties"] is False for tool in listed)
+    assert refused.is_error and reason in refused.content[0].text
+
+
 def test_on_stdio(context: Context, fill: Callable[..., KnowledgeBase]) -> None:
     kb = fill({"pool.md": POOL}, embedder="none")
     env = {**os.environ, "ZHILU_HOME": str(context.home.path)}

@@ -1,5 +1,6 @@
 import { BotMessageSquare, RotateCcw, Wrench } from "lucide-react";
 import type { ReactNode } from "react";
+import { AsIs } from "@/components/AsIs";
 import { Badge } from "@/components/Badge";
 import { IconButton } from "@/components/Button";
 import { Values } from "@/components/Values";
@@ -105,19 +106,19 @@ function ModelTurn({ entry, onReplay }: { entry: Entry; onReplay: Steps["onRepla
           </ol>
         </>
       )}
-      {!said.calls.length && !said.plan?.length && <pre className={css.text}>{said.text}</pre>}
+      {!said.calls.length && !said.plan?.length && <AsIs>{said.text}</AsIs>}
       <details>
         <summary>{t("agents.prompt", { n: said.prompt.length })}</summary>
         {said.prompt.map(({ role, content }, index) => (
           <div key={index} className={css.message}>
             <small>{role}</small>
-            <pre className={css.text}>{content}</pre>
+            <AsIs>{content}</AsIs>
           </div>
         ))}
       </details>
       <details>
         <summary>{t("agents.raw")}</summary>
-        <pre className={css.text}>{said.raw}</pre>
+        <AsIs>{said.raw}</AsIs>
       </details>
     </>
   );
@@ -146,7 +147,7 @@ function ToolCall({ entry, allowed, children }: ToolCallProps) {
       <h4>{t("agents.input")}</h4>
       <Values values={entry.asked.arguments} />
       <h4>{t("agents.output")}</h4>
-      <pre className={css.text}>{result.text}</pre>
+      <AsIs>{result.text}</AsIs>
       {children}
     </>
   );
