@@ -188,6 +188,7 @@ def test_the_documents_of_a_temporary_shelf_are_nobodys(context: Context) -> Non
     assert Library(context).list() == [] and list(context.home.cache.glob("tmp*")) == []
 
 
+@pytest.mark.slow
 def test_the_acceptance_run_reaches_its_floor_with_the_model_that_comes_with_the_program() -> None:
     """Real retrieval, the real embedded model behind a real gateway: nothing of it is scripted."""
     from zhilu.apps.checking import run_acceptance
