@@ -11,6 +11,7 @@ from zhilu.errors import MissingComponentError, ZhiluError
 from zhilu.messages import T
 from zhilu.rag.mcp.knowledge import KnowledgeTools
 from zhilu.rag.mcp.more import ModelTools, add_prompts, add_resources, offers
+from zhilu.rag.mcp.strict import strict_server
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -35,14 +36,12 @@ def mcp_server(context: Context, only: Collection[str] = ()) -> MCPServer[Any]:
     """
     try:
         from mcp_types import ToolAnnotations
-
-        from zhilu.rag.mcp.strict import StrictServer
     except ImportError as error:
         raise MissingComponentError(
             T("The MCP SDK is not installed here.", "本机没有安装 MCP SDK。"), fix="pip install 'mcp>=2.3,<3'"
         ) from error
     tools = KnowledgeTools(context, only)
-    server = StrictServer(
+    server = strict_server(
         "zhilu", title="Zhilu 指路", instructions=_INSTRUCTIONS, version=__version__, log_level="WARNING"
     )
     for tool in (

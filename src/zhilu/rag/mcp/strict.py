@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
+from typing import TYPE_CHECKING, Any
 
 from zhilu.errors import nearest
 from zhilu.messages import T
 
-__all__ = ["StrictServer"]
+if TYPE_CHECKING:
+    from mcp.server.mcpserver import Context, MCPServer
+
+__all__ = ["strict_server"]
 
 
-class StrictServer(MCPServer[Any]):
-    """The SDK's server, whose tools say in their schema that they take nothing else, and hold to it."""
+def strict_server(name: str, **about: Any) -> MCPServer[Any]:
+    """The SDK's server, made with ``about``, whose tools say in their schema that they take nothing else, and hold to it.
 
-    async def list_tools(self) -> list[Any]:
-        tools = await super().list_tools()
-        for tool in tools:
-            tool.input_schema = {**tool.input_schema, "additionalProperties": False}
-        return tools
+    Raises:
+        ImportError: the SDK is not installed.
+    """
+    from mcp.server.mcpserver import MCPServer
+    from mcp.server.mcpserver.exceptions import ToolError
 
-    async def call_tool(self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None) -> Any:
-        """
-        Raises:
-            ToolError: no such tool, or an argument that it does not have; the message names those that it has.
-        """
-        known = next(
-            (list(t.input_schema.get("properties", {})) for t in await self.list_tools() if t.name == name), None
-        )
-        strange = [one for one in arguments if known is not None and one not in known]
-        if known is not None and strange:
-            raise ToolError(_refusal(name, strange[0][:200], known).say())
-        return await super().call_tool(name, arguments, context)
+    class StrictServer(MCPServer[Any]):
+        async def list_tools(self) -> list[Any]:
+            tools = await super().list_tools()
+            for tool in tools:
+                tool.input_schema = {**tool.input_schema, "additionalProperties": False}
+            return tools
+
+        async def call_tool(
+            self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+        ) -> Any:
+            tools = {tool.name: list(tool.input_schema.get("properties", {})) for tool in await self.list_tools()}
+            strange = [one for one in arguments if name in tools and one not in tools[name]]
+            if strange:
+                raise ToolError(_refusal(name, strange[0][:200], tools[name]).say())
+            return await super().call_tool(name, arguments, context)
+
+    return StrictServer(name, **about)
 
 
 def _refusal(tool: str, strange: str, known: list[str]) -> T:
