@@ -40,6 +40,15 @@ async def read_out(data: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
         InputError: a picture at an address (nothing is fetched), one that is none, or one in which there is no text. TooLargeError: too
             many, or too large. MissingComponentError: OCR is not installed.
     """
+    contents = [m.get("content") for m in data.get("messages") or () if isinstance(m, Mapping)]
+    if sum(_is_picture(part) for content in contents if isinstance(content, list) for part in content) > MOST_PICTURES:
+        raise TooLargeError(  # before the first is read
+            T(
+                f"OCR reads {MOST_PICTURES} pictures of a request at most.",
+                f"一次请求最多对 {MOST_PICTURES} 张图片做 OCR。",
+            ),
+            param="messages",
+        )
     number = 0
     messages = []
     for place, message in enumerate(data.get("messages") or ()):
@@ -47,7 +56,7 @@ async def read_out(data: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
         if isinstance(content, list):
             parts = []
             for part in content:
-                if isinstance(part, Mapping) and part.get("type") == "image_url":
+                if _is_picture(part):
                     number += 1
                     parts.append(await _read(part, number, f"messages.{place}.content"))
                 else:
@@ -57,11 +66,11 @@ async def read_out(data: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
     return {**data, "messages": messages}, number
 
 
+def _is_picture(part: Any) -> bool:
+    return isinstance(part, Mapping) and part.get("type") == "image_url"
+
+
 async def _read(part: Mapping[str, Any], number: int, param: str) -> dict[str, str]:
-    if number > MOST_PICTURES:
-        raise TooLargeError(
-            T(f"OCR reads {MOST_PICTURES} pictures of a request at most.", f"一次请求最多对 {MOST_PICTURES} 张图片做 OCR。"), param=param
-        )  # fmt: skip
     text = as_text((await asyncio.to_thread(read_image, _bytes_of(part, param))).lines).strip()
     if not text:
         raise InputError(
