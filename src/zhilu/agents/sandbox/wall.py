@@ -69,6 +69,8 @@ def _walls(program: str, scratch: Path | None, readable: Sequence[Path]) -> list
             walls += ["--symlink", os.readlink(path), path]
         elif os.path.exists(path):
             walls += ["--ro-bind", path, path]
+    # Before what may stand in it, which it would hide.
+    walls += ["--dev", "/dev", "--size", str(64 << 20), "--tmpfs", "/tmp"]
     # An interpreter outside /usr (pyenv, conda, uv), and the packages of this environment.
     for place in dict.fromkeys((sys.base_prefix, sys.prefix)):
         if not place.startswith("/usr/") and place != "/usr":
@@ -79,6 +81,5 @@ def _walls(program: str, scratch: Path | None, readable: Sequence[Path]) -> list
     walls += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
     for switch in filter(os.path.exists, ("/proc/sysrq-trigger", "/proc/irq", "/proc/bus")):
         walls += ["--tmpfs", switch] if os.path.isdir(switch) else ["--ro-bind", "/dev/null", switch]
-    walls += ["--dev", "/dev", "--size", str(64 << 20), "--tmpfs", "/tmp"]
     walls += ["--bind", str(scratch), WORK, "--chdir", WORK] if scratch is not None else ["--chdir", "/"]
     return walls
