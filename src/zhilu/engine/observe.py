@@ -158,13 +158,18 @@ class Observer:
         at, eps = f"model.layers.{layer}.self_attn.", self.config.norm_eps
         return rms_norm(q, self.weight(f"{at}q_norm.weight"), eps), rms_norm(k, self.weight(f"{at}k_norm.weight"), eps)
 
-    def block(self, layer: int, x: Array, angles: Array) -> Block:
-        """One block: attention over the tokens so far, then the feed-forward part, each added to what came in."""
+    def block(self, layer: int, x: Array, angles: Array, mask: npt.NDArray[np.bool_] | None = None) -> Block:
+        """One block: attention over the tokens so far, then the feed-forward part, each added to what came in.
+
+        Args:
+            mask: ``(n, n)``, true where a token (row) may look; by default at all before it. With another one, several
+                continuations of one text run at once, none of which sees the others.
+        """
         at = f"model.layers.{layer}."
         normed, q_raw, k_raw, v = self.project(layer, x)
         q, k = self.norm_heads(layer, q_raw, k_raw)
         q, k = rotate(q, angles), rotate(k, angles)
-        weights = attention_weights(q, k)
+        weights = attention_weights(q, k, mask)
         shared = self.config.num_heads // self.config.num_kv_heads
         values = np.repeat(v, shared, axis=1).transpose(1, 0, 2)  # (heads, n, head_dim)
         context = np.ascontiguousarray((weights @ values).transpose(1, 0, 2)).reshape(len(x), -1)
@@ -219,11 +224,11 @@ def scale_of(head_dim: int) -> np.float32:
     return np.float32(head_dim**-0.5)
 
 
-def attention_weights(q: Array, k: Array) -> Array:
+def attention_weights(q: Array, k: Array, mask: npt.NDArray[np.bool_] | None = None) -> Array:
     """``(heads, n, n)`` of ``(n, heads, head_dim)``: every row sums to one, and nothing of it lies in the future."""
     shared = q.shape[1] // k.shape[1]
     keys = np.repeat(k, shared, axis=1).transpose(1, 2, 0)  # (heads, head_dim, n)
     scores = (q.transpose(1, 0, 2) @ keys) * scale_of(q.shape[-1])
-    scores = np.where(causal_mask(len(q)), scores, np.float32(-np.inf))
+    scores = np.where(causal_mask(len(q)) if mask is None else mask, scores, np.float32(-np.inf))
     scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return np.asarray(scores / scores.sum(axis=-1, keepdims=True), np.float32)

@@ -101,7 +101,7 @@ def attention(context: Context, text: str, guess: int | None, model: str | None,
     """Which tokens each token looks at most, and what the heads do.
     每个 token 最关注哪些 token，以及各个头在做什么。"""
     from zhilu.lens.attempts import keep
-    from zhilu.lens.views.attention import AttentionIn, LookIn, look, looked_at, strongest, weights_of
+    from zhilu.lens.views.attention import AttentionIn, LookIn, heads, look, looked_at, strongest, weights_of
 
     subject = _subject(context, model)
     token = where.pop("token")
@@ -112,9 +112,9 @@ def attention(context: Context, text: str, guess: int | None, model: str | None,
                 param="guess",
                 fix=f'zhilu lens attention "{text}" --head 0 --token 5 --guess {guess}',
             )
-        asked = LookIn(text=text, token=token, guess=guess, **where)
-        judged = looked_at(subject, asked)
-        keep(context, "1.2", {**asked.model_dump(), "model": subject.name})
+        prediction = LookIn(text=text, token=token, guess=guess, **where)
+        judged = looked_at(subject, prediction)
+        keep(context, "1.2", {**prediction.model_dump(), "model": subject.name})
         word, truth = judged.tokens[token], judged.tokens[judged.truth]
         said = T(
             f"{word!r} looks most at {truth!r} (token {judged.truth}): {(_RIGHT if judged.passed else _WRONG).en}",
@@ -122,9 +122,10 @@ def attention(context: Context, text: str, guess: int | None, model: str | None,
         )
         _say(judged, said, judged.passed, as_json)
         return
-    seen = look(subject, AttentionIn(text=text, **where))
+    asked = AttentionIn(text=text, **where)
+    seen = look(subject, asked)
     if as_json:
-        echo_json(seen.model_dump())
+        echo_json({**seen.model_dump(), "scores": heads(subject, asked).model_dump()["scores"]})
         return
     weights = weights_of(seen)
     rows = [
@@ -133,7 +134,7 @@ def attention(context: Context, text: str, guess: int | None, model: str | None,
         for i, word in enumerate(seen.tokens)
     ]  # fmt: skip
     table((T("#", "#"), T("token", "token"), T("#", "#"), T("looks most at", "最关注"), T("weight", "权重")), rows)
-    for kind, best in strongest(seen.scores).items():
+    for kind, best in strongest(heads(subject, asked).scores).items():
         click.echo(f"{kind}: layer {best.layer}, head {best.head} ({getattr(best, kind):.2f})")
 
 
@@ -216,6 +217,9 @@ def architecture(context: Context, guess: tuple[str, ...], model: str | None, as
 @click.option("--top-k", default=0, show_default=True)
 @click.option("--top-p", default=1.0, show_default=True)
 @click.option("--min-p", default=0.0, show_default=True)
+@click.option("--presence-penalty", default=0.0, show_default=True)
+@click.option("--frequency-penalty", default=0.0, show_default=True)
+@click.option("--repetition-penalty", default=1.0, show_default=True)
 @click.option("--chat", is_flag=True, help=T("render TEXT with the chat template", "用对话模板渲染 TEXT").say())
 @_model_option
 @json_option

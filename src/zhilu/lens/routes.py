@@ -9,7 +9,19 @@ from zhilu.context import context_of
 from zhilu.lens.attempts import keep
 from zhilu.lens.prompt import PromptIn
 from zhilu.lens.subject import find_subject
-from zhilu.lens.views import architecture, attention, logits, positions, scored, step, templates, tokens
+from zhilu.lens.views import (
+    architecture,
+    attention,
+    languages,
+    logits,
+    positions,
+    scored,
+    step,
+    stretch,
+    templates,
+    tokens,
+    tree,
+)
 from zhilu.models.chosen import named_model
 
 __all__ = ["router"]
@@ -39,9 +51,19 @@ def predict_tokens(body: CutsIn, request: Request) -> tokens.Guess:
     return judged
 
 
+@router.get("/languages")
+def see_languages(request: Request, model: str | None = None) -> languages.LanguagesOut:
+    return languages.languages(find_subject(context_of(request), model))
+
+
 @router.post("/attention")
 def see_attention(body: attention.AttentionIn, request: Request) -> attention.AttentionOut:
     return attention.look(find_subject(context_of(request), body.model), body)
+
+
+@router.post("/heads")
+def see_heads(body: PromptIn, request: Request) -> attention.HeadsOut:
+    return attention.heads(find_subject(context_of(request), body.model), body)
 
 
 @router.post("/attention/predict")
@@ -68,6 +90,11 @@ def predict_positions(body: positions.OrderGuess, request: Request) -> positions
     return judged
 
 
+@router.post("/stretch")
+def see_stretch(body: PromptIn, request: Request) -> stretch.StretchOut:
+    return stretch.stretch(find_subject(context_of(request), body.model), body)
+
+
 @router.get("/architecture")
 def see_architecture(request: Request, model: str | None = None) -> architecture.ArchitectureOut:
     return architecture.look(find_subject(context_of(request), model))
@@ -92,6 +119,11 @@ def see_logits(body: logits.LogitsIn, request: Request) -> logits.LogitsOut:
     return logits.look(find_subject(context_of(request), body.model), body)
 
 
+@router.post("/tree")
+def see_tree(body: tree.TreeIn, request: Request) -> tree.TreeOut:
+    return tree.grow(find_subject(context_of(request), body.model), body)
+
+
 @router.post("/step")
 def take_step(body: step.StepIn, request: Request) -> step.StepOut:
     return step.take(find_subject(context_of(request), body.model), body)
@@ -108,7 +140,9 @@ def predict_step(body: step.StepGuess, request: Request) -> step.StepTruth:
 
 @router.post("/chat")
 def see_chat(body: templates.ChatIn, request: Request) -> templates.ChatOut:
-    return templates.render(find_subject(context_of(request), body.model), body)
+    context = context_of(request)
+    other = find_subject(context, body.other) if body.other else None
+    return templates.render(find_subject(context, body.model), body, other)
 
 
 @router.post("/prompt")

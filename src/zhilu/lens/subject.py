@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from zhilu.engine.model.config import read_config
+from zhilu.engine.model.config import read_config, tensor_shapes
 from zhilu.engine.observe import Observer
 from zhilu.engine.text.tokenizer import Tokenizer
 from zhilu.errors import InputError, ZhiluError
@@ -17,8 +18,9 @@ from zhilu.models.store import EMBEDDED, ModelStore
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["MOST_TOKENS", "Subject", "find_subject", "readable", "token_text"]
+__all__ = ["MOST_PARAMETERS", "MOST_TOKENS", "Subject", "find_subject", "readable", "small_enough", "token_text"]
 
+MOST_PARAMETERS = 40_000_000  # of a model that is copied, trained or run many times over
 MOST_TOKENS = 1024  # of a text whose attention is looked at
 _MOST_CHARACTERS = 20_000
 
@@ -71,6 +73,28 @@ def find_subject(context: Context, name: str | None = None) -> Subject:
     except ZhiluError:  # an API's model, an adapter, an architecture that only another engine runs
         return Subject(EMBEDDED, store.path_of(EMBEDDED))
     return Subject(chosen, folder)
+
+
+def small_enough(subject: Subject) -> int:
+    """How many parameters the model has. For what needs the whole model many times over in full precision.
+
+    Raises:
+        InputError: it has more than ``MOST_PARAMETERS``.
+    """
+    parameters = sum(math.prod(shape) for _, shape in tensor_shapes(read_config(subject.folder)))
+    if parameters > MOST_PARAMETERS:
+        raise InputError(
+            T(
+                f"this runs the whole model many times in full precision, with at most {MOST_PARAMETERS / 1e6:.0f} million "
+                f"parameters; {subject.name} has {parameters / 1e6:.0f} million. Choose zhilu-nano above.",
+                f"这一项要用全精度把整个模型运行很多遍，最多 {MOST_PARAMETERS / 1e6:.0f} 百万参数；"
+                f"{subject.name} 有 {parameters / 1e6:.0f} 百万。请在上方选择 zhilu-nano。",
+            ),
+            param="model",
+            code="model_too_large",
+            fix="zhilu lens step --model zhilu-nano TEXT",
+        )
+    return parameters
 
 
 def readable(tokenizer: Tokenizer, ids: list[int]) -> list[str]:

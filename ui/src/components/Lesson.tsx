@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { SaveFigure } from "@/components/SaveFigure";
 import { Prose } from "@/components/Prose";
 import css from "./Lesson.module.css";
 
@@ -12,12 +13,21 @@ export function Lesson({ title, text }: { title: string; text: string }) {
   );
 }
 
-export function LessonCard({ title, hint, children }: { title: string; hint?: string; children: ReactNode }) {
+interface LessonCardProps {
+  title: string;
+  hint?: string;
+  /** The card can be saved as a picture. */
+  saved?: boolean;
+  children: ReactNode;
+}
+
+export function LessonCard({ title, hint, saved, children }: LessonCardProps) {
   return (
-    <section className={css.card}>
+    <section className={css.card} data-figure={saved || undefined}>
       <h3>{title}</h3>
       {hint && <p className={css.hint}>{hint}</p>}
       {children}
+      {saved && <SaveFigure name={title} whole />}
     </section>
   );
 }

@@ -1834,6 +1834,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/lens/languages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** See Languages */
+        get: operations["see_languages_zhilu_v1_lens_languages_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/lens/attention": {
         parameters: {
             query?: never;
@@ -1845,6 +1862,23 @@ export interface paths {
         put?: never;
         /** See Attention */
         post: operations["see_attention_zhilu_v1_lens_attention_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/lens/heads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** See Heads */
+        post: operations["see_heads_zhilu_v1_lens_heads_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1896,6 +1930,23 @@ export interface paths {
         put?: never;
         /** Predict Positions */
         post: operations["predict_positions_zhilu_v1_lens_positions_predict_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/lens/stretch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** See Stretch */
+        post: operations["see_stretch_zhilu_v1_lens_stretch_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1964,6 +2015,23 @@ export interface paths {
         put?: never;
         /** See Logits */
         post: operations["see_logits_zhilu_v1_lens_logits_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/zhilu/v1/lens/tree": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** See Tree */
+        post: operations["see_tree_zhilu_v1_lens_tree_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -5976,8 +6044,6 @@ export interface components {
             head: number | null;
             /** Map */
             map: string;
-            /** Scores */
-            scores: components["schemas"]["HeadScore"][];
         };
         /**
          * AuditEntry
@@ -6385,16 +6451,21 @@ export interface components {
             /** Name */
             name: string;
         };
-        /** ChatIn */
+        /**
+         * ChatIn
+         * @description ``other``: a model whose template is put in the place of the own one, as happens when a server is set up wrongly.
+         */
         ChatIn: {
             /** Messages */
             messages: components["schemas"]["zhilu__lens__views__templates__Turn"][];
             /** Model */
             model?: string | null;
+            /** Other */
+            other?: string | null;
         };
         /**
          * ChatOut
-         * @description ``bare``: the turns one below the other, as who knows no template would send them.
+         * @description ``bare``: the turns one below the other, as who knows no template would send them. ``other``: in another model's template.
          */
         ChatOut: {
             /** Model */
@@ -6403,6 +6474,7 @@ export interface components {
             template: string;
             rendered: components["schemas"]["Rendered"];
             bare: components["schemas"]["Rendered"];
+            other?: components["schemas"]["Rendered"] | null;
         };
         /**
          * ChatStep
@@ -7955,8 +8027,18 @@ export interface components {
             previous: number;
             /** First */
             first: number;
-            /** Induction */
+            /**
+             * Induction
+             * @default 0
+             */
             induction: number;
+        };
+        /** HeadsOut */
+        HeadsOut: {
+            /** Model */
+            model: string;
+            /** Scores */
+            scores: components["schemas"]["HeadScore"][];
         };
         /** Histogram */
         Histogram: {
@@ -8483,6 +8565,37 @@ export interface components {
             note: string;
         };
         /**
+         * LanguageCost
+         * @description ``relative``: tokens for each token of the English message. ``compression``: bytes a token.
+         */
+        LanguageCost: {
+            /** Language */
+            language: string;
+            /** Name */
+            name: string;
+            /** Text */
+            text: string;
+            /** Characters */
+            characters: number;
+            /** Bytes */
+            bytes: number;
+            /** Tokens */
+            tokens: number;
+            /** Relative */
+            relative: number;
+            /** Compression */
+            compression: number;
+        };
+        /** LanguagesOut */
+        LanguagesOut: {
+            /** Model */
+            model: string;
+            /** Vocabulary */
+            vocabulary: number;
+            /** Languages */
+            languages: components["schemas"]["LanguageCost"][];
+        };
+        /**
          * LayerToken
          * @description What the model would say if it ended after this block (0: with the embedding alone).
          */
@@ -8600,7 +8713,10 @@ export interface components {
             /** Text */
             text: string;
         };
-        /** LogitsIn */
+        /**
+         * LogitsIn
+         * @description The penalties take the text itself for what was written so far, so that one sees what repeating does.
+         */
         LogitsIn: {
             /** Text */
             text: string;
@@ -8631,6 +8747,21 @@ export interface components {
              * @default 0
              */
             min_p: number;
+            /**
+             * Presence Penalty
+             * @default 0
+             */
+            presence_penalty: number;
+            /**
+             * Frequency Penalty
+             * @default 0
+             */
+            frequency_penalty: number;
+            /**
+             * Repetition Penalty
+             * @default 1
+             */
+            repetition_penalty: number;
         };
         /** LogitsOut */
         LogitsOut: {
@@ -9585,6 +9716,43 @@ export interface components {
             after: number;
             /** Special */
             special: boolean;
+        };
+        /**
+         * Node
+         * @description A token that may come. ``chance``: of it, after its parent; ``total``: log-probability of all from the prompt to here.
+         *
+         *     ``rank``: its place among the beams that were kept at this depth; None where it was looked at and dropped.
+         */
+        Node: {
+            /** Id */
+            id: number;
+            /** Parent */
+            parent: number | null;
+            /** Depth */
+            depth: number;
+            /** Text */
+            text: string;
+            /** Chance */
+            chance: number;
+            /** Total */
+            total: number;
+            /** Rank */
+            rank?: number | null;
+            /**
+             * Greedy
+             * @default false
+             */
+            greedy: boolean;
+            /**
+             * Drawn
+             * @default false
+             */
+            drawn: boolean;
+            /**
+             * Ends
+             * @default false
+             */
+            ends: boolean;
         };
         /**
          * Offer
@@ -11766,6 +11934,31 @@ export interface components {
                 [key: string]: unknown;
             } | null;
         };
+        /** StretchOut */
+        StretchOut: {
+            /** Model */
+            model: string;
+            /** Tokens */
+            tokens: number;
+            /** At */
+            at: components["schemas"]["Stretched"][];
+            /** Chance */
+            chance: number;
+        };
+        /**
+         * Stretched
+         * @description ``spacing``: positions between neighbours; 0.25 is "divided by four". ``surprise``: bits a token, on average.
+         *
+         *     ``right``: share of the tokens that the model would have put first itself.
+         */
+        Stretched: {
+            /** Spacing */
+            spacing: number;
+            /** Surprise */
+            surprise: number;
+            /** Right */
+            right: number;
+        };
         /** Summary */
         Summary: {
             /** Id */
@@ -12124,6 +12317,59 @@ export interface components {
             seconds: number;
         };
         /**
+         * TreeIn
+         * @description ``width`` beams of ``depth`` tokens; the drawn answer uses ``temperature`` and ``seed``.
+         */
+        TreeIn: {
+            /** Text */
+            text: string;
+            /** Model */
+            model?: string | null;
+            /**
+             * Chat
+             * @default false
+             */
+            chat: boolean;
+            /**
+             * Width
+             * @default 3
+             */
+            width: number;
+            /**
+             * Depth
+             * @default 6
+             */
+            depth: number;
+            /**
+             * Temperature
+             * @default 1
+             */
+            temperature: number;
+            /**
+             * Seed
+             * @default 1
+             */
+            seed: number;
+        };
+        /**
+         * TreeOut
+         * @description ``passes``: how often the model ran; ``kv_bytes``: of keys and values a token, in 16 bits, which a server keeps for each.
+         */
+        TreeOut: {
+            /** Model */
+            model: string;
+            /** Tokens */
+            tokens: string[];
+            /** Nodes */
+            nodes: components["schemas"]["Node"][];
+            /** Answers */
+            answers: components["schemas"]["zhilu__lens__views__tree__Answer"][];
+            /** Passes */
+            passes: number;
+            /** Kv Bytes */
+            kv_bytes: number;
+        };
+        /**
          * TuneConfig
          * @description A run as it was asked for; what is None is chosen (see ``choose``).
          *
@@ -12435,6 +12681,20 @@ export interface components {
             role: string;
             /** Content */
             content: string;
+        };
+        /**
+         * Answer
+         * @description ``likelihood``: the chance of exactly this text, of one.
+         */
+        zhilu__lens__views__tree__Answer: {
+            /** Kind */
+            kind: string;
+            /** Text */
+            text: string;
+            /** Total */
+            total: number;
+            /** Likelihood */
+            likelihood: number;
         };
         /** Turn */
         zhilu__rag__routes__Turn: {
@@ -16263,6 +16523,37 @@ export interface operations {
             };
         };
     };
+    see_languages_zhilu_v1_lens_languages_get: {
+        parameters: {
+            query?: {
+                model?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LanguagesOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     see_attention_zhilu_v1_lens_attention_post: {
         parameters: {
             query?: never;
@@ -16283,6 +16574,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AttentionOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    see_heads_zhilu_v1_lens_heads_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeadsOut"];
                 };
             };
             /** @description Validation Error */
@@ -16382,6 +16706,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OrderTruth"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    see_stretch_zhilu_v1_lens_stretch_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StretchOut"];
                 };
             };
             /** @description Validation Error */
@@ -16511,6 +16868,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LogitsOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    see_tree_zhilu_v1_lens_tree_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TreeIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TreeOut"];
                 };
             };
             /** @description Validation Error */

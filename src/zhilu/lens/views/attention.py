@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +21,11 @@ __all__ = [
     "AttentionIn",
     "AttentionOut",
     "HeadScore",
+    "HeadsOut",
     "LookIn",
     "LookOut",
     "head_scores",
+    "heads",
     "look",
     "looked_at",
     "strongest",
@@ -52,7 +55,7 @@ class HeadScore(BaseModel):
     head: int
     previous: float
     first: float
-    induction: float
+    induction: float = 0.0
 
 
 class AttentionOut(BaseModel):
@@ -65,6 +68,10 @@ class AttentionOut(BaseModel):
     layer: int
     head: int | None
     map: str
+
+
+class HeadsOut(BaseModel):
+    model: str
     scores: list[HeadScore]
 
 
@@ -98,9 +105,7 @@ def look(subject: Subject, asked: AttentionIn) -> AttentionOut:
     config = subject.observer.config
     _check(subject, asked.layer, asked.head)
     prompt = read_prompt(subject, asked)
-    whole = config.num_layers * config.num_heads * len(prompt.ids) ** 2 * 2 <= _KEEP_BYTES
-    maps, scores = _seen(subject.observer, tuple(prompt.ids), None if whole else asked.layer)
-    layer = maps[asked.layer]
+    layer = _run(subject.observer, tuple(prompt.ids)).layer(asked.layer)
     shown = layer.mean(axis=0, dtype=np.float64).astype("<u2") if asked.head is None else layer[asked.head]
     return AttentionOut(
         model=subject.name,
@@ -110,8 +115,20 @@ def look(subject: Subject, asked: AttentionIn) -> AttentionOut:
         layer=asked.layer,
         head=asked.head,
         map=base64.b64encode(shown.astype("<u2").tobytes()).decode(),
-        scores=scores,
     )
+
+
+def heads(subject: Subject, asked: PromptIn) -> HeadsOut:
+    """What each head of the model does with a text: all layers are computed, which a large model takes its time for.
+
+    Raises:
+        InputError: no text, or too long a one.
+    """
+    observer = subject.observer
+    scores = _run(observer, tuple(read_prompt(subject, asked).ids)).scores()
+    induction = induction_scores(observer)
+    told = [one.model_copy(update={"induction": round(float(induction[one.layer, one.head]), 4)}) for one in scores]
+    return HeadsOut(model=subject.name, scores=told)
 
 
 def looked_at(subject: Subject, asked: LookIn) -> LookOut:
@@ -147,8 +164,8 @@ def looked_at(subject: Subject, asked: LookIn) -> LookOut:
     )
 
 
-def head_scores(attention: dict[int, npt.NDArray[np.float32]], induction: npt.NDArray[np.float32]) -> list[HeadScore]:
-    """``attention`` of a prompt by layer; ``induction``: ``(layers, heads)`` (see ``induction_scores``)."""
+def head_scores(attention: dict[int, npt.NDArray[np.float32]]) -> list[HeadScore]:
+    """Of a prompt's ``attention`` by layer; ``induction`` is measured on another (see ``induction_scores``)."""
     scores = []
     for layer, maps in sorted(attention.items()):
         n = maps.shape[1]
@@ -157,11 +174,7 @@ def head_scores(attention: dict[int, npt.NDArray[np.float32]], induction: npt.ND
         first = maps[:, 2:, 0].mean(axis=1) if n > 2 else np.zeros(len(maps))
         scores += [
             HeadScore(
-                layer=layer,
-                head=head,
-                previous=round(float(previous[head]), 4),
-                first=round(float(first[head]), 4),
-                induction=round(float(induction[layer, head]), 4),
+                layer=layer, head=head, previous=round(float(previous[head]), 4), first=round(float(first[head]), 4)
             )
             for head in range(len(maps))
         ]
@@ -181,20 +194,50 @@ def induction_scores(observer: Observer) -> npt.NDArray[np.float32]:
     return np.stack([seen.attention[i][:, rows, rows - _PROBE + 1].mean(axis=1) for i in range(config.num_layers)])
 
 
+class _Run:
+    """A prompt's way through the model, as far as anybody has looked: the first layer's map need not wait for the last."""
+
+    def __init__(self, observer: Observer, ids: tuple[int, ...]) -> None:
+        config = observer.config
+        self._observer, self._angles = observer, observer.angles(range(len(ids)))
+        self._states = [observer.embed(ids)]  # what goes into each layer
+        self._maps: dict[int, Maps] = {}
+        self._whole = config.num_layers * config.num_heads * len(ids) ** 2 * 2 <= _KEEP_BYTES
+        self._scores: list[HeadScore] = []
+        self._one = Lock()
+
+    def layer(self, number: int) -> Maps:
+        """``(heads, n, n)`` in 16 bits."""
+        with self._one:
+            self._reach(number + 1)
+            if number not in self._maps:
+                block = self._observer.block(number, self._states[number], self._angles)
+                self._keep(number, block.weights)
+            return self._maps[number]
+
+    def scores(self) -> list[HeadScore]:
+        """Of every head of the model."""
+        with self._one:
+            self._reach(self._observer.config.num_layers)
+            return self._scores
+
+    def _reach(self, layers: int) -> None:
+        while len(self._states) <= layers:
+            number = len(self._states) - 1
+            block = self._observer.block(number, self._states[-1], self._angles)
+            self._states.append(block.out)
+            self._keep(number, block.weights)
+            self._scores += head_scores({number: block.weights})
+
+    def _keep(self, number: int, weights: npt.NDArray[np.float32]) -> None:
+        if not self._whole:
+            self._maps.clear()
+        self._maps[number] = np.rint(weights * 65535).astype("<u2")
+
+
 @lru_cache(maxsize=1)
-def _seen(observer: Observer, ids: tuple[int, ...], only: int | None) -> tuple[dict[int, Maps], list[HeadScore]]:
-    """The maps of a prompt in 16 bits, all of them or of one layer, and what the heads do."""
-    induction = induction_scores(observer)
-    kept: dict[int, Maps] = {}
-    scores: list[HeadScore] = []
-    x, angles = observer.embed(ids), observer.angles(range(len(ids)))
-    for layer in range(observer.config.num_layers):
-        block = observer.block(layer, x, angles)
-        x = block.out
-        scores += head_scores({layer: block.weights}, induction)
-        if only is None or only == layer:
-            kept[layer] = np.rint(block.weights * 65535).astype("<u2")
-    return kept, scores
+def _run(observer: Observer, ids: tuple[int, ...]) -> _Run:
+    return _Run(observer, ids)
 
 
 def _check(subject: Subject, layer: int, head: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, Field
 
-from zhilu.engine.choose.sampler import candidates, log_softmax
+from zhilu.engine.choose.sampler import candidates, log_softmax, penalize
 from zhilu.engine.choose.sampling import SamplingParams
 from zhilu.engine.observe import Observer
 from zhilu.lens.prompt import PromptIn, read_prompt
@@ -21,10 +22,15 @@ _SHOWN = 30
 
 
 class LogitsIn(PromptIn):
+    """The penalties take the text itself for what was written so far, so that one sees what repeating does."""
+
     temperature: float = Field(1.0, ge=0, le=5)
     top_k: int = Field(0, ge=0, le=100_000)
     top_p: float = Field(1.0, gt=0, le=1)
     min_p: float = Field(0.0, ge=0, le=1)
+    presence_penalty: float = Field(0.0, ge=-2, le=2)
+    frequency_penalty: float = Field(0.0, ge=-2, le=2)
+    repetition_penalty: float = Field(1.0, gt=0, le=3)
 
 
 class NextToken(BaseModel):
@@ -68,8 +74,10 @@ def look(subject: Subject, asked: LogitsIn) -> LogitsOut:
     rows = _rows(observer, tuple(prompt.ids))
     row = rows[-1]
     probabilities = np.exp(log_softmax(row))
-    after = _after(row, asked)
-    best = np.argsort(-row, kind="stable")[:_SHOWN]
+    after = _after(row, asked, prompt.ids)
+    # What the settings have lifted above the likeliest is shown as well.
+    best = np.argsort(-np.maximum(probabilities, after), kind="stable")[:_SHOWN]
+    best = best[np.argsort(-row[best], kind="stable")]
     return LogitsOut(
         model=subject.name,
         tokens=prompt.words,
@@ -105,17 +113,25 @@ def _rows(observer: Observer, ids: tuple[int, ...]) -> npt.NDArray[np.float32]:
     return observer.logits(np.stack([states[-1] for states in observer.observe(ids).hidden]))
 
 
-def _after(row: npt.NDArray[np.float32], asked: LogitsIn) -> npt.NDArray[np.float64]:
-    """Probabilities with the engine's own filters; temperature 0 takes the likeliest."""
+def _after(row: npt.NDArray[np.float32], asked: LogitsIn, ids: list[int]) -> npt.NDArray[np.float64]:
+    """Probabilities with the engine's own penalties and filters; temperature 0 takes the likeliest."""
+    params = SamplingParams(
+        max_tokens=1,
+        temperature=asked.temperature,
+        top_k=asked.top_k,
+        top_p=asked.top_p,
+        min_p=asked.min_p,
+        presence_penalty=asked.presence_penalty,
+        frequency_penalty=asked.frequency_penalty,
+        repetition_penalty=asked.repetition_penalty,
+    )
+    row = penalize(row, params, ids, Counter(ids))
     after = np.zeros(len(row))
     if asked.temperature < 1e-5:
         after[int(row.argmax())] = 1.0
         return after
-    params = SamplingParams(
-        max_tokens=1, temperature=asked.temperature, top_k=asked.top_k, top_p=asked.top_p, min_p=asked.min_p
-    )
-    ids, weights = candidates(row, params)
-    after[ids] = weights / weights.sum()
+    kept, weights = candidates(row, params)
+    after[kept] = weights / weights.sum()
     return after
 
 

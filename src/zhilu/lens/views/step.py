@@ -8,18 +8,16 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from zhilu.engine.model.config import read_config, tensor_shapes
 from zhilu.engine.observe import Observer
 from zhilu.errors import InputError
 from zhilu.lens.backward import loss_and_gradients, loss_of
 from zhilu.lens.prompt import PromptIn, read_prompt
-from zhilu.lens.subject import Subject, token_text
+from zhilu.lens.subject import Subject, small_enough, token_text
 from zhilu.lens.views.logits import final_logits
 from zhilu.messages import T
 
-__all__ = ["MOST_PARAMETERS", "Moved", "StepGuess", "StepIn", "StepOut", "StepTruth", "judge", "take"]
+__all__ = ["Moved", "StepGuess", "StepIn", "StepOut", "StepTruth", "judge", "take"]
 
-MOST_PARAMETERS = 40_000_000  # a copy, its gradients and both passes in memory
 _MOST_TOKENS = 128
 _MOST_MOVED = 12
 _RATE = 0.05
@@ -106,18 +104,7 @@ def take(subject: Subject, asked: StepIn) -> StepOut:
     Raises:
         InputError: too large a model, or a text of less than three tokens.
     """
-    parameters = sum(int(np.prod(shape)) for _, shape in tensor_shapes(read_config(subject.folder)))
-    if parameters > MOST_PARAMETERS:
-        raise InputError(
-            T(
-                f"a step is taken on a copy in memory, of at most {MOST_PARAMETERS / 1e6:.0f} million parameters; "
-                f"{subject.name} has {parameters / 1e6:.0f} million",
-                f"训练一步要在内存里的副本上进行，最多 {MOST_PARAMETERS / 1e6:.0f} 百万参数；"
-                f"{subject.name} 有 {parameters / 1e6:.0f} 百万",
-            ),
-            param="model",
-            fix="zhilu lens step --model zhilu-nano TEXT",
-        )
+    parameters = small_enough(subject)
     ids = read_prompt(subject, asked, most=_MOST_TOKENS).ids
     if len(ids) < 3:
         raise InputError(

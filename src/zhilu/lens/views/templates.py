@@ -22,9 +22,12 @@ class Turn(BaseModel):
 
 
 class ChatIn(BaseModel):
+    """``other``: a model whose template is put in the place of the own one, as happens when a server is set up wrongly."""
+
     model_config = ConfigDict(extra="forbid")
     messages: list[Turn] = Field(min_length=1, max_length=20)
     model: str | None = None
+    other: str | None = None
 
 
 class Piece(BaseModel):
@@ -46,21 +49,23 @@ class Rendered(BaseModel):
 
 
 class ChatOut(BaseModel):
-    """``bare``: the turns one below the other, as who knows no template would send them."""
+    """``bare``: the turns one below the other, as who knows no template would send them. ``other``: in another model's template."""
 
     model: str
     template: str
     rendered: Rendered
     bare: Rendered
+    other: Rendered | None = None
 
 
-def render(subject: Subject, asked: ChatIn) -> ChatOut:
+def render(subject: Subject, asked: ChatIn, other: Subject | None = None) -> ChatOut:
     """
     Raises:
         InputError: the model has no template, or it refuses these messages; too long a chat.
     """
     tokenizer = subject.tokenizer
-    text = tokenizer.render_chat([turn.model_dump() for turn in asked.messages])
+    turns = [turn.model_dump() for turn in asked.messages]
+    text = tokenizer.render_chat(turns)
     bare = "\n".join(turn.content for turn in asked.messages) + "\n"
     template = tokenizer.chat_template
     return ChatOut(
@@ -68,6 +73,7 @@ def render(subject: Subject, asked: ChatIn) -> ChatOut:
         template=template.source if template else "",
         rendered=_read(subject, tokenizer, text),
         bare=_read(subject, tokenizer, bare),
+        other=_read(subject, tokenizer, other.tokenizer.render_chat(turns)) if other else None,
     )
 
 

@@ -2,10 +2,12 @@ import { Eye } from "lucide-react";
 import { useState } from "react";
 import { Button } from "@/components/Button";
 import { Lesson, LessonCard } from "@/components/Lesson";
+import { SaveFigure } from "@/components/SaveFigure";
 import { ErrorPanel, Skeleton } from "@/components/states";
 import type { components } from "@/lib/api.gen";
 import { bytes, number } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
+import { useShared } from "@/lib/shared";
 import { useArchitecture, usePredict, useWeights, type Architecture, type Kind } from "./api";
 import { Judged, OtherModel, type TabProps } from "./Lesson";
 import css from "./Lens.module.css";
@@ -23,7 +25,7 @@ export function ArchitectureTab({ model, models }: TabProps) {
     norm: 20,
     output: 20,
   });
-  const [other, setOther] = useState("");
+  const [other, setOther] = useShared("beside", "");
   const predict = usePredict<Truth>("architecture");
   const mine = useArchitecture(model);
   const theirs = useArchitecture(other);
@@ -87,6 +89,7 @@ export function ArchitectureTab({ model, models }: TabProps) {
 function Parts({ seen }: { seen: Architecture }) {
   const { t, lang } = useI18n();
   const [open, setOpen] = useState<Kind | null>(null);
+  const [layer, setLayer] = useState(0);
   const part = seen.parts.find(({ kind }) => kind === open);
   return (
     <LessonCard
@@ -98,7 +101,9 @@ function Parts({ seen }: { seen: Architecture }) {
         kv: seen.kv_heads,
         vocabulary: number(seen.vocabulary, lang),
       })}
+      saved
     >
+      <Plan seen={seen} open={open} layer={layer} onLayer={setLayer} onOpen={setOpen} />
       <div className={css.stack} aria-hidden>
         {seen.parts.map(({ kind, share }) => (
           <i key={kind} data-part={kind} style={{ width: `${share}%` }} />
@@ -144,15 +149,97 @@ function Parts({ seen }: { seen: Architecture }) {
           kv: bytes(seen.kv_bytes),
         })}
       </p>
-      {part && <Opened seen={seen} part={part} />}
+      {part && <Opened key={`${part.kind}-${layer}`} seen={seen} part={part} layer={layer} />}
     </LessonCard>
   );
 }
 
-function Opened({ seen, part }: { seen: Architecture; part: Architecture["parts"][number] }) {
+const FLOW = ["norm", "attention", "norm", "feedforward"] as const;
+
+interface PlanProps {
+  seen: Architecture;
+  open: Kind | null;
+  layer: number;
+  onLayer: (layer: number) => void;
+  onOpen: (kind: Kind | null) => void;
+}
+
+/** The model from top to bottom, as its own configuration says: one block is shown, the slider says which of them. */
+function Plan({ seen, open, layer, onLayer, onOpen }: PlanProps) {
+  const { t, lang } = useI18n();
+  const inBlock = (kind: Kind) => seen.tensors.filter((tensor) => tensor.kind === kind && tensor.layer === layer);
+  const box = (kind: Kind, key: string, note: string) => (
+    <button
+      key={key}
+      type="button"
+      data-part={kind}
+      aria-pressed={open === kind}
+      onClick={() => onOpen(open === kind ? null : kind)}
+    >
+      <i data-part={kind} /> {t(`lens.part.${kind}`)} <small>{note}</small>
+    </button>
+  );
+  const count = (kind: Kind) => seen.parts.find((one) => one.kind === kind)?.parameters ?? 0;
+  const sum = (kind: Kind) => inBlock(kind).reduce((all, tensor) => all + tensor.parameters, 0);
+  return (
+    <div className={pictures.plan}>
+      {box("embedding", "in", `${number(seen.vocabulary, lang)} × ${seen.hidden}`)}
+      <div
+        className={pictures.block}
+        role="group"
+        aria-label={t("lens.plan.block", { n: layer + 1, all: seen.layers })}
+      >
+        <label className={css.slider}>
+          <span>{t("lens.plan.block", { n: layer + 1, all: seen.layers })}</span>
+          <input
+            type="range"
+            min={0}
+            max={seen.layers - 1}
+            value={layer}
+            onChange={(event) => onLayer(Number(event.target.value))}
+          />
+        </label>
+        {FLOW.map((kind, index) =>
+          box(
+            kind,
+            String(index),
+            kind === "norm"
+              ? String(seen.hidden)
+              : t("lens.plan.numbers", { n: number(sum(kind), lang), shapes: shapesOf(inBlock(kind)) }),
+          ),
+        )}
+      </div>
+      {box("norm", "last", String(seen.hidden))}
+      {seen.tied ? (
+        <p className={css.hint}>{t("lens.plan.tied")}</p>
+      ) : (
+        box(
+          "output",
+          "out",
+          t("lens.plan.numbers", { n: number(count("output"), lang), shapes: `${seen.vocabulary} × ${seen.hidden}` }),
+        )
+      )}
+    </div>
+  );
+}
+
+const shapesOf = (tensors: Architecture["tensors"]) =>
+  tensors
+    .filter(({ shape }) => shape.length > 1)
+    .map(({ shape }) => shape.join("×"))
+    .join(", ");
+
+interface OpenedProps {
+  seen: Architecture;
+  part: Architecture["parts"][number];
+  layer: number;
+}
+
+function Opened({ seen, part, layer }: OpenedProps) {
   const { t } = useI18n();
   const tensors = seen.tensors.filter(({ kind }) => kind === part.kind);
-  const [name, setName] = useState(tensors[0]?.name ?? "");
+  const first = tensors.find((tensor) => tensor.layer === layer) ?? tensors[0];
+  const [name, setName] = useState(first?.name ?? "");
   const chosen = tensors.some((tensor) => tensor.name === name) ? name : (tensors[0]?.name ?? "");
   return (
     <div className={css.opened}>
@@ -186,7 +273,7 @@ function Spread({ model, name }: { model: string; name: string }) {
   const most = Math.max(...spread.counts, 1);
   const width = 600 / spread.counts.length;
   return (
-    <figure>
+    <figure data-figure>
       <svg viewBox="0 0 600 110" className={pictures.plot} role="img" aria-label={t("lens.architecture.spread")}>
         {spread.counts.map((count, index) => (
           <rect
@@ -205,6 +292,7 @@ function Spread({ model, name }: { model: string; name: string }) {
         </span>
         <span>{spread.high.toFixed(2)}</span>
       </figcaption>
+      <SaveFigure name={name} />
     </figure>
   );
 }

@@ -1,4 +1,7 @@
+import { Check, Link2 } from "lucide-react";
+import { useState } from "react";
 import { useLocation, useSearchParams } from "wouter";
+import { Button } from "@/components/Button";
 import { Page } from "@/components/Page";
 import { TabPanel, Tabs } from "@/components/Tabs";
 import { useI18n } from "@/lib/i18n";
@@ -33,29 +36,33 @@ export default function LensPage({ tab }: { tab?: string }) {
   const model = models.find(({ name }) => name === wanted)?.name ?? models[0]?.name ?? "";
   const shown = NAMES.find((name) => name === tab) ?? "tokens";
   const choose = (name: string) =>
-    setParams((old) => {
-      old.set("model", name);
-      return old;
+    setParams(() => {
+      const now = new URLSearchParams(location.search); // with what the tab has put there by itself
+      now.set("model", name);
+      return now;
     });
   return (
     <Page
       title={t("lens.title")}
       lead={t("lens.lead")}
       actions={
-        <label className={css.model}>
-          <span>{t("lens.model")}</span>
-          <select value={model} onChange={(event) => choose(event.target.value)} data-testid="lens-model">
-            {models.map(({ name }) => (
-              <option key={name}>{name}</option>
-            ))}
-          </select>
-        </label>
+        <>
+          <label className={css.model}>
+            <span>{t("lens.model")}</span>
+            <select value={model} onChange={(event) => choose(event.target.value)} data-testid="lens-model">
+              {models.map(({ name }) => (
+                <option key={name}>{name}</option>
+              ))}
+            </select>
+          </label>
+          <LinkButton />
+        </>
       }
     >
       <Tabs
         label={t("lens.title")}
         value={shown}
-        onChange={(name) => go(`/lens/${name}${params.size ? `?${params}` : ""}`)}
+        onChange={(name) => go(`/lens/${name}${params.get("model") ? `?${new URLSearchParams({ model })}` : ""}`)}
         tabs={NAMES.map((value, place) => ({ value, label: `1.${place + 1} ${t(`lens.tab.${value}`)}` }))}
       >
         {NAMES.map((name) => {
@@ -68,5 +75,21 @@ export default function LensPage({ tab }: { tab?: string }) {
         })}
       </Tabs>
     </Page>
+  );
+}
+
+/** The address holds what one sees: text, model, head, settings. */
+function LinkButton() {
+  const { t } = useI18n();
+  const [done, setDone] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(location.href);
+    setDone(true);
+    setTimeout(() => setDone(false), 1600);
+  };
+  return (
+    <Button small icon={done ? Check : Link2} onClick={() => void copy()} aria-live="polite">
+      {t(done ? "do.copied" : "lens.link")}
+    </Button>
   );
 }

@@ -8,8 +8,10 @@ import { ErrorPanel, Skeleton } from "@/components/states";
 import type { components } from "@/lib/api.gen";
 import { bytes } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
+import { useShared } from "@/lib/shared";
 import { usePredict, useRested, useView, type LogitsOut } from "./api";
 import { inked, Judged, type TabProps } from "./Lesson";
+import { TreeCard } from "./TreeCard";
 import css from "./Lens.module.css";
 
 type Truth = components["schemas"]["StepTruth"];
@@ -18,10 +20,29 @@ const KNOBS = {
   top_k: { min: 0, max: 50, step: 1, off: 0 },
   top_p: { min: 0.05, max: 1, step: 0.05, off: 1 },
   min_p: { min: 0, max: 0.5, step: 0.01, off: 0 },
+  repetition_penalty: { min: 1, max: 2, step: 0.05, off: 1 },
+  presence_penalty: { min: -2, max: 2, step: 0.1, off: 0 },
+  frequency_penalty: { min: -2, max: 2, step: 0.1, off: 0 },
 } as const;
 type Knob = keyof typeof KNOBS;
 const NAMES = Object.keys(KNOBS) as Knob[];
 const SHOWN = 12;
+
+/** Settings as a link carries them: `temperature:0.5,top_k:3`; those that change nothing are left out. */
+const wordsOf = (knobs: Record<Knob, number>) =>
+  NAMES.filter((name) => knobs[name] !== KNOBS[name].off)
+    .map((name) => `${name}:${knobs[name]}`)
+    .join(",");
+
+function knobsOf(words: string): Record<Knob, number> {
+  const given = new Map(words.split(",").map((pair) => pair.split(":") as [string, string]));
+  const entries = NAMES.map((name) => {
+    const { min, max, off } = KNOBS[name];
+    const value = Number(given.get(name) ?? off);
+    return [name, Number.isFinite(value) ? Math.min(max, Math.max(min, value)) : off];
+  });
+  return Object.fromEntries(entries) as Record<Knob, number>;
+}
 
 export function NextTab({ model }: TabProps) {
   const { t } = useI18n();
@@ -36,80 +57,86 @@ export function NextTab({ model }: TabProps) {
 
 function Following({ model }: { model: string }) {
   const { t } = useI18n();
-  const [text, setText] = useState<string>(t("lens.next.example"));
-  const [chat, setChat] = useState(true);
-  const [knobs, setKnobs] = useState<Record<Knob, number>>({ temperature: 1, top_k: 0, top_p: 1, min_p: 0 });
-  const asked = { text: useRested(text), chat, model, ...useRested(knobs, 60) };
+  const [text, setText] = useShared<string>("text", t("lens.next.example"));
+  const [chat, setChat] = useShared("chat", true);
+  const [turned, setTurned] = useShared("settings", "");
+  const knobs = knobsOf(turned);
+  const rested = useRested(text);
+  const asked = { text: rested, chat, model, ...knobsOf(useRested(turned, 60)) };
   const view = useView<LogitsOut>("logits", asked, asked.text !== "");
   const seen = view.data;
   return (
-    <LessonCard title={t("lens.next.words")} hint={t("lens.next.wordsHint")}>
-      <Field label={t("lens.text")}>
-        {(props) => <textarea {...props} rows={2} value={text} onChange={(event) => setText(event.target.value)} />}
-      </Field>
-      <label className={css.check}>
-        <input type="checkbox" checked={chat} onChange={(event) => setChat(event.target.checked)} /> {t("lens.asChat")}
-      </label>
-      <div className={css.knobs}>
-        {NAMES.map((name) => (
-          <label key={name} className={css.slider}>
-            <span>
-              {name} <b>{knobs[name]}</b>
-              {knobs[name] === KNOBS[name].off && <small> {t("lens.next.off")}</small>}
-            </span>
-            <input
-              type="range"
-              min={KNOBS[name].min}
-              max={KNOBS[name].max}
-              step={KNOBS[name].step}
-              value={knobs[name]}
-              onChange={(event) => setKnobs({ ...knobs, [name]: Number(event.target.value) })}
-            />
-          </label>
-        ))}
-      </div>
-      {view.error && <ErrorPanel error={view.error} />}
-      {view.isPending && <Skeleton lines={6} height={24} />}
-      {seen && (
-        <div className={css.split}>
-          <div>
-            <ol className={css.bars}>
-              {seen.next.slice(0, SHOWN).map((one) => (
-                <li key={one.id} data-out={one.after === 0 || undefined}>
-                  <code>{inked(one.text)}</code>
-                  <span className={css.bar}>
-                    <i style={{ width: `${100 * one.probability}%` }} />
-                    <i style={{ width: `${100 * one.after}%` }} />
-                  </span>
-                  <b>{(100 * one.after).toFixed(one.after < 0.1 ? 2 : 1)} %</b>
-                </li>
-              ))}
-            </ol>
-            <p className={css.hint}>
-              {t("lens.next.kept", {
-                kept: seen.kept,
-                all: seen.vocabulary,
-                before: seen.entropy.toFixed(2),
-                after: seen.after_entropy.toFixed(2),
-              })}
-            </p>
-          </div>
-          <div>
-            <h4>{t("lens.next.layers")}</h4>
-            <ol className={css.layers}>
-              {seen.layers.map((one) => (
-                <li key={one.layer}>
-                  <span>{one.layer}</span>
-                  <code>{inked(one.text)}</code>
-                  <small>{(100 * one.probability).toFixed(0)} %</small>
-                </li>
-              ))}
-            </ol>
-            <p className={css.hint}>{t("lens.next.kv", { n: seen.tokens.length, size: bytes(seen.kv_bytes) })}</p>
-          </div>
+    <>
+      <LessonCard title={t("lens.next.words")} hint={t("lens.next.wordsHint")} saved>
+        <Field label={t("lens.text")}>
+          {(props) => <textarea {...props} rows={2} value={text} onChange={(event) => setText(event.target.value)} />}
+        </Field>
+        <label className={css.check}>
+          <input type="checkbox" checked={chat} onChange={(event) => setChat(event.target.checked)} />{" "}
+          {t("lens.asChat")}
+        </label>
+        <div className={css.knobs}>
+          {NAMES.map((name) => (
+            <label key={name} className={css.slider}>
+              <span>
+                {name} <b>{knobs[name]}</b>
+                {knobs[name] === KNOBS[name].off && <small> {t("lens.next.off")}</small>}
+              </span>
+              <input
+                type="range"
+                min={KNOBS[name].min}
+                max={KNOBS[name].max}
+                step={KNOBS[name].step}
+                value={knobs[name]}
+                onChange={(event) => setTurned(wordsOf({ ...knobs, [name]: Number(event.target.value) }))}
+              />
+            </label>
+          ))}
         </div>
-      )}
-    </LessonCard>
+        {view.error && <ErrorPanel error={view.error} />}
+        {view.isPending && <Skeleton lines={6} height={24} />}
+        {seen && (
+          <div className={css.split}>
+            <div>
+              <ol className={css.bars}>
+                {seen.next.slice(0, SHOWN).map((one) => (
+                  <li key={one.id} data-out={one.after === 0 || undefined}>
+                    <code>{inked(one.text)}</code>
+                    <span className={css.bar}>
+                      <i style={{ width: `${100 * one.probability}%` }} />
+                      <i style={{ width: `${100 * one.after}%` }} />
+                    </span>
+                    <b>{(100 * one.after).toFixed(one.after < 0.1 ? 2 : 1)} %</b>
+                  </li>
+                ))}
+              </ol>
+              <p className={css.hint}>
+                {t("lens.next.kept", {
+                  kept: seen.kept,
+                  all: seen.vocabulary,
+                  before: seen.entropy.toFixed(2),
+                  after: seen.after_entropy.toFixed(2),
+                })}
+              </p>
+            </div>
+            <div>
+              <h4>{t("lens.next.layers")}</h4>
+              <ol className={css.layers}>
+                {seen.layers.map((one) => (
+                  <li key={one.layer}>
+                    <span>{one.layer}</span>
+                    <code>{inked(one.text)}</code>
+                    <small>{(100 * one.probability).toFixed(0)} %</small>
+                  </li>
+                ))}
+              </ol>
+              <p className={css.hint}>{t("lens.next.kv", { n: seen.tokens.length, size: bytes(seen.kv_bytes) })}</p>
+            </div>
+          </div>
+        )}
+      </LessonCard>
+      <TreeCard text={rested} chat={chat} model={model} />
+    </>
   );
 }
 
@@ -118,13 +145,13 @@ const CHANGES = ["training", "inference", "both", "neither"] as const;
 
 function Training({ model }: { model: string }) {
   const { t } = useI18n();
-  const [text, setText] = useState<string>(t("lens.step.example"));
+  const [text, setText] = useShared<string>("learn", t("lens.step.example"));
   const [loss, setLoss] = useState<(typeof WAYS)[number]>("stays");
   const [changes, setChanges] = useState<(typeof CHANGES)[number]>("both");
   const predict = usePredict<Truth>("step");
   const seen = predict.data?.seen;
   return (
-    <LessonCard title={t("lens.step.title")} hint={t("lens.step.hint")}>
+    <LessonCard title={t("lens.step.title")} hint={t("lens.step.hint")} saved>
       <Field label={t("lens.text")}>
         {(props) => <textarea {...props} rows={2} value={text} onChange={(event) => setText(event.target.value)} />}
       </Field>

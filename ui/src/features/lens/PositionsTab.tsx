@@ -3,11 +3,14 @@ import { useState } from "react";
 import { Button } from "@/components/Button";
 import { Field } from "@/components/Field";
 import { Lesson, LessonCard } from "@/components/Lesson";
+import { SaveFigure } from "@/components/SaveFigure";
 import { Segments } from "@/components/Segments";
 import { ErrorPanel } from "@/components/states";
 import type { components } from "@/lib/api.gen";
+import { number } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
-import { usePredict, useRested, useView, type OrderOut } from "./api";
+import { useShared } from "@/lib/shared";
+import { usePredict, useRested, useView, type OrderOut, type StretchOut } from "./api";
 import { inked, Judged, type TabProps } from "./Lesson";
 import { pathOf } from "./weights";
 import css from "./Lens.module.css";
@@ -20,18 +23,22 @@ const DIALS = 6;
 
 export function PositionsTab({ model }: TabProps) {
   const { t } = useI18n();
-  const [text, setText] = useState<string>(t("lens.positions.example"));
-  const [spots, setSpots] = useState<Record<Spot, number>>({ query: 6, key: 2, to: 4 });
-  const [head, setHead] = useState(0);
-  const [factor, setFactor] = useState(4);
+  const [text, setText] = useShared<string>("text", t("lens.positions.example"));
+  const [query, setQuery] = useShared("query", 6);
+  const [key, setKey] = useShared("key", 2);
+  const [to, setTo] = useShared("to", 4);
+  const [head, setHead] = useShared("head", 0);
+  const [factor, setFactor] = useShared("divide", 4);
+  const spots: Record<Spot, number> = { query, key, to };
+  const set = { query: setQuery, key: setKey, to: setTo };
   const [higher, setHigher] = useState<"first" | "second">("first");
   const [without, setWithout] = useState<"same" | "changes">("changes");
   const asked = { text: useRested(text), model, head, factor: useRested(factor), ...spots };
   const view = useView<OrderOut>("positions", asked);
   const predict = usePredict<Truth>("positions");
   const seen = view.data;
-  const change = (more: Partial<Record<Spot, number>>) => {
-    setSpots((old) => ({ ...old, ...more }));
+  const change = (spot: Spot, place: number) => {
+    set[spot](place);
     predict.reset();
   };
   return (
@@ -55,7 +62,7 @@ export function PositionsTab({ model }: TabProps) {
           {SPOTS.map((spot) => (
             <label key={spot} className={css.model}>
               <span>{t(`lens.positions.${spot}`)}</span>
-              <select value={spots[spot]} onChange={(event) => change({ [spot]: Number(event.target.value) })}>
+              <select value={spots[spot]} onChange={(event) => change(spot, Number(event.target.value))}>
                 {(seen?.tokens ?? []).map((token, index) => (
                   <option key={index} value={index} disabled={spot !== "query" && index >= spots.query}>
                     {index} {inked(token)}
@@ -139,6 +146,7 @@ export function PositionsTab({ model }: TabProps) {
       </LessonCard>
       {seen && <Curves seen={seen} factor={factor} onFactor={setFactor} />}
       {seen && <Dials seen={seen} />}
+      <Stretch text={asked.text} model={model} />
     </>
   );
 }
@@ -146,28 +154,31 @@ export function PositionsTab({ model }: TabProps) {
 function Scores({ seen }: { seen: OrderOut }) {
   const { t } = useI18n();
   return (
-    <table className={css.table}>
-      <thead>
-        <tr>
-          <th scope="col">{t("lens.positions.order")}</th>
-          <th scope="col">{t("lens.positions.distance")}</th>
-          <th scope="col">RoPE</th>
-          <th scope="col">{t("lens.positions.none")}</th>
-          <th scope="col">{t("lens.positions.sinusoidal")}</th>
-        </tr>
-      </thead>
-      <tbody>
-        {seen.orders.map((order, index) => (
-          <tr key={index}>
-            <td>{t(index ? "lens.positions.second" : "lens.positions.first")}</td>
-            <td>{order.distance}</td>
-            <td>{order.rope.toFixed(3)}</td>
-            <td>{order.without.toFixed(3)}</td>
-            <td>{order.sinusoidal.toFixed(3)}</td>
+    <div data-figure>
+      <table className={css.table}>
+        <thead>
+          <tr>
+            <th scope="col">{t("lens.positions.order")}</th>
+            <th scope="col">{t("lens.positions.distance")}</th>
+            <th scope="col">RoPE</th>
+            <th scope="col">{t("lens.positions.none")}</th>
+            <th scope="col">{t("lens.positions.sinusoidal")}</th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {seen.orders.map((order, index) => (
+            <tr key={index}>
+              <td>{t(index ? "lens.positions.second" : "lens.positions.first")}</td>
+              <td>{order.distance}</td>
+              <td>{order.rope.toFixed(3)}</td>
+              <td>{order.without.toFixed(3)}</td>
+              <td>{order.sinusoidal.toFixed(3)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <SaveFigure name={t("lens.positions.words")} whole />
+    </div>
   );
 }
 
@@ -177,7 +188,7 @@ function Curves({ seen, factor, onFactor }: { seen: OrderOut; factor: number; on
   const range = [Math.min(...all), Math.max(...all)] as const;
   const size = [600, 180] as const;
   return (
-    <LessonCard title={t("lens.positions.curve")} hint={t("lens.positions.curveHint")}>
+    <LessonCard title={t("lens.positions.curve")} hint={t("lens.positions.curveHint")} saved>
       <svg viewBox="0 0 600 180" className={pictures.plot} role="img" aria-label={t("lens.positions.curve")}>
         <path d={pathOf(seen.distances, seen.sinusoidal, size, [-1, 1])} data-line="old" />
         <path d={pathOf(seen.distances, seen.scaled, size, range)} data-line="scaled" />
@@ -209,14 +220,14 @@ function Curves({ seen, factor, onFactor }: { seen: OrderOut; factor: number; on
 /** Some of the pairs as hands of a clock: fast ones tell neighbours apart, slow ones far from near. */
 function Dials({ seen }: { seen: OrderOut }) {
   const { t } = useI18n();
-  const [distance, setDistance] = useState(3);
+  const [distance, setDistance] = useShared("apart", 3);
   const step = Math.max(1, Math.floor((seen.pairs.length - 1) / (DIALS - 1)));
   const shown = seen.pairs
     .map((pair, index) => ({ pair, index }))
     .filter(({ index }) => index % step === 0)
     .slice(0, DIALS);
   return (
-    <LessonCard title={t("lens.positions.dials")} hint={t("lens.positions.dialsHint")}>
+    <LessonCard title={t("lens.positions.dials")} hint={t("lens.positions.dialsHint")} saved>
       <label className={css.slider}>
         <span>{t("lens.positions.apart", { n: distance })}</span>
         <input
@@ -248,6 +259,43 @@ function Dials({ seen }: { seen: OrderOut }) {
           );
         })}
       </div>
+    </LessonCard>
+  );
+}
+
+/** How surprised the model is by the text when its positions are squeezed or stretched: where the trick for longer texts breaks. */
+function Stretch({ text, model }: { text: string; model: string }) {
+  const { t, lang } = useI18n();
+  const view = useView<StretchOut>("stretch", { text, model }, text !== "");
+  if (view.error)
+    return (
+      <LessonCard title={t("lens.stretch.title")}>
+        <ErrorPanel error={view.error} />
+      </LessonCard>
+    );
+  const seen = view.data;
+  if (!seen) return null;
+  const most = Math.max(seen.chance, ...seen.at.map(({ surprise }) => surprise));
+  const name = (spacing: number) =>
+    spacing === 1
+      ? t("lens.stretch.plain")
+      : spacing < 1
+        ? t("lens.positions.scaled", { n: 1 / spacing })
+        : t("lens.stretch.times", { n: spacing });
+  return (
+    <LessonCard title={t("lens.stretch.title")} hint={t("lens.stretch.hint")} saved>
+      <ol className={css.bars}>
+        {seen.at.map((one) => (
+          <li key={one.spacing}>
+            <span>{name(one.spacing)}</span>
+            <span className={css.bar} data-second={one.spacing !== 1 || undefined}>
+              <i style={{ width: `${(100 * one.surprise) / most}%` }} />
+            </span>
+            <b>{t("lens.stretch.bits", { n: number(one.surprise, lang, 1) })}</b>
+          </li>
+        ))}
+      </ol>
+      <p className={css.hint}>{t("lens.stretch.chance", { n: number(seen.chance, lang, 1), tokens: seen.tokens })}</p>
     </LessonCard>
   );
 }

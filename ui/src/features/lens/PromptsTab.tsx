@@ -1,6 +1,5 @@
 import { useMutation } from "@tanstack/react-query";
 import { Check, Play, X } from "lucide-react";
-import { useState } from "react";
 import { Button } from "@/components/Button";
 import { Field } from "@/components/Field";
 import { Lesson, LessonCard } from "@/components/Lesson";
@@ -8,35 +7,37 @@ import { ErrorPanel, Skeleton } from "@/components/states";
 import type { components } from "@/lib/api.gen";
 import { api } from "@/lib/api";
 import { useI18n } from "@/lib/i18n";
+import { useShared } from "@/lib/shared";
 import { useRested, useView } from "./api";
-import { inked, Judged, type TabProps } from "./Lesson";
+import { inked, Judged, OtherModel, type TabProps } from "./Lesson";
 import css from "./Lens.module.css";
 
 type Chat = components["schemas"]["ChatOut"];
 type Score = components["schemas"]["ScoreOut"];
 
-export function PromptsTab({ model }: TabProps) {
+export function PromptsTab({ model, models }: TabProps) {
   const { t } = useI18n();
   return (
     <>
       <Lesson title={t("lens.prompts.title")} text={t("lens.prompts.lesson")} />
-      <Template model={model} />
+      <Template model={model} models={models} />
       <Measured model={model} />
     </>
   );
 }
 
-function Template({ model }: { model: string }) {
+function Template({ model, models }: TabProps) {
   const { t } = useI18n();
-  const [system, setSystem] = useState("");
-  const [question, setQuestion] = useState<string>(t("lens.next.example"));
+  const [system, setSystem] = useShared("system", "");
+  const [question, setQuestion] = useShared<string>("text", t("lens.next.example"));
+  const [other, setOther] = useShared("beside", "");
   const asked = useRested(
     JSON.stringify([...(system ? [{ role: "system", content: system }] : []), { role: "user", content: question }]),
   );
   const turns = JSON.parse(asked) as { role: string; content: string }[];
-  const view = useView<Chat>("chat", { messages: turns, model });
+  const view = useView<Chat>("chat", { messages: turns, model, ...(other && { other }) });
   return (
-    <LessonCard title={t("lens.prompts.template")} hint={t("lens.prompts.templateHint")}>
+    <LessonCard title={t("lens.prompts.template")} hint={t("lens.prompts.templateHint")} saved>
       <div className={css.knobs}>
         <Field label={t("lens.prompts.system")}>
           {(props) => <input {...props} value={system} onChange={(event) => setSystem(event.target.value)} />}
@@ -45,36 +46,42 @@ function Template({ model }: { model: string }) {
           {(props) => <input {...props} value={question} onChange={(event) => setQuestion(event.target.value)} />}
         </Field>
       </div>
+      <OtherModel label={t("lens.prompts.beside")} model={model} models={models} value={other} onChange={setOther} />
       {view.error && <ErrorPanel error={view.error} />}
       {view.isPending && <Skeleton lines={4} height={24} />}
       {view.data && (
-        <div className={css.split}>
-          {(["rendered", "bare"] as const).map((how) => (
-            <div key={how}>
-              <h4>{t(`lens.prompts.${how}`)}</h4>
-              <pre className={css.rendered}>
-                {view.data[how].pieces.map((piece, index) =>
-                  piece.special ? <mark key={index}>{piece.text}</mark> : piece.text,
-                )}
-              </pre>
-              <p className={css.hint}>{t("lens.prompts.begins")}</p>
-              <ol className={css.bars}>
-                {view.data[how].next.map((one, index) => (
-                  <li key={index}>
-                    <code>{inked(one.text)}</code>
-                    <span className={css.bar}>
-                      <i style={{ width: `${100 * one.probability}%` }} />
-                    </span>
-                    <b>{(100 * one.probability).toFixed(1)} %</b>
-                  </li>
-                ))}
-              </ol>
-            </div>
-          ))}
+        <div className={css.split} data-three={Boolean(view.data.other) || undefined}>
+          {(["rendered", "bare", "other"] as const).map((how) => {
+            const shown = view.data[how];
+            return (
+              shown && (
+                <div key={how}>
+                  <h4>{t(`lens.prompts.${how}`, { model: other })}</h4>
+                  <pre className={css.rendered}>
+                    {shown.pieces.map((piece, index) =>
+                      piece.special ? <mark key={index}>{piece.text}</mark> : piece.text,
+                    )}
+                  </pre>
+                  <p className={css.hint}>{t("lens.prompts.begins")}</p>
+                  <ol className={css.bars}>
+                    {shown.next.map((one, index) => (
+                      <li key={index}>
+                        <code>{inked(one.text)}</code>
+                        <span className={css.bar}>
+                          <i style={{ width: `${100 * one.probability}%` }} />
+                        </span>
+                        <b>{(100 * one.probability).toFixed(1)} %</b>
+                      </li>
+                    ))}
+                  </ol>
+                </div>
+              )
+            );
+          })}
         </div>
       )}
       {view.data && (
-        <details>
+        <details data-unsaved>
           <summary>{t("lens.prompts.source")}</summary>
           <pre className={css.source}>{view.data.template}</pre>
         </details>
@@ -85,7 +92,7 @@ function Template({ model }: { model: string }) {
 
 function Measured({ model }: { model: string }) {
   const { t } = useI18n();
-  const [prompt, setPrompt] = useState("{question}");
+  const [prompt, setPrompt] = useShared("prompt", "{question}");
   const measure = useMutation({ mutationFn: () => api.post<Score>("/lens/prompt", { prompt, model }) });
   const sign = (right: boolean) =>
     right ? (
@@ -94,7 +101,7 @@ function Measured({ model }: { model: string }) {
       <X size={15} aria-label={t("lens.prompts.wrong")} />
     );
   return (
-    <LessonCard title={t("lens.prompts.own")} hint={t("lens.prompts.ownHint")}>
+    <LessonCard title={t("lens.prompts.own")} hint={t("lens.prompts.ownHint")} saved>
       <Field label={t("lens.prompts.yours")}>
         {(props) => <textarea {...props} rows={4} value={prompt} onChange={(event) => setPrompt(event.target.value)} />}
       </Field>

@@ -6,8 +6,9 @@ import { Lesson, LessonCard } from "@/components/Lesson";
 import { ErrorPanel } from "@/components/states";
 import { number } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
+import { useShared } from "@/lib/shared";
 import type { components } from "@/lib/api.gen";
-import { usePredict, useView, type TokensOut } from "./api";
+import { useLanguages, usePredict, useView, type TokensOut } from "./api";
 import { inked, Judged, OtherModel, type TabProps } from "./Lesson";
 import css from "./Lens.module.css";
 
@@ -16,7 +17,7 @@ const MOST = 160;
 
 export function TokensTab({ model, models }: TabProps) {
   const { t } = useI18n();
-  const [text, setText] = useState<string>(t("lens.tokens.example"));
+  const [text, setText] = useShared<string>("text", t("lens.tokens.example"));
   const [cuts, setCuts] = useState<ReadonlySet<number>>(new Set());
   const [seen, setSeen] = useState(false);
   const predict = usePredict<Guess>("tokens");
@@ -78,12 +79,12 @@ export function TokensTab({ model, models }: TabProps) {
 
 function Revealed({ text, model, models }: { text: string } & TabProps) {
   const { t } = useI18n();
-  const [other, setOther] = useState("");
+  const [other, setOther] = useShared("beside", "");
   const mine = useView<TokensOut>("tokens", { text, model });
   const theirs = useView<TokensOut>("tokens", { text, model: other }, other !== "");
   return (
     <>
-      <LessonCard title={t("lens.tokens.real")} hint={t("lens.tokens.realHint")}>
+      <LessonCard title={t("lens.tokens.real")} hint={t("lens.tokens.realHint")} saved>
         {mine.error && <ErrorPanel error={mine.error} />}
         {mine.data && <TokenRow seen={mine.data} />}
         <OtherModel label={t("lens.tokens.beside")} model={model} models={models} value={other} onChange={setOther} />
@@ -91,6 +92,7 @@ function Revealed({ text, model, models }: { text: string } & TabProps) {
         {other && theirs.data && <TokenRow seen={theirs.data} />}
       </LessonCard>
       {mine.data && mine.data.merges.length > 0 && <Merges seen={mine.data} />}
+      <Languages model={model} other={other} />
     </>
   );
 }
@@ -137,7 +139,7 @@ function Merges({ seen }: { seen: TokensOut }) {
   const steps = seen.merges[piece]?.steps ?? [];
   const now = steps[Math.min(step, steps.length - 1)] ?? [];
   return (
-    <LessonCard title={t("lens.tokens.merges")} hint={t("lens.tokens.mergesHint")}>
+    <LessonCard title={t("lens.tokens.merges")} hint={t("lens.tokens.mergesHint")} saved>
       <div className={css.chips} role="group" aria-label={t("lens.tokens.merges")}>
         {seen.merges.map((one, index) => (
           <button
@@ -170,6 +172,53 @@ function Merges({ seen }: { seen: TokensOut }) {
           onChange={(event) => setStep(Number(event.target.value))}
         />
       </label>
+    </LessonCard>
+  );
+}
+
+/** The same message in eleven languages: what each costs with this tokenizer, and with the one beside it. */
+function Languages({ model, other }: { model: string; other: string }) {
+  const { t, lang } = useI18n();
+  const mine = useLanguages(model);
+  const theirs = useLanguages(other);
+  const beside = (language: string) => theirs.data?.languages.find((one) => one.language === language);
+  const rows = mine.data?.languages ?? [];
+  const most = Math.max(1, ...[...rows, ...(theirs.data?.languages ?? [])].map(({ tokens }) => tokens));
+  if (mine.error) return <ErrorPanel error={mine.error} />;
+  return (
+    <LessonCard title={t("lens.tokens.languages")} hint={t("lens.tokens.languagesHint")} saved>
+      <ol className={css.bars}>
+        {rows.map((one) => (
+          <li key={one.language} title={one.text}>
+            <span lang={one.language}>{one.name}</span>
+            <span className={css.twoBars}>
+              {[one, beside(one.language)].map(
+                (cost, index) =>
+                  cost && (
+                    <span key={index} className={css.bar} data-second={index === 1 || undefined}>
+                      <i style={{ width: `${(100 * cost.tokens) / most}%` }} />
+                    </span>
+                  ),
+              )}
+            </span>
+            <b>
+              {one.tokens}
+              {beside(one.language) && ` / ${beside(one.language)?.tokens}`}
+            </b>
+          </li>
+        ))}
+      </ol>
+      {rows[0] && (
+        <p className={css.hint}>
+          {t("lens.tokens.dearest", {
+            cheap: rows[0].name,
+            dear: rows.at(-1)?.name ?? "",
+            times: number((rows.at(-1)?.tokens ?? 1) / rows[0].tokens, lang, 1),
+            low: number(Math.min(...rows.map(({ compression }) => compression)), lang, 1),
+            high: number(Math.max(...rows.map(({ compression }) => compression)), lang, 1),
+          })}
+        </p>
+      )}
     </LessonCard>
   );
 }

@@ -9,6 +9,9 @@ export type AttentionOut = Schemas["AttentionOut"];
 export type HeadScore = Schemas["HeadScore"];
 export type OrderOut = Schemas["OrderOut"];
 export type Architecture = Schemas["ArchitectureOut"];
+export type HeadsOut = Schemas["HeadsOut"];
+export type TreeOut = Schemas["TreeOut"];
+export type StretchOut = Schemas["StretchOut"];
 export type LogitsOut = Schemas["LogitsOut"];
 export type Kind = Architecture["parts"][number]["kind"];
 
@@ -37,6 +40,16 @@ export function useView<R>(view: string, body: Record<string, unknown>, enabled 
 /** A prediction, judged from the live model and kept for the gate. */
 export function usePredict<R>(view: string) {
   return useMutation({ mutationFn: (body: Record<string, unknown>) => api.post<R>(`/lens/${view}/predict`, body) });
+}
+
+export function useLanguages(model: string): UseQueryResult<Schemas["LanguagesOut"]> {
+  return useQuery({
+    queryKey: ["lens", "languages", model],
+    queryFn: () => api.get<Schemas["LanguagesOut"]>(`/lens/languages?model=${encodeURIComponent(model)}`),
+    enabled: model !== "",
+    staleTime: Infinity,
+    retry: false,
+  });
 }
 
 export function useArchitecture(model: string): UseQueryResult<Architecture> {

@@ -56,6 +56,17 @@ export const strings = {
   },
   "lens.tokens.step": { en: "Merge {n} of {all}", zh: "第 {n} 次合并，共 {all} 次" },
 
+  "lens.link": { en: "Copy link", zh: "复制链接" },
+  "lens.tokens.languages": { en: "The same message in eleven languages", zh: "同一句话，十一种语言" },
+  "lens.tokens.languagesHint": {
+    en: "One short message, said as people say it in each language, and how many tokens it costs here. Choose another tokenizer above to compare.",
+    zh: "同一条短消息，按各语言的习惯说法写出来，看它在这里要多少个 token。在上面选另一个分词器可以对比。",
+  },
+  "lens.tokens.dearest": {
+    en: "{dear} costs {times} times as many tokens as {cheap}. A token holds {low} to {high} bytes of text: the more, the better the tokenizer knows that language.",
+    zh: "{dear}要用的 token 是{cheap}的 {times} 倍。每个 token 装下 {low} 到 {high} 个字节的文本：装得越多，说明分词器越熟悉这种语言。",
+  },
+
   "lens.attention.title": { en: "How a word knows what it is about", zh: "一个词怎样知道自己在说什么" },
   "lens.attention.lesson": {
     en: "“It” means nothing alone. To understand it, each token looks back at the tokens before it and takes something from each: much from some, hardly anything from others. These shares add up to 100 %. That is attention.\n\nA model does this many times over: in layers, one after the other, and in each layer with several heads side by side. Each head has its own habit. One always looks at the word before, another rests on the first token when it has nothing to do, a third searches for an earlier copy of the present word to go on as it went on then.",
@@ -85,6 +96,11 @@ export const strings = {
   "lens.head.previous": { en: "looks at the token before", zh: "看前一个 token" },
   "lens.head.first": { en: "rests on the first token", zh: "停在第一个 token" },
   "lens.head.induction": { en: "goes on as before (induction)", zh: "照着之前接下去（归纳）" },
+  "lens.attention.counting": {
+    en: "Every layer is being looked at, to see what each head does. A large model takes its time.",
+    zh: "正在逐层查看每个头在做什么，大模型需要一些时间。",
+  },
+  "lens.attention.looks": { en: "What {token} looks at, most first", zh: "{token} 在看谁，从多到少" },
   "lens.attention.find": { en: "Find it: what does this token look at most?", zh: "找一找：这个 token 最关注谁？" },
   "lens.attention.findHint": {
     en: "Choose a row with at least four tokens before it, then the cell in it that you think is darkest.",
@@ -148,6 +164,25 @@ export const strings = {
   },
   "lens.positions.turn": { en: "a turn in {n} tokens", zh: "{n} 个 token 一圈" },
 
+  "lens.stretch.title": { en: "Where stretching breaks", zh: "拉伸到哪里就坏了" },
+  "lens.stretch.hint": {
+    en: "The model reads your text again, with its places squeezed together or pulled apart, and says how surprised it is by each next token. A short bar: it still understands. A bit is one yes-or-no question it would have had to ask.",
+    zh: "把你的文本里的位置挤紧或拉开，让模型再读一遍，看它对每个下一个 token 有多意外。条越短，说明它还看得懂。1 比特相当于它还得再问一个“是或否”的问题。",
+  },
+  "lens.stretch.plain": { en: "as it is", zh: "原样" },
+  "lens.stretch.times": { en: "positions times {n}", zh: "位置乘以 {n}" },
+  "lens.stretch.bits": { en: "{n} bits", zh: "{n} 比特" },
+  "lens.stretch.chance": {
+    en: "On average over {tokens} tokens. Who knows nothing and guesses blindly: {n} bits.",
+    zh: "{tokens} 个 token 的平均值。什么都不懂、全靠瞎猜的话是 {n} 比特。",
+  },
+
+  "lens.plan.block": { en: "Block {n} of {all}", zh: "第 {n} 层积木，共 {all} 层" },
+  "lens.plan.numbers": { en: "{n} numbers: {shapes}", zh: "{n} 个数：{shapes}" },
+  "lens.plan.tied": {
+    en: "Output: the embedding table is used once more, so it costs nothing here.",
+    zh: "输出：再用一次嵌入表，所以这里不另占参数。",
+  },
   "lens.architecture.title": { en: "A model is a stack of the same block", zh: "模型是同一种积木叠起来的" },
   "lens.architecture.lesson": {
     en: "First a table: for each token number a row of numbers, the embedding. Then the same block many times over. In it, attention lets tokens take from each other, and the feed-forward part works on each token alone: much of what the model knows is kept there. Norms keep the numbers in range. At the end, the output gives every token of the vocabulary a score; many models use the embedding table once more for that.\n\nAll these numbers are the parameters. How many there are decides how much memory the model takes and how long one token takes to compute.",
@@ -207,6 +242,34 @@ export const strings = {
     en: "{n} tokens so far: {size} of keys and values in the cache",
     zh: "目前 {n} 个 token：缓存里的键和值占 {size}",
   },
+  "lens.tree.title": { en: "Three ways to an answer", zh: "写出回答的三条路" },
+  "lens.tree.hint": {
+    en: "From left to right, one token a column, with its chance. Greedy takes the likeliest each time. Drawing rolls the dice. Beams keep several texts going and compare them as wholes: the best text may begin with a token that is not the likeliest.",
+    zh: "从左到右，一列一个 token，数字是它的概率。贪心每次取最可能的；抽样像掷骰子；束搜索同时保留几段文本，最后整段比较：最好的文本，开头的 token 未必是最可能的那个。",
+  },
+  "lens.tree.width": { en: "{n} {n|beam|beams} kept", zh: "保留 {n} 条束" },
+  "lens.tree.seed": { en: "Throw {n} of the dice", zh: "第 {n} 次掷骰子" },
+  "lens.tree.beam": { en: "beam", zh: "束搜索" },
+  "lens.tree.greedy": { en: "greedy", zh: "贪心" },
+  "lens.tree.drawn": { en: "drawn", zh: "抽样" },
+  "lens.tree.how": { en: "How", zh: "方法" },
+  "lens.tree.text": { en: "Text", zh: "文本" },
+  "lens.tree.likelihood": { en: "Chance of exactly this text", zh: "恰好写出这段的概率" },
+  "lens.cache.title": { en: "What is remembered while an answer is written", zh: "写回答时记住了什么" },
+  "lens.cache.hint": {
+    en: "Each box is a token whose keys and values the model keeps (the KV cache), so that it need not be computed again. Move the slider to write on.",
+    zh: "每个方框是一个 token，模型把它的键和值留着（KV 缓存），以后不用重算。拖动滑块继续写。",
+  },
+  "lens.cache.written": { en: "{n} {n|token|tokens} written", zh: "已写 {n} 个 token" },
+  "lens.cache.holds": {
+    en: "{n} tokens are kept: {size}, {each} each.",
+    zh: "现在留着 {n} 个 token：共 {size}，每个 {each}。",
+  },
+  "lens.cache.work": {
+    en: "This step ran one token through the model. Without the cache it would be {n}.",
+    zh: "这一步只让 1 个 token 走过模型；没有缓存的话要走 {n} 个。",
+  },
+
   "lens.step.title": { en: "Guess: one step of training", zh: "先猜：训练一步" },
   "lens.step.hint": {
     en: "A copy of the model answers once, then learns your text once. The model that you chat with is not touched.",
@@ -249,6 +312,8 @@ export const strings = {
   "lens.prompts.user": { en: "User", zh: "用户" },
   "lens.prompts.rendered": { en: "With the template", zh: "有模板" },
   "lens.prompts.bare": { en: "Without", zh: "没有模板" },
+  "lens.prompts.other": { en: "In {model}'s template", zh: "套用 {model} 的模板" },
+  "lens.prompts.beside": { en: "Another model's template", zh: "换另一个模型的模板" },
   "lens.prompts.begins": { en: "The answer would begin with", zh: "回答会这样开头" },
   "lens.prompts.source": { en: "The template's own text", zh: "模板原文" },
   "lens.prompts.own": { en: "Your prompt against a plain one", zh: "你的提示与直接提问的比较" },
