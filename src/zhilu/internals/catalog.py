@@ -18,7 +18,7 @@ __all__ = ["LESSONS", "Lesson", "find_lesson"]
 class Lesson:
     """
     Attributes:
-        task: of the roadmap, or a part of 6.7, which the roadmap does not name.
+        task: of the roadmap, or a further part of one (6.4.2, 6.7.1), which the roadmap does not name.
         part: the module under ``lessons`` that one reads and may rewrite, such as ``beyond.experts``.
         proof: the module under ``proofs``.
         real: the product's own files that the lesson imports or explains.
@@ -90,6 +90,22 @@ LESSONS: dict[str, Lesson] = {
             "parallel",
             ("training/workers.py", "training/model.py"),
             ("ZeRO (1910.02054)", "Megatron-LM (1909.08053)", "PipeDream, 1F1B (1806.03377)", "Ring all-reduce (2009)"),
+            needs_torch=True,
+        ),
+        Lesson(
+            "6.4.2",
+            "beyond.zero",
+            "beyond.zero",
+            ("training/workers.py", "internals/lessons/lesson4_parallel.py"),
+            ("ZeRO (1910.02054)", "FSDP (2304.11277)", "Adam (1412.6980)"),
+            needs_torch=True,
+        ),
+        Lesson(
+            "6.4.3",
+            "beyond.grid",
+            "beyond.grid",
+            ("internals/lessons/lesson4_parallel.py", "training/model.py"),
+            ("Ring attention (2310.01889)", "Sequence parallelism (2205.05198)", "GShard, experts (2006.16668)"),
             needs_torch=True,
         ),
         Lesson(

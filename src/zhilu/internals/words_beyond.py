@@ -8,6 +8,48 @@ from zhilu.messages import T
 __all__ = ["BEYOND"]
 
 BEYOND: dict[str, Words] = {
+    "6.4.2": Words(
+        T("ZeRO, stage by stage", "ZeRO，一级一级来"),
+        T("Keep only what nobody else has", "别人有的，自己不存"),
+        T(
+            "Training with Adam keeps four numbers for every weight: the weight, its gradient, and two running means. In data parallel "
+            "training every process keeps all four, though the others have the very same. ZeRO shares them out.\n\n"
+            "Stage 1: each process keeps the means of its own piece, updates that piece, and the pieces are gathered. Stage 2: a "
+            "layer's gradient goes to its owners as soon as it is computed and is forgotten elsewhere. Stage 3: the weights are shared "
+            "out too, and a layer is put together just before it is used. Only the third sends more than plain data parallel training.",
+            "用 Adam 训练，每个权重要存四个数：权重、梯度、两个滑动平均。"
+            "数据并行时，每个进程都把四个数全存一遍，尽管别人有一模一样的。ZeRO 把它们分开存。\n\n"
+            "第一级：每个进程只存自己那份的滑动平均，更新自己那份，再把各份收集起来。第二级：一层的梯度一算出来就送给各自的主人，别处马上忘掉。"
+            "第三级：权重也分开存，用到哪一层才临时拼出哪一层。只有第三级比普通数据并行发送得更多。",
+        ),
+        T(
+            "With very many processes, how much less does each one keep in stage 1 than in plain data parallel training?",
+            "进程非常多时，第一级让每个进程存的东西变成普通数据并行的几分之一？",
+        ),
+        (T("a fifth less", "少五分之一"), T("half", "一半"), T("a quarter", "四分之一")),
+    ),
+    "6.4.3": Words(
+        T("Texts, experts, grids", "文本、专家、网格"),
+        T("What else can be split, and two ways at once", "还有什么能切，以及两种切法一起用"),
+        T(
+            "A very long text: everybody takes a stretch of it. To attend to the rest, keys and values go around a ring, and each "
+            "process adds up what it sees with the softmax of lesson 6.3. What stands between the matrices, too, can be kept in pieces "
+            "of the text (sequence parallel). With experts, each process has some of them, and tokens travel to the expert that they "
+            "chose, and back.\n\n"
+            "Large trainings combine the ways: processes form a grid, in which neighbours cut the matrices between them, since they "
+            "talk most, and rows share the batch. Below, four real processes do all of this on this machine, and PyTorch's own parts "
+            "do it beside them.",
+            "文本特别长时，每个进程拿其中一段。要看别处，键和值就沿着环转一圈，各进程用第 6.3 课的 softmax 把看到的累加起来。"
+            "矩阵之间的部分也可以按文本分段存放（序列并行）。有专家时，每个进程管几个专家，token 走到自己选中的专家那里，再回来。\n\n"
+            "大型训练会把几种切法合起来：进程排成网格，说话最多的邻居之间切矩阵，各行之间分数据。"
+            "下面四个真实进程在本机把这些全做一遍，PyTorch 自带的部件也在旁边做同样的事。",
+        ),
+        T(
+            "Four processes attend to one long text in a ring. How often does each one's stretch of keys and values travel on?",
+            "四个进程围成环看同一段长文本。每个进程要把一段键和值往下传几次？",
+        ),
+        (T("once", "一次"), T("three times", "三次"), T("sixteen times", "十六次")),
+    ),
     "6.7.1": Words(
         T("Experts", "专家"),
         T("A large model of which a token uses a small part", "很大的模型，每个 token 只用一小部分"),

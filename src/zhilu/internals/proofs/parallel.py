@@ -113,21 +113,23 @@ def prove(part: Any, say: Say) -> Result:
     )  # fmt: skip
 
 
-def run_processes(file: Path, size: int) -> list[dict[str, Any]]:
-    """What each process found. Raises RuntimeError with the last words of one that failed."""
+def run_processes(
+    file: Path, size: int, worker: str = "zhilu.internals.proofs.parallel_worker"
+) -> list[dict[str, Any]]:
+    """What each process of the module ``worker`` found. Raises RuntimeError with the last words of one that failed."""
     with tempfile.TemporaryDirectory() as folder:
-        argv = [sys.executable, "-m", "zhilu.internals.proofs.parallel_worker", str(file), folder]
+        argv = [sys.executable, "-m", worker, str(file), folder]
         logs = [Path(folder) / f"{rank}.log" for rank in range(size)]
         workers = []
         for rank in range(size):
             with logs[rank].open("w") as log:
                 workers.append(subprocess.Popen([*argv, str(rank), str(size)], stdout=log, stderr=log))
         try:
-            codes = [worker.wait(_LIMIT_S) for worker in workers]
+            codes = [process.wait(_LIMIT_S) for process in workers]
         finally:
-            for worker in workers:
-                worker.kill()
-                worker.wait()
+            for process in workers:
+                process.kill()
+                process.wait()
         for rank, code in enumerate(codes):
             if code:
                 raise RuntimeError(f"process {rank}: {logs[rank].read_text().strip().splitlines()[-1]}")

@@ -19,7 +19,9 @@ export default function InternalsPage({ task }: { task?: string }) {
   const lesson = data?.find((one) => one.task === task) ?? data?.find((one) => group(one.task) === task) ?? data?.[0];
   const groups = [...new Set(data?.map((one) => group(one.task)))];
   const inGroup = (name: string) => data?.filter((one) => group(one.task) === name) ?? [];
-  const title = (lessons: Lesson[]) => (lessons.length > 1 ? t("internals.beyond") : say(lessons[0]?.name ?? ""));
+  // A task of the roadmap gives its name to the further parts of it; 6.7 has parts only.
+  const title = (name: string, lessons: Lesson[]) =>
+    lessons[0]?.task === name ? say(lessons[0].name) : t("internals.beyond");
   return (
     <Page
       title={t("internals.title")}
@@ -37,13 +39,13 @@ export default function InternalsPage({ task }: { task?: string }) {
           label={t("internals.title")}
           value={group(lesson.task)}
           onChange={(name) => go(`/internals/${name}`)}
-          tabs={groups.map((name) => ({ value: name, label: `${name} ${title(inGroup(name))}` }))}
+          tabs={groups.map((name) => ({ value: name, label: `${name} ${title(name, inGroup(name))}` }))}
         >
           {groups.map((name) => (
             <TabPanel key={name} value={name} className={css.panel}>
               {inGroup(name).length > 1 && (
                 <Segments
-                  label={t("internals.beyond")}
+                  label={title(name, inGroup(name))}
                   value={lesson.task}
                   onChange={(chosen) => go(`/internals/${chosen}`)}
                   options={inGroup(name).map((one) => ({ value: one.task, label: say(one.name) }))}

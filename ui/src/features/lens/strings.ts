@@ -95,7 +95,7 @@ export const strings = {
   "lens.attention.average": { en: "Average of all heads of this layer", zh: "这一层所有头的平均" },
   "lens.head.previous": { en: "looks at the token before", zh: "看前一个 token" },
   "lens.head.first": { en: "rests on the first token", zh: "停在第一个 token" },
-  "lens.head.induction": { en: "goes on as before (induction)", zh: "照着之前接下去（归纳）" },
+  "lens.head.induction": { en: "goes on as it went on before (induction)", zh: "照着之前接下去（归纳）" },
   "lens.attention.counting": {
     en: "Every layer is being looked at, to see what each head does. A large model takes its time.",
     zh: "正在逐层查看每个头在做什么，大模型需要一些时间。",
@@ -214,7 +214,10 @@ export const strings = {
   "lens.architecture.tensor": { en: "Tensor", zh: "张量" },
   "lens.architecture.source": { en: "The lines of the engine that compute it:", zh: "引擎里计算它的代码：" },
   "lens.architecture.spread": { en: "How its numbers are spread", zh: "数值的分布" },
-  "lens.architecture.deviation": { en: "mean {mean}, deviation {n}", zh: "均值 {mean}，标准差 {n}" },
+  "lens.architecture.deviation": {
+    en: "average {mean}, most lie within {n} of it",
+    zh: "平均 {mean}，多数数值离它不超过 {n}",
+  },
   "lens.part.embedding": { en: "Embedding", zh: "嵌入" },
   "lens.part.attention": { en: "Attention", zh: "注意力" },
   "lens.part.feedforward": { en: "Feed-forward", zh: "前馈" },
@@ -234,8 +237,8 @@ export const strings = {
   },
   "lens.next.off": { en: "(changes nothing)", zh: "（不起作用）" },
   "lens.next.kept": {
-    en: "{kept} of {all} tokens can be drawn. Doubt: {before} bits as the model thinks, {after} with these settings.",
-    zh: "{all} 个 token 中有 {kept} 个可能被抽到。不确定程度：模型本身 {before} 比特，使用这些设置后 {after} 比特。",
+    en: "{kept} of {all} tokens can be drawn. Doubt: {before} bits as the model thinks, {after} with these settings (1 bit is the doubt of a coin toss, 0 is certainty).",
+    zh: "{all} 个 token 中有 {kept} 个可能被抽到。犹豫程度：模型本身 {before} 比特，使用这些设置后 {after} 比特（1 比特相当于抛一枚硬币，0 就是毫不犹豫）。",
   },
   "lens.next.layers": { en: "What it would say after each block", zh: "每一层之后它会说什么" },
   "lens.next.kv": {
@@ -257,8 +260,8 @@ export const strings = {
   "lens.tree.likelihood": { en: "Chance of exactly this text", zh: "恰好写出这段的概率" },
   "lens.cache.title": { en: "What is remembered while an answer is written", zh: "写回答时记住了什么" },
   "lens.cache.hint": {
-    en: "Each box is a token whose keys and values the model keeps (the KV cache), so that it need not be computed again. Move the slider to write on.",
-    zh: "每个方框是一个 token，模型把它的键和值留着（KV 缓存），以后不用重算。拖动滑块继续写。",
+    en: "For every token, each layer keeps two rows of numbers: what others look it up by (its key) and what it gives them (its value). Each box is a token whose keys and values the model keeps (the KV cache), so that it need not be computed again. Move the slider to write on.",
+    zh: "每一层都会为每个 token 留下两行数字：别人靠什么找到它（键），以及它能给出什么（值）。每个方框是一个 token，模型把它的键和值留着（KV 缓存），以后不用重算。拖动滑块继续写。",
   },
   "lens.cache.written": { en: "{n} {n|token|tokens} written", zh: "已写 {n} 个 token" },
   "lens.cache.holds": {
@@ -305,8 +308,8 @@ export const strings = {
   },
   "lens.prompts.template": { en: "The template", zh: "模板" },
   "lens.prompts.templateHint": {
-    en: "Marked are the special tokens. To the right, the same words without the template.",
-    zh: "标出来的是特殊 token。右边是没有模板时的同样内容。",
+    en: "Marked are the special tokens. Beside it, the same words without the template: what would the model go on with?",
+    zh: "标出来的是特殊 token。旁边是没有模板时的同样内容：模型会接着写什么？",
   },
   "lens.prompts.system": { en: "System (may be empty)", zh: "系统消息（可留空）" },
   "lens.prompts.user": { en: "User", zh: "用户" },
