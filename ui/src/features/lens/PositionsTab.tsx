@@ -146,7 +146,7 @@ export function PositionsTab({ model }: TabProps) {
       </LessonCard>
       {seen && <Curves seen={seen} factor={factor} onFactor={setFactor} />}
       {seen && <Dials seen={seen} />}
-      <Stretch text={asked.text} model={model} />
+      <Stretch model={model} />
     </>
   );
 }
@@ -264,18 +264,13 @@ function Dials({ seen }: { seen: OrderOut }) {
 }
 
 /** How surprised the model is by the text when its positions are squeezed or stretched: where the trick for longer texts breaks. */
-function Stretch({ text, model }: { text: string; model: string }) {
+function Stretch({ model }: { model: string }) {
   const { t, lang } = useI18n();
+  const [written, setWritten] = useShared<string>("read", t("lens.stretch.example"));
+  const text = useRested(written);
   const view = useView<StretchOut>("stretch", { text, model }, text !== "");
-  if (view.error)
-    return (
-      <LessonCard title={t("lens.stretch.title")}>
-        <ErrorPanel error={view.error} />
-      </LessonCard>
-    );
-  const seen = view.data;
-  if (!seen) return null;
-  const most = Math.max(seen.chance, ...seen.at.map(({ surprise }) => surprise));
+  const seen = view.error ? undefined : view.data;
+  const most = Math.max(1, seen?.chance ?? 0, ...(seen?.at ?? []).map(({ surprise }) => surprise));
   const name = (spacing: number) =>
     spacing === 1
       ? t("lens.stretch.plain")
@@ -284,8 +279,14 @@ function Stretch({ text, model }: { text: string; model: string }) {
         : t("lens.stretch.times", { n: spacing });
   return (
     <LessonCard title={t("lens.stretch.title")} hint={t("lens.stretch.hint")} saved>
+      <Field label={t("lens.text")}>
+        {(props) => (
+          <textarea {...props} rows={2} value={written} onChange={(event) => setWritten(event.target.value)} />
+        )}
+      </Field>
+      {view.error && <ErrorPanel error={view.error} />}
       <ol className={css.bars}>
-        {seen.at.map((one) => (
+        {(seen?.at ?? []).map((one) => (
           <li key={one.spacing}>
             <span>{name(one.spacing)}</span>
             <span className={css.bar} data-second={one.spacing !== 1 || undefined}>
@@ -295,7 +296,9 @@ function Stretch({ text, model }: { text: string; model: string }) {
           </li>
         ))}
       </ol>
-      <p className={css.hint}>{t("lens.stretch.chance", { n: number(seen.chance, lang, 1), tokens: seen.tokens })}</p>
+      {seen && (
+        <p className={css.hint}>{t("lens.stretch.chance", { n: number(seen.chance, lang, 1), tokens: seen.tokens })}</p>
+      )}
     </LessonCard>
   );
 }

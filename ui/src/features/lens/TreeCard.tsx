@@ -11,7 +11,7 @@ import css from "./Lens.module.css";
 import pictures from "./Pictures.module.css";
 
 type Node = TreeOut["nodes"][number];
-const [COLUMN, LINE, LEFT] = [118, 24, 16];
+const [COLUMN, LINE, LEFT, LETTER] = [150, 24, 16, 7.3];
 const LETTERS = 12;
 
 /** How one answer is chosen of all there are: greedy, drawn, and several beams side by side, as one tree. */
@@ -75,7 +75,11 @@ export function TreeCard({ text, chat, model }: { text: string; chat: boolean; m
                       <td>
                         <code>{inked(one.text)}</code>
                       </td>
-                      <td>{number(100 * one.likelihood, lang, 3)} %</td>
+                      <td>
+                        {one.likelihood >= 0.001
+                          ? `${number(100 * one.likelihood, lang, 1)} %`
+                          : t("lens.tree.oneIn", { n: number(1 / one.likelihood, lang, 0) })}
+                      </td>
                     </tr>
                   ))}
                 </tbody>
@@ -119,7 +123,7 @@ function Drawn({ nodes }: { nodes: readonly Node[] }) {
         >
           {nodes.map((node) => {
             const parent = nodes.find(({ id }) => id === node.parent);
-            const from = parent ? [x(parent.depth) + COLUMN - 20, y(parent)] : [0, 16];
+            const from = parent ? [x(parent.depth) + 4 + LETTER * said(parent).length, y(parent)] : [0, 16];
             const to = [x(node.depth) - 3, y(node)];
             const middle = ((from[0] ?? 0) + (to[0] ?? 0)) / 2;
             return (
@@ -134,7 +138,7 @@ function Drawn({ nodes }: { nodes: readonly Node[] }) {
             <g key={node.id} data-branch={branchOf(node)}>
               <title>{`${node.text} ${(100 * node.chance).toFixed(1)} %`}</title>
               <text x={x(node.depth)} y={y(node)}>
-                {shortened(inked(node.text))} {(100 * node.chance).toFixed(0)}%
+                {said(node)}
               </text>
             </g>
           ))}
@@ -145,6 +149,7 @@ function Drawn({ nodes }: { nodes: readonly Node[] }) {
   );
 }
 
+const said = (node: Node) => `${shortened(inked(node.text))} ${(100 * node.chance).toFixed(0)}%`;
 const shortened = (text: string) => (text.length > LETTERS ? `${text.slice(0, LETTERS - 1)}…` : text);
 
 /** The cache while an answer is written: one more row of keys and values a token, and what each step has to compute. */

@@ -166,8 +166,12 @@ export const strings = {
 
   "lens.stretch.title": { en: "Where stretching breaks", zh: "拉伸到哪里就坏了" },
   "lens.stretch.hint": {
-    en: "The model reads your text again, with its places squeezed together or pulled apart, and says how surprised it is by each next token. A short bar: it still understands. A bit is one yes-or-no question it would have had to ask.",
-    zh: "把你的文本里的位置挤紧或拉开，让模型再读一遍，看它对每个下一个 token 有多意外。条越短，说明它还看得懂。1 比特相当于它还得再问一个“是或否”的问题。",
+    en: "The model reads a text with its places squeezed together or pulled apart, and says how surprised it is by each next token. Said three times, the second and third are easy for who still understands: short bars. A bit is one yes-or-no question it would have had to ask.",
+    zh: "把文本里的位置挤紧或拉开，让模型读一遍，看它对每个下一个 token 有多意外。同一句话说三遍，看得懂的话第二、三遍就不意外了：条越短，说明它还看得懂。1 比特相当于它还得再问一个“是或否”的问题。",
+  },
+  "lens.stretch.example": {
+    en: "The old library opens at nine. The old library opens at nine. The old library opens at nine.",
+    zh: "老图书馆每天九点开门。老图书馆每天九点开门。老图书馆每天九点开门。",
   },
   "lens.stretch.plain": { en: "as it is", zh: "原样" },
   "lens.stretch.times": { en: "positions times {n}", zh: "位置乘以 {n}" },
@@ -258,6 +262,7 @@ export const strings = {
   "lens.tree.how": { en: "How", zh: "方法" },
   "lens.tree.text": { en: "Text", zh: "文本" },
   "lens.tree.likelihood": { en: "Chance of exactly this text", zh: "恰好写出这段的概率" },
+  "lens.tree.oneIn": { en: "1 in {n}", zh: "{n} 分之一" },
   "lens.cache.title": { en: "What is remembered while an answer is written", zh: "写回答时记住了什么" },
   "lens.cache.hint": {
     en: "For every token, each layer keeps two rows of numbers: what others look it up by (its key) and what it gives them (its value). Each box is a token whose keys and values the model keeps (the KV cache), so that it need not be computed again. Move the slider to write on.",
