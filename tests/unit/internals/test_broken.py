@@ -30,7 +30,7 @@ MISTAKES = (
     Mistake("6.4", "a piece is not weighted", "F.mse_loss(out, targets[number]) / pieces", "F.mse_loss(out, targets[number])"),
     Mistake("6.4.2", "moments are not corrected", "self.mean / (1 - beta**self.step)", "self.mean"),
     Mistake("6.4.2", "a gradient is kept whole", "layer.zero_grad()  # what belongs", "pass  # what belongs"),
-    Mistake("6.4.2", "a sum is taken for a mean", "ring.reduce_scatter(_grads(layer)) / ring.size", "ring.reduce_scatter(_grads(layer))"),
+    Mistake("6.4.2", "the sum is missing", "ring.reduce_scatter(_grads(layer)) / ring.size", "_grads(layer).chunk(ring.size)[ring.rank]"),
     Mistake("6.4.3", "a stretch is masked by its own places", "columns = torch.arange(n) + owner * n", "columns = torch.arange(n) + ring.rank * n"),
     Mistake("6.4.3", "gradients do not come back", "return ctx.ring._pass_on(grad, -1), None", "return grad, None"),
     Mistake("6.4.3", "tokens come back to the wrong place", "index_copy(0, torch.cat(order)", "index_copy(0, torch.arange(len(x))"),
