@@ -56,7 +56,7 @@ def places(kb: Any, embedder: Any, item: dict[str, Any]) -> dict[str, int | None
     fused = place([is_it(h) for h in found.pool])
     meaning = Meaning(embedder, found.lang)
     found = identified_first(found, question)
-    found, number = read_first(query, found, meaning, READS.passages, PASSAGES, asked)
+    found, number = read_first(query, found, meaning, READS.passages, PASSAGES, asked, opening)
     evidence = evidence_of(query, found.hits[:number], found, meaning, READS, asked)
     said = [evidence.said_at(s.place) for s in sorted(evidence._sentences, key=lambda s: -s.value)]
     return {

@@ -142,7 +142,10 @@ def test_a_quotation_says_what_it_is() -> None:
     assert quotation("- **Linux** or macOS", 1, "en") == "The document says: “Linux or macOS” [1]"
 
 
-@pytest.mark.parametrize("question", ["How old is he?", "那它多少钱？", "And in 2015?", "为什么", "价格呢？"])
+@pytest.mark.parametrize(
+    "question",
+    ["How old is he?", "那它多少钱？", "And in 2015?", "为什么", "价格呢？", "要赔多少", "最晚哪天", "要提前几天订？"],
+)
 def test_questions_that_point_back(question: str) -> None:
     assert depends_on_history(question)
 
@@ -150,6 +153,8 @@ def test_questions_that_point_back(question: str) -> None:
 def test_questions_that_stand_alone() -> None:
     assert not depends_on_history("How many days of annual leave do senior employees receive?")
     assert not depends_on_history("入职满一年的员工每年有几天年假？")
+    assert not depends_on_history("一页最多给几条")
+    assert not depends_on_history("要退租的话，叉车的押金什么时候能拿回来？")
 
 
 def test_a_rewrite_may_not_invent() -> None:

@@ -84,6 +84,19 @@ def test_a_follow_up_is_also_compared_by_itself() -> None:
     assert ordered.hits[0].chunk_id == 1
 
 
+def test_a_follow_up_stays_in_the_document_that_the_earlier_question_is_about() -> None:
+    """Two sentences are equally near to what little a follow-up says, and the search found the other document first."""
+    pool = [
+        hit(1, "Workshop", "The cost is 9 euros.", 0.5, doc="shop.md"),
+        hit(2, "Yard", "The drying yard is open all day.", 0.1, doc="yard.md"),
+        hit(3, "Yard", "The cost is 2 euros.", 0.1, doc="yard.md"),
+    ]
+    near, _ = meaning()
+    assert read_first("What does it cost?", found(pool), near, 3, 4)[0].hits[0].chunk_id == 1
+    followed, _ = read_first("What does it cost?", found(pool), near, 3, 4, (), "When is drying allowed?")
+    assert followed.hits[0].chunk_id == 3
+
+
 def test_passages_with_the_code_that_is_asked_for_stand_before_all_others() -> None:
     pool = [*POOL, hit(6, "Doors", "FX-7 opens the gate.", 0.1)]
     ordered, number = read_first("What is the key fee for FX-7?", found(pool), meaning()[0], 3, 4)

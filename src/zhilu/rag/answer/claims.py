@@ -20,6 +20,8 @@ __all__ = [
     "identifiers",
     "is_negated",
     "is_number",
+    "is_of_another_form",
+    "is_of_the_form_asked",
     "is_opposite",
     "kinds_of",
     "lost_units",
@@ -148,6 +150,19 @@ _OPPOSITES = tuple(
         (r"\bweekdays?\b|工作日|平日", r"\bweekends?\b|周末"),
     )
 )  # fmt: skip
+
+# what asks for a number to dial, an address to write to or a page, and how each of them looks
+_FORMS = tuple(
+    (re.compile(asks, re.IGNORECASE), re.compile(looks))
+    for asks, looks in (
+        (r"\b(?:tele)?phone number|\b(?:which|what) number (?:do|should|can|must) (?:i|we|you) (?:call|dial|ring|phone)\b"
+         r"|电话(?:号码?)?(?:是|为)?(?:多少|什么)|哪个电话|什么电话|电话号码|打哪个号", r"\d(?:[ -]?\d){2}"),
+        (r"\be-?mail address|邮箱(?:地址)?(?:是|为)?(?:多少|什么|哪)|什么邮箱|哪个邮箱|邮件地址|邮箱地址", "@"),
+        (r"\bweb ?(?:site|page)? ?address\b|\burl\b|网址|什么网站|哪个网站", r"\w\.[A-Za-z]{2}"),
+    )
+)  # fmt: skip
+_HOW_MANY = re.compile(r"\bhow many (?:more )?([a-z]{3,20})\b|(?:多少|几)(?:个)?([\u4e00-\u9fff]{1,2})", re.IGNORECASE)
+_CONTRACTED = re.compile(r"['’](?:s|ve|m|ll|d|re|t)$")
 
 
 @dataclass(frozen=True)
@@ -314,6 +329,30 @@ def is_opposite(question: str, text: str) -> bool:
     return any(len(a) == 1 and b and not a & b for a, b in zip(asked, said, strict=True))
 
 
+def is_of_the_form_asked(question: str, sentence: str) -> bool:
+    """True if the question asks for a number to dial, an e-mail address or a web address, and the sentence has one."""
+    return any(asks.search(question) and looks.search(sentence) for asks, looks in _FORMS)
+
+
+def is_of_another_form(question: str, sentence: str) -> bool:
+    """True if the answer cannot be what was asked for: no e-mail address where one was asked for, minutes where megabytes were.
+
+    Of "how many" an answer is of another form only if all of its numbers have a known unit of another kind.
+    """
+    if any(asks.search(question) and not looks.search(sentence) for asks, looks in _FORMS):
+        return bool(claims_of(sentence).numbers)  # words may tell why there is none
+    found = _HOW_MANY.search(question)
+    if found is None:
+        return False
+    asked = found.group(1) or found.group(2)
+    unit = next((str(i) for i, form in enumerate(_UNITS) if form.match(asked)), None)
+    if unit is None and found.group(2):
+        return False  # 几人, 几次: Chinese counts what it likes
+    kind = _KIND_OF.get(unit or "", unit or asked.casefold())
+    said = units_of(sentence)
+    return bool(said) and all(u.isdigit() for u in said) and kind not in {_KIND_OF.get(u, u) for u in said}
+
+
 def is_negated(text: str) -> bool:
     """True if the text denies: an odd number of negations."""
     return len(_NEGATION.findall(text)) % 2 == 1
@@ -367,11 +406,13 @@ def _names(text: str) -> frozenset[str]:
     found = set()
     for match in _NAME.finditer(text):
         word = match.group()
+        if not content_terms(_CONTRACTED.sub("", word)) and not word.isupper():
+            continue  # I've
         before = text[: match.start()].rstrip()
         begins = not before or before[-1] in ".!?。！？:：\n-*"
         after = text[match.end() :].lstrip(" ")
         if begins and not (_NAME.match(after) or not after.strip(" .!?。")):
             continue
         if word.casefold() not in _NO_NAME and (content_terms(word) or word.isupper()):
-            found.add(re.sub(r"['’]s$", "", word.casefold()))
+            found.add(_CONTRACTED.sub("", word.casefold()))
     return frozenset(found)

@@ -28,6 +28,7 @@ _DOUBTFUL = 0.75  # of Worth.near_sentence: from here on an answer that can be l
 _CLOSE = 0.75  # of the best passage's nearness
 _FUSED = 0.1  # of a passage's fused score, beside its nearest sentence's cosine
 _HAN = re.compile("[\u4e00-\u9fff]{4}")  # then names may be written in other letters, whatever most of the passage is
+_AT_HOME = 0.08  # of cosine, to passages of the document that the earlier question is nearest to
 _OWN = 0.6  # of the bar: how near the few words of a follow-up must be by themselves
 
 
@@ -86,20 +87,34 @@ def holds_answer(
 
 
 def read_first(
-    question: str, found: Retrieved, meaning: Meaning | None, passages: int | None, k: int, asked: Sequence[str] = ()
+    question: str,
+    found: Retrieved,
+    meaning: Meaning | None,
+    passages: int | None,
+    k: int,
+    asked: Sequence[str] = (),
+    opening: str | None = None,
 ) -> tuple[Retrieved, int | None]:
     """The ``k`` best passages of the pool by their nearest sentence, and how many of them go into the prompt: of the first
     ``passages`` those whose nearest sentence comes close to the best one's.
 
     A sentence is read behind its heading ("Pets: only in a carrier"), for by itself it says little. A question with a code or a
     version is answered from passages that have it. A short prompt is read sooner, and a passage about something else only
-    misleads a small model. ``asked``: the ways in which it is asked, if there are several.
+    misleads a small model. ``asked``: the ways in which it is asked, if there are several. ``opening``: the question that a
+    follow-up goes on from; the document that answers it is likelier to answer what is asked about it.
     """
     if meaning is None or not meaning.worth.crosses or len(found.pool) < 2:
         codes = identifiers(question)
         holding = [hit for hit in found.hits[:passages] if all(stands_in(c, _text(hit)) for c in codes)]
         return found, (len(holding) or passages) if codes else passages  # they come first already
     near = _nearest_under_heading(asked or (question,), found.pool, meaning)
+    if opening is not None:
+        opened = _nearest_under_heading((opening,), found.pool, meaning)
+        home = max(found.pool, key=lambda hit: opened[_id(hit)])
+        near = {
+            _id(hit): near[_id(hit)] + (_AT_HOME if (hit.kb_id, hit.doc_id) == (home.kb_id, home.doc_id) else 0.0)
+            for hit in found.pool
+        }
     lost = {_id(hit): sum(not stands_in(c, _text(hit)) for c in identifiers(question)) for hit in found.pool}
     pool = sorted(found.pool, key=lambda hit: (lost[_id(hit)], -near[_id(hit)] - _FUSED * hit.score))
     first = pool[:passages]

@@ -20,6 +20,8 @@ from zhilu.rag.answer.claims import (
     identifiers,
     is_negated,
     is_number,
+    is_of_another_form,
+    is_of_the_form_asked,
     is_opposite,
     kinds_of,
     lost_units,
@@ -94,6 +96,8 @@ def judge(
         support = "unjudged" if asked and not identifiers(" ".join(lost)) else "unsupported"
         return _at(sentence, support, likely)
     if lost_units(sentence, f"{everything}\n{question}"):
+        return _at(sentence, "unsupported", likely)
+    if is_of_another_form(_last_question(question), sentence):
         return _at(sentence, "unsupported", likely)
     units = [unit for p, text in enumerate(passages) for unit in _units(text, p, titles[p] if p < len(titles) else ())]
     bare = _LEADING.sub("", sentence)
@@ -358,6 +362,8 @@ def _speaks_of_something_else(
     whole = max((u for u in units if _covers(u.place, rest.place)), key=lambda u: len(u.text), default=rest)
     if meaning is None or not meaning.worth.crosses or _content(whole) & asked or identifiers(question):
         return False  # what stands under a version's heading need not say it again
+    if is_of_the_form_asked(question, rest.text):
+        return False  # a number to dial is told in a few words
     bar = meaning.worth.near_sentence * (_ACROSS if language_of(whole.text) != language_of(question) else 1.0)
     return meaning.near(question, [whole.text])[0] < bar
 

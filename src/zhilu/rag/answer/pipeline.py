@@ -148,7 +148,7 @@ async def _seek(
     meaning = _meaning(embedder, found)
     passages, asked = manner.passages, ways_to_ask(question, opening)
     if searching.rerank:
-        found, passages = await asyncio.to_thread(read_first, query, found, meaning, passages, k, asked)
+        found, passages = await asyncio.to_thread(read_first, query, found, meaning, passages, k, asked, opening)
     worth, why = await asyncio.to_thread(holds_answer, question, found, meaning, manner.passages, caution, opening)
     if opening and about(question) and found.hits:
         # asked about "the meat ones" alone, a model takes whatever document has meat in it

@@ -30,6 +30,9 @@ _POINTING = re.compile(
     r"|[他她它]|这|那|该|其|此|^(?:还有|另外|然后|所以|为什么|那么)|呢[？?]?$",
     re.IGNORECASE,
 )
+# A short Chinese question that begins with its verb or with what it asks for has left out what it speaks of: 要赔多少, 最晚哪天.
+_NO_SUBJECT = re.compile(r"^(?:要|需要|得|能|可以|最[晚早多少迟快慢]|几|多[少久长大高重远]|什么时候|哪|怎么|一共|大概)")
+_SHORT_HAN = 8
 _ELLIPTIC = re.compile(r"^(?:and|but|or|what about|how about)\b|^[那还]|呢[？?]?$", re.IGNORECASE)
 _FRAME = re.compile(
     r"^(?:and|but|or|so|then|what about|how about)\b(?:\s+(?:what about|how about|for|with|in|on|at)\b)?|^(?:那么|那|还有|另外)|呢?[？?]*$",
@@ -50,8 +53,11 @@ _KEPT_QUESTIONS = 4
 
 
 def depends_on_history(question: str) -> bool:
-    """True if a question points back ("it", "那个…") or is too short to stand alone."""
-    return bool(_POINTING.search(question.strip())) or len(query_terms(question)) < 3
+    """True if a question points back ("it", "那个…"), is too short to stand alone, or leaves out what it speaks of (要赔多少)."""
+    question = question.strip()
+    if _POINTING.search(question) or len(query_terms(question)) < 3:
+        return True
+    return sum("\u4e00" <= c <= "\u9fff" for c in question) <= _SHORT_HAN and bool(_NO_SUBJECT.match(question))
 
 
 def is_elliptic(question: str) -> bool:

@@ -71,7 +71,7 @@ def _fully_sharded(part: Any, x: Any, target: Any, size: int) -> dict[str, Any]:
             part.loss_of(layers, x, target).backward()
             optimizer.step()
             optimizer.zero_grad()
-    return {name: weight.full_tensor().tolist() for name, weight in layers.named_parameters()}  # type: ignore[attr-defined]
+    return {name: weight.full_tensor().tolist() for name, weight in layers.named_parameters()}
 
 
 if __name__ == "__main__":
