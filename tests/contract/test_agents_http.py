@@ -20,6 +20,8 @@ LOCAL = (
     "code",
     "mcp:python -c pass",
     "openapi:http://127.0.0.1:9/openapi.json",
+    "memory",
+    "agent:clerk calculator",
 )
 
 

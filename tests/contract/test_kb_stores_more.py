@@ -134,13 +134,15 @@ def test_what_was_acknowledged_to_a_writer_that_is_killed_is_there_once(
     )
     acknowledged: list[int] = []
     for number in range(KILLS):
-        acknowledged += write_until_killed(tmp_path, kind=KINDS[name][1], url=url, first=1000 * number + 1)
+        acknowledged += write_until_killed(
+            tmp_path, kind=KINDS[name][1], url=url, first=1_000_000 * number + 1
+        )  # a fast machine writes thousands
     assert len(acknowledged) > 5 * KILLS
     with Opener(KINDS[name][0], tmp_path, 32, url) as reopen:
         store = reopen()
         there = [i for i, _ in store.search(np.ones(32, np.float32), 16_000)]
         assert len(there) == len(set(there)) <= store.count()
-        assert len(there) == store.count() or not store.facts.exact
+        assert len(there) == min(store.count(), 16_000) or not store.facts.exact
         assert store.count(Filter(ids=acknowledged)) == len(set(acknowledged)) == len(acknowledged)
 
 
