@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 # Tests start many processes: each reads compiled modules instead of compiling all of them again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run install dev ui test test-slow test-pythons test-install test-all lint format types layers cov wheel clean
+.PHONY: help run install dev ui test test-slow test-pythons test-extras test-install test-all lint format types layers cov wheel clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ test-slow: dev  ## the slow ones: browser, kill -9, real models, the front end's
 
 test-pythons:  ## the default tests on the newest other Python here and (unit, contract) the oldest, without PyTorch
 	$(PYTHON) scripts/pythons.py
+
+test-extras:  ## stores, launchers and libraries that are no part of Zhilu, in an environment of their own (3 GB)
+	$(PYTHON) scripts/extras.py
 
 test-install: dev  ## the README, command by command, in a fresh clone (needs the package index)
 	$(PYTEST) -m install -s
