@@ -69,11 +69,7 @@ export function SpeakTab({ ability }: { ability: Ability }) {
           {ability.voices.length > 0 && (
             <Field label={t("media.voice")} hint={allJapanese(ability.voices) ? t("media.accent") : undefined}>
               {(props) => (
-                <select
-                  {...props}
-                  value={voice}
-                  onChange={(event) => setVoice(event.target.value)}
-                >
+                <select {...props} value={voice} onChange={(event) => setVoice(event.target.value)}>
                   <option value="">{t("media.voiceAuto")}</option>
                   {ability.voices.map((name) => (
                     <option key={name} value={name}>
