@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.hypothesis_seed = str(SEED)
 
 
+_users = itertools.count()
+
 # A folder a model, such as `qwen-coder-0.5b/`. Read here, before the tests hide the user's home.
 REAL_MODELS = Path(os.environ.get("ZHILU_TEST_MODELS") or Path.home() / ".cache" / "zhilu-test-models")
 
@@ -43,7 +46,8 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     The databases of the contexts that a test opened are closed at its end, as a command's are: Python 3.13 warns of a
     connection that nobody closes.
     """
-    folder = tmp_path_factory.mktemp("home")
+    folder = tmp_path_factory.getbasetemp() / "users" / str(next(_users))  # mktemp would list all the others each time
+    folder.mkdir(parents=True)
     for name in [
         name for name in os.environ if name.startswith("ZHILU_") and name not in ("ZHILU_DATA", "ZHILU_KILLS")
     ]:

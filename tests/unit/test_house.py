@@ -6,8 +6,10 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,16 @@ UI_FILES = sorted(p for p in (ROOT / "ui" / "src").rglob("*") if p.suffix in (".
 DOCUMENTS = [ROOT / name for name in ("README.md", "README.zh-CN.md", "ARCHITECTURE.md", "CONTRIBUTING.md")] + sorted(
     (ROOT / "docs").rglob("*.md")
 )
+
+
+def faults(paths: Iterable[Path], find: Callable[[Path], list[Any]]) -> dict[str, list[Any]]:
+    """What ``find`` has against each file; one test for all of them, since a thousand tests of a file each cost minutes."""
+    return {str(path.relative_to(ROOT)): found for path in paths if (found := find(path))}
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def test_files_stop_at_500_lines() -> None:
@@ -50,7 +62,7 @@ def test_folders_hold_what_one_can_remember() -> None:
 def _imports(path: Path, modules: set[str]) -> set[str]:
     """Modules of ours that a file imports anywhere: inside functions and for types alone too."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             whole = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= (whole & modules) or ({node.module} & modules)
@@ -95,10 +107,9 @@ def _literal(node: ast.expr) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("path", PYTHON_FILES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_every_text_stands_in_both_languages(path: Path) -> None:
+def _untranslated(path: Path) -> list[tuple[int, str]]:
     wrong = []
-    for line, pair in _bilingual_calls(ast.parse(path.read_text())):
+    for line, pair in _bilingual_calls(parsed(path)):
         if len(pair) != 2:
             wrong.append((line, "needs English and Chinese"))
             continue
@@ -113,7 +124,11 @@ def test_every_text_stands_in_both_languages(path: Path) -> None:
             and not re.search("[\u4e00-\u9fff]", zh)
         ):
             wrong.append((line, f"no Chinese in: {zh}"))
-    assert wrong == []
+    return wrong
+
+
+def test_every_text_stands_in_both_languages() -> None:
+    assert faults(PYTHON_FILES, _untranslated) == {}
 
 
 def test_the_package_imports_without_any_extra() -> None:
@@ -151,12 +166,14 @@ sys.exit(bool(failed))
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
-def test_links_of_the_documents_lead_somewhere(path: Path) -> None:
+def _dead_links(path: Path) -> list[str]:
     text = path.read_text()
     targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text) + re.findall(r'(?:src|href)="([^"]+)"', text)
-    missing = [t for t in targets if "://" not in t and not (path.parent / t).exists()]
-    assert missing == []
+    return [t for t in targets if "://" not in t and not (path.parent / t).exists()]
+
+
+def test_links_of_the_documents_lead_somewhere() -> None:
+    assert faults(DOCUMENTS, _dead_links) == {}
 
 
 def test_both_languages_have_the_same_documents_with_the_same_sections() -> None:
@@ -227,19 +244,23 @@ def _slugs(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
 
 
+@cache
 def _tracked() -> set[str]:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
     return set(listed.splitlines()) or {str(p.relative_to(ROOT)) for p in ROOT.rglob("*") if p.is_file()}
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
-def test_anchors_of_the_documents_exist(path: Path) -> None:
+def _dead_anchors(path: Path) -> list[str]:
     missing = []
     for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", path.read_text()):
         document = (path.parent / target) if target else path
         if "://" not in target and anchor.lower() not in _slugs(document.read_text()):
             missing.append(f"{target}#{anchor}")
-    assert missing == []
+    return missing
+
+
+def test_anchors_of_the_documents_exist() -> None:
+    assert faults(DOCUMENTS, _dead_anchors) == {}
 
 
 # Groups of entry points in which nothing of ours is registered.
@@ -254,20 +275,20 @@ _ELSEWHERE = {
 }  # fmt: skip
 
 
+@cache
 def _prose(path: Path) -> str:
     """A document, or the docstrings of a module."""
     if path.suffix == ".md":
         return re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
     nodes = [
         n
-        for n in ast.walk(ast.parse(path.read_text()))
+        for n in ast.walk(parsed(path))
         if isinstance(n, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
     ]
     return "\n".join(filter(None, map(ast.get_docstring, nodes)))
 
 
-@pytest.mark.parametrize("path", [*DOCUMENTS, *PYTHON_FILES], ids=lambda p: str(p.relative_to(ROOT)))
-def test_files_named_in_prose_exist(path: Path) -> None:
+def _missing_files(path: Path) -> list[str]:
     tracked = _tracked()
     missing = []
     for name, anchor in _FILE.findall(_prose(path)):
@@ -276,15 +297,27 @@ def test_files_named_in_prose_exist(path: Path) -> None:
             missing.append(name)
         elif found and anchor and not any(anchor in _slugs((ROOT / f).read_text()) for f in found):
             missing.append(f"{name}#{anchor}")
-    assert missing == []
+    return missing
 
 
-@pytest.mark.parametrize("path", [*DOCUMENTS, *PYTHON_FILES], ids=lambda p: str(p.relative_to(ROOT)))
-def test_modules_named_in_prose_exist(path: Path) -> None:
-    modules = {
+def test_files_named_in_prose_exist() -> None:
+    assert faults([*DOCUMENTS, *PYTHON_FILES], _missing_files) == {}
+
+
+@cache
+def _modules() -> set[str]:
+    return {
         ".".join(p.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__") for p in PYTHON_FILES
     }
-    groups = set(re.findall(r'entry-points\."([\w.]+)"', (ROOT / "pyproject.toml").read_text()))
+
+
+@cache
+def _groups() -> set[str]:
+    return set(re.findall(r'entry-points\."([\w.]+)"', (ROOT / "pyproject.toml").read_text()))
+
+
+def _missing_modules(path: Path) -> list[str]:
+    modules, groups = _modules(), _groups()
     missing = []
     for name in re.findall(r"``?(zhilu(?:\.\w+)+)(?:[:(`][^`]*)?``?", _prose(path)):
         parent = name.rpartition(".")[0]
@@ -297,4 +330,8 @@ def test_modules_named_in_prose_exist(path: Path) -> None:
         )
         if not known:
             missing.append(name)
-    assert missing == []
+    return missing
+
+
+def test_modules_named_in_prose_exist() -> None:
+    assert faults([*DOCUMENTS, *PYTHON_FILES], _missing_modules) == {}

@@ -1,5 +1,5 @@
 """The model that answers when a request names none: the setting, else what the gateway was started with, else the first model
-that arrived, else zhilu-nano."""
+that arrived (fetched by itself, or brought by a person), else zhilu-nano."""
 
 from __future__ import annotations
 
@@ -11,12 +11,21 @@ from zhilu.client import gateway_model
 from zhilu.home import Home, atomic_write
 from zhilu.messages import T
 from zhilu.models.apis.store import api_of
-from zhilu.models.store import EMBEDDED, ModelStore
+from zhilu.models.store import EMBEDDED, ModelInfo, ModelStore
 
 if TYPE_CHECKING:
     from zhilu.context import Context
 
-__all__ = ["AUTO", "DefaultModel", "check_setting", "default_model", "first_model", "named_model", "note_first_model"]
+__all__ = [
+    "AUTO",
+    "DefaultModel",
+    "check_setting",
+    "default_model",
+    "first_model",
+    "named_model",
+    "note_first_model",
+    "take_up",
+]
 
 AUTO = "auto"
 _NOTE = ".first-model.json"  # beside the models
@@ -77,16 +86,49 @@ def first_model(home: Home) -> dict[str, Any] | None:
         return None
 
 
-def note_first_model(home: Home, name: str, reason: T, measured: dict[str, Any] | None) -> None:
-    """From now on ``name`` answers where nobody names a model.
+def note_first_model(
+    home: Home, name: str, reason: T, measured: dict[str, Any] | None, *, brought: bool = False
+) -> None:
+    """From now on ``name`` answers where nobody names a model; not in place of one that a person brought meanwhile.
 
     Args:
         measured: of its first start: ``prompt_tokens``, ``seconds``, ``engine``; None: no gateway ran that could start it.
+        brought: by a person, not fetched by itself.
     """
+    before = first_model(home)
+    if not brought and before is not None and before.get("brought"):
+        return
     note = {
         "model": name,
+        "brought": brought,
         "reason": reason.data(),
         "measured": measured,
         "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
     atomic_write(home.models / _NOTE, json.dumps(note, ensure_ascii=False, indent=2) + "\n")
+
+
+def take_up(context: Context, info: ModelInfo, reason: T) -> bool:
+    """A model that a person brought answers from now on, where zhilu-nano would: nobody chose a model and none came before.
+
+    One that is no larger than zhilu-nano, does not chat, cannot run, or whose weights alone exceed this machine's memory
+    stays what it is: there for who names it.
+
+    Args:
+        reason: how it came, as shown beside the default model.
+    """
+    if context.settings.model != AUTO or default_model(context).name != EMBEDDED:
+        return False
+    if gateway_model(context.home.run) not in (None, AUTO):  # zhilu-nano by its name
+        return False
+    least = ModelStore(context).get(EMBEDDED).parameters
+    if not info.supported or info.kind != "chat" or info.parameters <= least or info.size_bytes > _memory_bytes():
+        return False
+    note_first_model(context.home, info.name, reason, None, brought=True)
+    return True
+
+
+def _memory_bytes() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().total)

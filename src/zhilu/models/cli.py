@@ -13,7 +13,8 @@ from zhilu.cli_support import echo_json, json_option, pass_context_obj, table
 from zhilu.context import Context
 from zhilu.messages import T
 from zhilu.models.apis.cli import api
-from zhilu.models.store import ModelInfo, ModelStore
+from zhilu.models.chosen import default_model
+from zhilu.models.store import EMBEDDED, ModelInfo, ModelStore
 from zhilu.setup.require import require_torch
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def import_model(context: Context, path: str | None, name: str | None, as_json: 
     from zhilu.models.offers.elsewhere import find_elsewhere
 
     if path is not None:
-        _said(import_any(context, path, name), as_json)
+        _said(context, import_any(context, path, name), as_json)
         return
     found = find_elsewhere()
     if as_json:
@@ -206,7 +207,7 @@ def pull_model(
         result = raise_unless_done(job).result or {}
         if not as_json and "reason" in result:
             click.echo(T.of(result["reason"]).say())
-        _said(ModelStore(context).get(result["model"]), as_json)
+        _said(context, ModelStore(context).get(result["model"]), as_json)
 
 
 @model.command("pack")
@@ -270,7 +271,7 @@ def _run_recipe(module: str, args: tuple[str, ...]) -> None:
     click.get_current_context().exit(done.returncode)
 
 
-def _said(info: ModelInfo, as_json: bool) -> None:
+def _said(context: Context, info: ModelInfo, as_json: bool) -> None:
     if as_json:
         echo_json(info.model_dump(mode="json"))
         return
@@ -278,8 +279,16 @@ def _said(info: ModelInfo, as_json: bool) -> None:
     click.echo(T(f"{info.name} is in the store ({size}).", f"{info.name} 已入库（{size}）。").say())
     if info.why_not:
         click.echo(T.of(info.why_not).say())
-    else:
-        click.echo(f"→ zhilu chat {info.name}")
+        return
+    if default_model(context).name == info.name:
+        click.echo(
+            T(
+                f"It answers from now on where no model is named, in place of {EMBEDDED}; "
+                "zhilu settings set model NAME chooses another.",
+                f"今后未指定模型时由它回答，不再用 {EMBEDDED}；zhilu settings set model NAME 可另选。",
+            ).say()
+        )
+    click.echo(f"→ zhilu chat {info.name}")
 
 
 def _count(value: int) -> str:

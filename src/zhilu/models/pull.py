@@ -27,6 +27,7 @@ from zhilu.jobs import Job, JobContext, JobKind, JobStore
 from zhilu.messages import T
 from zhilu.models.catalog import catalog
 from zhilu.models.check import INDEX, PICKLES, is_model_file
+from zhilu.models.chosen import take_up
 from zhilu.models.sources import ModelSource, Remote, RemoteFile, source_for
 from zhilu.models.sources.choose import checked_look, choose_source
 from zhilu.models.store import ModelStore, check_name
@@ -100,7 +101,9 @@ def run_pull(job: JobContext, params: dict[str, Any]) -> dict[str, Any]:
         if job.attempt > 1 and (store.folder / name).is_dir():
             return {"model": name}  # killed after the last step and before it could say so
         store.refuse_taken(name)
-        return bring(job, params)
+        done = bring(job, params)
+    take_up(job.context, store.get(name), T("it was pulled, and no other was chosen", "它是拉取的，且没有选定别的模型"))
+    return done
 
 
 def bring(job: JobContext, params: dict[str, Any], part: tuple[float, float] = (0.0, 1.0)) -> dict[str, Any]:

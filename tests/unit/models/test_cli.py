@@ -9,7 +9,7 @@ from zhilu.context import open_context
 from zhilu.engine.testing import make_tiny_model
 from zhilu.errors import ConflictError, UpstreamError
 from zhilu.models.cli import model
-from zhilu.models.testing import serve_hub
+from zhilu.models.testing import serve_hub, write_gguf
 
 
 @pytest.fixture
@@ -35,6 +35,15 @@ def test_import_list_show_remove(run, tmp_path):
     with pytest.raises(ConflictError):
         run("import", source)
     assert json.loads(run("remove", "tiny", "--json").stdout) == {"removed": "tiny"}
+
+
+def test_what_is_imported_says_that_it_answers_from_now_on(run, tmp_path, monkeypatch):
+    path = write_gguf(tmp_path / "mine.gguf", values=20_000_000)
+    assert "in place of zhilu-nano" in run("import", path).stdout
+    assert "in place of zhilu-nano" not in run("import", path, "--name", "second").stdout  # the first one does
+    run("remove", "mine")
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    assert "不再用 zhilu-nano" in run("import", path, "--name", "third").stdout
 
 
 def test_chinese(run, tmp_path, monkeypatch):

@@ -10,9 +10,11 @@ from zhilu.context import open_context
 from zhilu.errors import InputError
 from zhilu.jobs import JobStore
 from zhilu.messages import T
-from zhilu.models import EMBEDDED
+from zhilu.models import EMBEDDED, ModelStore
 from zhilu.models.chosen import default_model, named_model, note_first_model
+from zhilu.models.offers import import_any
 from zhilu.models.offers.starter import FIRST_MODEL, choose_class, submit_first_model
+from zhilu.models.pull import submit_pull
 from zhilu.models.testing import write_gguf
 from zhilu.process import mine
 from zhilu.setup.base import start_automatic
@@ -129,3 +131,48 @@ def test_the_setting_outweighs_what_arrived(context):
     note_first_model(here.home, "came", T("x", "x"), None)
     assert default_model(here) == ("mine", T("the setting model says so", "由设置 model 指定"))
     assert default_model(context()).name == "came"
+
+
+LARGER = 20_000_000  # values: more than zhilu-nano has
+
+
+def test_a_model_that_a_person_brings_answers_where_only_nano_did(context, tmp_path):
+    here = context()
+    for name, more in {"little": {"values": 64}, "vectors": {"values": LARGER, "pooling": 1}}.items():
+        import_any(here, str(write_gguf(tmp_path / f"{name}.gguf", **more)))
+        assert default_model(here).name == EMBEDDED  # no larger, or no chat model
+    import_any(here, str(write_gguf(tmp_path / "mine.gguf", values=LARGER)))
+    assert default_model(here) == (
+        "mine",
+        T("it was imported, and no other was chosen", "它是导入的，且没有选定别的模型"),
+    )
+    state = FIRST_MODEL.state(here)
+    assert state.status == "here" and not [job for job in start_automatic(here) if job.kind == "first-model"]
+    import_any(here, str(write_gguf(tmp_path / "second.gguf", values=LARGER)))
+    note_first_model(here.home, "second", T("x", "x"), None)  # as the job does that began before the import
+    assert default_model(here).name == "mine"
+    ModelStore(here).remove("mine")
+    assert default_model(here).name == EMBEDDED
+
+
+def test_a_model_that_was_chosen_stays_whatever_is_brought(context, tmp_path):
+    path = str(write_gguf(tmp_path / "mine.gguf", values=LARGER))
+    import_any(context(model=EMBEDDED), path)
+    here = context()
+    assert default_model(here).name == EMBEDDED
+    noted = here.home.run / "gateway.json"
+    noted.write_text(json.dumps({"url": "http://127.0.0.1:9", "model": EMBEDDED, **mine().note()}))
+    import_any(here, path, "again")
+    noted.unlink()
+    assert default_model(here).name == EMBEDDED
+
+
+def test_a_model_that_is_pulled_by_hand_answers_too(context, shelf):
+    write_gguf(shelf / "qwen3-0.6b" / "Qwen3-0.6B-Q8_0.gguf", values=LARGER)
+    here = context(model_folder=str(shelf), starter="none")
+    done = JobStore(here).wait(submit_pull(here, "folder", "qwen3-0.6b").id, timeout=60)
+    assert done.status == "done", JobStore(here).log_text(done.id)
+    assert default_model(here) == (
+        "qwen3-0.6b",
+        T("it was pulled, and no other was chosen", "它是拉取的，且没有选定别的模型"),
+    )

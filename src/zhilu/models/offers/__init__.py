@@ -11,6 +11,7 @@ from zhilu.jobs import JobStore
 from zhilu.jobs.base import Text
 from zhilu.messages import T
 from zhilu.models.catalog import CatalogModel, catalog
+from zhilu.models.chosen import take_up
 from zhilu.models.offers.elsewhere import get_elsewhere
 from zhilu.models.pull import MODEL_PULL
 from zhilu.models.store import ModelInfo, ModelStore
@@ -109,7 +110,8 @@ def fit(context: Context, model: CatalogModel) -> tuple[bool, T]:
 
 
 def import_any(context: Context, path: str, name: str | None = None) -> ModelInfo:
-    """A folder or file of this machine, or the name of a model that Ollama or LM Studio has here.
+    """A folder or file of this machine, or the name of a model that Ollama or LM Studio has here. It answers from now on
+    where only zhilu-nano did (see ``take_up``).
 
     Raises:
         As ``ModelStore.import_folder`` and ``get_elsewhere``.
@@ -117,8 +119,11 @@ def import_any(context: Context, path: str, name: str | None = None) -> ModelInf
     store = ModelStore(context)
     looks_like_path = Path(path).expanduser().exists() or path.startswith((".", "/", "~")) or "\\" in path
     if looks_like_path:
-        return store.import_folder(path, name)
-    found = get_elsewhere(path)
-    return store.link_files(
-        name or found.suggested, found.files, source=found.app, origin=found.name, sha256=found.sha256
-    )
+        info = store.import_folder(path, name)
+    else:
+        found = get_elsewhere(path)
+        info = store.link_files(
+            name or found.suggested, found.files, source=found.app, origin=found.name, sha256=found.sha256
+        )
+    take_up(context, info, T("it was imported, and no other was chosen", "它是导入的，且没有选定别的模型"))
+    return info

@@ -25,6 +25,7 @@ from zhilu.jobs import Job, JobStore
 from zhilu.messages import T
 from zhilu.models import ModelStore
 from zhilu.models.catalog import catalog
+from zhilu.models.chosen import take_up
 from zhilu.models.pull import submit_pull
 from zhilu.serving.gateway.gateway import Gateway
 from zhilu.serving.gateway.ledger import Exchange
@@ -246,16 +247,17 @@ def _make(context: Context, name: str, files: dict[str, str]) -> None:
         ggufs = [file for file in blobs if file.lower().endswith(".gguf")]
         if ggufs:
             first = ggufs[0]
-            store.link_files(name, {file: folder / file for file in ggufs}, source="ollama", origin=name,
-                             sha256=check_digest(files[first]))  # fmt: skip
+            made = store.link_files(name, {file: folder / file for file in ggufs}, source="ollama", origin=name,
+                                    sha256=check_digest(files[first]))  # fmt: skip
         else:
-            store.import_folder(folder, name)
+            made = store.import_folder(folder, name)
     finally:
         for link in folder.iterdir():
             link.unlink()
         folder.rmdir()
     for blob in blobs.values():
         blob.unlink(missing_ok=True)
+    take_up(context, made, T("it was created by ollama create", "它由 ollama create 建立"))
 
 
 # ---------------------------------------------------------------- copy and delete
