@@ -1,4 +1,4 @@
-"""LangChain's standard chat-model tests and LlamaIndex's OpenAI-like class against the gateway with the embedded model."""
+"""LangChain's standard chat-model tests, its Anthropic class and LlamaIndex's OpenAI-like one against the gateway with the embedded model."""
 
 from __future__ import annotations
 
@@ -40,6 +40,15 @@ def test_langchains_standard_chat_model_tests(gateway: RunningGateway, tmp_path:
         "--benchmark-disable", "-k", "not test_stream_time",
     )  # fmt: skip
     check(results, at_least=28)
+
+
+def test_langchains_anthropic_class(gateway: RunningGateway, tmp_path: Path) -> None:
+    results = run_tests(
+        python_with("anthropic"), "langchain_anthropic_chat.py", tmp_path / "report.xml", f"{gateway.url}/v1", MODEL
+    )
+    check(results, at_least=8)
+    assert results.skipped == {}
+    assert results.expected_failures == {}
 
 
 def test_llamaindexs_openai_like_class(gateway: RunningGateway, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import httpx
 import pytest
 from tests.contract.gateway_server import RunningGateway, run_gateway
 from tests.e2e.scripted_tools import CITY, run_tool_caller
@@ -137,6 +138,27 @@ def test_ollamas_own_client(request: pytest.FixtureRequest, gateway: RunningGate
     assert re.search(r"\[[1-9]\d* tokens, ended by (stop|length)\]", err)
 
 
+def test_anthropics_own_client(request: pytest.FixtureRequest, gateway: RunningGateway) -> None:
+    """A stream, and the whole round of a call through a server that always makes one."""
+    command = command_of(request, "node/messages.mjs")
+    status, out, err = run([*command, "What can you do?"], f"{gateway.url}/v1")
+    assert status == 0, err
+    rows = logged_requests(gateway.context, REQUEST.findall(err), wait=10)
+    told = {(row["endpoint"], row["model"], row["stream"], row["status"]) for row in rows.values()}
+    assert told == {("/v1/messages", MODEL, True, 200)}
+    with run_tool_caller() as (url, asked):
+        start = {"engine": "openai", "base_url": url, "remote_model": "scripted"}
+        httpx.post(f"{gateway.url}/zhilu/v1/models/scripted/start", json=start, trust_env=False).raise_for_status()
+        gateway.call(gateway.supervisor.ensure("scripted"))
+        status, out, err = run(command, f"{gateway.url}/v1", model="scripted")
+    assert status == 0, err
+    assert "ended by tool_use" in err and "ended by end_turn" in err
+    *_, call, result = asked[-1]["messages"]
+    assert json.loads(call["tool_calls"][0]["function"]["arguments"]) == {"city": CITY}
+    assert (result["role"], result["tool_call_id"]) == ("tool", "call-1")
+    assert f"It told me: {result['content']}" in out
+
+
 def test_the_gate_passes_with_the_real_programs(
     node: list[str], java: list[str], gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,7 +248,8 @@ def test_a_call_is_run_and_its_result_sent_back(request: pytest.FixtureRequest, 
 
 
 @pytest.mark.parametrize(
-    "file", ["node/chat.mjs", "node/tools.mjs", "node/ollama.mjs", "java/Chat.java", "java/Tools.java"]
+    "file",
+    ["node/chat.mjs", "node/tools.mjs", "node/messages.mjs", "node/ollama.mjs", "java/Chat.java", "java/Tools.java"],
 )
 def test_problems_are_told_in_a_line(request: pytest.FixtureRequest, gateway: RunningGateway, file: str) -> None:
     command = command_of(request, file)

@@ -23,6 +23,7 @@ from zhilu.host.security import Guard
 from zhilu.logs import as_error
 from zhilu.messages import T, current_lang, pick_lang, use_lang
 from zhilu.registry import Registry
+from zhilu.wire.anthropic import body_as_asked
 
 __all__ = ["create_app"]
 
@@ -105,7 +106,7 @@ def _is_running() -> Response:
 
 
 def _answer_errors(app: FastAPI, known: list[BaseRoute]) -> None:
-    """Every error leaves in the OpenAI shape, in the caller's language.
+    """Every error leaves in the OpenAI shape (Anthropic's where the client speaks its API), in the caller's language.
 
     Args:
         known: the routes without the one that answers every other path with the workbench's page. It takes GET alone, so
@@ -113,9 +114,9 @@ def _answer_errors(app: FastAPI, known: list[BaseRoute]) -> None:
     """
 
     @app.exception_handler(ZhiluError)
-    async def ours(_request: Request, error: ZhiluError) -> JSONResponse:
+    async def ours(request: Request, error: ZhiluError) -> JSONResponse:
         headers = {"Retry-After": str(error.retry_after)} if isinstance(error, BusyError) else None
-        return JSONResponse(error_body(error), error.http_status, headers)
+        return JSONResponse(body_as_asked(request.scope, error, error.http_status), error.http_status, headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
@@ -140,14 +141,15 @@ def _answer_errors(app: FastAPI, known: list[BaseRoute]) -> None:
             )
         else:
             problem = InputError(T.of(str(error.detail)))
-        return JSONResponse(error_body(problem), status, error.headers if status == error.status_code else None)
+        body = body_as_asked(request.scope, problem, status)
+        return JSONResponse(body, status, error.headers if status == error.status_code else None)
 
     @app.exception_handler(OSError)
     @app.exception_handler(sqlite3.Error)
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         problem = as_error(error, path=request.url.path)
-        return JSONResponse(error_body(problem), problem.http_status)
+        return JSONResponse(body_as_asked(request.scope, problem, problem.http_status), problem.http_status)
 
 
 _MOST_MISTAKES = 20

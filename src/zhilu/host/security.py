@@ -23,8 +23,9 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match
 
-from zhilu.errors import AuthError, ForbiddenError, NotFoundError, ZhiluError, error_body
+from zhilu.errors import AuthError, ForbiddenError, NotFoundError, ZhiluError
 from zhilu.messages import T, pick_lang
+from zhilu.wire.anthropic import body_as_asked
 
 __all__ = ["CONTENT_SECURITY_POLICY", "PUBLIC", "Guard", "Guests", "is_loopback"]
 
@@ -156,7 +157,8 @@ class Guard:
         if problem is not None:
             lang = pick_lang(headers.get("accept-language"))
             extra = {"WWW-Authenticate": "Bearer"} if isinstance(problem, AuthError) else {}
-            response = JSONResponse(error_body(problem, lang), problem.http_status, headers={**_HEADERS, **extra})
+            body = body_as_asked(scope, problem, problem.http_status, lang)
+            response = JSONResponse(body, problem.http_status, headers={**_HEADERS, **extra})
             await response(scope, receive, send)
             return
         allowed = _allowed(guest, headers) if guest is not None else []
@@ -206,8 +208,8 @@ class Guard:
         if self.api_key and not has_key and not is_guest and not self._is_public(scope):
             return AuthError(
                 T(
-                    "This server needs a key: send it as 'Authorization: Bearer KEY'.",
-                    "需要密钥：请用 'Authorization: Bearer KEY' 发送。",
+                    "This server needs a key: send it as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.",
+                    "需要密钥：请用 'Authorization: Bearer KEY' 或 'x-api-key: KEY' 发送。",
                 ),
                 code="invalid_api_key",
             )
@@ -247,6 +249,8 @@ class Guard:
         return False  # nothing answers there: not told to strangers
 
     def _has_key(self, headers: Headers) -> bool:
-        scheme, _, key = headers.get("authorization", "").partition(" ")
+        """As OpenAI's clients send it, or as Anthropic's do."""
         assert self.api_key is not None
-        return scheme.lower() == "bearer" and hmac.compare_digest(key.strip().encode(), self.api_key.encode())
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        given = [*headers.getlist("x-api-key")[:1], *([key] if scheme.lower() == "bearer" else [])]
+        return any(hmac.compare_digest(one.strip().encode(), self.api_key.encode()) for one in given)

@@ -22,7 +22,7 @@ from zhilu.jobs import Job
 from zhilu.logs import get_logger
 from zhilu.messages import T
 from zhilu.models.chosen import default_model
-from zhilu.serving.api import ollama_routes, ollama_store_routes, service_routes, vllm_routes
+from zhilu.serving.api import messages_routes, ollama_routes, ollama_store_routes, service_routes, vllm_routes
 from zhilu.serving.api.embeddings import Embeddings
 from zhilu.serving.api.vllm_routes import body_of, gateway_of, json_only
 from zhilu.serving.catalog import Catalog, StoreCatalog
@@ -36,6 +36,7 @@ from zhilu.serving.install.job import remove_engine, submit_install
 from zhilu.serving.served import Served
 from zhilu.serving.supervise.engine_process import log_path, tail
 from zhilu.serving.supervise.supervisor import Supervisor
+from zhilu.wire.anthropic import is_anthropic
 from zhilu.wire.responses import ResponsesDialect, ResponsesRequest
 
 __all__ = ["first_router", "lifespan", "router"]
@@ -58,6 +59,7 @@ class _Direct(APIRoute):
 
 # FastAPI asks its routes one after the other: these two are asked first, since their time is what a client waits for.
 first_router = APIRouter(route_class=_Direct)
+router.include_router(messages_routes.router)
 router.include_router(ollama_routes.router)
 router.include_router(ollama_store_routes.router)
 router.include_router(vllm_routes.router)
@@ -107,11 +109,15 @@ _JSON = [Depends(json_only)]
 
 @router.get("/v1/models", tags=_OPENAI)
 async def list_models(request: Request) -> dict[str, Any]:
+    if is_anthropic(request.scope):
+        return await messages_routes.messages_models(gateway_of(request), request.query_params)
     return wire.model_list(await gateway_of(request).models())
 
 
 @router.get("/v1/models/{name:path}", tags=_OPENAI)
 async def show_model(name: str, request: Request) -> dict[str, Any]:
+    if is_anthropic(request.scope):
+        return await messages_routes.messages_model(gateway_of(request), name)
     return await gateway_of(request).model(name)
 
 

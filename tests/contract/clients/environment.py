@@ -55,7 +55,9 @@ class Results:
 def run_tests(python: Path, file: str, report: Path, url: str, model: str, *more: str) -> Results:
     """Run ``file`` of this folder with that interpreter against the gateway at ``url``."""
     env = {
-        name: value for name, value in os.environ.items() if not re.match(r"(ZHILU|OPENAI|LANGCHAIN|LANGSMITH)_", name)
+        name: value
+        for name, value in os.environ.items()
+        if not re.match(r"(ZHILU|OPENAI|ANTHROPIC|LANGCHAIN|LANGSMITH)_", name)
     }
     env |= {"ZHILU_URL": url, "ZHILU_MODEL": model, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [

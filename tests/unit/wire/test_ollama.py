@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from zhilu.errors import InputError, UnreachableError
-from zhilu.wire.ollama_dialect import OllamaChat, OllamaGenerate, ollama_error
-from zhilu.wire.ollama_store import human_number, read_context, write_context
+from zhilu.wire.ollama import OllamaChat, OllamaGenerate, ollama_error
+from zhilu.wire.ollama.store import human_number, read_context, write_context
 
 USER = {"role": "user", "content": "hi"}
 USED = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}

@@ -1,6 +1,6 @@
 """Ollama's API (``/api``) for its own clients, in front of whichever engine serves the model.
 
-Chat and generate are translated to OpenAI's requests (``wire.ollama_dialect``); this file has their routes and the lists.
+Chat and generate are translated to OpenAI's requests (``wire.ollama``); this file has their routes and the lists.
 ``ollama_store_routes`` has what changes the store.
 """
 
@@ -23,7 +23,7 @@ from zhilu.errors import UnsupportedError, ZhiluError
 from zhilu.messages import T
 from zhilu.serving.gateway.gateway import Gateway
 from zhilu.serving.gateway.ledger import Exchange
-from zhilu.wire.ollama_dialect import (
+from zhilu.wire.ollama import (
     OllamaChat,
     OllamaEmbeddingsRequest,
     OllamaEmbedRequest,
@@ -31,7 +31,7 @@ from zhilu.wire.ollama_dialect import (
     ollama_error,
     plain_name,
 )
-from zhilu.wire.ollama_store import OllamaNameRequest, digest_of, human_number
+from zhilu.wire.ollama.store import OllamaNameRequest, digest_of, human_number
 
 __all__ = ["router"]
 

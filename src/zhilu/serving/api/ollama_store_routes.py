@@ -29,8 +29,8 @@ from zhilu.models.chosen import take_up
 from zhilu.models.pull import submit_pull
 from zhilu.serving.gateway.gateway import Gateway
 from zhilu.serving.gateway.ledger import Exchange
-from zhilu.wire.ollama_dialect import ollama_error, plain_name
-from zhilu.wire.ollama_store import (
+from zhilu.wire.ollama import ollama_error, plain_name
+from zhilu.wire.ollama.store import (
     OllamaCopyRequest,
     OllamaCreateRequest,
     OllamaNameRequest,

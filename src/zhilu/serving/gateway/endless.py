@@ -6,11 +6,11 @@ from zhilu import wire
 from zhilu.errors import InputError
 from zhilu.messages import T
 
-__all__ = ["refuse_endless"]
+__all__ = ["LONGEST_TOKEN", "refuse_endless"]
 
 # Characters of the longest token that a vocabulary is known to have (Qwen's 128 blanks): a text of more characters than
 # this for each token of the context cannot fit, whatever it says. So it is refused before anybody counts its tokens.
-_LONGEST_TOKEN = 128
+LONGEST_TOKEN = 128
 
 
 def refuse_endless(max_len: int | None, request: wire.Request, raw: bytes) -> None:
@@ -18,7 +18,7 @@ def refuse_endless(max_len: int | None, request: wire.Request, raw: bytes) -> No
 
     ``max_len``: tokens of the engine's context, None where it does not say. ``raw``: the request as it was sent.
     """
-    limit = (max_len or 0) * _LONGEST_TOKEN
+    limit = (max_len or 0) * LONGEST_TOKEN
     if not limit or len(raw) <= limit:  # a character has a byte at least
         return
     prompts = getattr(request, "prompts", None)

@@ -219,7 +219,7 @@ class Gateway:
             entries.pop(name) for name in (default_model(self.context).name,) if name in entries
         ]  # of a request without one
         served_here = [
-            {"id": name, "root": name, "parent": None, "state": "ready"} for name in self._names_of_services()
+            {"id": name, "root": name, "parent": None, "state": "ready"} for name in self.names_of_services()
         ]
         adapters = [entry for entry in entries.values() if entry["parent"]]
         models = [entry for entry in entries.values() if not entry["parent"]]
@@ -233,7 +233,7 @@ class Gateway:
                 return dict(entry)
         raise no_such_model(name, [entry["id"] for entry in entries])
 
-    def _names_of_services(self) -> list[str]:
+    def names_of_services(self) -> list[str]:
         return list(
             dict.fromkeys(name for _, service in self.services.items() for name in service.models(self.context))
         )

@@ -38,7 +38,7 @@ from zhilu.serving.gateway.upstream_errors import openai_error
 from zhilu.serving.served import Served
 from zhilu.wire.dialect import Dialect
 
-__all__ = ["MAX_BODY_BYTES", "Relay", "TranslatingRelay", "read_body"]
+__all__ = ["MAX_BODY_BYTES", "Answering", "Relay", "TranslatingRelay", "broken_off", "in_own_words", "read_body"]
 
 log = get_logger(__name__)
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -46,7 +46,7 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 _PASSED_BACK = ("content-type", "retry-after", "cache-control")
 
 
-class _Answering(Response, ABC):
+class Answering(Response, ABC):
     """An ASGI response that does the work while it watches the client: who leaves ends the request at the engine."""
 
     def __init__(self, upstream: Upstream, request: Request, path: str) -> None:
@@ -136,10 +136,10 @@ class _Answering(Response, ABC):
         headers = {"content-type": "application/json"}
         if isinstance(error, BusyError):
             headers["retry-after"] = str(error.retry_after)
-        content = json.dumps(self._refusal(error_body(error)), ensure_ascii=False).encode()
+        content = json.dumps(self._refusal(error_body(error), error.http_status), ensure_ascii=False).encode()
         await self._whole(error.http_status, content, headers)
 
-    def _refusal(self, body: dict[str, Any]) -> dict[str, Any]:
+    def _refusal(self, body: dict[str, Any], status: int) -> dict[str, Any]:
         return body
 
     def _broken(self, error: ZhiluError) -> bytes:
@@ -165,7 +165,7 @@ class _Answering(Response, ABC):
         await self._send_raw({"type": "http.response.body", "body": hidden(self.served, content), "more_body": more})
 
 
-class Relay(_Answering):
+class Relay(Answering):
     """Passes an OpenAI request on as it is."""
 
     def __init__(self, upstream: Upstream, request: Request, endpoint: str, kind: type[wire.Request]) -> None:
@@ -246,7 +246,7 @@ class Relay(_Answering):
         await self._body(b"" if reading is None else wire.SSE_DONE, more=False)
 
 
-class TranslatingRelay(_Answering):
+class TranslatingRelay(Answering):
     """Answers in another API's words."""
 
     def __init__(self, upstream: Upstream, request: Request, kind: type[Dialect]) -> None:
@@ -255,7 +255,9 @@ class TranslatingRelay(_Answering):
         self.dialect: Dialect | None = None
 
     async def _answer(self, raw: bytes) -> None:
-        self.dialect = dialect = self.kind(wire.parse_json(raw))  # type: ignore[call-arg]  # a protocol has no __init__
+        data = wire.parse_json(raw)
+        wire.refuse_unkeepable(raw, data)  # it is written again
+        self.dialect = dialect = self.kind(data)  # type: ignore[call-arg]  # a protocol has no __init__
         name = named_model(self.upstream.context, dialect.model)
         self.exchange.stream = dialect.stream
         if (wish := getattr(dialect, "file_search", None)) is not None and dialect.question:  # type: ignore[attr-defined]
@@ -267,6 +269,7 @@ class TranslatingRelay(_Answering):
             _refuse_context(route.served, dialect.num_ctx)
             if await self._only_loads(dialect, route):
                 return
+            self._meet(route.served, dialect)
             body = {"model": route.model, **dialect.body()}
             kind = wire.CompletionRequest if dialect.endpoint == "/v1/completions" else wire.ChatRequest
             request = wire.parse_request(kind, body)
@@ -281,6 +284,9 @@ class TranslatingRelay(_Answering):
                 raise broken_off(route.served, error) from error
             if getattr(dialect, "unloads", False):
                 await self._unload(route.served)
+
+    def _meet(self, served: Served, dialect: Any) -> None:
+        """Tell the dialect who is asked, where that changes the request."""
 
     async def _search(self, dialect: Any, wish: Any) -> None:
         """The Responses API's ``file_search``, before the model is asked."""
@@ -323,7 +329,7 @@ class TranslatingRelay(_Answering):
             self._note(reply, response.is_error)
             if reading and not response.is_error:
                 reply = reading.whole(reply)
-            said = self._refusal(reply) if response.is_error else dialect.whole(reply)
+            said = self._refusal(reply, response.status_code) if response.is_error else dialect.whole(reply)
             headers = {name: response.headers[name] for name in ("retry-after",) if name in response.headers}
             text = json.dumps(said, ensure_ascii=False).encode()
             await self._whole(response.status_code, text, {**headers, "content-type": "application/json"})
@@ -370,15 +376,15 @@ class TranslatingRelay(_Answering):
         content = json.dumps(dialect.collected(), ensure_ascii=False).encode()  # type: ignore[attr-defined]
         await self._whole(200, content, {"content-type": "application/json"})
 
-    def _refusal(self, body: dict[str, Any]) -> dict[str, Any]:
-        return self.kind.refusal(_in_own_words(body, self.dialect) if self.dialect else body)
+    def _refusal(self, body: dict[str, Any], status: int) -> dict[str, Any]:
+        return self.kind.refusal(in_own_words(body, self.dialect) if self.dialect else body)
 
     def _broken(self, error: ZhiluError) -> bytes:
         assert self.dialect is not None, "a stream begins after the request was understood"
         return self.dialect.broken(error)
 
 
-def _in_own_words(body: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+def in_own_words(body: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
     """An error about the translated request, naming the field that the client sent."""
     error = body.get("error")
     param = error.get("param") if isinstance(error, dict) else None

@@ -1,154 +1,27 @@
 """Ollama's ``/api/chat`` and ``/api/generate``, translated to chat completions (``raw``: completions) and back.
 
-Source: Ollama's API documentation (docs/api.md) and its Python client's types. ``options`` are mapped by name. Options that are
-chosen when a model is loaded (``num_gpu``, ``num_thread`` ...) and those that no engine here has (``mirostat`` ...) are refused.
+``options`` are mapped by name. Options that are chosen when a model is loaded (``num_gpu``, ``num_thread`` ...) and those that no
+engine here has (``mirostat`` ...) are refused.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from zhilu.errors import InputError, UnsupportedError, ZhiluError, nearest
+from zhilu.errors import InputError, UnsupportedError, ZhiluError
 from zhilu.messages import T
 from zhilu.wire.doors import parse_request
-from zhilu.wire.ollama_store import read_context, write_context
-from zhilu.wire.requests import Request
+from zhilu.wire.ollama.history import messages_of, with_images
+from zhilu.wire.ollama.request import SAME, ChatWish, GenerateWish, Generation, check_options
+from zhilu.wire.ollama.store import read_context, write_context
 
-__all__ = [
-    "OllamaChat",
-    "OllamaEmbedRequest",
-    "OllamaEmbeddingsRequest",
-    "OllamaGenerate",
-    "now",
-    "ollama_error",
-    "plain_name",
-]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class _Function(_Strict):
-    name: str
-    arguments: dict[str, Any] = {}
-    description: str | None = None
-    index: int | None = None
-
-
-class _Call(_Strict):
-    id: str | None = None
-    type: Literal["function"] | None = None
-    function: _Function
-
-
-class _Message(_Strict):
-    role: Literal["system", "user", "assistant", "tool"]
-    content: str | None = None
-    thinking: str | None = None
-    images: Annotated[list[Any], Field(max_length=0)] | None = None
-    tool_calls: list[_Call] | None = None
-    tool_name: str | None = None
-    tool_call_id: str | None = None
-    name: str | None = None
-
-
-class _Generation(Request):
-    """Fields of both. ``keep_alive`` 0 unloads after the answer; other times change nothing (see the documentation)."""
-
-    model: str
-    options: dict[str, Any] | None = None
-    format: Literal["", "json"] | dict[str, Any] | None = None
-    stream: bool | None = None
-    keep_alive: float | str | None = None
-    think: bool | str | None = None
-    truncate: Literal[False] | None = None  # a conversation is never cut, nor moved out of the context, in silence
-    shift: Literal[False] | None = None
-    logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-
-
-class _ChatRequest(_Generation):
-    messages: list[_Message] = Field(default_factory=list)
-    tools: list[dict[str, Any]] | None = None
-
-
-class _GenerateRequest(_Generation):
-    prompt: str | None = None
-    system: str | None = None
-    raw: bool | None = None
-    # known, refused by name
-    suffix: str | None = None
-    template: str | None = None
-    context: list[int] | None = None
-    images: Annotated[list[Any], Field(max_length=0)] | None = None
-    width: int | None = None
-    height: int | None = None
-    steps: int | None = None
-
-
-class OllamaEmbedRequest(Request):
-    """``POST /api/embed``."""
-
-    model: str
-    input: str | list[str]
-    truncate: bool | None = None
-    dimensions: Annotated[int, Field(ge=1)] | None = None
-    options: dict[str, Any] | None = None
-    keep_alive: float | str | None = None
-
-
-class OllamaEmbeddingsRequest(Request):
-    """``POST /api/embeddings``, the older one: one text, one vector."""
-
-    model: str
-    prompt: str
-    options: dict[str, Any] | None = None
-    keep_alive: float | str | None = None
-
-
-# Ollama's word -> OpenAI's (or vLLM's extra), where only the name differs.
-_SAME = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "top_k": "top_k",
-    "min_p": "min_p",
-    "seed": "seed",
-    "stop": "stop",
-    "repeat_penalty": "repetition_penalty",
-    "presence_penalty": "presence_penalty",
-    "frequency_penalty": "frequency_penalty",
-}
-# Values that ask for nothing; every other value is refused by name.
-_HARMLESS: Mapping[str, tuple[Any, ...]] = {
-    "mirostat": (0,),
-    "mirostat_tau": (),
-    "mirostat_eta": (),
-    "tfs_z": (1, 1.0),
-    "typical_p": (1, 1.0),
-    "repeat_last_n": (-1,),  # over the whole context, which is how engines here do it
-    "penalize_newline": (True,),
-    "num_keep": (),
-    "num_batch": (),
-    "num_gpu": (),
-    "main_gpu": (),
-    "num_thread": (),
-    "use_mmap": (),
-    "use_mlock": (False,),
-    "numa": (False,),
-    "low_vram": (False,),
-    "f16_kv": (True,),
-    "vocab_only": (False,),
-    "logits_all": (False,),
-    "embedding_only": (False,),
-}
+__all__ = ["OllamaChat", "OllamaGenerate", "now", "ollama_error", "plain_name"]
 
 
 def plain_name(name: str) -> str:
@@ -167,55 +40,15 @@ def ollama_error(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"error": str(error.get("message") if isinstance(error, Mapping) else error or body)}
 
 
-def check_options(options: Mapping[str, Any] | None) -> tuple[dict[str, Any], int | None]:
-    """OpenAI's parameters for Ollama's, and the context length that was asked for.
-
-    Raises:
-        UnsupportedError: names the option that is unknown or cannot be had here.
-    """
-    chosen: dict[str, Any] = {}
-    num_ctx = None
-    for name, value in (options or {}).items():
-        param = f"options.{name}"
-        if value is None:
-            continue
-        if name in _SAME:
-            chosen[_SAME[name]] = value
-        elif name in ("num_predict", "num_ctx"):
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise InputError(
-                    T(f"{param} must be an integer, given {value!r}", f"{param} 必须是整数，给出的是 {value!r}"),
-                    param=param,
-                )
-            if name == "num_ctx":
-                num_ctx = value
-            elif value > 0:
-                chosen["max_tokens"] = value
-            elif value not in (-1, -2):  # without end, or until the context is full: both end there
-                raise InputError(
-                    T(f"{param} must be positive or -1, given {value}", f"{param} 必须为正数或 -1，给出的是 {value}"),
-                    param=param,
-                )
-        elif name not in _HARMLESS:
-            meant = nearest(name, [*_SAME, *_HARMLESS, "num_predict", "num_ctx"])
-            hint = T(f"; did you mean {meant!r}?", f"；是不是 {meant!r}？") if meant else T("", "")
-            raise UnsupportedError(T(f"unknown option {name!r}{hint.en}", f"未知选项 {name!r}{hint.zh}"), param=param)
-        elif value not in _HARMLESS[name]:
-            raise UnsupportedError(
-                T(f"option {name}={value!r} is not supported", f"不支持选项 {name}={value!r}"), param=param
-            )
-    return chosen, num_ctx
-
-
 class _Dialect(ABC):
     """What chat and generate share: options, format, timing, lines of JSON."""
 
     path = ""
     endpoint = "/v1/chat/completions"
     media_type: ClassVar[str] = "application/x-ndjson"
-    _wish: _Generation
+    _wish: Generation
 
-    def _take(self, wish: _Generation) -> None:
+    def _take(self, wish: Generation) -> None:
         self._wish = wish
         self.model: str | None = plain_name(wish.model)
         self.stream = wish.stream is not False  # Ollama streams unless told otherwise
@@ -300,8 +133,12 @@ class _Dialect(ABC):
         return _line({"error": error.message.say()})
 
     def own_name(self, param: str) -> str:
+        if (
+            in_content := re.match(r"messages\.(\d{1,6})\.content\.\d", param)
+        ) is not None:  # only pictures make parts of it
+            return self._images_at(int(in_content[1]))
         head = param.partition(".")[0]
-        own = next((word for word, theirs in {**_SAME, "num_predict": "max_tokens"}.items() if theirs == head), None)
+        own = next((word for word, theirs in {**SAME, "num_predict": "max_tokens"}.items() if theirs == head), None)
         return f"options.{own}" if own else {"response_format": "format"}.get(head, param)
 
     @staticmethod
@@ -312,6 +149,10 @@ class _Dialect(ABC):
         """The answer where there was nothing to answer."""
         said = self._said("", None, None)
         return {**said, "done": True, "done_reason": "unload" if self.unloads else "load"}
+
+    @abstractmethod
+    def _images_at(self, number: int) -> str:
+        """Where the pictures of a chat message stood in the request."""
 
     @abstractmethod
     def _said(self, text: str, calls: Sequence[Any] | None, logprobs: Any) -> dict[str, Any]:
@@ -358,22 +199,25 @@ class OllamaChat(_Dialect):
     """``POST /api/chat``; see ``wire.dialect.Dialect``."""
 
     path = "/api/chat"
-    _wish: _ChatRequest
+    _wish: ChatWish
 
     def __init__(self, data: Mapping[str, Any]) -> None:
-        self._take(parse_request(_ChatRequest, data))
+        self._take(parse_request(ChatWish, data))
 
     @property
     def is_load_only(self) -> bool:
         return not self._wish.messages
 
     def body(self) -> dict[str, Any]:
-        body = {"messages": list(_messages(self._wish.messages)), **self._common()}
+        body = {"messages": list(messages_of(self._wish.messages)), **self._common()}
         if self._wish.tools:
             body["tools"] = self._wish.tools
         if self._wish.logprobs:
             body |= {"logprobs": True, "top_logprobs": self._wish.top_logprobs or 0}
         return body
+
+    def _images_at(self, number: int) -> str:
+        return f"messages.{number}.images"
 
     def _said(self, text: str, calls: Sequence[Any] | None, logprobs: Any) -> dict[str, Any]:
         message = {"role": "assistant", "content": text, **({"tool_calls": calls} if calls else {})}
@@ -384,14 +228,14 @@ class OllamaGenerate(_Dialect):
     """``POST /api/generate``; with ``raw`` the prompt goes to the model as it is, without a chat template."""
 
     path = "/api/generate"
-    _wish: _GenerateRequest
+    _wish: GenerateWish
 
     def __init__(self, data: Mapping[str, Any]) -> None:
-        wish = parse_request(_GenerateRequest, data)
+        wish = parse_request(GenerateWish, data)
         for name in ("suffix", "template", "width", "height", "steps"):
             if getattr(wish, name):
                 raise UnsupportedError(T(f"{name} is not supported", f"不支持 {name}"), param=name)
-        beyond_raw = next((name for name in ("system", "logprobs", "context") if getattr(wish, name)), None)
+        beyond_raw = next((name for name in ("system", "logprobs", "context", "images") if getattr(wish, name)), None)
         if wish.raw and beyond_raw:
             name = beyond_raw
             raise UnsupportedError(T(f"{name}: not together with raw", f"{name}：不能与 raw 一起使用"), param=name)
@@ -405,17 +249,22 @@ class OllamaGenerate(_Dialect):
 
     @property
     def is_load_only(self) -> bool:
-        return not self._wish.prompt
+        return not self._wish.prompt and not self._wish.images
 
     def body(self) -> dict[str, Any]:
         wish = self._wish
         if wish.raw:
             # A completion's default limit is 16 tokens, and some engines refuse one beyond the context.
             return {"prompt": wish.prompt, "max_tokens": 128, **self._common()}
-        body = {"messages": self._history, **self._common()}
+        *before, asked = self._history
+        shown = {**asked, "content": with_images(asked["content"], wish.images, "images")}
+        body = {"messages": [*before, shown], **self._common()}
         if wish.logprobs:
             body |= {"logprobs": True, "top_logprobs": wish.top_logprobs or 0}
         return body
+
+    def _images_at(self, number: int) -> str:
+        return "images"
 
     def _said(self, text: str, calls: Sequence[Any] | None, logprobs: Any) -> dict[str, Any]:
         return {**self._head(logprobs), "response": text}
@@ -425,35 +274,6 @@ class OllamaGenerate(_Dialect):
             return super()._counts()
         answer = {"role": "assistant", "content": self._text}
         return {**super()._counts(), "context": write_context([*self._history, answer])}
-
-
-def _messages(messages: Sequence[_Message]) -> Iterator[dict[str, Any]]:
-    """OpenAI's messages. Ollama's calls need no ids: ours are numbered, and results take them in order, or by name."""
-    open_calls: list[tuple[str, str]] = []  # (id, name) of calls that have no result yet
-    num_calls = 0
-    for message in messages:
-        content = message.content or ""
-        if message.role == "tool":
-            wanted = message.tool_name or message.name
-            match = next((call for call in open_calls if call[1] == wanted or call[0] == message.tool_call_id), None)
-            match = match or (open_calls[0] if open_calls else None)
-            if match in open_calls:
-                open_calls.remove(match)
-            id = message.tool_call_id or (match[0] if match else f"call_{num_calls}")
-            yield {"role": "tool", "tool_call_id": id, "content": content}
-        elif message.tool_calls:
-            calls = []
-            for call in message.tool_calls:
-                id = call.id or f"call_{num_calls}"
-                num_calls += 1
-                open_calls.append((id, call.function.name))
-                arguments = json.dumps(call.function.arguments, ensure_ascii=False)
-                calls.append(
-                    {"id": id, "type": "function", "function": {"name": call.function.name, "arguments": arguments}}
-                )
-            yield {"role": "assistant", "content": content or None, "tool_calls": calls}
-        else:
-            yield {"role": message.role, "content": content}
 
 
 def _object(arguments: str) -> dict[str, Any]:
