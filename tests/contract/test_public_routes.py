@@ -26,6 +26,14 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     context.close()
 
 
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The same for this machine alone: no key, and what is asked of it here changes nothing."""
+    context = open_context({"home": str(tmp_path_factory.mktemp("home") / "zhilu")})
+    yield create_app(context)
+    context.close()
+
+
 def flat(routes: Any, before: str = "") -> Iterator[tuple[str, Any]]:
     """(path, route). Newer FastAPI keeps an included router as one entry; its prefix is in the router, the one that it was
     included with is not."""
@@ -109,13 +117,11 @@ def test_the_page_answers_without_the_key_and_nothing_else_does(app: Any) -> Non
         (None, False),  # curl, an SDK
     ],
 )
-def test_on_loopback_only_our_own_page_may_write(
-    tmp_path_factory: pytest.TempPathFactory, origin: str | None, expected: bool
-) -> None:
-    context = open_context({"home": str(tmp_path_factory.mktemp("home") / "zhilu")})
-    inner = create_app(context)
-    client = TestClient(inner, base_url="http://127.0.0.1:8642", raise_server_exceptions=False)
-    for method, path in doors(inner):
+def test_on_loopback_only_our_own_page_may_write(local: Any, origin: str | None, expected: bool) -> None:
+    client = TestClient(local, base_url="http://127.0.0.1:8642", raise_server_exceptions=False)
+    # Who is let in is decided before any route: two origins are tried at every door, the others at every ninth.
+    everywhere = origin in (None, "http://127.0.0.1:9000")
+    for method, path in doors(local)[:: 1 if everywhere else 9]:
         if method in READS:
             continue
         # a body that nothing takes: who passes the guard is refused by what is behind it, and nothing is changed
@@ -123,7 +129,6 @@ def test_on_loopback_only_our_own_page_may_write(
         answer = client.request("PROPFIND" if not expected else method, path, headers=headers, content=b"x")
         refused = answer.status_code == 403 and answer.json()["error"]["code"] == "origin_not_allowed"
         assert refused is expected, (method, path, answer.status_code)
-    context.close()
 
 
 def test_a_page_of_another_port_may_write_with_the_key(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -149,9 +154,7 @@ def test_same_site_forms_without_an_origin_are_refused(tmp_path_factory: pytest.
 @pytest.mark.parametrize(
     "path", ["/%00", "/a%00b", "/zhilu/v1/kbs/%00", "/assets/%00", "/" + "a" * 5000, "/%ff%fe", "/..%2f..%2fetc/passwd"]
 )
-def test_no_path_is_an_error_of_the_server(tmp_path_factory: pytest.TempPathFactory, path: str) -> None:
-    context = open_context({"home": str(tmp_path_factory.mktemp("home") / "zhilu")})
-    client = TestClient(create_app(context), base_url="http://127.0.0.1:8642", raise_server_exceptions=False)
+def test_no_path_is_an_error_of_the_server(local: Any, path: str) -> None:
+    client = TestClient(local, base_url="http://127.0.0.1:8642", raise_server_exceptions=False)
     answer = client.get(path)
     assert answer.status_code in (200, 404) or (answer.status_code == 503 and "not built" in answer.text)
-    context.close()

@@ -29,20 +29,44 @@ class TooMuch(Exception):
     """The limit is reached."""
 
 
+_ONE = (c.LITERAL, c.NOT_LITERAL, c.ANY, c.IN)
+_REPEATS = (c.MAX_REPEAT, c.MIN_REPEAT)
+Items = list[
+    tuple[Any, Any, dict[str, bool]]
+]  # operation, argument with its parts as Items, and what is known of characters
+
+
 class Steps:
     """One pattern. ``count(text)``: steps of ``search`` (every beginning is tried, as ``sub`` and ``findall`` do)."""
 
     def __init__(self, pattern: str, flags: int = 0) -> None:
         self.tree = parser.parse(pattern, flags)
         self.flags = self.tree.state.flags
+        self.items = self._prepared(self.tree)
         self.steps = 0
-        self._known: dict[tuple[int, int, str], bool] = {}  # by the place in the pattern and the character
+
+    def _prepared(self, tree: Any) -> Items:
+        """The parsed pattern, its parts prepared once and not at each try."""
+        items: Items = []
+        for op, arg in tree:
+            if op is c.BRANCH:
+                arg = [self._prepared(branch) for branch in arg[1]]
+            elif op is c.SUBPATTERN:
+                arg = self._prepared(arg[-1])
+            elif op in _REPEATS:
+                arg = (arg[0], arg[1], self._prepared(arg[2]))
+            elif op in (c.ASSERT, c.ASSERT_NOT):
+                arg = (arg[0], self._prepared(arg[1]), arg[1].getwidth())
+            elif op is not c.AT and op not in _ONE:
+                raise NotImplementedError(str(op))
+            items.append((op, arg, {}))
+        return items
 
     def count(self, text: str, anchored: bool = False) -> int:
         self.steps, at = 0, 0
         try:
             while at <= len(text):
-                end = next(self._run(list(self.tree), text, at), None)
+                end = next(self._run(self.items, 0, text, at), None)
                 if anchored:
                     break
                 at = max(end, at + 1) if end is not None else at + 1
@@ -55,74 +79,67 @@ class Steps:
         if self.steps >= LIMIT:
             raise TooMuch
 
-    def _run(self, items: list[Any], text: str, at: int) -> Iterator[int]:
-        """Every end of a match of ``items`` at ``at``, in the order in which a backtracking matcher finds them."""
-        if not items:
-            yield at
-            return
-        self._step()
-        (op, arg), rest = items[0], items[1:]
-        if op in (c.LITERAL, c.NOT_LITERAL, c.ANY, c.IN):
-            if at < len(text) and self._is(op, arg, text[at]):
-                yield from self._run(rest, text, at + 1)
-        elif op is c.AT:
-            if self._anchor(arg, text, at):
-                yield from self._run(rest, text, at)
-        elif op is c.BRANCH:
-            for branch in arg[1]:
-                for end in self._run(list(branch), text, at):
-                    yield from self._run(rest, text, end)
-        elif op is c.SUBPATTERN:
-            for end in self._run(list(arg[-1]), text, at):
-                yield from self._run(rest, text, end)
-        elif op in (c.MAX_REPEAT, c.MIN_REPEAT):
-            yield from self._repeat(arg, rest, text, at, greedy=op is c.MAX_REPEAT)
-        elif op in (c.ASSERT, c.ASSERT_NOT):
-            direction, inner = arg
-            found = self._looks(list(inner), text, at, direction)
-            if found is (op is c.ASSERT):
-                yield from self._run(rest, text, at)
-        else:
-            raise NotImplementedError(str(op))
+    def _run(self, items: Items, first: int, text: str, at: int) -> Iterator[int]:
+        """Every end of a match of ``items`` from ``first`` on at ``at``, in the order in which a backtracking matcher finds
+        them."""
+        for number in range(first, len(items)):
+            self._step()
+            op, arg, known = items[number]
+            if op in _ONE:
+                if at >= len(text) or not self._is(op, arg, known, text[at]):
+                    return
+                at += 1
+            elif op is c.AT:
+                if not self._anchor(arg, text, at):
+                    return
+            elif op in (c.ASSERT, c.ASSERT_NOT):
+                if self._looks(arg, text, at) is not (op is c.ASSERT):
+                    return
+            elif op in _REPEATS:
+                yield from self._repeat(arg, items, number + 1, text, at, greedy=op is c.MAX_REPEAT)
+                return
+            else:
+                for branch in arg if op is c.BRANCH else (arg,):
+                    for end in self._run(branch, 0, text, at):
+                        yield from self._run(items, number + 1, text, end)
+                return
+        yield at
 
-    def _looks(self, inner: list[Any], text: str, at: int, direction: int) -> bool:
+    def _looks(self, arg: Any, text: str, at: int) -> bool:
+        direction, inner, (low, high) = arg
         if direction > 0:
-            return next(self._run(inner, text, at), None) is not None
-        low, high = parser.SubPattern(self.tree.state, inner).getwidth()
-        return any(at in self._run(inner, text, start) for start in range(max(0, at - high), at - low + 1))
+            return next(self._run(inner, 0, text, at), None) is not None
+        return any(at in self._run(inner, 0, text, start) for start in range(max(0, at - high), at - low + 1))
 
-    def _repeat(self, arg: Any, rest: list[Any], text: str, at: int, *, greedy: bool) -> Iterator[int]:
+    def _repeat(self, arg: Any, items: Items, rest: int, text: str, at: int, *, greedy: bool) -> Iterator[int]:
         low, high, inner = arg
-        items = list(inner)
-        simple = len(items) == 1 and items[0][0] in (c.LITERAL, c.NOT_LITERAL, c.ANY, c.IN)
-        if simple:  # as sre does: count, then give back one by one
-            op, what = items[0]
+        if len(inner) == 1 and inner[0][0] in _ONE:  # as sre does: count, then give back one by one
+            op, what, known = inner[0]
             length = 0
-            while length < high and at + length < len(text) and self._is(op, what, text[at + length]):
+            while length < high and at + length < len(text) and self._is(op, what, known, text[at + length]):
                 self._step()
                 length += 1
             for taken in range(length, low - 1, -1) if greedy else range(low, length + 1):
-                yield from self._run(rest, text, at + taken)
+                yield from self._run(items, rest, text, at + taken)
             return
-        yield from self._more(items, low, high, rest, text, at, greedy, 0)
+        yield from self._more(inner, low, high, items, rest, text, at, greedy, 0)
 
     def _more(
-        self, items: list[Any], low: int, high: Any, rest: list[Any], text: str, at: int, greedy: bool, done: int
+        self, inner: Items, low: int, high: Any, items: Items, rest: int, text: str, at: int, greedy: bool, done: int
     ) -> Iterator[int]:
         if done >= low and not greedy:
-            yield from self._run(rest, text, at)
+            yield from self._run(items, rest, text, at)
         if done < high:
-            for end in self._run(items, text, at):
+            for end in self._run(inner, 0, text, at):
                 if end > at or done < low:
-                    yield from self._more(items, low, high, rest, text, end, greedy, done + 1)
+                    yield from self._more(inner, low, high, items, rest, text, end, greedy, done + 1)
         if done >= low and greedy:
-            yield from self._run(rest, text, at)
+            yield from self._run(items, rest, text, at)
 
-    def _is(self, op: Any, arg: Any, character: str) -> bool:
-        key = (int(op), arg if isinstance(arg, int) else id(arg), character)  # the tree lives as long as this
-        if (known := self._known.get(key)) is None:
-            known = self._known[key] = self._is_one(op, arg, character)
-        return known
+    def _is(self, op: Any, arg: Any, known: dict[str, bool], character: str) -> bool:
+        if (answer := known.get(character)) is None:
+            answer = known[character] = self._is_one(op, arg, character)
+        return answer
 
     def _is_one(self, op: Any, arg: Any, character: str) -> bool:
         if self.flags & re.IGNORECASE:

@@ -10,6 +10,7 @@ import importlib
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -52,33 +53,33 @@ ELSEWHERE = {
 def expressions(rooms: tuple[str, ...] = ("",)) -> Iterator[tuple[str, str, int, bool]]:
     """``(place, pattern, flags, anchored)`` of every expression of the package that meets a stranger's text; ``anchored``:
     only ever tried at one place (``match``, ``fullmatch``)."""
-    seen = set()
     for path in sorted(SOURCE.rglob("*.py")):
         place = path.relative_to(SOURCE).as_posix()
-        if (
-            not place.startswith(rooms)
-            or place.startswith(tuple(ELSEWHERE))
-            or "re." not in (source := path.read_text())
-        ):
-            continue
-        tree = ast.parse(source)
-        calls = [n for n in ast.walk(tree) if _is_regex_call(n)]
-        if not calls:
-            continue
-        module = importlib.import_module(
-            "zhilu." + place.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        )
-        named = {name: value for name, value in vars(module).items() if isinstance(value, re.Pattern)}
-        compiled = [(v.pattern, v.flags, _uses(tree, name) <= _AT_ONE_PLACE) for name, v in named.items()]
-        literal = [
-            (n.args[0].value, 0, n.func.attr in _AT_ONE_PLACE)
-            for n in calls
-            if isinstance(n.args[0], ast.Constant) and n.func.attr != "compile"
-        ]
-        for pattern, flags, anchored in [*compiled, *literal]:
-            if isinstance(pattern, str) and (place, pattern) not in seen:
-                seen.add((place, pattern))
-                yield place, pattern, flags & (re.I | re.M | re.S), anchored
+        if place.startswith(rooms) and not place.startswith(tuple(ELSEWHERE)):
+            yield from _expressions_in(path, place)
+
+
+@cache
+def _expressions_in(path: Path, place: str) -> list[tuple[str, str, int, bool]]:
+    if "re." not in (source := path.read_text()):
+        return []
+    tree = ast.parse(source)
+    calls = [n for n in ast.walk(tree) if _is_regex_call(n)]
+    if not calls:
+        return []
+    module = importlib.import_module("zhilu." + place.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+    named = {name: value for name, value in vars(module).items() if isinstance(value, re.Pattern)}
+    compiled = [(v.pattern, v.flags, _uses(tree, name) <= _AT_ONE_PLACE) for name, v in named.items()]
+    literal = [
+        (n.args[0].value, 0, n.func.attr in _AT_ONE_PLACE)
+        for n in calls
+        if isinstance(n.args[0], ast.Constant) and n.func.attr != "compile"
+    ]
+    found: dict[str, tuple[str, str, int, bool]] = {}
+    for pattern, flags, anchored in [*compiled, *literal]:
+        if isinstance(pattern, str):
+            found.setdefault(pattern, (place, pattern, flags & (re.I | re.M | re.S), anchored))
+    return list(found.values())
 
 
 _AT_ONE_PLACE = {"match", "fullmatch"}
