@@ -208,3 +208,10 @@ def test_tokens_are_counted_of_half_a_million_characters_or_what_a_context_may_h
         api.refuse_uncountable(body, 2048)
     assert (caught.value.http_status, caught.value.param) == (413, next(iter(fields)))
     api.refuse_uncountable(body, 131_072)
+
+
+def test_tools_are_a_part_of_what_is_counted() -> None:
+    tools = [{"type": "function", "function": {"name": "f", "description": "x" * 1000}}] * 1000
+    body = wire.parse_request(wire.TokenizeRequest, {"messages": [{"role": "user", "content": "x"}], "tools": tools})
+    with pytest.raises(TooLargeError, match="characters"):
+        api.refuse_uncountable(body, 2048)

@@ -235,6 +235,50 @@ def test_tools_and_their_choice() -> None:
         body(messages=turns[:2])
 
 
+def test_system_messages_in_a_conversation_join_the_users_words() -> None:
+    """Many chat templates know a system message at the beginning alone."""
+    turns: list[dict[str, Any]] = [
+        {"role": "user", "content": "Hi"},
+        {"role": "system", "content": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}]},
+        {"role": "assistant", "content": "Hello"},
+        {"role": "system", "content": "It is late.", "clear_at": "next_user_message"},
+        {"role": "user", "content": "Bye"},
+        {"role": "system", "content": "They leave.", "clear_at": "next_user_message"},
+    ]
+    told = body(system="You are kind.", messages=turns)["messages"]
+    assert [message["role"] for message in told] == ["system", "user", "assistant", "user"]
+    assert told[1]["content"] == "Hi\n\n<system>\nBe brief.\n</system>"
+    assert told[3]["content"] == "Bye\n\n<system>\nThey leave.\n</system>"
+    first = body(messages=[{"role": "system", "content": "You are kind."}, *turns[:1]])["messages"]
+    assert [(message["role"], message["content"]) for message in first] == [("system", "You are kind."), ("user", "Hi")]
+    assert body(messages=[*turns[:1], {"role": "system", "output_config": {"effort": "low"}}])["messages"] == [
+        {"role": "user", "content": "Hi"}
+    ]
+    for wrong in ({"role": "user", "content": "x", "clear_at": "never"}, {"role": "user"}, {"role": "system"}):
+        with pytest.raises(InputError):
+            body(messages=[wrong])
+
+
+def test_system_messages_offer_and_withdraw_tools() -> None:
+    def names(*changes: tuple[str, str]) -> list[str]:
+        blocks = [{"type": kind, "tool": {"type": "tool_reference", "name": name}} for kind, name in changes]
+        turns = [*BASE["messages"], {"role": "system", "content": blocks}]
+        asked = body(tools=[TOOL, {**TOOL, "name": "late", "defer_loading": True}], messages=turns)
+        return [tool["function"]["name"] for tool in asked.get("tools", ())]
+
+    assert names(("tool_addition", "late")) == ["look", "late"]
+    assert names(("tool_addition", "late"), ("tool_removal", "late"), ("tool_removal", "look")) == []
+    with pytest.raises(InputError):
+        body(
+            messages=[
+                {
+                    "role": "user",
+                    "content": [{"type": "tool_addition", "tool": {"type": "tool_reference", "name": "x"}}],
+                }
+            ]
+        )
+
+
 def test_only_a_model_that_can_be_told_is_told_how_much_to_think() -> None:
     wish = {**BASE, "thinking": {"type": "disabled"}, "output_config": {"effort": "high"}}
 

@@ -136,7 +136,10 @@ def chat_prompt(tokenizer: Tokenizer, request: wire.ChatRequest | wire.TokenizeR
 def refuse_uncountable(request: wire.TokenizeRequest, max_len: int) -> None:
     """TooLargeError for a text so long that counting its tokens takes seconds: beyond half a million characters, and beyond
     what a context of ``max_len`` tokens holds in any language (a token has two to five characters)."""
-    texts = [request.prompt or "", *(message.text or "" for message in request.messages or ())]
+    messages = request.messages or ()
+    texts = [request.prompt or "", *(message.text or "" for message in messages)]
+    texts += [call.function.arguments for message in messages for call in message.tool_calls or ()]
+    texts += [tool.model_dump_json() for tool in request.tools or ()]
     length, most = sum(map(len, texts)), max(500_000, 16 * max_len)
     if length > most:
         raise TooLargeError(

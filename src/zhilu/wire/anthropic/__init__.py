@@ -7,18 +7,17 @@ Hints that nothing here can follow are taken without effect; the documentation l
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from zhilu.errors import InputError, ZhiluError, error_body
 from zhilu.messages import T
 from zhilu.wire.anthropic.answer import Answer
-from zhilu.wire.anthropic.blocks import ResultBlock, ToolReferenceBlock
 from zhilu.wire.anthropic.errors import anthropic_error, body_as_asked, is_anthropic, refused
 from zhilu.wire.anthropic.history import conversation
 from zhilu.wire.anthropic.listing import anthropic_model, anthropic_page
-from zhilu.wire.anthropic.request import MessagesRequest, OfferedTool, refuse_elsewhere
+from zhilu.wire.anthropic.request import MessagesRequest, refuse_elsewhere
+from zhilu.wire.anthropic.tools import function_of, offered_tools
 from zhilu.wire.doors import parse_request
 from zhilu.wire.replies import sse
 
@@ -64,7 +63,7 @@ class MessagesDialect:
             raise refused(
                 last.place, "the last message calls tools and has no results", "最后一条消息调用了工具，但没有结果"
             )
-        self._tools = _offered(request)
+        self._tools = offered_tools(request)
         self._thinking: str | None = None
         self._can: Collection[str] = ()
 
@@ -91,7 +90,7 @@ class MessagesDialect:
             **{name: value for name, value in chosen.items() if value is not None},
         }
         if self._tools:
-            body["tools"] = [_function(tool) for _, tool in self._tools]
+            body["tools"] = [function_of(tool) for _, tool in self._tools]
         if (choice := wish.tool_choice) is not None and (self._tools or choice.type in ("any", "tool")):
             named = {"type": "function", "function": {"name": choice.name}}
             body["tool_choice"] = named if choice.type == "tool" else _CHOICES[choice.type]
@@ -175,27 +174,3 @@ def _place(spoken: Any, rest: list[str]) -> str:
         if int(rest[1]) < len(places):
             return str(places[int(rest[1])])
     return ".".join([spoken.place, *rest])
-
-
-def _offered(request: MessagesRequest) -> list[tuple[int, OfferedTool]]:
-    """The tools with their places; one that is to be loaded later is offered once a result has referred to it."""
-    found = {
-        told.tool_name
-        for turn in request.messages
-        if not isinstance(turn.content, str)
-        for block in turn.content
-        if isinstance(block, ResultBlock) and isinstance(block.content, list)
-        for told in block.content
-        if isinstance(told, ToolReferenceBlock)
-    }
-    tools = enumerate(request.tools or ())
-    return [(number, tool) for number, tool in tools if not tool.defer_loading or tool.name in found]
-
-
-def _function(tool: OfferedTool) -> dict[str, Any]:
-    described = tool.description
-    if tool.input_examples:
-        examples = "\n".join(json.dumps(example, ensure_ascii=False) for example in tool.input_examples)
-        described = f"{described or ''}\n\nExamples of its input:\n{examples}".strip()
-    function = {"name": tool.name, "description": described, "parameters": tool.input_schema, "strict": tool.strict}
-    return {"type": "function", "function": {name: value for name, value in function.items() if value is not None}}

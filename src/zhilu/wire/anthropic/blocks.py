@@ -26,6 +26,7 @@ __all__ = [
     "TextBlock",
     "TextOrBlocks",
     "ThinkingBlock",
+    "ToolChangeBlock",
     "ToolReferenceBlock",
     "ToolUseBlock",
     "refuse_blocks",
@@ -156,12 +157,27 @@ class ToolReferenceBlock(_Marked):
     tool_name: str
 
 
+class _Named(Strict):
+    type: Literal["tool_reference"]
+    name: str
+
+
+class ToolChangeBlock(_Marked):
+    """Of a system message: one of ``tools`` is offered, or no longer offered, from here on."""
+
+    type: Literal["tool_addition", "tool_removal"]
+    tool: _Named
+
+
+_CHANGES = ("tool_addition", "tool_removal")
 _IN_RESULT = ("text", "image", "document", "search_result", "tool_reference")
-_IN_MESSAGE = (*_IN_RESULT[:-1], "thinking", "redacted_thinking", "tool_use", "tool_result")
+_IN_MESSAGE = (*_IN_RESULT[:-1], "thinking", "redacted_thinking", "tool_use", "tool_result", *_CHANGES)
 
 
 def _block_kind(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    if kind in _CHANGES:
+        return "<tool_change>"
     return f"<{kind}>" if kind in (*_IN_MESSAGE, *_IN_RESULT) else "<text>"  # what has no type fails as text
 
 
@@ -192,7 +208,8 @@ Block = Annotated[
     | Annotated[ThinkingBlock, Tag("<thinking>")]
     | Annotated[RedactedBlock, Tag("<redacted_thinking>")]
     | Annotated[ToolUseBlock, Tag("<tool_use>")]
-    | Annotated[ResultBlock, Tag("<tool_result>")],
+    | Annotated[ResultBlock, Tag("<tool_result>")]
+    | Annotated[ToolChangeBlock, Tag("<tool_change>")],
     Discriminator(_block_kind),
 ]
 Content = Annotated[Annotated[str, Tag("<str>")] | Annotated[list[Block], Tag("<list>")], Discriminator(_list_or_text)]

@@ -14,6 +14,7 @@ from zhilu.wire.anthropic.blocks import (
     SearchResultBlock,
     TextBlock,
     ThinkingBlock,
+    ToolChangeBlock,
     ToolReferenceBlock,
     ToolUseBlock,
 )
@@ -78,6 +79,7 @@ def conversation(request: MessagesRequest) -> list[Spoken]:
     asked_at = max(
         (n for n, turn in enumerate(request.messages) if turn.role == "user" and not _results(turn)), default=-1
     )
+    users = [n for n, turn in enumerate(request.messages) if turn.role == "user"]
     called: set[str] = set()
     for number, turn in enumerate(request.messages):
         place = f"messages.{number}"
@@ -86,8 +88,10 @@ def conversation(request: MessagesRequest) -> list[Spoken]:
             _user(said, blocks, place, called)
         elif turn.role == "assistant":
             _assistant(said, blocks, place, called, thinks=number > asked_at)
-        else:
+        elif turn.clear_at != "next_user_message" or number > (users[-1] if users else -1):
             _system(said, blocks, place)
+    if not said:
+        raise refused("messages", "nobody says anything", "没有任何内容")
     last = said[-1]
     if last.role == "assistant" and not last.calls and not last.content and len(said) > 1:
         said.pop()
@@ -156,10 +160,19 @@ def _assistant(said: list[Spoken], blocks: list[Any], place: str, called: set[st
 
 
 def _system(said: list[Spoken], blocks: list[Any], place: str) -> None:
-    own = Spoken("system", place)
-    for number, block in enumerate(blocks):
-        own.parts += _read(block, f"{place}.content.{number}", "system")
-    said.append(own)
+    """At the beginning a message of its own. Later on a part of the user's: many chat templates know no other place for it."""
+    parts = [
+        part for number, block in enumerate(blocks) for part in _read(block, f"{place}.content.{number}", "system")
+    ]
+    if not said or (len(said) == 1 and said[0].role == "system"):
+        said[:] = said or [Spoken("system", place)]
+        said[0].parts += parts
+        return
+    if not (text := _joined(part["text"] for _, part in parts)):
+        return
+    if said[-1].role != "user":
+        said.append(Spoken("user", place))
+    said[-1].parts.append((place, {"type": "text", "text": f"<system>\n{text}\n</system>"}))
 
 
 def _told(content: str | Sequence[Any], place: str) -> Iterable[_Part]:
@@ -182,6 +195,10 @@ def _read(block: Any, place: str, role: str) -> Iterable[_Part]:
     """A block that is content, as parts of a chat message."""
     if isinstance(block, TextBlock):
         yield place, {"type": "text", "text": block.text}
+        return
+    if isinstance(block, ToolChangeBlock) and role == "system":
+        ends = "can be called now" if block.type == "tool_addition" else "can no longer be called"
+        yield place, {"type": "text", "text": f"The tool {block.tool.name} {ends}."}
         return
     if role != "user" or not isinstance(block, ImageBlock | DocumentBlock | SearchResultBlock):
         kind = block.type

@@ -19,12 +19,27 @@ from zhilu.wire.requests.base import Strict
 __all__ = ["MessagesRequest", "OfferedTool", "refuse_elsewhere"]
 
 
+class _Effort(Strict):
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+
+
 class _Turn(Strict):
-    """``system`` in the middle of a conversation speaks from there on."""
+    """``system`` in the middle of a conversation speaks from there on, or with ``clear_at`` until the user speaks again. Its
+    ``output_config`` has no effect: only the request's own has."""
 
     role: Literal["user", "assistant", "system"]
-    content: Content
-    clear_at: Literal["never"] | None = None
+    content: Content = ""
+    clear_at: Literal["next_user_message", "never"] | None = None
+    output_config: _Effort | None = None
+
+    @model_validator(mode="after")
+    def _belongs_to_its_role(self) -> _Turn:
+        of_system = next((name for name in ("clear_at", "output_config") if getattr(self, name) is not None), None)
+        if self.role != "system" and of_system:
+            raise Refusal(of_system, T("belongs to a system message", "只属于 system 消息"))
+        if "content" not in self.model_fields_set and not (self.role == "system" and of_system):
+            raise Refusal("content", T("is required", "不能缺少"))
+        return self
 
 
 class OfferedTool(Strict):
@@ -79,8 +94,7 @@ class _Format(Strict):
     schema_: dict[str, Any] = Field(alias="schema")
 
 
-class _OutputConfig(Strict):
-    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+class _OutputConfig(_Effort):
     format: _Format | None = None
 
 
