@@ -63,6 +63,36 @@ def test_a_picture_is_refused_by_name_unless_somebody_opted_in(gateway: RunningG
     )  # its text reached the engine
 
 
+def test_ollamas_and_anthropics_clients_opt_in_the_same_way(http: httpx.Client) -> None:
+    data = picture("TOTAL 10.75").partition(",")[2]
+    options = {"num_predict": 2, "temperature": 0}
+    chat: dict[str, Any] = {"model": "tiny", "stream": False, "options": options}
+    chat["messages"] = [{"role": "user", "content": "What does it cost?", "images": [data]}]
+    generate = {**chat, "prompt": "What does it cost?", "images": [data]}
+    del generate["messages"]
+    source = {"type": "base64", "media_type": "image/png", "data": data}
+    blocks = [{"type": "image", "source": source}, {"type": "text", "text": "What does it cost?"}]
+    message = {"model": "tiny", "max_tokens": 2, "messages": [{"role": "user", "content": blocks}]}
+    for path, body, place, tokens in (
+        ("/api/chat", chat, "messages.0.images", "prompt_eval_count"),
+        ("/api/generate", generate, "images", "prompt_eval_count"),
+        ("/v1/messages", message, "messages.0.content.0", None),
+    ):
+        refused = http.post(path, json=body)
+        told = refused.json()["error"]
+        assert refused.status_code == 400 and "pictures in messages" in str(told), refused.text
+        assert tokens is not None or told["details"]["param"] == place
+        read = http.post(path, json=body, headers={IMAGE_OCR: "1"})
+        assert read.status_code == 200 and read.headers[IMAGE_OCR] == "1", read.text
+        if tokens is None:
+            counted = http.post("/v1/messages/count_tokens", json=body, headers={IMAGE_OCR: "1"}).json()["input_tokens"]
+            used = read.json()["usage"]
+            assert counted == used["input_tokens"] + used["cache_read_input_tokens"]
+        else:
+            counted = read.json()[tokens]
+        assert counted > 40  # its text reached the engine: the question alone is half of it
+
+
 @pytest.mark.slow
 def test_the_setting_the_stream_and_another_api(gateway: RunningGateway, http: httpx.Client) -> None:
     body = asked(picture("TOTAL 10.75"))

@@ -193,3 +193,23 @@ def test_a_context_that_was_not_made_here_is_refused(damage: str) -> None:
 )
 def test_numbers_are_written_as_ollama_does(count: int, text: str) -> None:
     assert human_number(count) == text
+
+
+PNG = "iVBORw0KGgoAAAANSUhEUg=="
+
+
+def test_pictures_are_parts_of_what_the_user_says() -> None:
+    shown = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
+    dialect = chat(messages=[USER, {**USER, "images": [PNG]}])
+    assert dialect.body()["messages"] == [USER, {"role": "user", "content": [shown, {"type": "text", "text": "hi"}]}]
+    assert dialect.own_name("messages.1.content.0.type") == "messages.1.images"
+    generate = OllamaGenerate({"model": "m", "prompt": "hi", "images": [PNG]})
+    assert generate.body()["messages"] == [{"role": "user", "content": [shown, {"type": "text", "text": "hi"}]}]
+    assert generate.own_name("messages.0.content.0.type") == "images"
+    whole = generate.whole({"choices": [{"message": {"content": "a dot"}, "finish_reason": "stop"}]})
+    assert [message["content"] for message in read_context(whole["context"])] == ["hi", "a dot"]  # it keeps no picture
+    assert not OllamaGenerate({"model": "m", "images": [PNG]}).is_load_only
+    for wrong in ({**USER, "images": ["aGk="]}, {"role": "system", "content": "x", "images": [PNG]}):
+        with pytest.raises(InputError) as caught:
+            chat(messages=[wrong]).body()
+        assert caught.value.param == "messages.0.images"
