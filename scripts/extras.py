@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / ".venv-extras"
-EXTRAS = "tune,qlora,deepspeed,ray,chroma,milvus,pgvector,faiss,langchain,llamaindex"
+EXTRAS = "triton,tune,qlora,deepspeed,ray,chroma,milvus,pgvector,faiss,langchain,llamaindex"
 # Only compared with, no part of what Zhilu installs. langchain-tests brings pytest plugins that change how every test runs.
 BESIDE = ("trl==1.16.0", "langchain-tests==1.1.9")
 TESTS = (
@@ -25,6 +25,7 @@ TESTS = (
     "tests/contract/test_kb_stores.py",
     "tests/contract/test_kb_stores_more.py",
     "tests/parity/test_preference_vs_trl.py",
+    "tests/unit/internals/test_triton.py",
     "tests/unit/rag/interop/test_llamaindex.py",
     "tests/unit/tuning/test_launch.py",
 )

@@ -41,12 +41,18 @@ def test_a_running_model_is_watched(http: TestClient) -> None:
     assert live["prompt_tokens"] > 0
     assert (live["running"], live["waiting"], live["num_answered"]) == (0, 0, 1)
     assert http.get("/zhilu/v1/engines/running/tiny/live").json()["at"] > live["at"]
+    seen = http.get("/zhilu/v1/engines/running/tiny/steps").json()
+    assert sum(share["written"] for step in seen["steps"] for share in step["shares"]) == 4
+    assert seen["last"] == len(seen["steps"]) and seen["free"] == seen["num_blocks"] and seen["tables"] == []
+    later = http.get("/zhilu/v1/engines/running/tiny/steps", params={"after": seen["last"]}).json()
+    assert later["steps"] == [] and later["now"] > seen["now"]
 
 
 def test_a_model_that_does_not_run_is_refused_with_a_way_on(http: TestClient) -> None:
-    reply = http.get("/zhilu/v1/engines/running/none/live")
-    assert reply.status_code == 404
-    assert reply.json()["error"]["fix"] == "zhilu engine running"
+    for what in ("live", "steps"):
+        reply = http.get(f"/zhilu/v1/engines/running/none/{what}")
+        assert reply.status_code == 404
+        assert reply.json()["error"]["fix"] == "zhilu engine running"
 
 
 def test_the_memory_of_a_wish_is_told_before_the_model_runs(http: TestClient) -> None:

@@ -145,7 +145,7 @@ import zhilu
 failed = {}
 # Modules that are about torch, training or another framework may ask for it when imported; nothing else may import them at the top.
 recipes = ("zhilu.training.", "zhilu.rag.interop.")
-lessons = tuple(f"zhilu.internals.lessons.lesson{name}" for name in ("1", "3_flash_torch", "4", "6"))
+lessons = tuple(f"zhilu.internals.lessons.lesson{name}" for name in ("1", "3_flash_torch", "3_flash_triton", "4", "6"))
 proofs = tuple(f"zhilu.internals.proofs.{name}" for name in ("training", "parallel", "optimizers"))
 torch_alone = (*(f"zhilu.tuning.launch.{n}" for n in ("spread", "many", "sharded", "zero")), "zhilu.tuning.recipes.", "zhilu.engine.runner.torch")
 parts = ("experts", "grid", "multi_token", "preferences", "scaling", "zero")

@@ -1,7 +1,7 @@
 """The engine in one page: ``step()`` schedules, computes, samples and hands out.
 
-There are no threads here. Whoever calls ``step`` drives the engine: a test, or ``server/service.py``. Only ``metrics.py`` reads
-the clock.
+There are no threads here. Whoever calls ``step`` drives the engine: a test, or ``server/service.py``. Only ``metrics.py`` and
+``steps.py`` read the clock.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from zhilu.engine.runner.adapter_table import AdapterTable
 from zhilu.engine.runner.base import Runner, StepChunk
 from zhilu.engine.scheduler import Scheduler, Work
 from zhilu.engine.sequence import Output, Request, Sequence, Status
+from zhilu.engine.steps import StepLog
 from zhilu.engine.text.ends import end_ids
 from zhilu.engine.text.tokenizer import Tokenizer
 from zhilu.errors import InputError, UpstreamError, ZhiluError
@@ -60,6 +61,7 @@ class Engine:
         self.adapters = AdapterTable(runner)
         self.speculate = speculate
         self.metrics = Metrics()
+        self.steps = StepLog()
         self.requests: dict[str, Request] = {}
 
     def add(
@@ -94,6 +96,7 @@ class Engine:
         if not work:
             return []
         self.metrics.note_start(work)
+        self.steps.begin(work, self.scheduler)
         logits = self.runner.run([self._chunk(item) for item in work])
         ends = accumulate(item.num_logits for item in work)
         shares = [logits[end - item.num_logits : end] for item, end in zip(work, ends, strict=True)]
@@ -102,6 +105,7 @@ class Engine:
             self.scheduler.computed(item)
         outputs = [output for item, rows in zip(work, shares, strict=True) for output in self._take_tokens(item, rows)]
         self.metrics.count_step(work, num_read + len(outputs))
+        self.steps.end(outputs)
         return outputs
 
     def abort(self, id: str) -> None:

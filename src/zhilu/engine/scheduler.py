@@ -54,17 +54,17 @@ class Scheduler:
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []  # in the order of admission
         self.num_preemptions = 0
+        self.preempted: list[Sequence] = []  # in the last call of ``schedule``
 
     def add(self, request: Request) -> None:
         self.waiting.extend(request.sequences)
 
     def schedule(self) -> list[Work]:
         """Assign the next step's work and the blocks it needs; may preempt the youngest to let the oldest go on."""
-        preemptions_before = self.num_preemptions
+        self.preempted = []
         work = self._decode()
         budget = self.max_batch_tokens - sum(item.num_tokens + len(item.draft) for item in work)
-        may_admit = self.num_preemptions == preemptions_before
-        return work + self._read_prompts(budget, may_admit)
+        return work + self._read_prompts(budget, may_admit=not self.preempted)
 
     def _decode(self) -> list[Work]:
         """One token for each sequence that lacks no more than one, oldest first, and guesses where there is room."""
@@ -156,6 +156,7 @@ class Scheduler:
         sequence.status = Status.WAITING
         sequence.num_preemptions += 1
         self.num_preemptions += 1
+        self.preempted.append(sequence)
         self.waiting.appendleft(sequence)
 
     def computed(self, work: Work) -> None:

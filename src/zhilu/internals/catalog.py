@@ -81,7 +81,11 @@ LESSONS: dict[str, Lesson] = {
             "6.3",
             "lesson3_flash_attention",
             "flash_attention",
-            ("engine/observe.py",),
+            (
+                "engine/observe.py",
+                "internals/lessons/lesson3_flash_torch.py",
+                "internals/lessons/lesson3_flash_triton.py",
+            ),
             ("FlashAttention (2205.14135)", "FlashAttention-2 (2307.08691)", "Online softmax (1805.02867)"),
         ),
         Lesson(

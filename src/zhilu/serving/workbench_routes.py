@@ -50,6 +50,69 @@ async def live_figures(model: str, request: Request) -> LiveOut:
     return LiveOut(**asdict(read_live(await gateway.metrics(), model)))
 
 
+class SequenceName(BaseModel):
+    """A request's id, and which of its answers."""
+
+    request: str
+    index: int
+
+
+class StepShare(SequenceName):
+    """One sequence's part of a step, in tokens: ``prompt`` read, ``guessed`` and checked, ``written`` new ones."""
+
+    prompt: int
+    guessed: int
+    written: int
+    ended: bool
+
+
+class EngineStep(BaseModel):
+    """``start``, ``end``: microseconds on the engine's clock. ``waiting`` names the first of ``num_waiting``; ``free``: blocks."""
+
+    number: int
+    start: int
+    end: int
+    shares: list[StepShare]
+    preempted: list[SequenceName]
+    waiting: list[SequenceName]
+    num_waiting: int
+    free: int
+
+
+class BlockTable(SequenceName):
+    """``tokens`` whose keys and values lie in ``blocks``, of which ``shared`` belong to others too."""
+
+    tokens: int
+    blocks: list[int]
+    shared: int
+
+
+class EngineSteps(BaseModel):
+    """
+    Attributes:
+        now: the engine's clock, in microseconds.
+        last: the newest step's number, less than before after a restart.
+        block_size: tokens; ``free`` of the ``num_blocks`` blocks are nobody's.
+    """
+
+    now: int
+    last: int
+    steps: list[EngineStep]
+    max_batch_tokens: int
+    block_size: int
+    num_blocks: int
+    free: int
+    tables: list[BlockTable]
+
+
+@router.get("/engines/running/{model:path}/steps")
+async def engine_steps(model: str, request: Request, after: Annotated[int, Query(ge=0, lt=10**15)] = 0) -> EngineSteps:
+    """What the scheduler of a running engine did after the step of that number, and its block tables now."""
+    gateway = request.app.state.gateway
+    assert isinstance(gateway, Gateway)
+    return EngineSteps.model_validate_json(await gateway.steps(model, after))
+
+
 class MemoryOut(BaseModel):
     """Bytes, but for ``context`` (tokens a request) and ``requests``; see ``memory.MemoryNeed``.
 

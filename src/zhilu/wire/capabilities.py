@@ -60,7 +60,7 @@ CAPABILITIES: Mapping[str, Capability] = {
     "cancel": _of(T("answers ended by their ids", "按编号取消回答"), paths=("/v1/requests/cancel",)),
     "embeddings": _of(T("embeddings", "向量")),
     "metrics": _of(T("Prometheus metrics", "Prometheus 指标")),
-    "state": _of(T("block table and scheduler made visible", "可查看块表与调度器")),
+    "state": _of(T("block table and scheduler made visible", "可查看块表与调度器"), paths=("/state", "/steps")),
     # ------------------------------------------------------------ what is read
     "vision": _of(T("pictures in messages", "消息中的图片"), parts=("image_url",)),
     "hearing": _of(T("sound in messages", "消息中的声音"), parts=("input_audio",)),

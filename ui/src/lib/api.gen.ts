@@ -5464,6 +5464,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/zhilu/v1/engines/running/{model}/steps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Engine Steps
+         * @description What the scheduler of a running engine did after the step of that number, and its block tables now.
+         */
+        get: operations["engine_steps_zhilu_v1_engines_running__model__steps_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/zhilu/v1/models/{name}/memory": {
         parameters: {
             query?: never;
@@ -6164,6 +6184,22 @@ export interface components {
             tuned: number;
             /** Rows */
             rows: components["schemas"]["AskedRow"][];
+        };
+        /**
+         * BlockTable
+         * @description ``tokens`` whose keys and values lie in ``blocks``, of which ``shared`` belong to others too.
+         */
+        BlockTable: {
+            /** Request */
+            request: string;
+            /** Index */
+            index: number;
+            /** Tokens */
+            tokens: number;
+            /** Blocks */
+            blocks: number[];
+            /** Shared */
+            shared: number;
         };
         /**
          * BoardQuestion
@@ -7571,6 +7607,53 @@ export interface components {
              * @default false
              */
             can_install: boolean;
+        };
+        /**
+         * EngineStep
+         * @description ``start``, ``end``: microseconds on the engine's clock. ``waiting`` names the first of ``num_waiting``; ``free``: blocks.
+         */
+        EngineStep: {
+            /** Number */
+            number: number;
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /** Shares */
+            shares: components["schemas"]["StepShare"][];
+            /** Preempted */
+            preempted: components["schemas"]["SequenceName"][];
+            /** Waiting */
+            waiting: components["schemas"]["SequenceName"][];
+            /** Num Waiting */
+            num_waiting: number;
+            /** Free */
+            free: number;
+        };
+        /**
+         * EngineSteps
+         * @description Attributes:
+         *         now: the engine's clock, in microseconds.
+         *         last: the newest step's number, less than before after a restart.
+         *         block_size: tokens; ``free`` of the ``num_blocks`` blocks are nobody's.
+         */
+        EngineSteps: {
+            /** Now */
+            now: number;
+            /** Last */
+            last: number;
+            /** Steps */
+            steps: components["schemas"]["EngineStep"][];
+            /** Max Batch Tokens */
+            max_batch_tokens: number;
+            /** Block Size */
+            block_size: number;
+            /** Num Blocks */
+            num_blocks: number;
+            /** Free */
+            free: number;
+            /** Tables */
+            tables: components["schemas"]["BlockTable"][];
         };
         /**
          * EvaluateBody
@@ -11465,6 +11548,16 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /**
+         * SequenceName
+         * @description A request's id, and which of its answers.
+         */
+        SequenceName: {
+            /** Request */
+            request: string;
+            /** Index */
+            index: number;
+        };
         /** Series */
         Series: {
             /** Name */
@@ -11931,6 +12024,24 @@ export interface components {
             inference_bytes: number;
             /** Training Bytes */
             training_bytes: number;
+        };
+        /**
+         * StepShare
+         * @description One sequence's part of a step, in tokens: ``prompt`` read, ``guessed`` and checked, ``written`` new ones.
+         */
+        StepShare: {
+            /** Request */
+            request: string;
+            /** Index */
+            index: number;
+            /** Prompt */
+            prompt: number;
+            /** Guessed */
+            guessed: number;
+            /** Written */
+            written: number;
+            /** Ended */
+            ended: boolean;
         };
         /** StepTruth */
         StepTruth: {
@@ -23544,6 +23655,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LiveOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    engine_steps_zhilu_v1_engines_running__model__steps_get: {
+        parameters: {
+            query?: {
+                after?: number;
+            };
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EngineSteps"];
                 };
             };
             /** @description Validation Error */

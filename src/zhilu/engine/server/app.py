@@ -24,6 +24,7 @@ from zhilu.engine.server import api
 from zhilu.engine.server.browsers import NoBrowsers
 from zhilu.engine.server.fingerprint import fingerprint
 from zhilu.engine.server.reply import Reply
+from zhilu.engine.server.state import state_of
 from zhilu.errors import (
     ConflictError,
     InputError,
@@ -291,7 +292,18 @@ class _Server:
 
     async def state(self, request: Request) -> Response:
         service = self.loaded()
-        return JSONResponse(await service.call(lambda: _state(service.engine)))
+        return JSONResponse(await service.call(lambda: state_of(service.engine)))
+
+    async def steps(self, request: Request) -> Response:
+        """What the scheduler did lately, after the step of the number ``after``."""
+        service, given = self.loaded(), request.query_params.get("after", "0")
+        if not (given.isascii() and given.isdigit() and len(given) < 16):
+            raise InputError(
+                T(f"after is no number of a step: {given!r}", f"after 不是步的编号：{given!r}"), param="after"
+            )
+        return JSONResponse(
+            await service.call(lambda: service.engine.steps.after(int(given), service.engine.scheduler))
+        )
 
 
 def _grammar(service: EngineService, body: api.Generation) -> Grammar | None:
@@ -373,41 +385,6 @@ async def _json(request: Request) -> dict[str, Any]:
     return wire.parse_json(bytes(body))
 
 
-def _state(engine: Engine) -> dict[str, Any]:
-    """What a page needs to draw the scheduler and the block tables."""
-    scheduler, pool = engine.scheduler, engine.scheduler.pool
-
-    def sequence_state(sequence: Any) -> dict[str, Any]:
-        return {
-            "request": sequence.request.id,
-            "index": sequence.index,
-            "status": sequence.status.value,
-            "num_prompt": sequence.num_prompt,
-            "num_output": sequence.num_output,
-            "num_computed": sequence.num_computed,
-            "num_cached": sequence.num_cached,
-            "num_preemptions": sequence.num_preemptions,
-            "blocks": list(sequence.table),
-        }
-
-    return {
-        "runner": engine.runner.describe(),
-        "max_len": engine.max_len,
-        "max_num_seqs": scheduler.max_num_seqs,
-        "max_batch_tokens": scheduler.max_batch_tokens,
-        "num_steps": engine.metrics.num_steps,
-        "blocks": {
-            "size": pool.block_size,
-            "total": pool.num_blocks,
-            "free": pool.num_free,
-            "cached": pool.num_cached,
-            "shared": sum(pool.references(number) > 1 for number in range(pool.num_blocks)),
-        },
-        "running": [sequence_state(sequence) for sequence in scheduler.running],
-        "waiting": [sequence_state(sequence) for sequence in scheduler.waiting],
-    }
-
-
 def create_app(
     options: EngineOptions,
     name: str,
@@ -450,6 +427,7 @@ def create_app(
             Route("/load", server.load_now),
             Route("/metrics", server.metrics),
             Route("/state", server.state),
+            Route("/steps", server.steps),
         ],
         exception_handlers={ZhiluError: _zhilu_error, HTTPException: _http_error, Exception: _unexpected_error},
         middleware=[Middleware(NoBrowsers, host=host)],

@@ -30,7 +30,7 @@ __all__ = ["DrainingServer", "Intake"]
 log = get_logger(__name__)
 
 # Looking on and taking part in shutting down stay possible.
-_ALWAYS_OPEN = ("/metrics", "/state", "/v1/unload_lora_adapter")
+_ALWAYS_OPEN = ("/metrics", "/state", "/steps", "/v1/unload_lora_adapter")
 _RETRY_SECONDS = 5
 
 

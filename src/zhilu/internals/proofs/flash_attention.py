@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from zhilu.engine.observe import Observer, attention_weights, scale_of
+from zhilu.errors import MissingComponentError
 from zhilu.internals.proofs.text import nano_ids
 from zhilu.internals.result import (
     Chart,
@@ -27,7 +30,7 @@ from zhilu.messages import T
 from zhilu.models.shipped import NANO
 from zhilu.setup.require import has_torch
 
-__all__ = ["gap", "openvino_attention", "peak", "prove", "real_qkv"]
+__all__ = ["gap", "openvino_attention", "peak", "prove", "real_qkv", "triton_check"]
 
 Array = npt.NDArray[np.float32]
 _LENGTH = 230  # not a multiple of any tile
@@ -57,6 +60,9 @@ def prove(part: Any, say: Say) -> Result:
     if has_torch():
         say(0.4, T("asking PyTorch", "与 PyTorch 比较"))
         checks += _torch_checks(part, triples)
+    if has_torch() and find_spec("triton"):
+        say(0.5, T("running the Triton kernel", "运行 Triton 内核"))
+        checks.append(triton_check(triples[1]))
     say(0.6, T("measuring memory", "测量内存"))
     whole = [peak(lambda q, k, v: _exact(q, k, v), n) for n in _LENGTHS]
     tiled = [peak(lambda q, k, v: part.forward(q, k, v)[0], n) for n in _LENGTHS]
@@ -163,6 +169,34 @@ def _torch_checks(part: Any, triples: list[tuple[Array, Array, Array]]) -> list[
         at_most(T("gradients: against PyTorch's SDPA", "梯度：与 PyTorch 的 SDPA 之差"), gradient, _GRADIENT_NEAR),
         at_most(T("the PyTorch version against SDPA (relative)", "PyTorch 版本与 SDPA 之差（相对）"), own, _GRADIENT_NEAR),
     ]  # fmt: skip
+
+
+def triton_check(triple: tuple[Array, Array, Array]) -> Check:
+    """The kernel as the GPU here runs it, or, where there is none, as Triton's interpreter does: of that two heads are enough.
+
+    Raises:
+        MissingComponentError: Triton is not installed.
+    """
+    if not (has_torch() and find_spec("triton")):
+        raise MissingComponentError(
+            T(
+                "The kernel needs PyTorch and Triton, which runs on Linux.",
+                "这个内核需要 PyTorch 和 Triton（仅 Linux）。",
+            ),
+            code="triton_missing",
+            fix=f'{sys.executable} -m pip install "zhilu[triton]"',
+        )
+    import torch
+
+    from zhilu.internals.lessons.lesson3_flash_triton import flash_attention
+
+    place = "cuda" if torch.cuda.is_available() else "cpu"
+    q, k, v = (torch.from_numpy(x[None, :2]).to(place) for x in triple)
+    out, _ = flash_attention(q, k, v)
+    off = gap(out[0].cpu().numpy(), _exact(*(x[:2] for x in triple)))
+    where = T("compiled for the GPU", "编译到 GPU") if place == "cuda" else T("in its interpreter", "解释执行")
+    name = T(f"output: the Triton kernel, {where.en}, against exact", f"输出：Triton 内核（{where.zh}）与精确值之差")
+    return at_most(name, off, _NEAR)
 
 
 def _through(attend: Callable[..., Any], triple: tuple[Array, Array, Array], d_out: Array) -> tuple[Array, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 import torch
@@ -15,9 +16,11 @@ from zhilu.messages import T
 from zhilu.training.model import Nano, NanoConfig
 from zhilu.training.optimizer import orthogonalize
 
-__all__ = ["batches", "prove", "small_model", "train"]
+__all__ = ["batches", "prove", "rate_sweep", "small_model", "train"]
 
 _STEPS = 40
+_SWEEP_STEPS, _TAIL, _LOST = 20, 5, 6.0  # the loss of a guess among 256 bytes is 5.5: above it nothing was learned
+_TIMES = (1 / 9, 1 / 3, 1, 3, 9)
 _SAME = 1e-7  # of weights after all steps: the last bit of a number around one
 SETTINGS: dict[str, dict[str, Any]] = {
     "sgd": {"lr": 0.03, "momentum": 0.9},
@@ -55,7 +58,7 @@ def prove(part: Any, say: Say) -> Result:
     data = batches(_STEPS)
     curves, checks, rows = [], list[Check](), []
     for index, name in enumerate(SETTINGS):
-        say(index / len(SETTINGS), T(f"training with {NAMES[name]}", f"用 {NAMES[name]} 训练"))
+        say(0.6 * index / len(SETTINGS), T(f"training with {NAMES[name]}", f"用 {NAMES[name]} 训练"))
         mine, theirs = small_model(), small_model()
         if name == "lion":  # a sign turns at the last bit: in double precision no two ways to add disagree about it
             mine, theirs = mine.double(), theirs.double()
@@ -83,6 +86,24 @@ def prove(part: Any, say: Say) -> Result:
         if name == "adamw":
             each = moved / count
     checks += _orthogonal(part)
+    swept = {}
+    for index, name in enumerate(SETTINGS):
+        said = NAMES[name]
+        say(0.6 + 0.4 * index / len(SETTINGS), T(f"learning rates of {said}", f"{said} 的学习率"))
+        swept[name] = rate_sweep(part, name)
+    best = {name: min(found, key=lambda rate: found[rate]) for name, found in swept.items()}
+    checks += [
+        at_least(
+            T("best learning rates: the largest over the smallest", "各优化器的最佳学习率：最大与最小之比"),
+            max(best.values()) / min(best.values()),
+            5,
+        ),
+        at_least(
+            T("a wrong rate costs, of any optimizer (loss)", "学习率选错的代价，任一优化器（损失）"),
+            min(max(found.values()) - min(found.values()) for found in swept.values()),
+            0.2,
+        ),
+    ]
     falls = min(one.ys[0] - one.ys[-1] for one in curves)
     checks.append(at_least(T("every curve falls by", "每条曲线至少下降"), falls, 0.5))
     return Result(
@@ -95,7 +116,20 @@ def prove(part: Any, say: Say) -> Result:
                 x=T("step", "步"),
                 y=T("loss", "损失"),
                 series=curves,
-            )
+            ),
+            Chart(
+                title=T(
+                    f"Loss after {_SWEEP_STEPS} steps by learning rate (6: nothing learned)",
+                    f"{_SWEEP_STEPS} 步后的损失与学习率（6：什么也没学到）",
+                ),
+                x=T("learning rate", "学习率"),
+                y=T("loss", "损失"),
+                log=True,
+                series=[
+                    Series(name=T(NAMES[name], NAMES[name]), xs=list(found), ys=list(found.values()))
+                    for name, found in swept.items()
+                ],
+            ),
         ],
         tables=[
             Table(
@@ -106,8 +140,12 @@ def prove(part: Any, say: Say) -> Result:
                     T("for each weight", "每个权重"),
                     T("first loss", "最初损失"),
                     T("last loss", "最后损失"),
+                    T("best learning rate", "最佳学习率"),
                 ],
-                rows=[[T.of(cell) for cell in row] for row in rows],
+                rows=[
+                    [T.of(cell) for cell in (*row, f"{rate:.1e}")]
+                    for row, rate in zip(rows, best.values(), strict=True)
+                ],
             )
         ],
     )
@@ -132,11 +170,27 @@ def _parts(model: Nano) -> tuple[list[Any], list[Any]]:
     return matrices, rest
 
 
-def _own(part: Any, name: str, model: Nano) -> list[Any]:
+def rate_sweep(part: Any, name: str) -> dict[float, float]:
+    """Learning rates from a ninth to nine times the one in ``SETTINGS``, and the mean loss of the last steps with each."""
+    found, data = {}, batches(_SWEEP_STEPS)
+    for times in _TIMES:
+        model = small_model()
+        losses = train(model, [one.step for one in _own(part, name, model, times)], data)
+        end = sum(losses[-_TAIL:]) / _TAIL
+        found[SETTINGS[name]["lr"] * times] = min(end, _LOST) if isfinite(end) else _LOST
+    return found
+
+
+def _own(part: Any, name: str, model: Nano, times: float = 1) -> list[Any]:
+    """The learner's optimizers, with ``times`` their learning rates."""
+
+    def settings_of(name: str) -> dict[str, Any]:
+        return SETTINGS[name] | {"lr": SETTINGS[name]["lr"] * times}
+
     if name != "muon":
-        return [part.Stepper(name, model.parameters(), **SETTINGS[name])]
+        return [part.Stepper(name, model.parameters(), **settings_of(name))]
     matrices, rest = _parts(model)
-    return [part.Stepper("muon", matrices, **SETTINGS["muon"]), part.Stepper("adamw", rest, **SETTINGS["adamw"])]
+    return [part.Stepper("muon", matrices, **settings_of("muon")), part.Stepper("adamw", rest, **settings_of("adamw"))]
 
 
 def _library(name: str, model: Nano) -> list[Any]:

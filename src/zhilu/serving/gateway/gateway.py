@@ -317,16 +317,39 @@ class Gateway:
 
     async def _engine_metrics(self, served: Served) -> str:
         assert served.launch is not None
-        request = httpx.Request("GET", f"{served.launch.url}/metrics")
-
-        async def read() -> str:
-            response = await self.loopback.handle_async_request(request)
-            try:
-                content = await response.aread()
-            finally:
-                await response.aclose()
-            return content.decode(errors="replace") if response.status_code == 200 else ""
-
         with suppress(httpx.HTTPError, asyncio.TimeoutError):
-            return await asyncio.wait_for(read(), 1.0)
+            content = await asyncio.wait_for(self._look(served, "/metrics"), 1.0)
+            return content.decode(errors="replace")
         return ""
+
+    async def steps(self, model: str, after: int) -> bytes:
+        """What a running engine's scheduler did after step ``after``, as JSON. Who only looks on does not keep it from being stopped.
+
+        Raises:
+            NotFoundError: the model is not running. UnsupportedError: its engine does not tell.
+        """
+        served = self.supervisor.states().get(model)
+        if served is None or served.state != "ready" or served.launch is None:
+            raise NotFoundError(
+                T(f"The model {model!r} is not running.", f"模型 {model!r} 没有在运行。"), fix="zhilu engine running"
+            )
+        wire.refuse_endpoint(served.facts.name, served.facts.can, "/steps")
+        try:
+            content = await asyncio.wait_for(self._look(served, f"/steps?after={after}"), 10.0)
+        except httpx.HTTPError as error:
+            raise broken_off(served, error) from error
+        except asyncio.TimeoutError as error:
+            raise broken_off(served, httpx.ReadTimeout("10 s")) from error
+        if not content:
+            raise broken_off(served, httpx.ReadError("/steps"))
+        return content
+
+    async def _look(self, served: Served, path: str) -> bytes:
+        """What an engine on this machine says at ``GET path``; nothing where that is no success."""
+        assert served.launch is not None
+        response = await self.loopback.handle_async_request(httpx.Request("GET", f"{served.launch.url}{path}"))
+        try:
+            content = await response.aread()
+        finally:
+            await response.aclose()
+        return content if response.status_code == 200 else b""

@@ -1,4 +1,4 @@
-import { BookOpen } from "lucide-react";
+import { Activity, BookOpen } from "lucide-react";
 import { Link, useLocation } from "wouter";
 import { Page } from "@/components/Page";
 import { Segments } from "@/components/Segments";
@@ -27,9 +27,14 @@ export default function InternalsPage({ task }: { task?: string }) {
       title={t("internals.title")}
       lead={t("internals.lead")}
       actions={
-        <Link href="/internals/papers" className={css.toPapers}>
-          <BookOpen size={15} aria-hidden /> {t("papers.title")}
-        </Link>
+        <>
+          <Link href="/internals/live" className={css.toPapers}>
+            <Activity size={15} aria-hidden /> {t("live.open")}
+          </Link>
+          <Link href="/internals/papers" className={css.toPapers}>
+            <BookOpen size={15} aria-hidden /> {t("papers.title")}
+          </Link>
+        </>
       }
     >
       {error && <ErrorPanel error={error} retry={() => void refetch()} />}

@@ -1,6 +1,6 @@
-import { Check, Link2 } from "lucide-react";
+import { ArrowRight, Check, Link2 } from "lucide-react";
 import { useState } from "react";
-import { useLocation, useSearchParams } from "wouter";
+import { Link, useLocation, useSearchParams } from "wouter";
 import { Button } from "@/components/Button";
 import { Page } from "@/components/Page";
 import { TabPanel, Tabs } from "@/components/Tabs";
@@ -70,11 +70,32 @@ export default function LensPage({ tab }: { tab?: string }) {
           return (
             <TabPanel key={name} value={name} className={css.panel}>
               {model && <View model={model} models={models.map((one) => one.name)} />}
+              {model && <Onward from={name} query={params.get("model") ? `?${new URLSearchParams({ model })}` : ""} />}
             </TabPanel>
           );
         })}
       </Tabs>
     </Page>
+  );
+}
+
+/** From each tab to the one that builds on it, and from the last to the gates of the stage. */
+function Onward({ from, query }: { from: Tab; query: string }) {
+  const { t } = useI18n();
+  const place = NAMES.indexOf(from) + 1;
+  const next = NAMES[place];
+  return (
+    <nav className={css.onward} aria-label={t("lens.onward")}>
+      {next ? (
+        <Link href={`/lens/${next}${query}`} onClick={() => scrollTo({ top: 0 })}>
+          {t("lens.next")} 1.{place + 1} {t(`lens.tab.${next}`)} <ArrowRight size={15} aria-hidden />
+        </Link>
+      ) : (
+        <Link href="/roadmap/1.1">
+          {t("lens.toGates")} <ArrowRight size={15} aria-hidden />
+        </Link>
+      )}
+    </nav>
   );
 }
 

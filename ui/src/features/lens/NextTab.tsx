@@ -8,8 +8,9 @@ import { ErrorPanel, Skeleton } from "@/components/states";
 import type { components } from "@/lib/api.gen";
 import { bytes } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
+import { useModels } from "@/lib/queries";
 import { useShared } from "@/lib/shared";
-import { usePredict, useRested, useView, type LogitsOut } from "./api";
+import { useLikely, usePredict, useRested, useView, type LogitsOut } from "./api";
 import { inked, Judged, type TabProps } from "./Lesson";
 import { TreeCard } from "./TreeCard";
 import css from "./Lens.module.css";
@@ -27,6 +28,7 @@ const KNOBS = {
 type Knob = keyof typeof KNOBS;
 const NAMES = Object.keys(KNOBS) as Knob[];
 const SHOWN = 12;
+const PATIENCE_MS = 600;
 
 /** Settings as a link carries them: `temperature:0.5,top_k:3`; those that change nothing are left out. */
 const wordsOf = (knobs: Record<Knob, number>) =>
@@ -64,7 +66,13 @@ function Following({ model }: { model: string }) {
   const rested = useRested(text);
   const asked = { text: rested, chat, model, ...knobsOf(useRested(turned, 60)) };
   const view = useView<LogitsOut>("logits", asked, asked.text !== "");
-  const seen = view.data;
+  // A large model is read for half a minute: until then one sees what the engine says, where it runs, and no older text's table.
+  const waits = view.isPending || view.isPlaceholderData;
+  const isLong = useRested(waits, PATIENCE_MS) && waits;
+  const isRunning = useModels().data?.some(({ name, state }) => name === model && state === "ready") ?? false;
+  const likely = useLikely(model, rested, chat, isLong && isRunning && rested !== "");
+  const early = isLong ? likely.data : undefined;
+  const seen = early ? undefined : view.data;
   return (
     <>
       <LessonCard title={t("lens.next.words")} hint={t("lens.next.wordsHint")} saved>
@@ -94,7 +102,24 @@ function Following({ model }: { model: string }) {
           ))}
         </div>
         {view.error && <ErrorPanel error={view.error} />}
-        {view.isPending && <Skeleton lines={6} height={24} />}
+        {view.isPending && !early && <Skeleton lines={6} height={24} />}
+        {early && (
+          <div>
+            <ol className={css.bars}>
+              {early.slice(0, SHOWN).map((one) => (
+                <li key={one.text}>
+                  <code>{inked(one.text)}</code>
+                  <span className={css.bar}>
+                    <i style={{ width: `${100 * one.probability}%` }} />
+                    <i />
+                  </span>
+                  <b>{(100 * one.probability).toFixed(one.probability < 0.1 ? 2 : 1)} %</b>
+                </li>
+              ))}
+            </ol>
+            <p className={css.hint}>{t("lens.next.likely")}</p>
+          </div>
+        )}
         {seen && (
           <div className={css.split}>
             <div>

@@ -1,7 +1,7 @@
 import { keepPreviousData, useMutation, useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import type { components } from "@/lib/api.gen";
-import { api } from "@/lib/api";
+import { api, openaiPost, refusal } from "@/lib/api";
 
 type Schemas = components["schemas"];
 export type TokensOut = Schemas["TokensOut"];
@@ -35,6 +35,50 @@ export function useView<R>(view: string, body: Record<string, unknown>, enabled 
     staleTime: Infinity,
     retry: false,
   });
+}
+
+export interface Likely {
+  text: string;
+  probability: number;
+}
+
+/** What the running engine holds likeliest after a text: there within a second or two, long before the whole model is looked at. */
+export function useLikely(model: string, text: string, chat: boolean, enabled: boolean): UseQueryResult<Likely[]> {
+  return useQuery({
+    queryKey: ["lens", "likely", model, text, chat],
+    queryFn: async ({ signal }) => {
+      const common = { model, max_tokens: 1, temperature: 0 };
+      const [path, body] = chat
+        ? ["/chat/completions", { messages: [{ role: "user", content: text }], logprobs: true, top_logprobs: 12 }]
+        : ["/completions", { prompt: text, logprobs: 12, add_special_tokens: false }];
+      const response = await openaiPost(path, JSON.stringify({ ...common, ...body }), signal);
+      const said = await response.text();
+      if (!response.ok) throw refusal(response, said);
+      return likeliest(JSON.parse(said) as Scored);
+    },
+    enabled,
+    staleTime: Infinity,
+    retry: false,
+  });
+}
+
+/** The first token's alternatives, as either endpoint writes them. */
+export interface Scored {
+  choices: {
+    logprobs: {
+      content?: { top_logprobs: { token: string; logprob: number }[] }[];
+      top_logprobs?: Record<string, number>[];
+    } | null;
+  }[];
+}
+
+export function likeliest({ choices }: Scored): Likely[] {
+  const told = choices[0]?.logprobs;
+  const pairs = told?.content?.[0]?.top_logprobs ?? [];
+  const named = Object.entries(told?.top_logprobs?.[0] ?? {}).map(([token, logprob]) => ({ token, logprob }));
+  return [...pairs, ...named]
+    .map(({ token, logprob }) => ({ text: token, probability: Math.exp(logprob) }))
+    .sort((one, other) => other.probability - one.probability);
 }
 
 /** A prediction, judged from the live model and kept for the gate. */

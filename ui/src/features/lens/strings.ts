@@ -56,6 +56,9 @@ export const strings = {
   },
   "lens.tokens.step": { en: "Merge {n} of {all}", zh: "第 {n} 次合并，共 {all} 次" },
 
+  "lens.onward": { en: "Onward", zh: "继续" },
+  "lens.next": { en: "Next:", zh: "下一课：" },
+  "lens.toGates": { en: "You have seen it all. To the gates of stage 1", zh: "都看过了，去第 1 阶段的关卡" },
   "lens.link": { en: "Copy link", zh: "复制链接" },
   "lens.tokens.languages": { en: "The same message in eleven languages", zh: "同一句话，十一种语言" },
   "lens.tokens.languagesHint": {
@@ -243,6 +246,10 @@ export const strings = {
   "lens.next.kept": {
     en: "{kept} of {all} tokens can be drawn. Doubt: {before} bits as the model thinks, {after} with these settings (1 bit is the doubt of a coin toss, 0 is certainty).",
     zh: "{all} 个 token 中有 {kept} 个可能被抽到。犹豫程度：模型本身 {before} 比特，使用这些设置后 {after} 比特（1 比特相当于抛一枚硬币，0 就是毫不犹豫）。",
+  },
+  "lens.next.likely": {
+    en: "The running engine's first answer, as the model thinks. The sliders and what each block would say follow when the whole model has been read in full precision; a large one takes half a minute.",
+    zh: "这是运行中的引擎先给出的结果，是模型本身的想法。滑块和每一层的说法，要等把整个模型按全精度读完才有；大模型需要半分钟左右。",
   },
   "lens.next.layers": { en: "What it would say after each block", zh: "每一层之后它会说什么" },
   "lens.next.kv": {

@@ -14,7 +14,7 @@ from zhilu.internals.result import Chart, Check, Grid, Result, Say, Series, Tabl
 from zhilu.messages import T
 from zhilu.training.model import Nano
 
-__all__ = ["prove", "train"]
+__all__ = ["against_library", "prove", "train"]
 
 _EXPERTS, _TOP, _WIDTH, _SHARED = 8, 2, 32, 32
 _STEPS, _TAIL, _SPEED, _AUXILIARY = 80, 20, 0.02, 0.05
@@ -32,7 +32,7 @@ def prove(part: Any, say: Say) -> Result:
     checks = [_plain(part), *_bias_only_chooses(part)]
     if find_spec("transformers"):
         say(0.1, T("asking transformers", "与 transformers 比较"))
-        checks += _library(part)
+        checks += against_library(part)
     uneven, losses, loads = {}, {}, {}
     for index, (way, name) in enumerate(_WAYS.items()):
         say(0.2 + 0.27 * index, T(f"training: {name.en}", f"训练：{name.zh}"))
@@ -142,7 +142,7 @@ def _bias_only_chooses(part: Any) -> list[Check]:
 
 
 @torch.no_grad()
-def _library(part: Any) -> list[Check]:
+def against_library(part: Any) -> list[Check]:
     """transformers' DeepseekV3MoE with the same weights, limited to two of four groups."""
     from transformers.models.deepseek_v3.configuration_deepseek_v3 import DeepseekV3Config
     from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3MoE
