@@ -16,6 +16,7 @@ import pytest
 from tests.contract.gateway_server import RunningGateway, run_gateway
 
 from zhilu.engine.testing import make_tiny_model
+from zhilu.serving.api import messages_relay
 
 MODEL = "zhilu-nano"
 ASK: list[Any] = [{"role": "user", "content": "What can you do?"}]
@@ -165,6 +166,20 @@ def test_the_events_come_in_order_and_tell_the_prompts_length_at_once(gateway: R
     used, ended = events[0][1]["message"]["usage"], events[-2][1]["usage"]
     assert used["input_tokens"] > 0
     assert ended["input_tokens"] + ended["cache_read_input_tokens"] == used["input_tokens"]
+
+
+def test_a_stream_says_that_it_lives_while_nothing_comes(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages_relay, "PING_SECONDS", 0.0005)  # far less than the prompt takes to be read
+    body = {"model": MODEL, "max_tokens": 4, "messages": [{"role": "user", "content": "read " * 1500}], "stream": True}
+    reply = httpx.post(
+        f"{gateway.url}/v1/messages", json=body, headers={"x-api-key": KEY}, timeout=120, trust_env=False
+    )
+    names = [line.removeprefix("event: ") for line in reply.text.split("\n") if line.startswith("event: ")]
+    assert names.count("ping") > 2
+    assert (names[0], names[-1]) == ("message_start", "message_stop")
+    assert sum(name != "ping" for name in names) == len(reply.text.strip().split("\n\n")) - names.count("ping")
 
 
 def test_a_forced_tool_its_result_and_the_same_streamed(client: anthropic.Anthropic) -> None:

@@ -17,7 +17,7 @@ __all__ = ["ChatRequest", "Tool"]
 
 
 class FunctionSpec(Strict):
-    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")]
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{1,128}$")]  # OpenAI's own end at 64, Anthropic's at 128
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
