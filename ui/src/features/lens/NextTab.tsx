@@ -98,6 +98,7 @@ function Following({ model }: { model: string }) {
                 value={knobs[name]}
                 onChange={(event) => setTurned(wordsOf({ ...knobs, [name]: Number(event.target.value) }))}
               />
+              <small>{t(`lens.knob.${name}`)}</small>
             </label>
           ))}
         </div>

@@ -5,7 +5,7 @@ import { Field } from "@/components/Field";
 import { Lesson, LessonCard } from "@/components/Lesson";
 import { SaveFigure } from "@/components/SaveFigure";
 import { Segments } from "@/components/Segments";
-import { ErrorPanel } from "@/components/states";
+import { ErrorPanel, Skeleton } from "@/components/states";
 import type { components } from "@/lib/api.gen";
 import { number } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
@@ -285,6 +285,7 @@ function Stretch({ model }: { model: string }) {
         )}
       </Field>
       {view.error && <ErrorPanel error={view.error} />}
+      {view.isPending && text !== "" && <Skeleton lines={5} height={20} />}
       <ol className={css.bars}>
         {(seen?.at ?? []).map((one) => (
           <li key={one.spacing}>

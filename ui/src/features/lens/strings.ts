@@ -148,8 +148,8 @@ export const strings = {
     zh: "这两个 token 在各个距离上的得分",
   },
   "lens.positions.curveHint": {
-    en: "Only the distance changes, the words stay. The scaled line is the trick for longer texts: positions are divided, so that far tokens look nearer. Too much of it, and neighbours can no longer be told apart. The sinusoidal line shows how alike two places are, in its own scale.",
-    zh: "只改变距离，词不变。“缩放”线是支持更长文本的办法：把位置除以一个数，让远处的 token 显得近。除得太多，左邻右舍就分不清了。正弦线表示两个位置有多相似，用的是它自己的刻度。",
+    en: "The higher, the better the two fit. Only the distance changes, the words stay. The scaled line is the trick for longer texts: positions are divided, so that far tokens look nearer. Too much of it, and neighbours can no longer be told apart. The sinusoidal line shows how alike two places are, in its own scale.",
+    zh: "越高表示两者越合得来。只改变距离，词不变。“缩放”线是支持更长文本的办法：把位置除以一个数，让远处的 token 显得近。除得太多，左邻右舍就分不清了。正弦线表示两个位置有多相似，用的是它自己的刻度。",
   },
   "lens.positions.near": { en: "next to each other", zh: "紧挨着" },
   "lens.positions.far": { en: "{n} tokens apart", zh: "相隔 {n} 个 token" },
@@ -241,6 +241,31 @@ export const strings = {
   "lens.next.wordsHint": {
     en: "Grey is what the model thinks, green is what can be drawn with these settings. Move the sliders.",
     zh: "灰色是模型的想法，绿色是在这些设置下会被抽到的概率。拖动滑块试试。",
+  },
+  "lens.knob.temperature": {
+    en: "below 1: bolder about the likeliest; above 1: nearer to dice; 0: always the likeliest",
+    zh: "小于 1：更偏向最可能的；大于 1：更像掷骰子；0：总取最可能的",
+  },
+  "lens.knob.top_k": { en: "only the first so many may be drawn; 0: all", zh: "只从前几个里抽；0：全部" },
+  "lens.knob.top_p": {
+    en: "only the likeliest that together make up this share",
+    zh: "只从最可能的里抽，直到概率合起来够这个比例",
+  },
+  "lens.knob.min_p": {
+    en: "only those at least this share as likely as the first",
+    zh: "只留概率不低于第一名这个比例的",
+  },
+  "lens.knob.repetition_penalty": {
+    en: "above 1: what stands in the text already becomes less likely",
+    zh: "大于 1：文本里已有的词变得更不可能",
+  },
+  "lens.knob.presence_penalty": {
+    en: "taken off the score of what was written before, once",
+    zh: "写过的词，分数一次性减去这么多",
+  },
+  "lens.knob.frequency_penalty": {
+    en: "the same, for every time it was written",
+    zh: "同上，但写过几次就减几次",
   },
   "lens.next.off": { en: "(changes nothing)", zh: "（不起作用）" },
   "lens.next.kept": {
