@@ -10,8 +10,10 @@ whether they had to: the difference of the two tokens' log-probabilities, in our
 activations to 8 bits before it multiplies, our engine does not, so they part where two tokens are nearly equally likely. How
 often they must is the ceiling, measured in the same run: transformers on the same weights in float32, where nothing is rounded,
 against llama.cpp on the same prompts; an engine that multiplies as exactly cannot agree with llama.cpp more often than by luck.
-``logits``: the file dequantised by transformers and the ``gguf`` package, in float32, against our engine. Needs about eight times
-the file's size in memory.
+``logits``: the file dequantised by transformers and the ``gguf`` package, in float32, against our engine, over the prompts and
+pages of this repository's documentation in both languages: how far apart, how often another token is likeliest, and what a token
+of the text costs in each (nats). ``--precision int8`` shows by it what our int8 loses. Needs about eight times the file's size in
+memory.
 """
 
 from __future__ import annotations
@@ -78,6 +80,8 @@ def main() -> int:
     parser.add_argument("--prompts", type=int, default=len(PROMPTS), help="the first so many")
     parser.add_argument("--tokens", type=int, default=64, help="of each answer")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", choices=["auto", "full", "int8"], default="full", help="of our engine")
+    parser.add_argument("--pages", type=int, default=8, help="of the documentation, for the logits, in each language")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     print(f"{processor().name}: {processor().sets}", flush=True)
@@ -99,7 +103,7 @@ def compare_tokens(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def compare_greedy(args: argparse.Namespace) -> dict[str, Any]:
-    engine = load_engine(EngineOptions(args.file, args.threads, max_len=MAX_LEN, kv_tokens=MAX_LEN * 24))
+    engine = _engine(args, kv_tokens=MAX_LEN * 24)
     prompts = [_prompt(engine, text) for text in PROMPTS[: args.prompts]]
     ours = answers(engine, prompts, args.tokens)
     exact = exact_answers(args, prompts, engine.eos_ids)
@@ -125,21 +129,58 @@ def compare_greedy(args: argparse.Namespace) -> dict[str, Any]:
 def compare_logits(args: argparse.Namespace) -> dict[str, Any]:
     import torch
 
-    engine = load_engine(EngineOptions(args.file, args.threads, max_len=MAX_LEN, kv_tokens=MAX_LEN))
-    prompts = [_prompt(engine, text) for text in PROMPTS[: args.prompts]]
-    ours = [_logits(engine, prompt) for prompt in prompts]
-    tokens_differ = 0
-    largest = spread = 0.0
+    engine = _engine(args, kv_tokens=MAX_LEN)
+    texts = [_prompt(engine, text) for text in PROMPTS[: args.prompts]] + _pages(engine, args.pages)
+    ours = [_logits(engine, text) for text in texts]
+    precision = engine.runner.describe()["precision"]
     del engine
     model = exact_model(args)
-    for prompt, found in zip(prompts, ours, strict=True):
+    positions = differs = 0
+    largest = spread = divergence = 0.0
+    costs = np.zeros(2)
+    for text, found in zip(texts, ours, strict=True):
         with torch.inference_mode():
-            exact = model(torch.tensor([prompt])).logits[0].numpy()
+            exact = model(torch.tensor([text])).logits[0].numpy()
+        positions += len(text)
         largest = max(largest, float(np.abs(found - exact).max()))
         spread = max(spread, float(exact.std()))
-        tokens_differ += int((found.argmax(-1) != exact.argmax(-1)).sum())
-    positions = sum(map(len, prompts))
-    return {"positions": positions, "largest": largest, "spread": spread, "likeliest_differs": tokens_differ}
+        differs += int((found.argmax(-1) != exact.argmax(-1)).sum())
+        log_found, log_exact = _log_softmax(found), _log_softmax(exact)
+        divergence += float((np.exp(log_exact) * (log_exact - log_found)).sum())
+        nexts = np.array(text[1:])[:, None]
+        costs -= [np.take_along_axis(logs[:-1], nexts, 1).sum(dtype=float) for logs in (log_found, log_exact)]
+    guessed = positions - len(texts)
+    return {
+        "precision": precision,
+        "positions": positions,
+        "largest": largest,
+        "spread": spread,
+        "likeliest_differs": differs,
+        "mean_divergence_nats": round(divergence / positions, 6),
+        "nats_a_token": round(costs[0] / guessed, 5),
+        "nats_a_token_exact": round(costs[1] / guessed, 5),
+    }
+
+
+def _log_softmax(logits: Any) -> Any:
+    shifted = logits - logits.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
+def _engine(args: argparse.Namespace, kv_tokens: int) -> Engine:
+    return load_engine(
+        EngineOptions(args.file, args.threads, max_len=MAX_LEN, kv_tokens=kv_tokens, precision=args.precision)
+    )
+
+
+def _pages(engine: Engine, count: int) -> list[list[int]]:
+    """So many pages of 256 tokens of the documentation in each language."""
+    pages = []
+    for language in ("en", "zh"):
+        text = (REPOSITORY / "docs" / language / "knowledge.md").read_text(encoding="utf-8")
+        tokens = engine.tokenizer.encode(text, add_special_tokens=False)
+        pages += [tokens[at : at + 256] for at in range(0, 256 * count, 256)]
+    return [page for page in pages if len(page) > 1]
 
 
 def exact_model(args: argparse.Namespace) -> Any:

@@ -104,6 +104,19 @@ class ModelClient:
         """One completion of a raw prompt (text, or token ids)."""
         return await self._call("POST", "completions", {"model": model, "prompt": prompt, **params})
 
+    async def behind_likeliest(self, prompt: Sequence[int], wanted: Sequence[int], *, model: str) -> list[float]:
+        """For each token of ``wanted`` behind ``prompt``: by how much the model's likeliest is likelier (natural logarithm).
+
+        Raises:
+            InputError: the engine has no ``echo``, by which a model tells what it thinks of tokens that it is given.
+        """
+        done = await self.completions(
+            [*prompt, *wanted], model=model, temperature=0, max_tokens=1, echo=True, logprobs=1, repetition_penalty=1.0
+        )
+        told, here = done["choices"][0]["logprobs"], slice(len(prompt), len(prompt) + len(wanted))
+        pairs = zip(told["token_logprobs"][here], told["top_logprobs"][here], strict=True)
+        return [max(max(top.values()) - value, 0.0) for value, top in pairs]
+
     async def completions_stream(self, prompt: str, *, model: str, **params: Any) -> AsyncIterator[dict[str, Any]]:
         """Chunks of a streamed completion of a raw prompt. Closing the iterator stops the model."""
         async for chunk in self._stream("completions", {"model": model, "prompt": prompt, "stream": True, **params}):

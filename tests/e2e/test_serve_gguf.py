@@ -13,8 +13,12 @@ import httpx
 import psutil
 import pytest
 
+from zhilu.context import open_context
+from zhilu.gate import Status
+from zhilu.models import ModelStore
 from zhilu.serving.engines.zhilu import ENGINE
 from zhilu.serving.facts import LaunchOptions, ServedModel
+from zhilu.serving.gates import check_adapter_applied, check_greedy_answer
 from zhilu.serving.supervise.memory import estimate
 
 # What is asked, and a word that a right answer holds.
@@ -65,3 +69,21 @@ def _answer(client: httpx.Client, model: str, question: str) -> str:
             return str(reply.json()["choices"][0]["message"]["content"])
         assert time.monotonic() < deadline and "starting" in reply.text, reply.text
         time.sleep(0.5)
+
+
+@pytest.mark.real_model
+@pytest.mark.timeout(1300)
+@pytest.mark.usefixtures("needs_torch")
+def test_the_gates_of_stage_two_hold_for_a_gguf_file(
+    real_model: Callable[..., Path], own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2.1 against llama.cpp, 2.4 against transformers with PEFT; served in 8 bits or exactly, as the processor has it."""
+    pytest.importorskip("peft")
+    monkeypatch.setenv("ZHILU_STARTER", "none")
+    context = open_context()
+    ModelStore(context).import_folder(real_model("qwen-coder-0.5b", "*.gguf"), "coder")
+    context = open_context({"model": "coder"})
+    greedy = check_greedy_answer(context)
+    assert greedy.status is Status.PASSED, greedy.why.en
+    applied = check_adapter_applied(context)
+    assert applied.status is Status.PASSED, applied.why.en

@@ -22,6 +22,7 @@ _NAMES = {
     "asimd": "NEON",
     "i8mm": "I8MM",
 }
+_INT8 = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 _WIDE = frozenset({"avx512f", "avx512_vnni", "avx_vnni", "amx_int8"})
 
 
@@ -36,6 +37,11 @@ class Processor:
     def is_wide(self) -> bool:
         """Whether it multiplies 8-bit integers, or 512 bits, at once: AVX-512, VNNI or AMX."""
         return bool(self.flags & _WIDE)
+
+    @property
+    def multiplies_int8(self) -> bool:
+        """Whether it multiplies and adds 8-bit integers in one instruction: VNNI or AMX."""
+        return bool(self.flags & _INT8)
 
     @property
     def sets(self) -> str:

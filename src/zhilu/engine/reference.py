@@ -2,10 +2,11 @@
 
     echo '{"prompts": [[1, 2, 3]], "max_tokens": 8}' | python -m zhilu.engine.reference --model PATH [--adapter PATH]
 
-Reads one JSON object from standard input and prints one: ``{"answers": [["hex bytes of a token", ...], ...],
-"logprobs": [[...], ...], "version"}``. A prompt is token ids, or a list of chat messages for the model's own template. Tokens
-are identified by their bytes as our own tokenizer spells them, as in the logprobs of a served answer. The token that ends an
-answer is not included. Exit code 3: stderr names the packages that are not installed.
+Reads one JSON object from standard input and prints one: ``{"answers": [["hex bytes of a token", ...], ...], "ids": [[...],
+...], "logprobs": [[...], ...], "version"}``. A GGUF file's blocks are dequantised to float32 by transformers. A prompt is
+token ids, or a list of chat messages for the model's own template. Tokens are identified by their bytes as our own tokenizer
+spells them, as in the logprobs of a served answer. The token that ends an answer is not included. Exit code 3: stderr names
+the packages that are not installed.
 """
 
 from __future__ import annotations
@@ -28,14 +29,19 @@ def greedy_answers(folder: Path, prompts: list[Any], max_tokens: int) -> list[li
 
 def reference_answers(
     folder: Path, prompts: list[Any], max_tokens: int, adapter: Path | None = None
-) -> tuple[list[list[str]], list[list[float]]]:
-    """The tokens of each answer, and the natural logarithm of each one's probability before any sampling parameter."""
+) -> tuple[list[list[str]], list[list[float]], list[list[int]]]:
+    """The tokens of each answer, the natural logarithm of each one's probability before any sampling parameter, their ids."""
     import torch
     from transformers import AutoModelForCausalLM
 
+    from zhilu.engine.model.weights import find_gguf
     from zhilu.engine.text.tokenizer import Tokenizer
 
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+    file = find_gguf(folder)
+    where = {"gguf_file": file.name} if file else {}
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        file.parent if file else folder, dtype=torch.float32, local_files_only=True, **where
+    ).eval()
     tokenizer = Tokenizer(folder)
     eos = model.generation_config.eos_token_id
     ends = set(eos if isinstance(eos, list) else [eos]) | {tokenizer.eos_id}
@@ -43,7 +49,7 @@ def reference_answers(
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, str(adapter)).eval()
-    answers, logprobs = [], []
+    answers, logprobs, kept = [], [], []
     for prompt in prompts:
         if isinstance(prompt[0], dict):
             text = tokenizer.render_chat(prompt, None, True)
@@ -65,7 +71,8 @@ def reference_answers(
         ]
         answers.append([tokenizer.token_bytes(id).hex() for id in ids if id not in ends])
         logprobs.append([value for id, value in zip(ids, values, strict=True) if id not in ends])
-    return answers, logprobs
+        kept.append([id for id in ids if id not in ends])
+    return answers, logprobs, kept
 
 
 def main() -> int:
@@ -80,8 +87,8 @@ def main() -> int:
         return 3
     version = ", ".join(f"{name} {metadata.version(name)}" for name in needs[1:])
     asked = json.load(sys.stdin)
-    answers, logprobs = reference_answers(args.model, asked["prompts"], int(asked["max_tokens"]), args.adapter)
-    print(json.dumps({"answers": answers, "logprobs": logprobs, "version": version}))
+    answers, logprobs, ids = reference_answers(args.model, asked["prompts"], int(asked["max_tokens"]), args.adapter)
+    print(json.dumps({"answers": answers, "logprobs": logprobs, "ids": ids, "version": version}))
     return 0
 
 

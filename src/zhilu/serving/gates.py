@@ -15,7 +15,7 @@ from zhilu.errors import ZhiluError
 from zhilu.gate import Artefact, Because, Figure, Gate, Verdict
 from zhilu.messages import T
 from zhilu.models.chosen import default_model
-from zhilu.serving.proofs.greedy import MAX_TOKENS, PROMPTS, greedy_chats, reference_of
+from zhilu.serving.proofs.greedy import MAX_TOKENS, PROMPTS, TIE, greedy_chats, reference_of, told_apart
 
 __all__ = [
     "GATES",
@@ -70,6 +70,7 @@ def check_protocol(context: Context) -> Verdict:
 
 def check_greedy_answer(context: Context) -> Verdict:
     """2.1: what the served model answers greedily is, token by token, what the reference implementation answers."""
+    from zhilu.engine.model.gguf import find_gguf
     from zhilu.models import ModelStore
 
     if context.settings.base_url:
@@ -90,11 +91,19 @@ def check_greedy_answer(context: Context) -> Verdict:
             Figure(T("reference", "参考实现"), reference["version"]),
             Figure(T("time of the reference", "参考实现耗时"), round(time.monotonic() - started, 1), "s"),
         ]
-        artefacts = [Artefact.of(path) for path in sorted(folder.glob("*.safetensors"))]
+        files = [folder] if folder.is_file() else sorted([*folder.glob("*.safetensors"), *folder.glob("*.gguf")])
+        artefacts = [Artefact.of(path) for path in files]
+        is_gguf = find_gguf(folder) is not None
+        ties: list[float] = []
         for number, (answer, theirs) in enumerate(zip(served, reference["answers"], strict=True)):
             ours = answer.tokens if answer.has_tokens else _characters(answer.text)
             theirs = theirs if answer.has_tokens else _characters(_text_of(theirs))
             place = first_difference(ours, theirs)
+            if place is not None and is_gguf and answer.has_tokens and isinstance(answer.prompt[0], int):
+                gap = told_apart(url, name, answer.prompt, reference["ids"][number], context.settings.api_key)
+                if gap is not None and gap <= TIE:
+                    ties.append(gap)
+                    continue
             if place is not None:
                 said = [_spelled(tokens, place) for tokens in (ours, theirs)]
                 why = T(
@@ -108,6 +117,16 @@ def check_greedy_answer(context: Context) -> Verdict:
             f"{num_tokens} greedy tokens of {name} equal the reference's, one by one.",
             f"{name} 的 {num_tokens} 个贪心 token 与参考实现逐个相同。",
         )
+        if ties:
+            figures.append(Figure(T("largest difference at a tie", "近似平局处的最大差"), round(max(ties), 3)))
+            why = T(
+                f"{len(PROMPTS) - len(ties)} of {len(PROMPTS)} greedy answers of {name} equal the reference's, token by token. "
+                f"{len(ties)} part where two tokens are nearly equally likely, as rounded weights do: given the reference's "
+                f"tokens, {name} finds each the likeliest or within {max(ties):.2f} of it (at most {TIE:g}).",
+                f"{name} 的 {len(PROMPTS)} 个贪心回答中有 {len(PROMPTS) - len(ties)} 个与参考实现逐 token 相同；{len(ties)} 个在两个 "
+                f"token 概率几乎相等处分开，这是量化权重的正常现象：给出参考实现的 token 时，{name} 认为每一个都最可能，"
+                f"或相差不超过 {max(ties):.2f}（上限 {TIE:g}）。",
+            )
         return Verdict.passed(why, *figures, artefacts=artefacts)
 
     return with_model(context, run)

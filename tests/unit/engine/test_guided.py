@@ -243,6 +243,22 @@ def test_a_free_answer_may_call_only_what_was_offered(nano: Tokenizer, text: str
     assert fits and guide.may_end
 
 
+@pytest.mark.parametrize(
+    ("calls", "is_over"), [("AA", False), ("ABAB", False), ("ABABA", True), ("AAA", True), ("ABC", False)]
+)
+def test_a_call_that_comes_for_the_third_time_is_the_last(nano: Tokenizer, calls: str, is_over: bool) -> None:
+    text = "".join(
+        f'<tool_call>\n{{"name": "get_weather", "arguments": {{"city": "{city}"}}}}\n</tool_call>\n' for city in calls
+    ).removesuffix("\n")
+    for forced in ("required", "auto"):
+        grammar = offered({"name": "get_weather", "parameters": CITY}, tool_choice=forced)
+        guide = guides(nano).start(grammar, is_of_calls=True)
+        for id in nano.encode(text, add_special_tokens=False):
+            assert not guide.is_finished
+            guide.take(id)
+        assert guide.may_end and guide.is_finished is is_over
+
+
 def test_a_schema_that_cannot_be_followed_leaves_any_arguments_but_no_other_name(nano: Tokenizer) -> None:
     odd = {"type": "object", "properties": {"city": {"type": "array", "uniqueItems": True}}}
     grammar = offered({"name": "get_weather", "parameters": odd})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from zhilu.engine.engine import load_engine
 from zhilu.engine.model.config import read_config
 from zhilu.engine.options import EngineOptions
+from zhilu.engine.processor import Processor
 from zhilu.engine.runner import decoder_graph, load
 from zhilu.engine.runner.load import choose_precision, choose_runner
 from zhilu.engine.testing import make_tiny_model
@@ -68,6 +70,28 @@ def test_precision_is_full_as_long_as_it_fits(tiny: Path) -> None:
     assert choose_precision("full", config, 2**20) == ("full", "asked for")
     with pytest.raises(InputError, match="int3"):
         choose_precision("int3", config, 2**30)
+
+
+@pytest.mark.parametrize(
+    ("flags", "free", "chosen", "reason"),
+    [
+        ({"avx2", "avx_vnni"}, 2**33, "int8", "twice as fast"),
+        ({"avx2", "avx512f", "amx_int8"}, 2**33, "int8", "twice as fast"),
+        ({"avx2", "avx512f"}, 2**33, "full", "not faster"),
+        (set(), 2**33, "full", "not faster"),
+        ({"avx2", "avx_vnni"}, 2**27, "full", "half of the free memory"),
+    ],
+)
+def test_a_gguf_file_is_computed_in_int8_where_the_processor_gains_by_it(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, flags: set[str], free: int, chosen: str, reason: str
+) -> None:
+    monkeypatch.setattr("zhilu.engine.runner.load.processor", lambda: Processor("a processor", frozenset(flags)))
+    config = replace(read_config(tiny), vocab_size=5_000_000)
+    precision, why = choose_precision("auto", config, free, has_blocks=True)
+    assert precision == chosen and reason in why
+    assert choose_precision("full", config, free, has_blocks=True) == ("full", "asked for")
+    precision, why = choose_precision("auto", read_config(tiny), free, has_blocks=True)
+    assert precision == "full" and "small" in why
 
 
 @pytest.mark.usefixtures("needs_torch")

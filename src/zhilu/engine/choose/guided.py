@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ Mask = npt.NDArray[np.bool_]  # (vocab_size,)
 _MAX_GRAMMAR_CHARS = 1_000_000
 # Compiled grammars that are kept: applications send the same few schemas again and again.
 _NUM_KEPT = 64
+_CLOSE, _TIMES = b"</tool_call>", 3
 
 
 class Guide:
@@ -41,11 +42,18 @@ class Guide:
     The turn: ``allowed()`` masks the next token, ``take(id)`` goes on with the chosen one. To verify several drafted
     tokens at once, ask and take position by position, and stop at the first draft that is not chosen: then nothing has
     to be taken back. ``rollback`` is there for callers who went on before they knew.
+
+    Args:
+        spell: a token's bytes, where the grammar is of tool calls: small models that must call go on with the calls they made
+            until their room is used up. A call that comes for the third time is their last.
     """
 
-    def __init__(self, matcher: LLMatcher, vocab_size: int) -> None:
+    def __init__(self, matcher: LLMatcher, vocab_size: int, spell: Callable[[int], bytes] | None = None) -> None:
         self._matcher = matcher
         self._vocab_size = vocab_size
+        self._spell = spell
+        self._pieces: list[bytes] = []
+        self._repeats = False
 
     def allowed(self) -> Mask:
         """Tokens that may come next; the end-of-text tokens are among them once the grammar is satisfied.
@@ -63,6 +71,11 @@ class Guide:
         """Go on with a token that ``allowed`` has allowed; InputError for any other."""
         if not self._matcher.consume_token(id):
             raise self._failed()
+        if self._spell is not None:
+            self._pieces.append(self._spell(id))
+            if b">" in self._pieces[-1] and b"".join(self._pieces[-len(_CLOSE) :]).rstrip().endswith(_CLOSE):
+                calls = [call.strip() for call in b"".join(self._pieces).split(_CLOSE)[:-1]]
+                self._repeats = calls.count(calls[-1]) >= _TIMES
 
     def count_fitting(self, ids: Sequence[int]) -> int:
         """How many tokens of a draft the grammar would take from here on. Changes nothing."""
@@ -76,6 +89,9 @@ class Guide:
         """Take back the last ``count`` tokens."""
         if count and not self._matcher.rollback(count):
             raise self._failed()
+        if count and self._spell is not None:
+            del self._pieces[-count:]
+            self._repeats = False
 
     @property
     def may_end(self) -> bool:
@@ -85,6 +101,8 @@ class Guide:
     @property
     def is_finished(self) -> bool:
         """The text is complete and nothing can follow: the sequence must end here."""
+        if self._repeats and self.may_end:
+            return True
         return bool(self._matcher.is_stopped()) and not self._matcher.is_error()
 
     def _failed(self) -> InputError:
@@ -116,9 +134,10 @@ class Guides:
         """Compile a grammar, so that ``start`` is quick afterwards; InputError if it is none or cannot be done."""
         self._compile(grammar)
 
-    def start(self, grammar: str) -> Guide:
+    def start(self, grammar: str, *, is_of_calls: bool = False) -> Guide:
         """The beginning of ``grammar``, for one sequence. InputError as with ``check``."""
-        return Guide(self._compile(grammar).deep_copy(), self._vocab_size)
+        spell = self._tokenizer.token_bytes if is_of_calls else None
+        return Guide(self._compile(grammar).deep_copy(), self._vocab_size, spell)
 
     def _compile(self, grammar: str) -> LLMatcher:
         from llguidance import LLMatcher, LLParserLimits

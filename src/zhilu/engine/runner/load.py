@@ -15,6 +15,7 @@ from zhilu.engine.model.config import ModelConfig, tensor_shapes
 from zhilu.engine.model.quants import Quantized
 from zhilu.engine.model.weights import Tensor, load_tensors, map_tensors, weight_files
 from zhilu.engine.options import EngineOptions, choose_kv_tokens, choose_threads
+from zhilu.engine.processor import processor
 from zhilu.engine.runner.base import Runner
 from zhilu.engine.runner.constants import ConstantFile, Constants
 from zhilu.errors import InputError, MissingComponentError, UnsupportedError, nearest
@@ -37,6 +38,9 @@ _KEPT_BYTES = 16 * 2**20
 # Memory of a loaded model by precision, bytes a parameter: OpenVINO keeps the weights as they are and reordered for its
 # kernels, and bfloat16 widened in both (measured on 26 million parameters; stored as float32 it is 4 to 5).
 _BYTES_PER_PARAMETER = {"full": 8, "int8": 2}
+
+# Parameters of a model that is fast either way, so that exactness decides.
+_SMALL = 100_000_000
 
 
 def load_runner(
@@ -189,9 +193,11 @@ def _owner(model: Path) -> str:
 def choose_precision(
     asked: str, config: ModelConfig, free_bytes: int, has_blocks: bool = False
 ) -> tuple[Precision, str]:
-    """Full, whose greedy tokens are transformers', as long as it fits; int8 is about twice as fast and not exact."""
-    if asked == "auto" and has_blocks:
-        return "full", "exact: the file's own blocks, rounded no further"
+    """Full, whose greedy tokens are transformers', as long as it fits; int8 is about twice as fast and not exact.
+
+    A GGUF file's blocks were rounded to 4 to 6 bits when it was made. Where the processor multiplies 8-bit integers at once,
+    int8 computes twice as fast with them and adds little to that rounding (``benchmarks/serve.py``, ``gguf_parity.py``).
+    """
     if asked != "auto":
         if asked not in _BYTES_PER_PARAMETER:
             raise InputError(
@@ -203,6 +209,17 @@ def choose_precision(
             )
         return cast("Precision", asked), "asked for"
     num_parameters = sum(math.prod(shape) for _, shape in tensor_shapes(config))
+    if has_blocks:
+        if num_parameters < _SMALL:
+            return "full", "exact: the file's own blocks; a small model is fast enough with them"
+        if not processor().multiplies_int8:
+            return "full", "exact: the file's own blocks; this processor is not faster with int8"
+        if num_parameters * _BYTES_PER_PARAMETER["int8"] > free_bytes // 2:
+            return "full", "exact: the file's own blocks; as int8 they would take more than half of the free memory"
+        return (
+            "int8",
+            "twice as fast on this processor as the file's own blocks, which are rounded more coarsely than int8",
+        )
     needed = num_parameters * _BYTES_PER_PARAMETER["full"]
     if needed <= free_bytes // 2:
         return "full", "exact: the same greedy tokens as transformers"

@@ -308,7 +308,7 @@ def _expect_weather(text: str | None) -> None:
     "要求必须调用工具时调用，参数符合 schema",
 )
 def _tools_required(subject: Subject) -> None:
-    params: dict[str, Any] = {"messages": _ASKED, "tools": _TOOLS, "max_tokens": 256}
+    params: dict[str, Any] = {"messages": _ASKED, "tools": _TOOLS, "max_tokens": 256, "temperature": 0}
     choice = subject.chat(**params, tool_choice="required").choices[0]
     _expect(choice.message.tool_calls, f"no call, but {choice.message.content!r}")
     _expect(choice.finish_reason in ("tool_calls", "stop"), f"finish_reason is {choice.finish_reason!r}")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib.metadata
+import importlib.util
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from zhilu.client import ModelClient
-from zhilu.errors import InputError, NotFoundError
+from zhilu.errors import InputError, NotFoundError, UpstreamError
 from zhilu.gate import Because, Verdict
 from zhilu.messages import T
 from zhilu.setup.require import INSTALL_TORCH
 
-__all__ = ["MAX_TOKENS", "PROMPTS", "GreedyAnswer", "greedy_chats", "reference_of"]
+__all__ = ["MAX_TOKENS", "PROMPTS", "TIE", "GreedyAnswer", "greedy_chats", "reference_of", "told_apart"]
 
 PROMPTS = (
     "What is the capital of France?",
@@ -25,6 +29,10 @@ PROMPTS = (
     "1, 1, 2, 3, 5, 8,",
 )
 MAX_TOKENS = 32
+# Of a natural logarithm: how near the likeliest a token must be that the reference chose from the same GGUF file. llama.cpp
+# rounds activations to 8 bits and our int8 the weights; each then chooses otherwise where two tokens are nearly equally likely
+# (benchmarks/gguf_parity.py: 4 tokens of 100). Another template, base, rotation or a missing adapter is told by far more.
+TIE = 0.5
 
 
 @dataclass(frozen=True)
@@ -120,9 +128,21 @@ def reference_of(
 ) -> dict[str, Any] | Verdict:
     """transformers' answers, from a process of its own: it is heavy, and not everyone has it.
 
+    A GGUF file's answers are llama.cpp's, which defines the format and comes with Zhilu; with an adapter transformers', which
+    widens the blocks to float32 and needs the memory for it.
+
     Returns:
-        ``{"answers", "logprobs", "version"}`` (see ``zhilu.engine.reference``), or the verdict where it cannot run.
+        ``{"answers", "ids", "version"}`` and transformers' ``logprobs`` (see ``zhilu.engine.reference``), or the verdict where
+        it cannot run.
     """
+    from zhilu.engine.model.gguf import find_gguf
+
+    file = find_gguf(folder)
+    if file is not None:
+        if adapter is None:
+            return _of_llamacpp(file, prompts, max_tokens)
+        if short := _too_little_memory(file):
+            return short
     command = [sys.executable, "-m", "zhilu.engine.reference", "--model", str(folder)]
     command += ["--adapter", str(adapter)] if adapter else []
     asked = json.dumps({"prompts": prompts, "max_tokens": max_tokens})
@@ -136,3 +156,74 @@ def reference_of(
         )
     reply: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return reply
+
+
+def _of_llamacpp(file: Path, prompts: list[list[Any]], max_tokens: int) -> dict[str, Any] | Verdict:
+    if importlib.util.find_spec("xllamacpp") is None:
+        return _no_reference(["xllamacpp"])
+    from zhilu.engine.reference_llamacpp import greedy_tokens
+    from zhilu.engine.text.tokenizer import Tokenizer
+
+    tokenizer = Tokenizer(file)
+    as_ids = [
+        tokenizer.encode(tokenizer.render_chat(prompt, None, True), add_special_tokens=False)
+        if isinstance(prompt[0], dict)
+        else prompt
+        for prompt in prompts
+    ]
+    try:
+        said = greedy_tokens(file, as_ids, max_tokens)
+    except UpstreamError as error:
+        return Verdict.failed(error.message, fix=error.fix)
+    ends = {tokenizer.eos_id}
+    ids = [[id for id in answer if id not in ends] for answer in said]
+    return {
+        "answers": [[tokenizer.token_bytes(id).hex() for id in answer] for answer in ids],
+        "ids": ids,
+        "version": f"xllamacpp {importlib.metadata.version('xllamacpp')}",
+    }
+
+
+def _too_little_memory(file: Path) -> Verdict | None:
+    import psutil
+
+    from zhilu.engine.model.config import read_config, tensor_shapes
+
+    needed = 6 * sum(
+        math.prod(shape) for _, shape in tensor_shapes(read_config(file))
+    )  # float32, and half of it in passing
+    free = psutil.virtual_memory().available
+    if needed <= free:
+        return None
+    need, there = needed / 2**30, free / 2**30
+    return Verdict.cannot_run_here(
+        T(
+            f"The reference with an adapter is transformers in float32, which needs {need:.1f} GB of memory for {file.name}; "
+            f"{there:.1f} GB are free.",
+            f"带适配器的参考实现是 float32 的 transformers，处理 {file.name} 需要 {need:.1f} GB 内存；目前空闲 {there:.1f} GB。",
+        ),
+        fix="zhilu settings set model zhilu-nano && zhilu check 2.4",
+        because=Because.MACHINE,
+    )
+
+
+def told_apart(
+    url: str, model: str, prompt: Sequence[int], wanted: Sequence[int], key: str | None = None
+) -> float | None:
+    """How far the likeliest token of the server is ahead of ``wanted``'s, at the worst place; 0 if each is the likeliest.
+
+    The server is given the reference's own tokens, so that one different choice does not hide what follows. None where the
+    engine does not tell what it thinks of tokens that it is given, or where more than one in ten is not its likeliest.
+    """
+
+    async def ask() -> list[float]:
+        async with ModelClient(url, api_key=key) as client:
+            return await client.behind_likeliest(prompt, wanted, model=model)
+
+    try:
+        gaps = asyncio.run(ask())
+    except InputError:
+        return None
+    if len(gaps) != len(wanted) or sum(gap > 0 for gap in gaps) > max(1, len(wanted) // 10):
+        return None
+    return max(gaps, default=0.0)

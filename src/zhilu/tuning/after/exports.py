@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from zhilu.engine.convert_gguf import CannotConvert, convert
+from zhilu.engine.reference_llamacpp import greedy_tokens
 from zhilu.errors import ConflictError, UnsupportedError
 from zhilu.messages import T
 from zhilu.models import ModelStore
-from zhilu.tuning.after.llamacpp import greedy_tokens
 from zhilu.tuning.after.merge import finished, merge_run
 from zhilu.tuning.after.ollama import modelfile
 from zhilu.tuning.base_model import load_base, require_trainer
