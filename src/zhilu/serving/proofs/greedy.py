@@ -132,7 +132,7 @@ def reference_of(
     widens the blocks to float32 and needs the memory for it.
 
     Returns:
-        ``{"answers", "ids", "version"}`` and transformers' ``logprobs`` (see ``zhilu.engine.reference``), or the verdict where
+        ``{"answers", "ids", "version"}`` and transformers' ``logprobs`` (see ``zhilu.engine.references.transformers``), or the verdict where
         it cannot run.
     """
     from zhilu.engine.model.gguf import find_gguf
@@ -143,7 +143,7 @@ def reference_of(
             return _of_llamacpp(file, prompts, max_tokens)
         if short := _too_little_memory(file):
             return short
-    command = [sys.executable, "-m", "zhilu.engine.reference", "--model", str(folder)]
+    command = [sys.executable, "-m", "zhilu.engine.references.transformers", "--model", str(folder)]
     command += ["--adapter", str(adapter)] if adapter else []
     asked = json.dumps({"prompts": prompts, "max_tokens": max_tokens})
     done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=900, check=False)
@@ -161,7 +161,7 @@ def reference_of(
 def _of_llamacpp(file: Path, prompts: list[list[Any]], max_tokens: int) -> dict[str, Any] | Verdict:
     if importlib.util.find_spec("xllamacpp") is None:
         return _no_reference(["xllamacpp"])
-    from zhilu.engine.reference_llamacpp import greedy_tokens
+    from zhilu.engine.references.llamacpp import greedy_tokens
     from zhilu.engine.text.tokenizer import Tokenizer
 
     tokenizer = Tokenizer(file)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from zhilu.engine.convert_gguf import CannotConvert, convert
-from zhilu.engine.reference_llamacpp import greedy_tokens
+from zhilu.engine.references.llamacpp import greedy_tokens
 from zhilu.errors import ConflictError, UnsupportedError
 from zhilu.messages import T
 from zhilu.models import ModelStore

@@ -1,6 +1,6 @@
 """The reference for gates 2.1 and 2.4: transformers' greedy answer, with PEFT's adapter if one is given.
 
-    echo '{"prompts": [[1, 2, 3]], "max_tokens": 8}' | python -m zhilu.engine.reference --model PATH [--adapter PATH]
+    echo '{"prompts": [[1, 2, 3]], "max_tokens": 8}' | python -m zhilu.engine.references.transformers --model PATH [--adapter PATH]
 
 Reads one JSON object from standard input and prints one: ``{"answers": [["hex bytes of a token", ...], ...], "ids": [[...],
 ...], "logprobs": [[...], ...], "version"}``. A GGUF file's blocks are dequantised to float32 by transformers. A prompt is
@@ -76,7 +76,7 @@ def reference_answers(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m zhilu.engine.reference", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m zhilu.engine.references.transformers", description=__doc__)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--adapter", type=Path)
     args = parser.parse_args()

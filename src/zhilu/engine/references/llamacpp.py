@@ -1,6 +1,6 @@
 """What llama.cpp answers greedily from a GGUF file: asked in a process of its own, token ids in and out.
 
-    python -m zhilu.engine.reference_llamacpp FILE.gguf < REQUEST.json
+    python -m zhilu.engine.references.llamacpp FILE.gguf < REQUEST.json
 
 A process of its own, because llama.cpp takes over the signals of the one it runs in.
 """
@@ -32,7 +32,7 @@ def greedy_tokens(file: Path, prompts: Sequence[Sequence[int]], max_tokens: int)
     """
     request = json.dumps({"prompts": [list(prompt) for prompt in prompts], "max_tokens": max_tokens})
     done = subprocess.run(
-        [sys.executable, "-m", "zhilu.engine.reference_llamacpp", str(file)], input=request, capture_output=True, text=True,
+        [sys.executable, "-m", "zhilu.engine.references.llamacpp", str(file)], input=request, capture_output=True, text=True,
         timeout=_SECONDS, check=False,
     )  # fmt: skip
     if done.returncode != 0 or not done.stdout.strip():
