@@ -6,16 +6,22 @@ import ipaddress
 import itertools
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+from sqlalchemy.exc import SQLAlchemyError
 from tests.examples import EXAMPLES, SEED
 from tests.unclosed import watch_connections
 
 from zhilu.context import Context
+from zhilu.errors import ZhiluError
+from zhilu.jobs import JobStore
+from zhilu.jobs.process import kill_marked
 
 # Small models gain nothing from threads, and two test processes share two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -69,7 +75,25 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setattr(Context, "__init__", make_and_remember)
     yield folder / "zhilu"
     for context in opened:
+        end_jobs(context)
         context.close()
+    close_knowledge_bases(folder)
+
+
+def end_jobs(context: Context) -> None:
+    """A job that a test leaves running would go on beside all the others: an acceptance run takes minutes of a processor."""
+    if context._database is None:  # a context that opened none has started no job
+        return
+    with suppress(ZhiluError, SQLAlchemyError, OSError):  # some tests damage what is asked here
+        for job in JobStore(context).list(status=("running",)):
+            kill_marked(job.id)
+
+
+def close_knowledge_bases(folder: Path) -> None:
+    """What a process has opened stays open in it, as a gateway wants; here the next test has other ones."""
+    library = sys.modules.get("zhilu.rag.library")
+    for path in [path for path in (library._open if library else ()) if path.is_relative_to(folder)]:
+        library._open.pop(path)[1].close()
 
 
 @pytest.fixture(autouse=True)

@@ -184,6 +184,7 @@ def allowed(answer: httpx.Response) -> bool:
     return answer.status_code == 501 and bool(answer.json().get("error"))
 
 
+@pytest.mark.slow
 def test_three_hundred_hostile_requests_while_eight_streams_run(gateway: RunningGateway) -> None:
     with Streams(gateway.url) as alone:
         time.sleep(3)

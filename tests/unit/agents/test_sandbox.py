@@ -129,10 +129,11 @@ def test_limits_hold(scratch: Path) -> None:
 
 @walled_only
 def test_what_it_leaves_running_is_gone(scratch: Path) -> None:
-    code = "import subprocess; subprocess.Popen(['sleep', '4711'], start_new_session=True, stdout=-3, stderr=-3); print('left')"
+    mine = f"4711.{os.getpid()}"  # seconds; the same test may run beside this one
+    code = f"import subprocess; subprocess.Popen(['sleep', '{mine}'], start_new_session=True, stdout=-3, stderr=-3); print('left')"
     assert run(scratch, code).stdout == "left\n"
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert "sleep 4711" not in listed
+    assert f"sleep {mine}" not in listed
 
 
 @walled_only

@@ -83,7 +83,8 @@ def test_the_list_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-@pytest.mark.parametrize("name", PRODUCTS)
+# Each is a run of pytest with an application of its own: one by default, all of them with the slow tests.
+@pytest.mark.parametrize("name", [n if n == "support" else pytest.param(n, marks=pytest.mark.slow) for n in PRODUCTS])
 def test_a_template_becomes_a_folder_whose_own_tests_pass(name: str, tmp_path: Path) -> None:
     one, folder = products().get(name), tmp_path / "deep" / "mine"
     files = take_home(one, folder)

@@ -12,6 +12,8 @@ TITLE = T("Jupyter kernel", "Jupyter 内核")
 INSTALL = 'python -m pip install "zhilu[labs]"'
 REGISTER = 'python -m ipykernel install --user --name zhilu --display-name "Python (zhilu)"'
 DOCS = "https://ipython.readthedocs.io/en/stable/install/kernel_install.html"
+# It imports much: 1 s of a processor, and several seconds where that is busy.
+KERNEL_SECONDS = 20.0
 
 
 def look(runner: Machine, subject: Subject) -> list[Finding]:
@@ -28,7 +30,7 @@ def look(runner: Machine, subject: Subject) -> list[Finding]:
                 DOCS,
             )
         ]
-    facts = ask(runner, subject.python, "kernels")
+    facts = ask(runner, subject.python, "kernels", timeout=KERNEL_SECONDS)
     kernels = facts.get("kernels")
     if kernels is None:
         said = facts.get("error") or facts.get("failed") or "no answer in time"
