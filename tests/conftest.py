@@ -22,6 +22,7 @@ from zhilu.context import Context
 from zhilu.errors import ZhiluError
 from zhilu.jobs import JobStore
 from zhilu.jobs.process import kill_marked
+from zhilu.messages import set_lang
 
 # Small models gain nothing from threads, and two test processes share two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -65,6 +66,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "en_US.UTF-8")
+    set_lang("auto")  # a test before this one in the same process may have spoken Chinese
     opened: list[Context] = []
     make = Context.__init__
 
