@@ -18,7 +18,7 @@ from zhilu.gate import Status
 from zhilu.models import ModelStore
 from zhilu.serving.engines.zhilu import ENGINE
 from zhilu.serving.facts import LaunchOptions, ServedModel
-from zhilu.serving.gates import check_adapter_applied, check_greedy_answer
+from zhilu.serving.gates import check_adapter_applied, check_greedy_answer, check_protocol
 from zhilu.serving.supervise.memory import estimate
 
 # What is asked, and a word that a right answer holds.
@@ -77,7 +77,7 @@ def _answer(client: httpx.Client, model: str, question: str) -> str:
 def test_the_gates_of_stage_two_hold_for_a_gguf_file(
     real_model: Callable[..., Path], own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """2.1 against llama.cpp, 2.4 against transformers with PEFT; served in 8 bits or exactly, as the processor has it."""
+    """2.1 against llama.cpp, 2.2, 2.4 against transformers with PEFT; served in 8 bits or exactly, as the processor has it."""
     pytest.importorskip("peft")
     monkeypatch.setenv("ZHILU_STARTER", "none")
     context = open_context()
@@ -85,5 +85,7 @@ def test_the_gates_of_stage_two_hold_for_a_gguf_file(
     context = open_context({"model": "coder"})
     greedy = check_greedy_answer(context)
     assert greedy.status is Status.PASSED, greedy.why.en
+    spoken = check_protocol(context)  # with tools that must be called: a small model repeats itself until it is stopped
+    assert spoken.status is Status.PASSED, spoken.why.en
     applied = check_adapter_applied(context)
     assert applied.status is Status.PASSED, applied.why.en

@@ -101,7 +101,7 @@ class Guide:
     @property
     def is_finished(self) -> bool:
         """The text is complete and nothing can follow: the sequence must end here."""
-        if self._repeats and self.may_end:
+        if self._repeats:  # even behind a token that ends the call and begins the next line: ``>\n``
             return True
         return bool(self._matcher.is_stopped()) and not self._matcher.is_error()
 
