@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { HOME, PAGES } from "@/app/pages";
+import { TASK_PAGES } from "@/features/roadmap/pageOf";
 
 describe("pages", () => {
   it("are all the folders of features", () => {
@@ -20,6 +21,18 @@ describe("pages", () => {
     for (const { nav, routes } of PAGES) {
       expect(routes.map(({ path }) => path.replace(/\/:\w+\?$/, ""))).toContain(nav.href);
     }
+  });
+
+  it("are there for every task of the roadmap that leads to one", () => {
+    const paths = PAGES.flatMap(({ routes }) => routes.map(({ path }) => path));
+    const leads = (href: string) =>
+      paths.some(
+        (path) =>
+          path === href ||
+          path.replace(/\/:\w+\?$/, "") === href.replace(/\/[^/]+$/, "") ||
+          path.replace(/\/:\w+\?$/, "") === href,
+      );
+    expect(Object.values(TASK_PAGES).filter((href) => !leads(href))).toEqual([]);
   });
 
   it("share no letter between their commands", () => {

@@ -63,6 +63,7 @@ export function LiveTimeline({ model, seen, moving, onMove }: LiveTimelineProps)
         <Button
           small
           icon={FileDown}
+          title={t("live.traceHint")}
           disabled={steps.length === 0}
           onClick={() =>
             saveAs(

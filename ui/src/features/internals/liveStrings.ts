@@ -21,8 +21,8 @@ export const liveStrings = {
   "live.done": { en: "{n} answered", zh: "已回答 {n} 个" },
   "live.timeline": { en: "Timeline", zh: "时间线" },
   "live.timelineHint": {
-    en: "A row is one answer, from left to right; point at a bar to read it. Below: how many tokens each step computed, and how many blocks were held.",
-    zh: "一行是一个回答，从左到右；把指针移到条上可以读数。下面是每一步算了多少 token，以及占用了多少块。",
+    en: "A row is one answer, from left to right; point at a bar to read it. Where every row is empty at once, the engine was not computing. Below: how many tokens each step computed, and how many blocks were held.",
+    zh: "一行是一个回答，从左到右；把指针移到条上可以读数。所有行同时空着的地方，引擎没有在计算。下面是每一步算了多少 token，以及占用了多少块。",
   },
   "live.notRunning": {
     en: "The model is not running yet. Ask something above: that starts it.",
@@ -37,6 +37,10 @@ export const liveStrings = {
   "live.pause": { en: "Hold still", zh: "停住" },
   "live.goOn": { en: "Go on", zh: "继续" },
   "live.trace": { en: "Save for Perfetto", zh: "保存为 Perfetto 文件" },
+  "live.traceHint": {
+    en: "A file for Perfetto (ui.perfetto.dev), a free viewer of timelines that runs in the browser",
+    zh: "供 Perfetto（ui.perfetto.dev）打开的文件：一个在浏览器里看时间线的免费工具",
+  },
   "live.kind.reads": { en: "reads its prompt", zh: "读提示词" },
   "live.kind.writes": { en: "writes", zh: "写回答" },
   "live.kind.waits": { en: "waits", zh: "等待" },
@@ -59,8 +63,8 @@ export const liveStrings = {
   "live.col.free": { en: "free blocks", zh: "空闲块" },
   "live.tables": { en: "Block tables now", zh: "此刻的块表" },
   "live.tablesHint": {
-    en: "A square is a block of {size} tokens. A request holds as many as it has filled, wherever they lie; only its last one is partly empty.",
-    zh: "一格是一个 {size} token 的块。请求填满多少就占多少，放在哪里都行；只有最后一块可能没填满。",
+    en: "A row is a request that is being computed now, a square a block of {size} tokens. A request holds as many as it has filled, wherever they lie; only its last one is partly empty.",
+    zh: "一行是一个正在计算的请求，一格是一个 {size} token 的块。请求填满多少就占多少，放在哪里都行；只有最后一块可能没填满。",
   },
   "live.noTables": { en: "No request is being computed at this moment.", zh: "此刻没有正在计算的请求。" },
   "live.own": { en: "its own", zh: "独占" },

@@ -10,6 +10,10 @@ import pictures from "./Pictures.module.css";
 const LEAST = 3;
 const MOST_ARCS = 72;
 const LINE = 22;
+/** From this size of a cell on there is room to write its token beside it. */
+const WRITTEN = 13;
+const MARGIN = 84;
+const MOST_LETTERS = 10;
 
 export interface Look {
   from: number;
@@ -24,12 +28,13 @@ export function Matrix({ seen, at, onChoose }: { seen: AttentionOut; at: Look; o
   const [over, setOver] = useState<Look | null>(null);
   const n = seen.tokens.length;
   const cell = Math.max(LEAST, Math.min(26, Math.floor(520 / n)));
+  const margin = cell >= WRITTEN ? MARGIN : 0;
   useEffect(() => {
     const pen = canvas.current?.getContext("2d");
     if (!pen) return;
     const style = getComputedStyle(document.documentElement);
     const [ink, rest] = [style.getPropertyValue("--pine"), style.getPropertyValue("--sunken")];
-    pen.clearRect(0, 0, n * cell, n * cell);
+    pen.clearRect(0, 0, n * cell + margin, n * cell);
     const gap = cell > 8 ? 1 : 0;
     for (let row = 0; row < n; row++) {
       for (let column = 0; column <= row; column++) {
@@ -43,15 +48,27 @@ export function Matrix({ seen, at, onChoose }: { seen: AttentionOut; at: Look; o
       }
     }
     pen.globalAlpha = 1;
+    if (margin) {
+      pen.font = `12px ${style.getPropertyValue("--font-mono")}`;
+      pen.textBaseline = "middle";
+      seen.tokens.forEach((token, row) => {
+        const isAt = row === at.from || row === at.to;
+        pen.fillStyle = style.getPropertyValue(isAt ? "--blaze" : "--ink-2");
+        const letters = [...inked(token)];
+        const word =
+          letters.length > MOST_LETTERS ? `${letters.slice(0, MOST_LETTERS - 1).join("")}…` : letters.join("");
+        pen.fillText(word, (row + 1) * cell + 5, row * cell + cell / 2);
+      });
+    }
     pen.strokeStyle = style.getPropertyValue("--blaze");
     pen.lineWidth = 2;
     pen.strokeRect(at.to * cell, at.from * cell, cell - gap, cell - gap);
-  }, [weights, n, cell, at]);
+  }, [weights, n, cell, margin, at, seen.tokens]);
   const place = (event: React.MouseEvent): Look | null => {
     const box = canvas.current?.getBoundingClientRect();
     if (!box) return null;
     const from = Math.min(n - 1, Math.floor(((event.clientY - box.top) / box.height) * n));
-    const to = Math.min(n - 1, Math.floor(((event.clientX - box.left) / box.width) * n));
+    const to = Math.min(n - 1, Math.floor(((event.clientX - box.left) / box.height) * n));
     return to <= from ? { from, to } : null;
   };
   const keys: Record<string, [number, number]> = {
@@ -67,7 +84,7 @@ export function Matrix({ seen, at, onChoose }: { seen: AttentionOut; at: Look; o
       <div className={css.scrolls}>
         <canvas
           ref={canvas}
-          width={n * cell}
+          width={n * cell + margin}
           height={n * cell}
           tabIndex={0}
           role="img"

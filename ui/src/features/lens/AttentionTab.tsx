@@ -109,7 +109,7 @@ export function AttentionTab({ model }: TabProps) {
               {t("lens.attention.judged", {
                 from: inked(predict.data.tokens[predict.data.token] ?? ""),
                 to: inked(predict.data.tokens[predict.data.truth] ?? ""),
-                n: predict.data.truth + 1,
+                n: predict.data.truth,
               })}
             </Judged>
           )}

@@ -37,6 +37,16 @@ interface OtherModelProps extends TabProps {
 
 /** A second model to look at beside the first; the empty name is none. */
 export function OtherModel({ label, model, models, value, onChange }: OtherModelProps) {
+  const { t } = useI18n();
+  if (models.every((name) => name === model))
+    return (
+      <p className={css.hint} data-unsaved>
+        {t("lens.onlyModel", { what: label })}{" "}
+        <Link href="/models">
+          {t("lens.toModels")} <ArrowRight size={13} aria-hidden />
+        </Link>
+      </p>
+    );
   return (
     <label className={css.model}>
       <span>{label}</span>

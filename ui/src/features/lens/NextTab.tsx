@@ -6,7 +6,7 @@ import { Lesson, LessonCard } from "@/components/Lesson";
 import { Segments } from "@/components/Segments";
 import { ErrorPanel, Skeleton } from "@/components/states";
 import type { components } from "@/lib/api.gen";
-import { bytes } from "@/lib/format";
+import { bytes, number } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
 import { useModels } from "@/lib/queries";
 import { useShared } from "@/lib/shared";
@@ -58,7 +58,7 @@ export function NextTab({ model }: TabProps) {
 }
 
 function Following({ model }: { model: string }) {
-  const { t } = useI18n();
+  const { t, lang } = useI18n();
   const [text, setText] = useShared<string>("text", t("lens.next.example"));
   const [chat, setChat] = useShared("chat", true);
   const [turned, setTurned] = useShared("settings", "");
@@ -139,7 +139,7 @@ function Following({ model }: { model: string }) {
               <p className={css.hint}>
                 {t("lens.next.kept", {
                   kept: seen.kept,
-                  all: seen.vocabulary,
+                  all: number(seen.vocabulary, lang),
                   before: seen.entropy.toFixed(2),
                   after: seen.after_entropy.toFixed(2),
                 })}

@@ -219,7 +219,7 @@ function Curves({ seen, factor, onFactor }: { seen: OrderOut; factor: number; on
 
 /** Some of the pairs as hands of a clock: fast ones tell neighbours apart, slow ones far from near. */
 function Dials({ seen }: { seen: OrderOut }) {
-  const { t } = useI18n();
+  const { t, lang } = useI18n();
   const [distance, setDistance] = useShared("apart", 3);
   const step = Math.max(1, Math.floor((seen.pairs.length - 1) / (DIALS - 1)));
   const shown = seen.pairs
@@ -246,14 +246,14 @@ function Dials({ seen }: { seen: OrderOut }) {
               <svg
                 viewBox="-50 -50 100 100"
                 role="img"
-                aria-label={t("lens.positions.dial", { n: index, turn: Math.round(pair.turn) })}
+                aria-label={t("lens.positions.dial", { n: index, turn: number(pair.turn, lang, 0) })}
               >
                 <circle r={44} />
                 <line x2={0} y2={-40} data-hand="still" />
                 <line x2={40 * Math.sin(angle)} y2={-40 * Math.cos(angle)} data-hand="turned" />
               </svg>
               <figcaption>
-                {t("lens.positions.turn", { n: pair.turn < 100 ? pair.turn.toFixed(1) : Math.round(pair.turn) })}
+                {t("lens.positions.turn", { n: number(pair.turn, lang, pair.turn < 100 ? 1 : 0) })}
               </figcaption>
             </figure>
           );

@@ -116,13 +116,23 @@ function Measured({ model }: { model: string }) {
           <Judged passed={measure.data.passed} task="1.6">
             {t("lens.prompts.judged", { own: measure.data.own, plain: measure.data.baseline, all: measure.data.items })}
           </Judged>
+          {!measure.data.passed && (
+            <div>
+              <p className={css.hint}>{t("lens.prompts.again")}</p>
+              <pre className={css.rendered}>{t("lens.prompts.form")}</pre>
+            </div>
+          )}
           <div className={css.scrolls}>
             <table className={css.table}>
               <thead>
                 <tr>
                   <th scope="col">{t("lens.prompts.question")}</th>
-                  <th scope="col">{t("lens.prompts.plain")}</th>
-                  <th scope="col">{t("lens.prompts.mine")}</th>
+                  <th scope="col" className={css.short}>
+                    {t("lens.prompts.plain")}
+                  </th>
+                  <th scope="col" className={css.short}>
+                    {t("lens.prompts.mine")}
+                  </th>
                   <th scope="col">{t("lens.prompts.answer")}</th>
                 </tr>
               </thead>

@@ -68,7 +68,8 @@ export function TokensTab({ model, models }: TabProps) {
               all: predict.data.true_cuts.length,
               truth: predict.data.truth,
               count: predict.data.count,
-            })}
+            })}{" "}
+            {!predict.data.passed && t("lens.tokens.again")}
           </Judged>
         )}
       </LessonCard>
@@ -125,7 +126,7 @@ function TokenRow({ seen }: { seen: TokensOut }) {
       </div>
       {token && (
         <p className={css.hint} aria-live="polite">
-          {t("lens.tokens.detail", { id: token.id, vocabulary: seen.vocabulary, hex: token.hex })}
+          {t("lens.tokens.detail", { id: token.id, vocabulary: number(seen.vocabulary, lang), hex: token.hex })}
         </p>
       )}
     </div>
@@ -134,7 +135,13 @@ function TokenRow({ seen }: { seen: TokensOut }) {
 
 function Merges({ seen }: { seen: TokensOut }) {
   const { t } = useI18n();
-  const [piece, setPiece] = useState(0);
+  // The piece that grows most is shown first: of a single letter there is nothing to see.
+  const richest = seen.merges.reduce(
+    (best, one, index, all) => (one.steps.length > (all[best]?.steps.length ?? 0) ? index : best),
+    0,
+  );
+  const [chosen, setPiece] = useState<number | null>(null);
+  const piece = chosen ?? richest;
   const [step, setStep] = useState(0);
   const steps = seen.merges[piece]?.steps ?? [];
   const now = steps[Math.min(step, steps.length - 1)] ?? [];

@@ -9,6 +9,11 @@ export const strings = {
   "lens.see": { en: "Show me", zh: "揭晓" },
   "lens.asChat": { en: "as a chat, with the template's marks", zh: "作为对话，带上模板的标记" },
   "lens.headNumber": { en: "Head", zh: "头" },
+  "lens.onlyModel": {
+    en: "{what}: this machine has one model so far.",
+    zh: "{what}：这台机器上目前只有一个模型。",
+  },
+  "lens.toModels": { en: "Bring another", zh: "去添加一个" },
   "lens.toGate": { en: "Gate {task}", zh: "关卡 {task}" },
   "lens.tab.tokens": { en: "Tokens", zh: "Token" },
   "lens.tab.attention": { en: "Attention", zh: "注意力" },
@@ -33,6 +38,10 @@ export const strings = {
   "lens.tokens.judged": {
     en: "{right} of {all} boundaries right; {truth} tokens where you expected {count}.",
     zh: "{all} 处边界猜对 {right} 处；实际 {truth} 个 token，你预测 {count} 个。",
+  },
+  "lens.tokens.again": {
+    en: "To pass, place about seven of ten right and be near the count. Change the text to guess again.",
+    zh: "十处边界大约猜对七处、数量也接近才算通过。改一改文本就能再猜。",
   },
   "lens.tokens.real": { en: "What the model reads", zh: "模型读到的样子" },
   "lens.tokens.realHint": {
@@ -67,7 +76,7 @@ export const strings = {
   },
   "lens.tokens.dearest": {
     en: "{dear} costs {times} times as many tokens as {cheap}. A token holds {low} to {high} bytes of text: the more, the better the tokenizer knows that language.",
-    zh: "{dear}要用的 token 是{cheap}的 {times} 倍。每个 token 装下 {low} 到 {high} 个字节的文本：装得越多，说明分词器越熟悉这种语言。",
+    zh: "“{dear}”要用的 token 是“{cheap}”的 {times} 倍。每个 token 装下 {low} 到 {high} 个字节的文本：装得越多，说明分词器越熟悉这种语言。",
   },
 
   "lens.attention.title": { en: "How a word knows what it is about", zh: "一个词怎样知道自己在说什么" },
@@ -81,8 +90,8 @@ export const strings = {
   },
   "lens.attention.instrument": { en: "The attention of your text", zh: "你的文本里的注意力" },
   "lens.attention.hint": {
-    en: "A row is the token that looks, a column is what it looks at; the darker, the more. Nobody sees the future, so the upper right stays empty. Choose a cell, or move with the arrow keys.",
-    zh: "一行是发出目光的 token，一列是被看的 token，颜色越深看得越多。谁也看不到未来，所以右上角是空的。点一个格子，或用方向键移动。",
+    en: "A row is the token that looks, a column is what it looks at; the darker, the more. Each token stands written at the end of its row; its column goes down from there. Nobody sees the future, so no row goes further. Choose a cell, or move with the arrow keys.",
+    zh: "一行是正在看的 token，一列是被看的 token，颜色越深看得越多。每行末尾写着这一行的 token，从那里往下就是它的那一列。谁也看不到未来，所以每行到此为止。点一个格子，或用方向键移动。",
   },
   "lens.attention.picture": { en: "Picture", zh: "画法" },
   "lens.attention.asMatrix": { en: "Matrix", zh: "矩阵" },
@@ -93,7 +102,10 @@ export const strings = {
     en: "Lines can be told apart up to {n} tokens; the matrix shows more.",
     zh: "连线最多能看清 {n} 个 token；更多请看矩阵。",
   },
-  "lens.attention.heads": { en: "Layers (down) and heads (across)", zh: "层（向下）与头（向右）" },
+  "lens.attention.heads": {
+    en: "Layers (down) and heads (across), counted from 0",
+    zh: "层（向下）与头（向右），从 0 数起",
+  },
   "lens.attention.head": { en: "Layer {layer}, head {head}", zh: "第 {layer} 层，第 {head} 个头" },
   "lens.attention.average": { en: "Average of all heads of this layer", zh: "这一层所有头的平均" },
   "lens.head.previous": { en: "looks at the token before", zh: "看前一个 token" },
@@ -111,8 +123,8 @@ export const strings = {
   },
   "lens.attention.this": { en: "It is this one", zh: "就是它" },
   "lens.attention.judged": {
-    en: "{from} looks most at {to}, token {n}.",
-    zh: "{from} 最关注的是 {to}，第 {n} 个 token。",
+    en: "{from} looks most at {to}, number {n} counted from 0.",
+    zh: "{from} 最关注的是 {to}，从 0 数起是 {n} 号。",
   },
 
   "lens.positions.title": { en: "“Dog bites man” is not “man bites dog”", zh: "“狗咬人”不是“人咬狗”" },
@@ -207,8 +219,8 @@ export const strings = {
   },
   "lens.architecture.beside": { en: "Compare with another model", zh: "与另一个模型比较" },
   "lens.architecture.shape": {
-    en: "{layers} blocks, rows of {hidden} numbers, {heads} heads that share {kv} for keys and values, {vocabulary} tokens in the vocabulary",
-    zh: "{layers} 层积木，每行 {hidden} 个数，{heads} 个头共用 {kv} 组键值，词表 {vocabulary} 个 token",
+    en: "{layers} blocks, rows of {hidden} numbers, {heads} heads that share {kv} sets of keys (what a token is found by) and values (what it gives), {vocabulary} tokens in the vocabulary",
+    zh: "{layers} 层积木，每行 {hidden} 个数，{heads} 个头共用 {kv} 组键（靠什么被找到）和值（给出什么），词表 {vocabulary} 个 token",
   },
   "lens.architecture.part": { en: "Part", zh: "部分" },
   "lens.architecture.parameters": { en: "Parameters", zh: "参数" },
@@ -276,7 +288,10 @@ export const strings = {
     en: "The running engine's first answer, as the model thinks. The sliders and what each block would say follow when the whole model has been read in full precision; a large one takes half a minute.",
     zh: "这是运行中的引擎先给出的结果，是模型本身的想法。滑块和每一层的说法，要等把整个模型按全精度读完才有；大模型需要半分钟左右。",
   },
-  "lens.next.layers": { en: "What it would say after each block", zh: "每一层之后它会说什么" },
+  "lens.next.layers": {
+    en: "What it would say after each block (0: before the first)",
+    zh: "每一层之后它会说什么（0：第一层之前）",
+  },
   "lens.next.kv": {
     en: "{n} tokens so far: {size} of keys and values in the cache",
     zh: "目前 {n} 个 token：缓存里的键和值占 {size}",
@@ -358,14 +373,22 @@ export const strings = {
   "lens.prompts.source": { en: "The template's own text", zh: "模板原文" },
   "lens.prompts.own": { en: "Your prompt against a plain one", zh: "你的提示与直接提问的比较" },
   "lens.prompts.ownHint": {
-    en: "Eight questions about invented things. The plain prompt is the question alone. Write one that has more right: {question} is filled in for you, and so is {passage}, a text that holds the answer.",
-    zh: "八个关于虚构事物的问题。基线提示只有问题本身。写一个答对更多的提示：{question} 会替换成问题，{passage} 会替换成含有答案的段落。",
+    en: "Eight questions about invented things, four in English and four in Chinese. The plain prompt is the question alone. Write one that has more right: {question} is filled in for you, and so is {passage}, a text that holds the answer.",
+    zh: "八个关于虚构事物的问题，中英文各四个。基线提示只有问题本身。写一个答对更多的提示：{question} 会替换成问题，{passage} 会替换成含有答案的段落。",
   },
   "lens.prompts.yours": { en: "Your prompt", zh: "你的提示" },
   "lens.prompts.measure": { en: "Measure", zh: "测量" },
   "lens.prompts.judged": {
     en: "Yours: {own} of {all} right. Plain: {plain}.",
     zh: "你的提示：{all} 题答对 {own} 题。基线：{plain} 题。",
+  },
+  "lens.prompts.again": {
+    en: "Not more than the plain prompt yet. A model answers best in a form that it was trained on, and a small one knows only a few. Numbered documents before the question are such a form; for example:",
+    zh: "还没有超过基线。模型最擅长它训练时见过的格式，小模型只认得少数几种。把带编号的文档放在问题前面就是其中一种，例如：",
+  },
+  "lens.prompts.form": {
+    en: "Documents:\n[1] {passage}\n\nQuestion: {question}",
+    zh: "文档：\n[1] {passage}\n\n问题：{question}",
   },
   "lens.prompts.question": { en: "Question", zh: "问题" },
   "lens.prompts.plain": { en: "Plain", zh: "基线" },

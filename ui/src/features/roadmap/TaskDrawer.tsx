@@ -1,4 +1,5 @@
-import { ListChecks } from "lucide-react";
+import { ArrowRight, ListChecks } from "lucide-react";
+import { Link } from "wouter";
 import { Badge } from "@/components/Badge";
 import { Button } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
@@ -8,6 +9,7 @@ import { ago, dateTime, figure, seconds } from "@/lib/format";
 import { useI18n } from "@/lib/i18n";
 import type { Evidence, Figure, RoadmapTask } from "@/lib/types";
 import { useEvidence, type Checking } from "./api";
+import { pageOf } from "./pageOf";
 import css from "./TaskDrawer.module.css";
 import { lookOf, wordOf } from "./verdict";
 import { VerdictMark } from "./VerdictMark";
@@ -21,6 +23,7 @@ interface TaskDrawerProps {
 
 export function TaskDrawer({ task, checking, onCheck, onClose }: TaskDrawerProps) {
   const { t, say } = useI18n();
+  const page = pageOf(task.id);
   return (
     <Dialog open shape="panel" onClose={onClose} title={`${task.id} ${say(task.title)}`}>
       <div className={css.task}>
@@ -34,6 +37,11 @@ export function TaskDrawer({ task, checking, onCheck, onClose }: TaskDrawerProps
           <section>
             <h3>{t("roadmap.guide")}</h3>
             <Prose text={say(task.guide)} />
+            {page && (
+              <Link href={page} className={css.page}>
+                {t("roadmap.openPage")} <ArrowRight size={15} aria-hidden />
+              </Link>
+            )}
           </section>
         )}
         {task.command && (

@@ -27,6 +27,7 @@ export const strings = {
   "roadmap.later": { en: "Later version", zh: "后续版本" },
   "roadmap.gate": { en: "The gate", zh: "关卡" },
   "roadmap.guide": { en: "Why, and what to do", zh: "为什么，怎么做" },
+  "roadmap.openPage": { en: "Do it on its page", zh: "到对应页面去做" },
   "roadmap.command": { en: "At the command line", zh: "命令行" },
   "roadmap.evidence": { en: "Evidence", zh: "证据" },
   "roadmap.evidenceNone": { en: "No run of this gate yet.", zh: "这道关卡还没有运行过。" },
