@@ -37,7 +37,7 @@ def parity(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 @pytest.fixture
 def asked(tmp_path: Path) -> argparse.Namespace:
     file = write_gguf(tmp_path / "q.gguf", make_tiny_model(tmp_path / "m", "qwen2"), "Q8_0")
-    return argparse.Namespace(file=file, threads=1, tokens=24, prompts=2)
+    return argparse.Namespace(file=file, threads=1, tokens=24, prompts=2, precision="full")
 
 
 def test_exact_answers_are_the_same_alone_and_together_and_are_ours(

@@ -31,7 +31,9 @@ def parity() -> Iterator[ModuleType]:
 @pytest.fixture(scope="module")
 def asked(real_model: Callable[..., Path]) -> argparse.Namespace:
     file = real_model("qwen-coder-0.5b", "*.gguf")
-    return argparse.Namespace(file=file, threads=1, corpus=None, lines=400, prompts=4, tokens=16)
+    return argparse.Namespace(
+        file=file, threads=1, corpus=None, lines=400, prompts=4, tokens=16, precision="full", pages=0
+    )
 
 
 def test_tokens_are_llama_cpps(parity: ModuleType, asked: argparse.Namespace) -> None:
@@ -55,3 +57,16 @@ def test_logits_are_those_of_the_dequantised_weights(parity: ModuleType, asked: 
     found = parity.compare_logits(argparse.Namespace(**{**vars(asked), "prompts": 2}))
     assert found["spread"] > 1 and found["likeliest_differs"] == 0
     assert found["largest"] < 2e-3 * found["spread"], found
+
+
+@pytest.mark.usefixtures("needs_torch")
+def test_eight_bits_lose_little_of_a_file_that_was_rounded_more_coarsely(
+    parity: ModuleType, asked: argparse.Namespace
+) -> None:
+    """What ``precision auto`` chooses for such a file where the processor multiplies 8-bit integers at once."""
+    pytest.importorskip("transformers")
+    found = parity.compare_logits(argparse.Namespace(**{**vars(asked), "precision": "int8", "pages": 1}))
+    assert found["precision"] == "int8" and found["positions"] > 500
+    assert 0 < found["mean_divergence_nats"] < 0.02, found
+    assert found["nats_a_token"] == pytest.approx(found["nats_a_token_exact"], rel=0.01)
+    assert found["likeliest_differs"] < 0.1 * found["positions"], found

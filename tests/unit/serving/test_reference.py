@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zhilu.engine import reference
+from zhilu.engine.references import transformers as reference
 from zhilu.gate import Because, Status
 from zhilu.serving.proofs.greedy import _no_reference
 from zhilu.setup.require import INSTALL_TORCH
