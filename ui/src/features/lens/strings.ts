@@ -160,8 +160,8 @@ export const strings = {
     zh: "这两个 token 在各个距离上的得分",
   },
   "lens.positions.curveHint": {
-    en: "The higher, the better the two fit. Only the distance changes, the words stay. The scaled line is the trick for longer texts: positions are divided, so that far tokens look nearer. Too much of it, and neighbours can no longer be told apart. The sinusoidal line shows how alike two places are, in its own scale.",
-    zh: "越高表示两者越合得来。只改变距离，词不变。“缩放”线是支持更长文本的办法：把位置除以一个数，让远处的 token 显得近。除得太多，左邻右舍就分不清了。正弦线表示两个位置有多相似，用的是它自己的刻度。",
+    en: "The higher, the better the two fit. Only the distance changes, the words stay. The line with positions divided is the trick for longer texts: far tokens then look nearer. Divided too much, and neighbours can no longer be told apart. The sinusoidal line shows how alike two places are, in its own scale.",
+    zh: "越高表示两者越合得来。只改变距离，词不变。“位置除以”那条线是支持更长文本的办法：把位置除以一个数，让远处的 token 显得近。除得太多，左邻右舍就分不清了。正弦线表示两个位置有多相似，用的是它自己的刻度。",
   },
   "lens.positions.near": { en: "next to each other", zh: "紧挨着" },
   "lens.positions.far": { en: "{n} tokens apart", zh: "相隔 {n} 个 token" },
