@@ -90,8 +90,8 @@ export const strings = {
   },
   "lens.attention.instrument": { en: "The attention of your text", zh: "你的文本里的注意力" },
   "lens.attention.hint": {
-    en: "A row is the token that looks, a column is what it looks at; the darker, the more. Each token stands written at the end of its row; its column goes down from there. Nobody sees the future, so no row goes further. Choose a cell, or move with the arrow keys.",
-    zh: "一行是正在看的 token，一列是被看的 token，颜色越深看得越多。每行末尾写着这一行的 token，从那里往下就是它的那一列。谁也看不到未来，所以每行到此为止。点一个格子，或用方向键移动。",
+    en: "A row is the token that looks, a column is what it looks at; the stronger the colour, the more. Each token stands written at the end of its row; its column goes down from there. Nobody sees the future, so no row goes further. Choose a cell, or move with the arrow keys.",
+    zh: "一行是正在看的 token，一列是被看的 token，颜色越浓看得越多。每行末尾写着这一行的 token，从那里往下就是它的那一列。谁也看不到未来，所以每行到此为止。点一个格子，或用方向键移动。",
   },
   "lens.attention.picture": { en: "Picture", zh: "画法" },
   "lens.attention.asMatrix": { en: "Matrix", zh: "矩阵" },
@@ -118,8 +118,8 @@ export const strings = {
   "lens.attention.looks": { en: "What {token} looks at, most first", zh: "{token} 在看谁，从多到少" },
   "lens.attention.find": { en: "Find it: what does this token look at most?", zh: "找一找：这个 token 最关注谁？" },
   "lens.attention.findHint": {
-    en: "Choose a row with at least four tokens before it, then the cell in it that you think is darkest.",
-    zh: "选一行（前面至少有四个 token），再点出你认为这一行里颜色最深的格子。",
+    en: "Choose a row with at least four tokens before it, then the cell in it whose colour you think is strongest.",
+    zh: "选一行（前面至少有四个 token），再点出你认为这一行里颜色最浓的格子。",
   },
   "lens.attention.this": { en: "It is this one", zh: "就是它" },
   "lens.attention.judged": {
