@@ -10278,6 +10278,7 @@ export interface components {
          * Parity
          * @description Attributes:
          *         prompts: compared; ``equal_prompts`` of them were tokenized alike, ``equal_answers`` answered alike.
+         *         ties: equal answers that part, and only where two tokens are nearly equally likely (see ``_ties``).
          *         tokens: compared in all answers.
          *         changed: answers that differ from the base's: an adapter that is not applied changes none.
          *         merged: the merged model in the running engine, and how many of its answers are the trainer's; None: not merged.
@@ -10292,6 +10293,11 @@ export interface components {
             equal_prompts: number;
             /** Equal Answers */
             equal_answers: number;
+            /**
+             * Ties
+             * @default 0
+             */
+            ties: number;
             /** Tokens */
             tokens: number;
             /** Changed */
