@@ -18,7 +18,7 @@ from tests.e2e.test_ingest_kill import kill_a_worker
 from zhilu.context import Context, open_context
 from zhilu.jobs import JobStore
 from zhilu.jobs.process import kill_marked
-from zhilu.rag.index.ingest import requeue_stranded
+from zhilu.rag.index.ingest import requeue_stranded, start_ingestion
 from zhilu.rag.kb import KnowledgeBase
 from zhilu.rag.library import Library
 from zhilu.rag.sources.base import SourceOptions
@@ -39,12 +39,16 @@ def context() -> Iterator[Context]:
 
 
 def go_on(context: Context, kb: KnowledgeBase) -> bool:
-    """What a restart of the product does; whether anything is still to do."""
+    """What a restart of the product does, and a person who tries again what failed; whether anything is still to do."""
     store = JobStore(context)
     store.recover()
     for job in store.list(status="failed"):
         store.retry(job.id)  # a job whose worker died often waits for a person's "retry"
     requeue_stranded(context, kb)
+    # Where a job's failing was seen before its retry began, its documents carry its error and wait for a person.
+    failed = [d for d in kb.documents() if d.status == "failed" and (d.error or {}).get("code") == "ingest_failed"]
+    if failed:
+        start_ingestion(context, kb, [kb.requeue(d.id) for d in failed])
     store.dispatch()
     return any(not job.ended for job in store.list()) or bool(kb.waiting())
 
