@@ -104,18 +104,37 @@ class ModelClient:
         """One completion of a raw prompt (text, or token ids)."""
         return await self._call("POST", "completions", {"model": model, "prompt": prompt, **params})
 
-    async def behind_likeliest(self, prompt: Sequence[int], wanted: Sequence[int], *, model: str) -> list[float]:
-        """For each token of ``wanted`` behind ``prompt``: by how much the model's likeliest is likelier (natural logarithm).
+    async def worst_tie(
+        self, prompt: Sequence[int], wanted: Sequence[int], *, model: str, ended: bool = False
+    ) -> float | None:
+        """How far the model's likeliest token is ahead of ``wanted``'s, at the worst place; 0 where each is the likeliest.
 
-        Raises:
-            InputError: the engine has no ``echo``, by which a model tells what it thinks of tokens that it is given.
+        The model is given another program's tokens behind ``prompt``, so that one different choice does not hide what follows.
+        In natural logarithms. ``ended``: the other program ended its answer there.
+
+        Returns:
+            None where the engine does not tell what it thinks of tokens that it is given (no ``echo``), where more than one in
+            ten is not its likeliest, and where it goes on behind an answer that ended.
         """
-        done = await self.completions(
-            [*prompt, *wanted], model=model, temperature=0, max_tokens=1, echo=True, logprobs=1, repetition_penalty=1.0
-        )
-        told, here = done["choices"][0]["logprobs"], slice(len(prompt), len(prompt) + len(wanted))
+        try:
+            done = await self.completions(
+                [*prompt, *wanted],
+                model=model,
+                temperature=0,
+                max_tokens=1,
+                echo=True,
+                logprobs=1,
+                repetition_penalty=1.0,
+            )
+        except InputError:
+            return None
+        choice, here = done["choices"][0], slice(len(prompt), len(prompt) + len(wanted))
+        told = choice["logprobs"]
         pairs = zip(told["token_logprobs"][here], told["top_logprobs"][here], strict=True)
-        return [max(max(top.values()) - value, 0.0) for value, top in pairs]
+        gaps = [max(max(top.values()) - value, 0.0) for value, top in pairs]
+        if len(gaps) != len(wanted) or sum(gap > 0 for gap in gaps) > max(1, len(wanted) // 10):
+            return None
+        return None if ended and choice["finish_reason"] != "stop" else max(gaps, default=0.0)
 
     async def completions_stream(self, prompt: str, *, model: str, **params: Any) -> AsyncIterator[dict[str, Any]]:
         """Chunks of a streamed completion of a raw prompt. Closing the iterator stops the model."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from tests.contract.gateway_server import RunningGateway, run_gateway, run_tiny_gateway
 
 from zhilu.cli import cli
+from zhilu.client import ModelClient
 from zhilu.context import Context, open_context
 from zhilu.engine.testing import make_tiny_model
 from zhilu.gate import Status
@@ -46,6 +48,38 @@ def context(gateway: RunningGateway) -> Iterator[Context]:
 
 def test_the_gates_are_those_of_the_roadmap() -> None:
     assert [gate.task for gate in GATES] == ["2.1", "2.2", "2.3", "2.4"]
+
+
+def test_another_programs_answer_is_judged_token_by_token(gateway: RunningGateway) -> None:
+    """What gates 2.1, 2.4 and a tuned model's parity rest on where rounded weights choose otherwise at a near tie."""
+
+    async def ask() -> tuple[float | None, float | None, float | None, float | None]:
+        async with ModelClient(gateway.url) as client:
+            prompt = [5, 6, 7, 8]
+            done = await client.completions(
+                prompt,
+                model="tiny",
+                temperature=0,
+                max_tokens=12,
+                min_tokens=12,
+                ignore_eos=True,
+                return_token_ids=True,
+            )
+            own = done["choices"][0]["token_ids"]
+            assert len(own) == 12
+            one_other = [*own[:-1], (own[-1] + 1) % 100]
+            return (
+                await client.worst_tie(prompt, own, model="tiny"),
+                await client.worst_tie(prompt, one_other, model="tiny"),
+                await client.worst_tie(prompt, [(id + 1) % 100 for id in own], model="tiny"),
+                await client.worst_tie(prompt, own[:6], model="tiny", ended=True),
+            )
+
+    same, one, all_others, cut = asyncio.run(ask())
+    assert same == 0
+    assert one is not None and one > 0
+    assert all_others is None  # more than one in ten
+    assert cut is None  # it goes on where the other program ended
 
 
 def test_the_protocol_gate_passes_with_its_figures(context: Context) -> None:

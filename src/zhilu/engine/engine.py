@@ -79,9 +79,7 @@ class Engine:
         request.sequences = [Sequence(request, index, self.tokenizer) for index in range(n)]
         if params.grammar is not None:
             for sequence in request.sequences:
-                sequence.guide = self.guides.start(
-                    params.grammar, is_of_calls=getattr(params.grammar, "field", "") == "tools"
-                )
+                sequence.guide = self.guides.start(params.grammar)
         if adapter is not None:
             request.adapter, request.adapter_number = adapter, self.adapters.acquire(adapter)
         if self.speculate:

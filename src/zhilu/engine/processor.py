@@ -23,7 +23,7 @@ _NAMES = {
     "i8mm": "I8MM",
 }
 _INT8 = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
-_WIDE = frozenset({"avx512f", "avx512_vnni", "avx_vnni", "amx_int8"})
+_WIDE = _INT8 | {"avx512f"}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from zhilu.errors import ZhiluError
 from zhilu.gate import Artefact, Because, Figure, Gate, Verdict
 from zhilu.messages import T
 from zhilu.models.chosen import default_model
-from zhilu.serving.proofs.greedy import MAX_TOKENS, PROMPTS, TIE, greedy_chats, reference_of, told_apart
+from zhilu.serving.proofs.greedy import MAX_TOKENS, PROMPTS, TIE, greedy_chats, reference_of, worst_tie
 
 __all__ = [
     "GATES",
@@ -99,9 +99,9 @@ def check_greedy_answer(context: Context) -> Verdict:
             ours = answer.tokens if answer.has_tokens else _characters(answer.text)
             theirs = theirs if answer.has_tokens else _characters(_text_of(theirs))
             place = first_difference(ours, theirs)
-            if place is not None and is_gguf and answer.has_tokens and isinstance(answer.prompt[0], int):
-                gap = told_apart(url, name, answer.prompt, reference["ids"][number], context.settings.api_key)
-                if gap is not None and gap <= TIE:
+            if place is not None and is_gguf:
+                gap = worst_tie(url, name, [(answer, reference["ids"][number])], context.settings.api_key)
+                if gap is not None:
                     ties.append(gap)
                     continue
             if place is not None:

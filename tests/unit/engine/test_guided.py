@@ -252,7 +252,7 @@ def test_a_call_that_comes_for_the_third_time_is_the_last(nano: Tokenizer, calls
     ).removesuffix("\n")
     for forced in ("required", "auto"):
         grammar = offered({"name": "get_weather", "parameters": CITY}, tool_choice=forced)
-        guide = guides(nano).start(grammar, is_of_calls=True)
+        guide = guides(nano).start(grammar)
         for id in nano.encode(text, add_special_tokens=False):
             assert not guide.is_finished
             guide.take(id)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from zhilu.engine.choose.guided_grammars import Grammar
 from zhilu.engine.text.tokenizer import Tokenizer
 from zhilu.errors import InputError
 from zhilu.messages import T
@@ -134,9 +135,9 @@ class Guides:
         """Compile a grammar, so that ``start`` is quick afterwards; InputError if it is none or cannot be done."""
         self._compile(grammar)
 
-    def start(self, grammar: str, *, is_of_calls: bool = False) -> Guide:
+    def start(self, grammar: str) -> Guide:
         """The beginning of ``grammar``, for one sequence. InputError as with ``check``."""
-        spell = self._tokenizer.token_bytes if is_of_calls else None
+        spell = self._tokenizer.token_bytes if isinstance(grammar, Grammar) and grammar.has_calls else None
         return Guide(self._compile(grammar).deep_copy(), self._vocab_size, spell)
 
     def _compile(self, grammar: str) -> LLMatcher:

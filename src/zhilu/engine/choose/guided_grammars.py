@@ -36,14 +36,16 @@ class Grammar(str):
     Attributes:
         field: of the request, to blame if it does not compile.
         looser: what to use instead where it does not compile, because the request does not insist on it.
+        has_calls: whether tools may be called in it, many times over.
     """
 
     field: str
     looser: Grammar | None
+    has_calls: bool
 
-    def __new__(cls, text: str, field: str, looser: Grammar | None = None) -> Grammar:
+    def __new__(cls, text: str, field: str, looser: Grammar | None = None, has_calls: bool = False) -> Grammar:
         grammar = super().__new__(cls, text)
-        grammar.field, grammar.looser = field, looser
+        grammar.field, grammar.looser, grammar.has_calls = field, looser, has_calls
         return grammar
 
 
@@ -63,7 +65,7 @@ def grammar_of(request: wire.ChatRequest | wire.CompletionRequest) -> Grammar | 
         return _alone(constraint) if constraint else None
     if request.forced_tools:
         calls = _calls(request.forced_tools, request.parallel_tool_calls is not False)
-        return Grammar(f"%llguidance {{}}\nstart: calls\n{calls}", "tools")
+        return Grammar(f"%llguidance {{}}\nstart: calls\n{calls}", "tools", has_calls=True)
     if constraint is None:
         return _text_with_calls(request)
     if constraint.kind == "grammar":
@@ -73,7 +75,7 @@ def grammar_of(request: wire.ChatRequest | wire.CompletionRequest) -> Grammar | 
         )
     calls = _calls(request.tools or (), request.parallel_tool_calls is not False)
     text = f"start: calls | text\ntext: {_term(constraint)}\n{calls}"
-    return Grammar(f"%llguidance {{}}\n{text}", constraint.field)
+    return Grammar(f"%llguidance {{}}\n{text}", constraint.field, has_calls=True)
 
 
 def _text_with_calls(request: wire.ChatRequest) -> Grammar | None:
@@ -87,7 +89,7 @@ def _text_with_calls(request: wire.ChatRequest) -> Grammar | None:
     def spelled(tools: Sequence[wire.Tool], looser: Grammar | None) -> Grammar:
         rules = ["start: (opened body)* ANYTHING", f'opened[lazy]: ANYTHING "{_OPEN}"', r"ANYTHING: /(.|\n)*/"]
         rules.append(f"body: {_body(len(tools))}")
-        return Grammar("%llguidance {}\n" + "\n".join(rules) + "\n" + _tools(tools), "tools", looser)
+        return Grammar("%llguidance {}\n" + "\n".join(rules) + "\n" + _tools(tools), "tools", looser, has_calls=True)
 
     tools = request.tools or ()
     # Some schemas cannot be followed (``not``, ``uniqueItems``): then the arguments are any object.

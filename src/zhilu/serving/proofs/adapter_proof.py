@@ -29,7 +29,7 @@ from zhilu.serving.proofs.greedy import (
     GreedyAnswer,
     greedy_chats,
     reference_of,
-    told_apart,
+    worst_tie,
 )
 
 __all__ = ["TOLERANCE", "make_adapter", "prove_adapter"]
@@ -99,7 +99,7 @@ def _compare(url: str, name: str, folder: Path, adapter: str, adapter_folder: Pa
     num_equal, num_tokens, gap = _against(served, reference["answers"], reference["logprobs"])
     tie = None
     if num_equal < num_tokens and find_gguf(folder) is not None:
-        tie = _tie(url, adapter, served, reference, key)
+        tie = worst_tie(url, adapter, list(zip(served, reference["ids"], strict=True)), key)
     figures = [
         Figure(T("adapter", "适配器"), adapter),
         Figure(T("greedy tokens equal to the trainer's", "与训练器相同的贪心 token"), f"{num_equal}/{num_tokens}"),
@@ -115,7 +115,7 @@ def _compare(url: str, name: str, folder: Path, adapter: str, adapter_folder: Pa
         )
         return Verdict.failed(why, *figures, artefacts=artefacts, fix=f"zhilu engine log {name}")
     allowed = TOLERANCE if tie is None else TIE
-    if (num_equal < num_tokens and (tie is None or tie > TIE)) or gap > allowed:
+    if (num_equal < num_tokens and tie is None) or gap > allowed:
         why = T(
             f"With {adapter} the endpoint does not answer as the trainer: {num_equal} of {num_tokens} tokens are equal, "
             f"log-probabilities differ by up to {gap:.3f} (at most {allowed:g}).",
@@ -140,21 +140,6 @@ def _compare(url: str, name: str, folder: Path, adapter: str, adapter_folder: Pa
         f"相差不超过 {gap:.3f}。",
     )
     return Verdict.passed(why, *figures, artefacts=artefacts)
-
-
-def _tie(
-    url: str, adapter: str, served: Sequence[GreedyAnswer], reference: dict[str, Any], key: str | None
-) -> float | None:
-    """How far the trainer's tokens are behind the likeliest, at the worst place of all answers; None: not to be told."""
-    worst = 0.0
-    for answer, wanted in zip(served, reference["ids"], strict=True):
-        if not answer.has_tokens or not isinstance(answer.prompt[0], int):
-            return None
-        gap = told_apart(url, adapter, answer.prompt, wanted, key)
-        if gap is None:
-            return None
-        worst = max(worst, gap)
-    return worst
 
 
 def _effect(plain: GreedyAnswer, served: GreedyAnswer) -> float:

@@ -20,7 +20,7 @@ from zhilu.gate import Because, Verdict
 from zhilu.messages import T
 from zhilu.setup.require import INSTALL_TORCH
 
-__all__ = ["MAX_TOKENS", "PROMPTS", "TIE", "GreedyAnswer", "greedy_chats", "reference_of", "told_apart"]
+__all__ = ["MAX_TOKENS", "PROMPTS", "TIE", "GreedyAnswer", "greedy_chats", "reference_of", "worst_tie"]
 
 PROMPTS = (
     "What is the capital of France?",
@@ -207,23 +207,21 @@ def _too_little_memory(file: Path) -> Verdict | None:
     )
 
 
-def told_apart(
-    url: str, model: str, prompt: Sequence[int], wanted: Sequence[int], key: str | None = None
+def worst_tie(
+    url: str, model: str, answers: Sequence[tuple[GreedyAnswer, Sequence[int]]], key: str | None = None
 ) -> float | None:
-    """How far the likeliest token of the server is ahead of ``wanted``'s, at the worst place; 0 if each is the likeliest.
+    """How far the reference's tokens are behind the server's likeliest, at the worst place of all answers
+    (``ModelClient.worst_tie``); None where that cannot be told, or is more than ``TIE``."""
 
-    The server is given the reference's own tokens, so that one different choice does not hide what follows. None where the
-    engine does not tell what it thinks of tokens that it is given, or where more than one in ten is not its likeliest.
-    """
-
-    async def ask() -> list[float]:
+    async def ask() -> list[float | None]:
         async with ModelClient(url, api_key=key) as client:
-            return await client.behind_likeliest(prompt, wanted, model=model)
+            return [
+                await client.worst_tie(answer.prompt, wanted, model=model, ended=len(wanted) < MAX_TOKENS)
+                for answer, wanted in answers
+            ]
 
-    try:
-        gaps = asyncio.run(ask())
-    except InputError:
+    if any(not answer.has_tokens or not isinstance(answer.prompt[0], int) for answer, _ in answers):
         return None
-    if len(gaps) != len(wanted) or sum(gap > 0 for gap in gaps) > max(1, len(wanted) // 10):
-        return None
-    return max(gaps, default=0.0)
+    gaps = asyncio.run(ask())
+    worst = max((gap for gap in gaps if gap is not None), default=0.0)
+    return None if None in gaps or worst > TIE else worst

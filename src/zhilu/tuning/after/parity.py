@@ -7,6 +7,7 @@ given the trainer's own prompts: its token ids and its greedy tokens are compare
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ class Parity(BaseModel):
     """
     Attributes:
         prompts: compared; ``equal_prompts`` of them were tokenized alike, ``equal_answers`` answered alike.
-        ties: equal answers that part, and only where two tokens are nearly equally likely (see ``_ties``).
+        ties: equal answers that part, and only where two tokens are nearly equally likely (see ``_tied``).
         tokens: compared in all answers.
         changed: answers that differ from the base's: an adapter that is not applied changes none.
         merged: the merged model in the running engine, and how many of its answers are the trainer's; None: not merged.
@@ -100,6 +101,7 @@ async def check_parity(context: Context, name: str) -> Parity:
             await client.load_adapter(served, base=info.config.model)
         asked = [await _ask(client, info.config.model, served, answer) for answer in out.answers]
         merged = await _merged(context, client, info) if is_adapter else None
+        tied = await _tied(client, served, out.answers, [tokens for _, tokens in asked])
     llamacpp = await asyncio.to_thread(_llamacpp, context, info)
     equal_prompts = sum(same for same, _ in asked)
     # Answers of the rounded base part ways with those of the whole one that is served, but not at their first token.
@@ -108,12 +110,8 @@ async def check_parity(context: Context, name: str) -> Parity:
     most = None if out.answered_on == "served" and exact else 1
     asked = [(same, tokens[:most]) for same, tokens in asked]
     wanted = [answer.after_ids[:most] for answer in out.answers]
-    parted = [n for n, ((_, tokens), ids) in enumerate(zip(asked, wanted, strict=True)) if tokens != ids]
-    tied: set[int] = set()
-    if parted and most is None:
-        async with connect(context) as client:
-            tied = {n for n in parted if await _ties(client, served, out.answers[n])}
-    equal_answers = len(wanted) - len(parted) + len(tied)
+    tied = tied if most is None else set()
+    equal_answers = len(tied) + sum(tokens == ids for (_, tokens), ids in zip(asked, wanted, strict=True))
     changed = sum(answer.before != answer.after for answer in out.answers)
     difference = next(
         (
@@ -153,18 +151,18 @@ async def _ask(client: ModelClient, base: str, adapter: str, answer: Answer) -> 
     return same, tokens if (choice["finish_reason"] == "stop") == answer.ended else [*tokens, -1]
 
 
-async def _ties(client: ModelClient, adapter: str, answer: Answer) -> bool:
-    """Whether the server, given the trainer's answer, holds each of its tokens for (nearly) the likeliest.
+async def _tied(client: ModelClient, adapter: str, answers: Sequence[Answer], served: Sequence[list[int]]) -> set[int]:
+    """Which of the answers that part do so only where the server holds two tokens for nearly equally likely.
 
-    Weights that are served in 8 bits choose otherwise where two tokens are nearly equally likely, and from there on the
-    answers are different texts. Another template, another base or a missing adapter is told by far more.
+    Weights that are served in 8 bits choose otherwise there, and from there on the answers are different texts. Another
+    template, another base or a missing adapter is told by far more.
     """
-    try:
-        gaps = await client.behind_likeliest(answer.prompt_ids, answer.after_ids, model=adapter)
-    except InputError:
-        return False  # an engine that does not tell
-    apart = [gap for gap in gaps if gap > 0]
-    return len(gaps) == len(answer.after_ids) and max(gaps) <= _TIE and len(apart) <= max(1, len(gaps) // 10)
+    tied = set()
+    for number, (answer, tokens) in enumerate(zip(answers, served, strict=True)):
+        if tokens != answer.after_ids:
+            gap = await client.worst_tie(answer.prompt_ids, answer.after_ids, model=adapter, ended=answer.ended)
+            tied |= {number} if gap is not None and gap <= _TIE else set()
+    return tied
 
 
 async def _merged(context: Context, client: ModelClient, info: RunInfo) -> Also | None:
